@@ -1,0 +1,41 @@
+# make search: the main job. make test: every test that needs no GPU. Both set .venv up first.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := search
+.PHONY: search test check install ui bench test-gpu clean
+
+search: install
+	$(BIN)/raynas search $(ARGS)
+
+test: install
+	$(BIN)/python -m pytest -m "not gpu" $(ARGS)
+
+# Style, types and the tests without Ray: under three minutes.
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m "not gpu and not ray" $(ARGS)
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("raynas needs Python 3.11 or later; set PYTHON=...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $(INSTALLED)
+
+ui: install
+	$(BIN)/raynas ui
+
+bench: install
+	$(BIN)/python -m benchmarks.overhead $(ARGS)
+
+test-gpu: install
+	$(BIN)/python -m pytest -m gpu $(ARGS)
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,71 @@
+"""raynas searches for convolutional cells with a reinforcement-learning controller on a Ray cluster.
+
+    import raynas
+    result = raynas.run_search()
+    print(result.leaderboard[0])
+
+Names are imported when they are used: the torch layer works where Ray and MLflow are not installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raynas.engine.searcher import TuneSearcher
+    from raynas.errors import RaynasError, SearchFailed, UsageError
+    from raynas.genotype import Block, CellGenotype, Genotype
+    from raynas.nn import Network, NetworkConfig
+    from raynas.search import SearchResult, run_search
+    from raynas.space import Decision, SearchSpace, register_space
+    from raynas.strategy import Proposal, Strategy, register_strategy
+
+_HOMES = {
+    "Block": "raynas.genotype",
+    "CellGenotype": "raynas.genotype",
+    "Decision": "raynas.space",
+    "Genotype": "raynas.genotype",
+    "Network": "raynas.nn",
+    "NetworkConfig": "raynas.nn",
+    "Proposal": "raynas.strategy",
+    "RaynasError": "raynas.errors",
+    "SearchFailed": "raynas.errors",
+    "SearchResult": "raynas.search",
+    "SearchSpace": "raynas.space",
+    "Strategy": "raynas.strategy",
+    "TuneSearcher": "raynas.engine.searcher",
+    "UsageError": "raynas.errors",
+    "register_space": "raynas.space",
+    "register_strategy": "raynas.strategy",
+    "run_search": "raynas.search",
+}
+__all__ = [
+    "Block",
+    "CellGenotype",
+    "Decision",
+    "Genotype",
+    "Network",
+    "NetworkConfig",
+    "Proposal",
+    "RaynasError",
+    "SearchFailed",
+    "SearchResult",
+    "SearchSpace",
+    "Strategy",
+    "TuneSearcher",
+    "UsageError",
+    "register_space",
+    "register_strategy",
+    "run_search",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'raynas' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

@@ -1,0 +1,54 @@
+"""A child network as data: what is asked for, what it reports per epoch, what came of it. Pure Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from raynas.config import FrozenModel
+from raynas.genotype import Genotype
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """An architecture to be trained briefly in order to be scored; `seed` fixes its initialisation and
+    batches.
+    """
+
+    id: int
+    genotype: Genotype
+    arch_id: str
+    seed: int
+
+
+class EpochReport(FrozenModel):
+    """What a child says after each epoch."""
+
+    epoch: int = Field(ge=1)
+    accuracy: float = Field(ge=0, le=1)
+    """Share of the held-out validation images classified rightly."""
+    train_loss: float
+    """Mean over the epoch's steps; natural logarithm."""
+    seconds: float = Field(ge=0)
+    """Since the child's training began."""
+
+
+class ChildResult(FrozenModel):
+    """How a child ended."""
+
+    status: Literal["completed", "stopped", "failed"]
+    """'stopped' is early, by a scheduler; 'failed' has no score, and a reason."""
+    accuracy: float | None = Field(None, ge=0, le=1)
+    """After the last epoch; None for a failed child."""
+    curve: tuple[EpochReport, ...] = ()
+    seconds: float = Field(0.0, ge=0)
+    """Time on the worker, building the network included."""
+    reason: str = ""
+
+
+Report = Callable[[EpochReport], None]
+ShouldStop = Callable[[], bool]
+TrainChild = Callable[[Child, Report, ShouldStop], ChildResult]

@@ -1,0 +1,100 @@
+"""The base of every config, and the way from 'key=value' words and plain dicts to a validated one.
+
+A config class stands beside what it configures (ChildConfig in training, NetworkConfig in nn, ...).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from raynas.errors import InvalidConfig, did_you_mean
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class FrozenModel(BaseModel):
+    """A validated value: frozen, and unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def validated(model: type[Model], values: Mapping[str, Any], *, where: str = "") -> Model:
+    """An instance of `model`, or InvalidConfig that names the field, its value and what is allowed.
+
+    Args:
+        where: dotted prefix of the fields in messages, such as 'space'.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        problems = [_explain(model, problem, where) for problem in error.errors(include_url=False)]
+        raise InvalidConfig("\n".join(problems)) from None
+
+
+def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the nested `overrides` laid over it; neither is changed."""
+    result = dict(base)
+    for key, value in overrides.items():
+        below = result.get(key)
+        both_nested = isinstance(below, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(below, value) if both_nested else value  # type: ignore[arg-type]
+    return result
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """['child.epochs=3', 'space.operations=["identity"]'] as a nested dict; a value is JSON or else a
+    string.
+    """
+    tree: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        parts = key.strip().split(".")
+        if not equals or not all(parts):
+            raise InvalidConfig(f"--set {assignment!r} is not of the form key=value, such as child.epochs=3.")
+        tree = merged(tree, _nested(parts, _parse_value(text.strip())))
+    return tree
+
+
+def _nested(parts: list[str], value: Any) -> dict[str, Any]:
+    for part in reversed(parts):
+        value = {part: value}
+    return dict(value)
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _explain(model: type[BaseModel], problem: Any, where: str) -> str:
+    location = [str(part) for part in problem["loc"]]
+    field = ".".join([where, *location] if where else location) or "the configuration"
+    if problem["type"] == "extra_forbidden":
+        known = _fields_at(model, location[:-1])
+        allowed = f" Known: {', '.join(sorted(known))}." if known else ""
+        return f"{field} is not an option.{did_you_mean(location[-1], known)}{allowed}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{field} is missing."
+    return f"{field} = {_shortened(problem['input'])}: {message}."
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    for part in path:
+        field = model.model_fields.get(part)
+        annotation = field.annotation if field else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)

@@ -1,0 +1,9 @@
+"""Labelled images: from digits, Parquet or a folder tree to one train and validation split in memory."""
+
+from __future__ import annotations
+
+from raynas.data.config import DataConfig
+from raynas.data.load import load_split
+from raynas.data.split import ImageSplit
+
+__all__ = ["DataConfig", "ImageSplit", "load_split"]

@@ -1,0 +1,173 @@
+"""From encoded images to one array: sizes are found in the headers, then every image is decoded once.
+
+Data on disk is untrusted: few formats, a limit on pixels, and whatever Pillow raises becomes a DataError.
+"""
+
+# Shapes: N images, H x W pixels, C channels.
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from raynas.errors import DataError
+
+MIN_SIDE = 4
+"""Pixels; smaller images leave nothing after two reduction cells."""
+
+MAX_PIXELS = 64 * 1024 * 1024
+"""Width times height; below the 89 million at which Pillow itself begins to warn of decompression bombs."""
+
+# Named, because Pillow has decoders that start other programs (EPS) or that nobody needs here.
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
+_GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"})
+_IMAGES_PER_TASK = 64
+_MAX_THREADS = 8
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """One image as it lies in a file of its own (content is None) or in a row of a larger file."""
+
+    file: Path
+    row: int | None = None
+    content: bytes | None = None
+
+    @property
+    def where(self) -> str:
+        """How messages call this image."""
+        return f"{self.file}" if self.row is None else f"row {self.row} (counted from 0) of {self.file}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    short_side: int
+    is_grey: bool
+
+
+def decode_images(images: Sequence[EncodedImage], *, image_size: int | None) -> NDArray[np.uint8]:
+    """All images as one array [N, H, W, C]: square, grey if every one is grey and else RGB.
+
+    An image of another size is scaled and cropped around its centre. EXIF orientation is not applied.
+
+    Args:
+        image_size: pixels per side; None: the median of the short sides, which is the size of the images
+            themselves where they agree.
+    Raises:
+        DataError: an image is corrupt, smaller than MIN_SIDE or larger than MAX_PIXELS; names it.
+    """
+    headers = _in_threads(_read_header, images)
+    mode = "L" if all(header.is_grey for header in headers) else "RGB"
+    size = image_size or int(np.median([header.short_side for header in headers]))
+    images_NHWC = _allocate(len(images), size, len(mode))
+
+    def decode_into(index: int) -> None:
+        images_NHWC[index] = _pixels(images[index], size, mode)
+
+    _in_threads(decode_into, range(len(images)))
+    return images_NHWC
+
+
+def square(image: Image.Image, size: int) -> Image.Image:
+    """The image scaled (bilinear) and cropped around its centre to size x size; as it is if it fits."""
+    if image.size == (size, size):
+        return image
+    return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+
+
+def _read_header(encoded: EncodedImage) -> _Header:
+    with _opened(encoded) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise DataError(
+                f"The image in {encoded.where} has {width}x{height} pixels; at most {MAX_PIXELS:,} are "
+                "allowed. Scale it down or remove it."
+            )
+        if min(width, height) < MIN_SIDE:
+            raise DataError(
+                f"The image in {encoded.where} has {width}x{height} pixels; both sides must have at least "
+                f"{MIN_SIDE}. Replace or remove it."
+            )
+        return _Header(short_side=min(width, height), is_grey=image.mode in _GREY_MODES)
+
+
+def _pixels(encoded: EncodedImage, size: int, mode: str) -> NDArray[np.uint8]:
+    with _opened(encoded) as image:
+        pixels = np.asarray(square(_converted(image, mode), size))
+    return pixels[..., None] if mode == "L" else pixels
+
+
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode.startswith("I"):
+        image = _high_bytes(image)
+    elif image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers of unknown range")
+    elif image.mode == "P" and "transparency" in image.info:
+        # Straight to RGB, Pillow warns for every such image.
+        image = image.convert("RGBA")
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _high_bytes(image: Image.Image) -> Image.Image:
+    # Pillow's own conversion of 16-bit grey cuts at 255 instead of scaling.
+    values_HW = np.asarray(image)
+    if values_HW.min() < 0 or values_HW.max() > 0xFFFF:
+        raise ValueError("its pixels are integers of more than 16 bits")
+    return Image.fromarray((values_HW >> 8).astype(np.uint8))
+
+
+@contextmanager
+def _opened(encoded: EncodedImage) -> Iterator[Image.Image]:
+    stream = encoded.file if encoded.content is None else io.BytesIO(encoded.content)
+    try:
+        with Image.open(stream, formats=_FORMATS) as image:
+            yield image
+    except DataError:
+        raise
+    # Everything: decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError, IndexError, ...
+    except Exception as error:
+        raise DataError(
+            f"The image in {encoded.where} can't be decoded: {_reason(error)}. Replace or remove it."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return f"it is corrupt or of none of the formats {', '.join(_FORMATS)}"
+    return str(error).rstrip(".") or type(error).__name__
+
+
+def _allocate(num_images: int, size: int, num_channels: int) -> NDArray[np.uint8]:
+    shape = (num_images, size, size, num_channels)
+    try:
+        return np.empty(shape, dtype=np.uint8)
+    except MemoryError as error:
+        gigabytes = num_images * size * size * num_channels / 1e9
+        raise DataError(
+            f"{num_images:,} images of {size}x{size} pixels need {gigabytes:,.1f} GB of memory, more than "
+            "there is. Set data.image_size or data.train_images to a lower value."
+        ) from error
+
+
+def _in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """[function(item) for item in items], in threads: Pillow decodes JPEG and PNG without Python's lock."""
+
+    def run(first: int) -> list[Result]:
+        return [function(item) for item in items[first : first + _IMAGES_PER_TASK]]
+
+    with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:
+        parts = pool.map(run, range(0, len(items), _IMAGES_PER_TASK))
+        return [result for part in parts for result in part]

@@ -1,0 +1,42 @@
+"""Optical digits of the UCI repository, 1,797 grey 8x8 images: real data that needs no download."""
+
+# Shapes: N images, H x W pixels, C = 1 channel.
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from raynas.data.decode import square
+
+_MAX_VALUE = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DigitsSource:
+    """All digits, decoded: they are 115 kB."""
+
+    images_NHWC: NDArray[np.uint8]
+    labels_N: NDArray[np.int64]
+    name: str = "digits"
+    num_classes: int = 10
+    class_names: tuple[str, ...] | None = tuple("0123456789")
+
+    def decode(self, rows_N: NDArray[np.int64], *, image_size: int | None) -> NDArray[np.uint8]:
+        """The images of these rows, resized if `image_size` is not theirs; see ImageSource."""
+        images_NHWC = self.images_NHWC[rows_N]
+        if image_size in (None, images_NHWC.shape[1]):
+            return images_NHWC
+        resized = [np.asarray(square(Image.fromarray(image[..., 0]), image_size)) for image in images_NHWC]
+        return np.stack(resized)[..., None]
+
+
+def open_digits() -> DigitsSource:
+    """The digits of scikit-learn with their values 0..16 spread over 0..255."""
+    digits = load_digits()
+    images_NHW = np.rint(digits.images * (255 / _MAX_VALUE)).astype(np.uint8)
+    return DigitsSource(images_NHW[..., None], digits.target.astype(np.int64))

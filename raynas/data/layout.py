@@ -1,0 +1,66 @@
+"""What the names of files and folders say: which is training data and which is held out."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+from typing import Literal, NoReturn
+
+from raynas.errors import DataError
+
+Role = Literal["train", "held out"]
+
+_TRAIN_WORDS = frozenset({"train", "training"})
+_HELD_OUT_WORDS = frozenset({"test", "testing", "val", "valid", "validation"})
+
+
+def role_of_name(name: str) -> Role | None:
+    """'train' for train-00000-of-00002.parquet, 'held out' for val.parquet, None for strain.parquet."""
+    words = set(re.findall("[a-z]+", name.lower()))
+    if words & _TRAIN_WORDS:
+        return "train"
+    return "held out" if words & _HELD_OUT_WORDS else None
+
+
+def role_of_path(path: PurePath) -> Role | None:
+    """The role that the file name tells, or else the innermost of its folders that tells one."""
+    roles = (role_of_name(part) for part in reversed(path.parts))
+    return next((role for role in roles if role), None)
+
+
+def sub_folders(folder: Path) -> list[Path]:
+    """The folders directly in `folder`, sorted; hidden ones are left out.
+
+    Raises:
+        DataError: the folder can't be read.
+    """
+    _, names, _ = next(os.walk(folder, onerror=_refuse))
+    return sorted(folder / name for name in names if not name.startswith("."))
+
+
+def files_below(folder: Path, endings: Iterable[str]) -> list[Path]:
+    """Files with one of the endings ('.png', any case) at any depth, sorted; hidden ones are left out.
+
+    Links to folders are not followed below `folder`: they can form a circle.
+
+    Raises:
+        DataError: a folder can't be read.
+    """
+    endings = tuple(endings)
+    found: list[Path] = []
+    for parent, folder_names, file_names in os.walk(folder, onerror=_refuse):
+        folder_names[:] = [name for name in folder_names if not name.startswith(".")]
+        found += [
+            Path(parent, name)
+            for name in file_names
+            if name.lower().endswith(endings) and not name.startswith(".")
+        ]
+    return sorted(found)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise DataError(
+        f"The folder {error.filename} can't be read: {error.strerror}. Correct its permissions."
+    ) from error

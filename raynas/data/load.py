@@ -1,0 +1,125 @@
+"""From a DataConfig to an ImageSplit: pick the kind of data set, pick the rows, decode only those."""
+
+# Shapes: N images (in a source all rows, elsewhere the chosen ones), H x W pixels, C channels.
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from raynas.data.channels import channel_statistics
+from raynas.data.config import DataConfig
+from raynas.data.folder import open_folder
+from raynas.data.parquet import find_shards, open_parquet
+from raynas.data.source import ImageSource
+from raynas.data.split import ImageSplit
+from raynas.errors import DataError, did_you_mean
+
+_DIGITS = "digits"
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    train: int
+    validation: int
+
+
+def load_split(config: DataConfig, *, seed: int) -> ImageSplit:
+    """The images that the config asks for, split at random into train and validation and decoded once.
+
+    The permutation of rows depends on the seed and the number of rows alone, and validation comes first in
+    it: another `train_images` leaves the validation set as it is.
+
+    Args:
+        seed: of the permutation; not negative.
+    Raises:
+        DataError: the source is missing, empty, corrupt or inconsistent, or has too few images or classes.
+    """
+    source = _open_source(config)
+    counts = _counts(config, source)
+    rows_N = np.random.default_rng(seed).permutation(len(source.labels_N))[: counts.validation + counts.train]
+    images_NHWC = source.decode(rows_N, image_size=config.image_size)
+    labels_N = source.labels_N[rows_N]
+    statistics = channel_statistics(images_NHWC[counts.validation :])
+    return ImageSplit(
+        name=source.name,
+        train_images_NHWC=images_NHWC[counts.validation :],
+        train_labels_N=labels_N[counts.validation :],
+        validation_images_NHWC=images_NHWC[: counts.validation],
+        validation_labels_N=labels_N[: counts.validation],
+        num_classes=source.num_classes,
+        class_names=source.class_names,
+        mean_C=statistics.mean_C,
+        std_C=statistics.std_C,
+    )
+
+
+def _open_source(config: DataConfig) -> ImageSource:
+    if config.source == _DIGITS:
+        # Here: scikit-learn takes a second to import, and nothing else needs it.
+        from raynas.data.digits import open_digits
+
+        return open_digits()
+    path = Path(os.path.expanduser(config.source))
+    if not os.path.exists(path):
+        suggestion = did_you_mean(config.source, [_DIGITS])
+        raise DataError(
+            f"data.source = {config.source!r} is not a path that can be read.{suggestion} Allowed: 'digits', "
+            "a Parquet file, a folder of Parquet files, or a folder with one sub folder of images per class. "
+            "Correct it; a relative path is seen from the working directory."
+        )
+    return _open_folder(path, config) if path.is_dir() else _open_file(path, config)
+
+
+def _open_file(path: Path, config: DataConfig) -> ImageSource:
+    if path.suffix.lower() != ".parquet":
+        raise DataError(
+            f"data.source = {config.source!r} is a file that does not end in .parquet. Allowed: 'digits', a "
+            "Parquet file, or a folder. Unpack an archive and give its folder."
+        )
+    return open_parquet(path, [path], label_column=config.label_column)
+
+
+def _open_folder(path: Path, config: DataConfig) -> ImageSource:
+    shards = find_shards(path)
+    return open_parquet(path, shards, label_column=config.label_column) if shards else open_folder(path)
+
+
+def _counts(config: DataConfig, source: ImageSource) -> _Counts:
+    num_images = len(source.labels_N)
+    validation = num_images // 10 if config.validation_images is None else config.validation_images
+    train = num_images - validation if config.train_images is None else config.train_images
+    _check_counts(_Counts(train, validation), num_images, source.name)
+    _check_classes(train, source)
+    return _Counts(train, validation)
+
+
+def _check_counts(counts: _Counts, num_images: int, name: str) -> None:
+    if counts.validation < 1:
+        raise DataError(
+            f"A tenth of the {num_images} images of {name} is less than 1 validation image. "
+            "Set data.validation_images, or give more images."
+        )
+    if counts.train < 1 or counts.train + counts.validation > num_images:
+        raise DataError(
+            f"{name} has {num_images:,} images, but {max(counts.train, 1):,} for training and "
+            f"{counts.validation:,} for validation are asked. Set data.train_images and "
+            f"data.validation_images to at most {num_images:,} together."
+        )
+
+
+def _check_classes(num_train_images: int, source: ImageSource) -> None:
+    if source.num_classes < 2:
+        names = f" ({', '.join(source.class_names)})" if source.class_names else ""
+        raise DataError(
+            f"{source.name} has {source.num_classes} class{names}; classification needs at least 2. "
+            "Point data.source to a data set with more classes."
+        )
+    if num_train_images < source.num_classes:
+        raise DataError(
+            f"{num_train_images:,} training images are fewer than the {source.num_classes:,} classes of "
+            f"{source.name}. Raise data.train_images, or lower data.validation_images."
+        )

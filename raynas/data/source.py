@@ -1,0 +1,39 @@
+"""What every kind of data set offers before its images are decoded."""
+
+# Shapes: N images (all rows in labels_N, the chosen ones in decode), H x W pixels, C channels.
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class ImageSource(Protocol):
+    """A data set whose labels are known and checked and whose images can be decoded by row."""
+
+    @property
+    def name(self) -> str:
+        """What logs and reports call the data set."""
+
+    @property
+    def labels_N(self) -> NDArray[np.int64]:
+        """Class index of every row, in [0, num_classes)."""
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, those without an image included."""
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """One name per class, where the data set has names."""
+
+    def decode(self, rows_N: NDArray[np.int64], *, image_size: int | None) -> NDArray[np.uint8]:
+        """The images of these rows in this order, [N, H, W, C]; square, all of one size.
+
+        Args:
+            image_size: pixels per side; None: found in the images of these rows.
+        Raises:
+            DataError: an image is corrupt, too large or too small; names it.
+        """

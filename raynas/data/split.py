@@ -1,0 +1,44 @@
+"""The value that data loading ends in: train and validation images with all that training needs to know."""
+
+# Shapes: N images, H x W pixels, C channels.
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageSplit:
+    """Images of one data set, decoded and split; its arrays are read-only, so that workers can share them.
+
+    Images are uint8 and labels int64. mean_C and std_C are those of the training pixels on the scale [0, 1].
+    """
+
+    name: str
+    train_images_NHWC: NDArray[np.uint8]
+    train_labels_N: NDArray[np.int64]
+    validation_images_NHWC: NDArray[np.uint8]
+    validation_labels_N: NDArray[np.int64]
+    num_classes: int
+    class_names: tuple[str, ...] | None
+    mean_C: tuple[float, ...]
+    std_C: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for field in ("train_images_NHWC", "train_labels_N", "validation_images_NHWC", "validation_labels_N"):
+            read_only = getattr(self, field).view()
+            read_only.flags.writeable = False
+            object.__setattr__(self, field, read_only)
+
+    @property
+    def image_size(self) -> int:
+        """Pixels per side; images are square."""
+        return int(self.train_images_NHWC.shape[1])
+
+    @property
+    def num_channels(self) -> int:
+        """1 (grey) or 3 (RGB)."""
+        return int(self.train_images_NHWC.shape[3])

@@ -1,0 +1,1 @@
+"""Everything of the search that imports Ray."""

@@ -1,0 +1,187 @@
+"""The work queue between trials and workers: the paper's "global workqueue" (Zoph et al. 2018, section 3).
+
+Plain asyncio; pool.py makes a Ray actor of it. A trial submits a child and waits for its news; a worker
+takes the oldest child, reports each epoch, finishes it and takes the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from raynas.child import Child, ChildResult, EpochReport
+
+
+@dataclass
+class _Work:
+    """One child on its way through the pool."""
+
+    child: Child
+    reports: deque[EpochReport] = field(default_factory=deque)
+    last_epoch: int = 0
+    result: ChildResult | None = None
+    attempts: int = 0
+    has_news: asyncio.Event = field(default_factory=asyncio.Event)
+    must_stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True)
+class News:
+    """What a trial hears: an epoch's report, the child's end, or both at once."""
+
+    report: EpochReport | None
+    result: ChildResult | None
+
+
+class WorkQueue:
+    """Children waiting, children running, and who waits for them.
+
+    Args:
+        max_attempts: a child whose worker dies this often is failed instead of being queued again.
+    """
+
+    def __init__(self, max_attempts: int = 3) -> None:
+        self._max_attempts = max_attempts
+        self._work: dict[int, _Work] = {}
+        self._waiting: deque[int] = deque()
+        self._running: dict[str, int] = {}
+        self._may_take = asyncio.Condition()
+        self._calls: dict[str, int] = {}
+        self._has_worker = asyncio.Event()
+        self._num_submitted = self._held_until = 0
+        self._is_closed = False
+
+    async def hold_until(self, num_submitted: int) -> None:
+        """Hands out nothing before that many children were submitted.
+
+        Tune reuses a finished trial's actor for the next trial, and gives up the actor that it is still
+        starting for it: with quick children it would start and give up processes for ever. So all trials
+        start first.
+        """
+        self._held_until = num_submitted
+
+    async def submit(self, child: Child) -> None:
+        """Queues a child; one that is queued or running already is left as it is."""
+        if child.id in self._work:
+            return
+        self._work[child.id] = _Work(child)
+        self._waiting.append(child.id)
+        self._num_submitted += 1
+        async with self._may_take:
+            self._may_take.notify_all()
+
+    async def take(self, worker: str, finished: tuple[int, ChildResult] | None = None) -> Child | None:
+        """The next child for `worker`, waited for; None when the queue is closed.
+
+        Args:
+            finished: the child that the worker has just ended. In one message with the request for the next,
+            because
+                Ray may run an asynchronous actor's calls in another order than they were sent. A worker that
+                asks while it still holds a child has died and come back: that child is queued again.
+        """
+        if finished is not None:
+            self._finish(worker, *finished)
+        call = self._calls[worker] = self._calls.get(worker, 0) + 1
+        self._has_worker.set()
+        self._give_back(worker)
+        async with self._may_take:
+            # A worker that died while it waited left a call behind: wake it, so that it takes no child.
+            self._may_take.notify_all()
+            await self._may_take.wait_for(
+                lambda: self._is_closed or self._calls[worker] > call or self._has_child_to_give()
+            )
+            if self._is_closed or self._calls[worker] > call:
+                return None
+            work = self._work[self._waiting.popleft()]
+        work.attempts += 1
+        self._running[worker] = work.child.id
+        return work.child
+
+    async def report(self, child_id: int, report: EpochReport) -> None:
+        """One epoch of a running child; epochs that an earlier attempt has reported are left out."""
+        work = self._work.get(child_id)
+        if work is not None and report.epoch > work.last_epoch:
+            work.last_epoch = report.epoch
+            work.reports.append(report)
+            work.has_news.set()
+
+    async def finish(self, worker: str, child_id: int, result: ChildResult) -> None:
+        """The end of a child whose worker does not take another."""
+        self._finish(worker, child_id, result)
+
+    def _finish(self, worker: str, child_id: int, result: ChildResult) -> None:
+        if self._running.get(worker) == child_id:
+            del self._running[worker]
+        work = self._work.get(child_id)
+        if work is None:
+            return
+        if work.must_stop.is_set():
+            del self._work[child_id]
+            return
+        work.result = result
+        work.has_news.set()
+        work.must_stop.set()
+
+    async def news(self, child_id: int) -> News:
+        """The child's next report or its end, waited for. After the end the child is forgotten."""
+        work = self._work.get(child_id)
+        if work is None:
+            return News(None, ChildResult(status="stopped", reason="it is no longer in the pool"))
+        await work.has_news.wait()
+        report = work.reports.popleft() if work.reports else None
+        if work.reports:
+            return News(report, None)
+        work.has_news.clear()
+        if work.result is not None:
+            self._work.pop(child_id, None)
+        return News(report, work.result)
+
+    async def stop(self, child_id: int) -> None:
+        """Ends a child early: off the queue, or its worker is told; what it still says is thrown away."""
+        work = self._work.get(child_id)
+        if work is None:
+            return
+        work.must_stop.set()
+        if child_id in self._waiting:
+            self._waiting.remove(child_id)
+            del self._work[child_id]
+
+    async def stopped(self, child_id: int) -> None:
+        """Returns when the child has to stop or is over: what its worker watches."""
+        work = self._work.get(child_id)
+        if work is not None:
+            await work.must_stop.wait()
+
+    async def wait_for_worker(self) -> None:
+        """Returns when the first worker has asked for a child."""
+        await self._has_worker.wait()
+
+    async def num_workers(self) -> int:
+        return len(self._calls)
+
+    async def close(self) -> None:
+        """Sends every worker home."""
+        self._is_closed = True
+        for work in self._work.values():
+            work.must_stop.set()
+        async with self._may_take:
+            self._may_take.notify_all()
+
+    def _has_child_to_give(self) -> bool:
+        return bool(self._waiting) and self._num_submitted >= self._held_until
+
+    def _give_back(self, worker: str) -> None:
+        child_id = self._running.pop(worker, None)
+        work = self._work.get(child_id) if child_id is not None else None
+        if work is None or child_id is None:
+            return
+        if work.must_stop.is_set():
+            del self._work[child_id]
+        elif work.attempts >= self._max_attempts:
+            reason = f"its worker died {work.attempts} times"
+            work.result = ChildResult(status="failed", reason=reason)
+            work.has_news.set()
+            work.must_stop.set()
+        else:
+            self._waiting.appendleft(child_id)

@@ -1,0 +1,142 @@
+"""TuneSearcher: any Strategy as a Ray Tune search algorithm.
+
+    tuner = tune.Tuner(train, tune_config=tune.TuneConfig(
+        search_alg=TuneSearcher(space="nasnet", strategy="ppo", seed=0, metric="accuracy"), num_samples=100,
+        max_concurrent_trials=4))
+
+Each trial's config holds `child` (its number), `arch_id`, `seed` and `genotype` (JSON, for
+Genotype.from_json). The reward is `metric` of a trial's last report, to be maximised; a trial that errs
+teaches the strategy nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from ray.tune.search import Searcher
+
+from raynas.child import ChildResult, EpochReport
+from raynas.config import validated
+from raynas.engine.trial import CHILD_RESULT
+from raynas.errors import RunFolderError
+from raynas.journal import Finished, Proposed
+from raynas.run import Run
+from raynas.space import make_space
+from raynas.strategy import make_strategy
+
+_STATE: TypeAdapter[list[Proposed | Finished]] = TypeAdapter(list[Proposed | Finished])
+
+
+class TuneSearcher(Searcher):  # type: ignore[misc]
+    """Proposes architectures to Tune and learns from its results.
+
+    Args:
+        run: an existing Run, journalled or not; it makes the next three unnecessary.
+        space, strategy: registered names or 'package.module:ClassName'.
+        metric: key of a report that is the accuracy, a fraction in [0, 1].
+    """
+
+    def __init__(
+        self,
+        run: Run | None = None,
+        *,
+        space: str = "nasnet",
+        strategy: str = "ppo",
+        seed: int = 0,
+        metric: str = "accuracy",
+    ) -> None:
+        super().__init__(metric=metric, mode="max")
+        if run is None:
+            search_space = make_space(space)
+            run = Run(search_space, make_strategy(strategy, search_space, seed=seed), seed=seed)
+        self.run = run
+        self.failure: Exception | None = None
+        self._children: dict[str, int] = {}
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
+    ) -> bool:
+        """Takes over Tune's metric, if it names one; 'min' is refused."""
+        self._metric: str = metric or self._metric
+        return mode in (None, "max")
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        child = self.run.next_child()
+        if child is None:
+            return str(Searcher.FINISHED)
+        self._children[trial_id] = child.id
+        return {
+            "child": child.id,
+            "arch_id": child.arch_id,
+            "seed": child.seed,
+            "genotype": child.genotype.to_json(),
+        }
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        if trial_id in self._children and result.get(self._metric) is not None:
+            self.run.report(self._children[trial_id], self._epoch_report(result))
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Turns a trial's end into a child's.
+
+        Tune swallows what is raised here, so it is kept in `failure`, and the run is closed.
+        """
+        child_id = self._children.pop(trial_id, None)
+        if child_id is None:
+            return
+        try:
+            self._finish(child_id, result, error)
+        except Exception as failure:
+            self.failure = failure
+            self.run.close()
+
+    def _finish(self, child_id: int, result: dict[str, Any] | None, error: bool) -> None:
+        """A pool's trial says ChildResult or None (then a scheduler ended it); somebody's own says
+        neither.
+        """
+        if error or result is None:
+            reason = "its trial ended in an error" if error else "its trial was dropped before it began"
+            self.run.finish(child_id, ChildResult(status="failed", reason=reason))
+        elif result.get(CHILD_RESULT) is not None:
+            self.run.finish(child_id, ChildResult.model_validate_json(result[CHILD_RESULT]))
+        else:
+            # Tune passes a trial's last report here alone.
+            if result.get(self._metric) is not None:
+                self.run.report(child_id, self._epoch_report(result))
+            self.run.finish_as_reported(child_id, "stopped" if CHILD_RESULT in result else "completed")
+
+    def _epoch_report(self, result: dict[str, Any]) -> EpochReport:
+        return validated(
+            EpochReport,
+            {
+                "epoch": result.get("epoch", result.get("training_iteration", 1)),
+                "accuracy": result[self._metric],
+                "train_loss": result.get("train_loss", float("nan")),
+                "seconds": result.get("seconds", result.get("time_total_s", 0.0)),
+            },
+            where=f"the trial's {self._metric}",
+        )
+
+    def save(self, checkpoint_path: str) -> None:
+        """Writes the run's events as JSON: replaying them restores the strategy, and nothing has to be
+        unpickled.
+        """
+        state = {"children": self._children, "events": _STATE.dump_python(self.run.events, mode="json")}
+        Path(checkpoint_path).write_text(json.dumps(state))
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Replays what `save` wrote into this searcher, which must be new and of the same space, strategy
+        and seed.
+        """
+        try:
+            state = json.loads(Path(checkpoint_path).read_text())
+            events = _STATE.validate_python(state["events"])
+            self._children = {str(trial): int(child) for trial, child in state["children"].items()}
+        except (ValidationError, ValueError, KeyError, TypeError) as error:
+            raise RunFolderError(f"{checkpoint_path} is no state of a TuneSearcher: {error}.") from error
+        self.run.replay(events, running=self._children.values())

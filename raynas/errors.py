@@ -1,0 +1,73 @@
+"""Every error that raynas raises on purpose.
+
+    RaynasError                    the message is complete: no traceback is needed to act on it
+      UsageError (ValueError)      the user's input; the command line exits with code 2
+        UnknownName                a name that no registry knows
+        InvalidConfig              an option or a field out of its bounds
+        InvalidGenotype            a cell that is no cell
+        DataError                  a data set that can't be read
+        RunFolderError             a run folder or journal that can't be used as asked
+        DoesNotFit                 more resources than the cluster has
+      SearchFailed                 the run itself failed; exit code 1
+
+Errors keep plain string arguments, so that they survive pickling across Ray actors.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RaynasError(Exception):
+    """Root of the tree; str() is a sentence for the user."""
+
+
+class UsageError(RaynasError, ValueError):
+    """Something that the user gave can't be used."""
+
+
+class InvalidConfig(UsageError):
+    """A field is unknown or its value is out of bounds."""
+
+
+class InvalidGenotype(UsageError):
+    """A cell that breaks the rules of the cell language."""
+
+
+class DataError(UsageError):
+    """A data set that is missing, empty, corrupt or inconsistent."""
+
+
+class RunFolderError(UsageError):
+    """A run folder or its journal can't be read, resumed or written as asked."""
+
+
+class DoesNotFit(UsageError):
+    """What was asked is more than the cluster has."""
+
+
+class SearchFailed(RaynasError):
+    """The search started and could not go on."""
+
+
+class UnknownName(UsageError):
+    """A name that is not registered; suggests the nearest known one."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        known = sorted(known)
+        super().__init__(kind, name, known, hint)
+        self.kind, self.name, self.known, self.hint = kind, name, known, hint
+
+    def __str__(self) -> str:
+        listing = ", ".join(self.known) if self.known else "none"
+        lines = [
+            f"No {self.kind} is called {self.name!r}.{did_you_mean(self.name, self.known)} Known: {listing}."
+        ]
+        return "\n".join(lines + ([self.hint] if self.hint else []))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """' Did you mean ...?' for the nearest known name, or an empty string."""
+    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {nearest[0]!r}?" if nearest else ""

@@ -1,0 +1,243 @@
+"""The cell language: what a cell is, as a value. Pure Python.
+
+State 0 is the current hidden state h_i, state 1 the previous one h_(i-1), state 2 + k the output of block k
+(the convention of the TensorFlow reference code; code of the DARTS family swaps 0 and 1).
+Source: Zoph et al. 2018 (arXiv 1707.07012), section 3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from raynas.errors import InvalidGenotype, did_you_mean
+
+NUM_INPUTS = 2
+MAX_BLOCKS = 12
+COMBINERS = ("add", "concat")
+COMMUTATIVE_COMBINERS = frozenset({"add"})
+OPERATIONS = (
+    "identity",
+    "conv_1x3_3x1",
+    "conv_1x7_7x1",
+    "dil_conv_3x3",
+    "avg_pool_3x3",
+    "max_pool_3x3",
+    "max_pool_5x5",
+    "max_pool_7x7",
+    "conv_1x1",
+    "conv_3x3",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "sep_conv_7x7",
+)
+"""The 13 operations of Zoph et al. 2018, section 3, in the paper's order; nn/ops.py says what each one
+does.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One pairwise combination: combiner(op_a(state input_a), op_b(state input_b))."""
+
+    input_a: int
+    op_a: str
+    input_b: int
+    op_b: str
+    combiner: str = "add"
+
+
+@dataclass(frozen=True, slots=True)
+class CellGenotype:
+    """Blocks in the order they are computed, and the states that are concatenated to the cell's output.
+
+    The list is explicit because published cells don't follow the rule "all unused states".
+
+    Raises:
+        InvalidGenotype: names the block and the field.
+    """
+
+    blocks: tuple[Block, ...]
+    concat: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.blocks) <= MAX_BLOCKS:
+            raise InvalidGenotype(f"a cell has 1 to {MAX_BLOCKS} blocks; this one has {len(self.blocks)}.")
+        for index, block in enumerate(self.blocks):
+            _check_block(index, block)
+        _check_concat(self.concat, len(self.blocks))
+        _check_no_dead_block(self.blocks, self.concat)
+
+    def canonical(self) -> CellGenotype:
+        """The same graph in its one canonical writing.
+
+        Of all orders in which the blocks can be computed, the one whose sequence of blocks is smallest, with
+        the halves of a commutative combiner sorted. Channel order within the output is not part of the graph.
+        """
+        return min(_smallest_writings(self), key=lambda cell: cell.concat)
+
+
+@dataclass(frozen=True, slots=True)
+class Genotype:
+    """An architecture: the Normal cell and the Reduction cell (same language, stride 2 on its two inputs)."""
+
+    normal: CellGenotype
+    reduction: CellGenotype
+
+    def canonical(self) -> Genotype:
+        return Genotype(self.normal.canonical(), self.reduction.canonical())
+
+    @property
+    def arch_id(self) -> str:
+        """First 12 hex digits of SHA-256 over the canonical form: equal for equal graphs, in every
+        process.
+        """
+        text = json.dumps(asdict(self.canonical()), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, value: Any) -> Genotype:
+        """The genotype that `to_dict` wrote; InvalidGenotype names cell, block and field of what is wrong."""
+        _check_keys(value, ("normal", "reduction"), "the genotype")
+        return cls(
+            _cell_from_dict(value["normal"], "normal cell"),
+            _cell_from_dict(value["reduction"], "reduction cell"),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Genotype:
+        try:
+            value = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise InvalidGenotype(f"the genotype is no JSON: {error}.") from error
+        return cls.from_dict(value)
+
+
+def loose_states(blocks: Sequence[Block]) -> tuple[int, ...]:
+    """Block outputs that no block takes as an input: what the search space concatenates (section 3)."""
+    used = {state for block in blocks for state in (block.input_a, block.input_b)}
+    return tuple(state for state in range(NUM_INPUTS, NUM_INPUTS + len(blocks)) if state not in used)
+
+
+def _check_block(index: int, block: Block) -> None:
+    own_state = NUM_INPUTS + index
+    for field, state in (("input_a", block.input_a), ("input_b", block.input_b)):
+        if type(state) is not int or not 0 <= state < own_state:
+            why = " A later state would close a cycle." if type(state) is int and state >= own_state else ""
+            raise InvalidGenotype(
+                f"block {index}, {field}: {state!r} is not a state that block {index} "
+                f"can take (0..{own_state - 1}).{why}"
+            )
+    for field, op in (("op_a", block.op_a), ("op_b", block.op_b)):
+        _check_word(index, field, op, OPERATIONS)
+    _check_word(index, "combiner", block.combiner, COMBINERS)
+
+
+def _check_word(index: int, field: str, word: object, known: Sequence[str]) -> None:
+    if not isinstance(word, str) or word not in known:
+        raise InvalidGenotype(
+            f"block {index}, {field}: {word!r} is unknown."
+            f"{did_you_mean(str(word), known)} Known: {', '.join(known)}."
+        )
+
+
+def _check_concat(concat: tuple[int, ...], num_blocks: int) -> None:
+    last_state = NUM_INPUTS + num_blocks - 1
+    for state in concat:
+        if type(state) is not int or not 0 <= state <= last_state:
+            raise InvalidGenotype(f"concat: there is no state {state!r}; states are 0..{last_state}.")
+    if not concat or list(concat) != sorted(set(concat)):
+        raise InvalidGenotype(
+            f"concat: {list(concat)} must name at least one state, in ascending order, each once."
+        )
+
+
+def _check_no_dead_block(blocks: tuple[Block, ...], concat: tuple[int, ...]) -> None:
+    for state in loose_states(blocks):
+        if state not in concat:
+            raise InvalidGenotype(
+                f"block {state - NUM_INPUTS}: its output (state {state}) goes nowhere. "
+                "Use it in a later block or name it in concat."
+            )
+
+
+def _check_keys(value: Any, expected: Sequence[str], where: str) -> None:
+    if not isinstance(value, Mapping):
+        raise InvalidGenotype(
+            f"{where}: expected an object with {', '.join(expected)}; got {type(value).__name__}."
+        )
+    for key in expected:
+        if key not in value:
+            raise InvalidGenotype(f"{where}: the field {key!r} is missing.")
+    for key in value:
+        if key not in expected:
+            raise InvalidGenotype(f"{where}: the field {key!r} is unknown.{did_you_mean(str(key), expected)}")
+
+
+def _cell_from_dict(value: Any, where: str) -> CellGenotype:
+    _check_keys(value, ("blocks", "concat"), where)
+    for field in ("blocks", "concat"):
+        if not isinstance(value[field], list | tuple):
+            raise InvalidGenotype(f"{where}: {field} must be a list; got {type(value[field]).__name__}.")
+    names = tuple(field.name for field in fields(Block))
+    blocks = []
+    for index, block in enumerate(value["blocks"]):
+        _check_keys(block, names, f"{where}, block {index}")
+        blocks.append(Block(**{name: block[name] for name in names}))
+    try:
+        return CellGenotype(tuple(blocks), tuple(value["concat"]))
+    except InvalidGenotype as error:
+        raise InvalidGenotype(f"{where}, {error}") from None
+
+
+# A block as it sorts: halves in order where the combiner allows, states already renumbered.
+_Key = tuple[str, int, str, int, str]
+
+
+def _smallest_writings(cell: CellGenotype) -> Iterator[CellGenotype]:
+    """Every writing of the graph whose sequence of blocks is the smallest; they can differ in concat alone.
+
+    Greedy: the next block is a smallest one among those whose inputs are placed. Twins (same inputs, same
+    operations) tie, and may differ in who uses them, so each is tried; twins that nobody uses are alike.
+    """
+    used = {state for block in cell.blocks for state in (block.input_a, block.input_b)}
+    candidates: list[tuple[tuple[_Key, ...], dict[int, int]]] = [((), {0: 0, 1: 1})]
+    for _ in cell.blocks:
+        grown = [
+            ((*keys, key), {**labels, NUM_INPUTS + index: len(labels)})
+            for keys, labels in candidates
+            for index, key in _next_blocks(cell, labels, used)
+        ]
+        smallest = min(keys for keys, _ in grown)
+        candidates = [(keys, labels) for keys, labels in grown if keys == smallest]
+    for keys, labels in candidates:
+        blocks = tuple(Block(a, op_a, b, op_b, combiner) for combiner, a, op_a, b, op_b in keys)
+        yield CellGenotype(blocks, tuple(sorted(labels[state] for state in cell.concat)))
+
+
+def _next_blocks(cell: CellGenotype, labels: dict[int, int], used: set[int]) -> list[tuple[int, _Key]]:
+    ready = [
+        (index, _key(block, labels))
+        for index, block in enumerate(cell.blocks)
+        if NUM_INPUTS + index not in labels and block.input_a in labels and block.input_b in labels
+    ]
+    smallest = min(key for _, key in ready)
+    tied = [(index, key) for index, key in ready if key == smallest]
+    unused = [item for item in tied if NUM_INPUTS + item[0] not in used]
+    return [item for item in tied if item not in unused] + unused[:1]
+
+
+def _key(block: Block, labels: dict[int, int]) -> _Key:
+    half_a, half_b = (labels[block.input_a], block.op_a), (labels[block.input_b], block.op_b)
+    if block.combiner in COMMUTATIVE_COMBINERS and half_b < half_a:
+        half_a, half_b = half_b, half_a
+    return (block.combiner, *half_a, *half_b)

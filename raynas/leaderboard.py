@@ -1,0 +1,87 @@
+"""A run's children, best first: a view of the journal as a table, JSON, CSV or Markdown. Pure Python."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from raynas.config import FrozenModel
+from raynas.run import ChildRecord
+
+Format = Literal["table", "json", "csv", "md"]
+
+
+class LeaderboardEntry(FrozenModel):
+    """One child's line."""
+
+    arch_id: str
+    child: int
+    status: Literal["completed", "stopped", "failed", "unfinished"]
+    accuracy: float | None
+    reward: float | None
+    parameters: int | None
+    mult_adds: int | None
+    seconds: float | None
+    epochs: int
+    reason: str
+
+
+def leaderboard(records: Iterable[ChildRecord]) -> list[LeaderboardEntry]:
+    """Entries by reward, then fewer parameters; children without a reward come last."""
+    return sorted(map(_entry, records), key=_rank)
+
+
+def render(entries: list[LeaderboardEntry], format: Literal["json", "csv", "md"]) -> str:
+    """The entries as text, without a trailing newline."""
+    return _RENDERERS[format](entries)
+
+
+def _entry(record: ChildRecord) -> LeaderboardEntry:
+    result, proposed = record.result, record.proposed
+    return LeaderboardEntry(
+        arch_id=proposed.arch_id,
+        child=record.id,
+        status=result.status if result else "unfinished",
+        accuracy=result.accuracy if result else None,
+        reward=record.reward,
+        parameters=proposed.parameters,
+        mult_adds=proposed.mult_adds,
+        seconds=round(result.seconds, 3) if result else None,
+        epochs=len(result.curve) if result else 0,
+        reason=result.reason if result else "",
+    )
+
+
+def _rank(entry: LeaderboardEntry) -> tuple[float, float, int]:
+    return (math.inf if entry.reward is None else -entry.reward, entry.parameters or math.inf, entry.child)
+
+
+def _json(entries: list[LeaderboardEntry]) -> str:
+    return json.dumps([entry.model_dump() for entry in entries], indent=2)
+
+
+def _csv(entries: list[LeaderboardEntry]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(LeaderboardEntry.model_fields), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(entry.model_dump() for entry in entries)
+    return text.getvalue().rstrip("\n")
+
+
+def _markdown(entries: list[LeaderboardEntry]) -> str:
+    columns = list(LeaderboardEntry.model_fields)
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    for entry in entries:
+        cells = [
+            "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")
+            for value in entry.model_dump().values()
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+_RENDERERS: dict[str, Callable[[list[LeaderboardEntry]], str]] = {"json": _json, "csv": _csv, "md": _markdown}

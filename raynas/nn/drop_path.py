@@ -1,0 +1,37 @@
+"""ScheduledDropPath: each path of a cell is dropped with a probability that grows over training and depth."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class DropPath(nn.Module):
+    """Zeroes a whole example's path with probability `probability` * `progress`, and rescales the others.
+
+    Args:
+        probability: for this cell at the end of training: drop_path * (cell_index + 1) / num_cells.
+    Source: slim nasnet_utils.py, _apply_drop_path (v3); the paper gives the linear growth over time only.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+        self.progress = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        dropped = self.probability * self.progress
+        if not self.training or dropped == 0.0:
+            return x
+        keep_N111 = torch.rand(x.shape[0], 1, 1, 1, device=x.device) >= dropped
+        return x * (keep_N111.to(x.dtype) / (1.0 - dropped))
+
+    def extra_repr(self) -> str:
+        return f"probability={self.probability:.3f}"
+
+
+def set_drop_path_progress(network: nn.Module, progress: float) -> None:
+    """Tells every DropPath in `network` the share of training that is done, in [0, 1]."""
+    for module in network.modules():
+        if isinstance(module, DropPath):
+            module.progress = progress

@@ -1,0 +1,83 @@
+"""Things found by name: search spaces and strategies register with one decorator.
+
+A user's own class needs no registration: 'package.module:ClassName' is imported and checked.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from raynas.errors import UnknownName, UsageError
+
+Thing = TypeVar("Thing")
+
+
+class Registry(Generic[Thing]):
+    """Classes of one kind by name.
+
+    Args:
+        kind: what messages call such a class, such as 'search space'.
+        base: every class registered or imported must derive from it.
+        package: its modules are imported before the first look-up, so that each registers what it holds.
+    """
+
+    def __init__(self, kind: str, base: Callable[..., Thing], package: str) -> None:
+        # An abstract class is no type[Thing] to mypy, so it comes as a callable.
+        assert isinstance(base, type)
+        self.kind, self.package = kind, package
+        self.base: type[Thing] = base
+        self._classes: dict[str, type[Thing]] = {}
+        self._is_complete = False
+
+    def register(self, name: str) -> Callable[[type[Thing]], type[Thing]]:
+        """The class decorator; ValueError if the name is taken by another class."""
+
+        def decorate(cls: type[Thing]) -> type[Thing]:
+            taken = self._classes.get(name)
+            if taken is not None and taken.__qualname__ != cls.__qualname__:
+                raise ValueError(f"{self.kind} {name!r} is registered already, by {taken.__module__}")
+            self._classes[name] = cls
+            return cls
+
+        return decorate
+
+    def names(self) -> list[str]:
+        self._import_package()
+        return sorted(self._classes)
+
+    def find(self, name: str) -> type[Thing]:
+        """The class called `name`, or the one that 'package.module:ClassName' points at."""
+        if ":" in name:
+            return self._import_class(name)
+        self._import_package()
+        if name not in self._classes:
+            hint = "Your own class: pass 'package.module:ClassName' and make it importable on every worker."
+            raise UnknownName(self.kind, name, self._classes, hint)
+        return self._classes[name]
+
+    def _import_package(self) -> None:
+        if self._is_complete:
+            return
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self.package}.{module.name}")
+        self._is_complete = True
+
+    def _import_class(self, path: str) -> type[Thing]:
+        module_name, _, class_name = path.partition(":")
+        try:
+            cls = getattr(importlib.import_module(module_name), class_name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise UsageError(
+                f"{self.kind} {path!r} can't be imported: {error}. "
+                "Give 'package.module:ClassName' with the module on PYTHONPATH."
+            ) from error
+        if not (isinstance(cls, type) and issubclass(cls, self.base)):
+            raise UsageError(
+                f"{path!r} is no {self.kind}: it must be a subclass of "
+                f"{self.base.__module__}.{self.base.__qualname__}."
+            )
+        return cls

@@ -1,0 +1,264 @@
+"""A run: a strategy, its journal, and what is known of each child. Pure Python; the engine calls it.
+
+The order of a child's life: `next_child` (journal: proposed) -> `report` per epoch -> `finish` (journal:
+finished, then the strategy observes). The strategy's state is a function of the journal's events, and
+`replay` restores it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from raynas.child import Child, ChildResult, EpochReport
+from raynas.errors import RunFolderError
+from raynas.genotype import Genotype
+from raynas.journal import Event, Finished, Journal, Proposed
+from raynas.reward import accuracy_reward
+from raynas.space import SearchSpace
+from raynas.strategy import Proposal, Strategy
+
+Reward = Callable[[ChildResult], float | None]
+Measure = Callable[[Genotype], tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRecord:
+    """What the journal says of one child; `result` is None until it is finished."""
+
+    proposed: Proposed
+    finished: Finished | None = None
+
+    @property
+    def id(self) -> int:
+        return self.proposed.child
+
+    @property
+    def result(self) -> ChildResult | None:
+        return self.finished.result if self.finished else None
+
+    @property
+    def reward(self) -> float | None:
+        return self.finished.reward if self.finished else None
+
+
+class RunListener:
+    """Is told what happens in a run, in order; a view, such as the terminal's table or the MLflow tracker."""
+
+    def child_proposed(self, record: ChildRecord, child: Child) -> None:
+        """A child goes to the queue."""
+
+    def epoch_reported(self, record: ChildRecord, report: EpochReport) -> None:
+        """A running child said how it does."""
+
+    def child_finished(self, record: ChildRecord, child: Child) -> None:
+        """A child ended and is in the journal."""
+
+    def policy_updated(self, statistics: dict[str, float]) -> None:
+        """The strategy learned."""
+
+
+class Run:
+    """Hands out children and takes back their results.
+
+    Args:
+        num_children: the run is complete when this many have finished.
+        measure: (parameters, multiply-adds) of a genotype, if known before training.
+        journal: None keeps the run in memory alone.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        strategy: Strategy,
+        *,
+        num_children: int | None = None,
+        seed: int = 0,
+        reward: Reward = accuracy_reward,
+        measure: Measure | None = None,
+        journal: Journal | None = None,
+        listeners: Sequence[RunListener] = (),
+    ) -> None:
+        self.space, self.strategy, self.seed = space, strategy, seed
+        self.num_children, self.reward, self.measure = num_children, reward, measure
+        self.journal, self.listeners = journal, list(listeners)
+        self.records: dict[int, ChildRecord] = {}
+        self.events: list[Proposed | Finished] = []
+        self.num_finished = 0
+        self._queue: deque[int] = deque()
+        self._curves: dict[int, list[EpochReport]] = {}
+        self._is_closed = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its searcher; a copy of a run is in memory alone, journal and listeners stay where
+        they are.
+        """
+        return self.__dict__ | {"journal": None, "listeners": []}
+
+    @property
+    def is_complete(self) -> bool:
+        return self.num_children is not None and self.num_unfinished <= 0
+
+    @property
+    def num_unfinished(self) -> int:
+        """Children still to come, the running ones among them; of an endless run as many as one likes."""
+        return sys.maxsize if self.num_children is None else self.num_children - self.num_finished
+
+    def next_child(self) -> Child | None:
+        """The next child to train: one that was interrupted, else a new proposal; None if all are handed
+        out.
+        """
+        if self._is_closed:
+            return None
+        if self._queue:
+            child = self.child(self._queue.popleft())
+        elif self.num_children is not None and len(self.records) >= self.num_children:
+            return None
+        else:
+            child = self._propose()
+        self._curves[child.id] = []
+        for listener in self.listeners:
+            listener.child_proposed(self.records[child.id], child)
+        return child
+
+    def report(self, child_id: int, report: EpochReport) -> None:
+        """One more epoch of a running child; one that was reported before is ignored."""
+        curve = self._curves.get(child_id)
+        if curve is None or (curve and report.epoch <= curve[-1].epoch):
+            return
+        curve.append(report)
+        for listener in self.listeners:
+            listener.epoch_reported(self.records[child_id], report)
+
+    def finish_as_reported(self, child_id: int, status: Literal["completed", "stopped"]) -> None:
+        """Finishes a child with the score of its last report; one that never reported has failed."""
+        curve = self._curves.get(child_id, [])
+        if curve:
+            result = ChildResult(
+                status=status, accuracy=curve[-1].accuracy, curve=tuple(curve), seconds=curve[-1].seconds
+            )
+        else:
+            result = ChildResult(status="failed", reason="it ended without a report")
+        self.finish(child_id, result)
+
+    def finish(self, child_id: int, result: ChildResult) -> None:
+        """A child's end. A second end of the same child changes nothing, nor does any after `close`."""
+        record = self.records[child_id]
+        if self._is_closed or record.finished is not None:
+            return
+        self._curves.pop(child_id, None)
+        finished = Finished(child=child_id, time=time.time(), reward=self.reward(result), result=result)
+        if self.journal is not None:
+            self.journal.append(finished)
+        self._apply_finished(finished)
+
+    def close(self) -> None:
+        """From now on nothing is handed out or taken back: what runs is interrupted, and stays unfinished."""
+        self._is_closed = True
+
+    def replay(self, events: Iterable[Event], *, running: Collection[int] = ()) -> None:
+        """Takes in the events of an earlier process; what it left unfinished is handed out first.
+
+        Args:
+            running: unfinished children that somebody trains already, and that are not handed out again.
+        Raises:
+            RunFolderError: an event contradicts the space or an earlier event.
+        """
+        for event in events:
+            if isinstance(event, Proposed):
+                self._check_replayed(event)
+                self._apply_proposed(event)
+            elif isinstance(event, Finished):
+                if event.child not in self.records or self.records[event.child].finished is not None:
+                    raise RunFolderError(
+                        f"the journal finishes child {event.child} twice or before it is proposed."
+                    )
+                self._apply_finished(event)
+        self._curves.update({child_id: [] for child_id in running})
+        self._queue.extend(
+            id for id, record in self.records.items() if record.finished is None and id not in running
+        )
+
+    def child(self, child_id: int) -> Child:
+        """The child as the workers get it."""
+        proposed = self.records[child_id].proposed
+        return Child(
+            child_id, self.space.decode(proposed.actions), proposed.arch_id, _child_seed(self.seed, child_id)
+        )
+
+    def _propose(self) -> Child:
+        proposal = self.strategy.propose()
+        genotype = self.space.decode(proposal.actions)
+        parameters, mult_adds = self.measure(genotype) if self.measure else (None, None)
+        proposed = Proposed(
+            child=proposal.id,
+            time=time.time(),
+            actions=proposal.actions,
+            arch_id=genotype.arch_id,
+            parameters=parameters,
+            mult_adds=mult_adds,
+            info=dict(proposal.info),
+        )
+        if self.journal is not None:
+            self.journal.append(proposed)
+        self._record(proposed, ChildRecord(proposed))
+        return Child(proposal.id, genotype, proposed.arch_id, _child_seed(self.seed, proposal.id))
+
+    def _record(self, event: Proposed | Finished, record: ChildRecord) -> None:
+        self.events.append(event)
+        self.records[event.child] = record
+
+    def _check_replayed(self, event: Proposed) -> None:
+        try:
+            genotype = self.space.decode(event.actions)
+        except ValueError as error:
+            raise RunFolderError(
+                f"the journal's child {event.child} is not from this space: {error}."
+            ) from error
+        if genotype.arch_id != event.arch_id or event.child in self.records:
+            raise RunFolderError(
+                f"the journal's child {event.child} is there twice, or its actions don't describe "
+                f"its arch_id {event.arch_id}."
+            )
+
+    def _apply_proposed(self, event: Proposed) -> None:
+        self._record(event, ChildRecord(event))
+        self.strategy.adopt(_proposal(event))
+
+    def _apply_finished(self, event: Finished) -> None:
+        record = replace(self.records[event.child], finished=event)
+        self._record(event, record)
+        self.num_finished += 1
+        child = self.child(event.child) if self.listeners else None
+        for listener in self.listeners:
+            assert child is not None
+            listener.child_finished(record, child)
+        statistics = self.strategy.observe(_proposal(record.proposed), event.reward)
+        for listener in self.listeners if statistics else ():
+            assert statistics is not None
+            listener.policy_updated(statistics)
+
+
+def records_of(events: Iterable[Event]) -> list[ChildRecord]:
+    """The children in a journal, without a strategy or a space: for reading a run from outside."""
+    records: dict[int, ChildRecord] = {}
+    for event in events:
+        if isinstance(event, Proposed):
+            records[event.child] = ChildRecord(event)
+        elif isinstance(event, Finished) and event.child in records:
+            records[event.child] = replace(records[event.child], finished=event)
+    return list(records.values())
+
+
+def _proposal(event: Proposed) -> Proposal:
+    return Proposal(event.child, event.actions, event.info)
+
+
+def _child_seed(seed: int, child_id: int) -> int:
+    """31 bits from the search's seed and the child's number; equal in every process."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{child_id}".encode()).digest()[:4], "big") >> 1

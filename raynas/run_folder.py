@@ -1,0 +1,61 @@
+"""Where runs lie on disk: runs/NAME/journal.jsonl, the best cell beside it, and runs/mlflow.db beside the
+runs.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from raynas.errors import RunFolderError
+from raynas.journal import FILE_NAME
+
+RUNS = Path("runs")
+
+
+def new_run_folder(space: str, strategy: str) -> Path:
+    """A folder below runs/ that does not exist yet, named after the moment and what is searched."""
+    words = [word.rpartition(":")[2].lower() for word in (space, strategy)]
+    name = "-".join([time.strftime("%Y%m%d-%H%M%S"), *words])
+    folder, number = RUNS / name, 1
+    while folder.exists():
+        number += 1
+        folder = RUNS / f"{name}-{number}"
+    return folder
+
+
+def check_is_free(folder: Path) -> None:
+    """RunFolderError if a run lies in `folder`, or if it can't become a folder."""
+    if (folder / FILE_NAME).exists():
+        raise RunFolderError(
+            f"{folder} already holds a run. Add --resume to go on with it, or give another --out."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"--out {folder} is a file. Give a folder, or a path that does not exist yet.")
+
+
+def find_run(folder: Path | None) -> Path:
+    """`folder` if it holds a journal; without one, the newest run below runs/."""
+    if folder is not None:
+        if not (folder / FILE_NAME).is_file():
+            raise RunFolderError(
+                f"{folder} holds no run: there is no {FILE_NAME} in it.{_runs_listing(folder)}"
+            )
+        return folder
+    newest = max(_journals(RUNS), key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None:
+        raise RunFolderError(
+            f"There is no run below {RUNS.resolve()}. Start one with 'raynas search', or give a folder."
+        )
+    return newest.parent
+
+
+def _journals(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*/{FILE_NAME}"))
+
+
+def _runs_listing(folder: Path) -> str:
+    names = [str(path.parent) for path in _journals(folder)[-5:]] or [
+        str(path.parent) for path in _journals(RUNS)[-5:]
+    ]
+    return f" Runs: {', '.join(names)}." if names else ""

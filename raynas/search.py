@@ -1,0 +1,260 @@
+"""The main program: a search from its config to its leaderboard, on this machine or on a cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from raynas.child import TrainChild
+from raynas.config import merged
+from raynas.data import ImageSplit, load_split
+from raynas.draw import genotype_svg
+from raynas.engine.cluster import connected
+from raynas.engine.pool import ChildPool
+from raynas.engine.tuning import build_scheduler, tune_run
+from raynas.engine.worker import TrainerFactory
+from raynas.errors import SearchFailed
+from raynas.genotype import Genotype
+from raynas.journal import FILE_NAME, Event, Journal, Resumed, Started
+from raynas.leaderboard import LeaderboardEntry, leaderboard
+from raynas.nn import NetworkConfig, complexity
+from raynas.recipes import search_config
+from raynas.run import Run, RunListener
+from raynas.run_folder import check_is_free, find_run, new_run_folder
+from raynas.search_config import SearchConfig, resumed_config
+from raynas.space import SearchSpace
+from raynas.tracking import Tracker
+from raynas.training import ChildConfig, ChildTrainer, DeviceImages, Placement
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search leaves behind."""
+
+    leaderboard: list[LeaderboardEntry]
+    best: Genotype
+    run_folder: Path
+    mlflow_run_id: str | None
+    mlflow_uri: str | None
+
+    @property
+    def journal_path(self) -> Path:
+        return self.run_folder / FILE_NAME
+
+
+@dataclass(frozen=True)
+class PreparedSearch:
+    """A search of which everything is known and nothing is started."""
+
+    folder: Path
+    config: SearchConfig
+    events: list[Event]
+    """Of the run that is resumed; empty for a new one."""
+
+
+def run_search(
+    *,
+    address: str | None = None,
+    factory: TrainerFactory | None = None,
+    listeners: Sequence[RunListener] = (),
+    **words: Any,
+) -> SearchResult:
+    """Searches for a cell; with no arguments, the default run on scikit-learn's digits.
+
+    Args:
+        address: of a Ray cluster; None takes RAY_ADDRESS, or starts Ray on this machine.
+        factory: makes, in each worker, the function that trains a child; None trains images.
+        listeners: are told of every event.
+        words: the arguments of `prepare_search`: data, space, strategy, children, ...
+    Raises:
+        UsageError: something given can't be used; nothing was started or overwritten.
+        SearchFailed: the workers could not be kept running, or no child got a score.
+        KeyboardInterrupt: interrupted; the run can be resumed.
+    """
+    return execute(prepare_search(**words), address=address, factory=factory, listeners=listeners)
+
+
+def prepare_search(
+    *,
+    data: str | Path | None = None,
+    space: str | None = None,
+    strategy: str | None = None,
+    children: int | None = None,
+    workers: int | str | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    recipe: str = "small",
+    settings: Mapping[str, Any] | None = None,
+) -> PreparedSearch:
+    """The folder and the validated config of a search; what is None is left to the recipe.
+
+    Args:
+        data: 'digits', or a path to Parquet files or a folder of class folders.
+        space, strategy: registered names or 'package.module:ClassName'.
+        workers: a number or 'auto'.
+        epochs: per child.
+        out: the run's folder; None: a new one below runs/, or with `resume` the newest.
+        resume: go on with the run in `out`; arguments may then change only how much and where is computed.
+        settings: further fields of SearchConfig, nested: {"child": {"batch_size": 128}}.
+    Raises:
+        UsageError: something given can't be used.
+    """
+    overrides: dict[str, Any] = {
+        "data": {"source": None if data is None else str(data)},
+        "space": {"name": space},
+        "strategy": {"name": strategy},
+        "children": children,
+        "workers": {"count": workers},
+        "child": {"epochs": epochs},
+        "seed": seed,
+    }
+    overrides = merged(_without_none(overrides), settings or {})
+    if resume:
+        return _prepare_resume(find_run(Path(out) if out is not None else None), overrides)
+    config = search_config(recipe, overrides)
+    folder = Path(out) if out is not None else new_run_folder(config.space.name, config.strategy.name)
+    check_is_free(folder)
+    return PreparedSearch(folder, config, [])
+
+
+def execute(
+    search: PreparedSearch,
+    *,
+    address: str | None = None,
+    factory: TrainerFactory | None = None,
+    listeners: Sequence[RunListener] = (),
+) -> SearchResult:
+    """Runs a prepared search to its end; arguments and errors as in `run_search`."""
+    config = search.config
+    split = load_split(config.data, seed=config.seed)
+    make_trainer = factory or functools.partial(image_trainer, network=config.network, child=config.child)
+    with (
+        connected(address),
+        ChildPool(make_trainer, data=split, config=config.workers) as pool,
+        _opened(search, split, listeners) as (run, tracker),
+    ):
+        tune_run(run, pool, scheduler=build_scheduler(config.scheduler, config.child.epochs))
+    return _result(run, tracker, search.folder)
+
+
+def image_trainer(
+    placement: Placement, split: ImageSplit | None, *, network: NetworkConfig, child: ChildConfig
+) -> TrainChild:
+    """What trains children in a worker: the images go to its device once."""
+    assert split is not None
+    return ChildTrainer(network, child, DeviceImages(split, placement.device), placement)
+
+
+def _without_none(tree: dict[str, Any]) -> dict[str, Any]:
+    pruned = {key: _without_none(value) if isinstance(value, dict) else value for key, value in tree.items()}
+    return {key: value for key, value in pruned.items() if value not in (None, {})}
+
+
+def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearch:
+    journal, events = Journal.reopen(folder / FILE_NAME)
+    journal.close()
+    started = events[0]
+    assert isinstance(started, Started)
+    return PreparedSearch(folder, resumed_config(_with_last_target(started.config, events), overrides), events)
+
+
+def _with_last_target(recorded: dict[str, Any], events: Sequence[Event]) -> dict[str, Any]:
+    targets = [event.children for event in events if isinstance(event, Resumed)]
+    return recorded | {"children": targets[-1]} if targets else recorded
+
+
+@contextlib.contextmanager
+def _opened(
+    search: PreparedSearch, split: ImageSplit, listeners: Sequence[RunListener]
+) -> Iterator[tuple[Run, Tracker | None]]:
+    """The run, with its journal and its tracker open; both are closed whatever happens."""
+    config, space = search.config, search.config.make_space()
+    journal, run_id = _open_journal(search)
+    with journal:
+        tracker = _open_tracker(search, run_id, space)
+        run = Run(
+            space,
+            config.make_strategy(space),
+            num_children=config.children,
+            seed=config.seed,
+            journal=journal,
+            listeners=[*([tracker] if tracker else []), *listeners],
+            measure=functools.partial(_measure, config.network, split),
+        )
+        status = "FAILED"
+        try:
+            run.replay(search.events)
+            yield run, tracker
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        finally:
+            run.close()
+            if tracker is not None:
+                tracker.close(status)
+
+
+def _open_journal(search: PreparedSearch) -> tuple[Journal, str]:
+    path = search.folder / FILE_NAME
+    if not search.events:
+        config = search.config.model_dump(mode="json")
+        started = Started(run_id=uuid.uuid4().hex, raynas=version("raynas"), time=time.time(), config=config)
+        return Journal.create(path, started), started.run_id
+    journal, _ = Journal.reopen(path)
+    journal.append(Resumed(time=time.time(), children=search.config.children))
+    assert isinstance(search.events[0], Started)
+    return journal, search.events[0].run_id
+
+
+def _open_tracker(search: PreparedSearch, run_id: str, space: SearchSpace) -> Tracker | None:
+    tracking = search.config.tracking
+    if not tracking.enabled:
+        return None
+    return Tracker.open(
+        tracking.uri,
+        experiment=tracking.experiment,
+        run_name=search.folder.name,
+        run_id=run_id,
+        config=search.config.model_dump(mode="json"),
+        space=space,
+        default_store=search.folder.parent / "mlflow.db",
+        run_folder=search.folder,
+    )
+
+
+def _measure(network: NetworkConfig, split: ImageSplit, genotype: Genotype) -> tuple[int, int]:
+    cost = complexity(
+        genotype,
+        network,
+        in_channels=split.num_channels,
+        num_classes=split.num_classes,
+        image_size=split.image_size,
+    )
+    return cost.parameters, cost.mult_adds
+
+
+def _result(run: Run, tracker: Tracker | None, folder: Path) -> SearchResult:
+    entries = leaderboard(run.records.values())
+    if entries[0].reward is None:
+        reasons = sorted({entry.reason for entry in entries if entry.reason})
+        raise SearchFailed(f"No child of {len(entries)} got a score. Reasons: {'; '.join(reasons[:5])}.")
+    best = run.child(entries[0].child).genotype
+    (folder / "best_genotype.json").write_text(best.to_json() + "\n")
+    (folder / "best_cell.svg").write_text(genotype_svg(best, title=_title(entries[0])))
+    return SearchResult(
+        entries, best, folder, tracker.mlflow_run_id if tracker else None, tracker.uri if tracker else None
+    )
+
+
+def _title(entry: LeaderboardEntry) -> str:
+    return f"{entry.arch_id}  accuracy {entry.accuracy:.4f}"

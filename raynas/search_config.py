@@ -1,0 +1,113 @@
+"""The whole of a search as one validated value: what `--set` sets and the journal records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ConfigDict, Field, field_validator
+
+from raynas.config import FrozenModel, merged, validated
+from raynas.data import DataConfig
+from raynas.engine.config import SchedulerConfig, WorkerConfig
+from raynas.errors import RunFolderError
+from raynas.nn import NetworkConfig
+from raynas.space import SearchSpace, make_space
+from raynas.strategy import STRATEGIES, Strategy, StrategyConfig, make_strategy
+from raynas.training import ChildConfig
+
+
+class Choice(FrozenModel):
+    """A registered name, or 'package.module:ClassName', and its options beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class TrackingConfig(FrozenModel):
+    """Where MLflow is written."""
+
+    enabled: bool = True
+    """false: the journal alone."""
+    uri: str | None = None
+    """None: MLFLOW_TRACKING_URI, or else a SQLite file beside the run folders."""
+    experiment: str = Field("raynas", min_length=1)
+    """MLflow's experiment."""
+
+
+class SearchConfig(FrozenModel):
+    """Everything that a search depends on."""
+
+    space: Choice = Choice(name="nasnet")
+    """Which search space; its options are space.*."""
+    strategy: Choice = Choice(name="ppo")
+    """Who chooses; its options are strategy.*."""
+    children: int = Field(24, ge=1)
+    """How many architectures are tried; 20,000 in the paper."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Of the strategy, the split of the data and the children."""
+    data: DataConfig = DataConfig()
+    network: NetworkConfig = NetworkConfig()
+    child: ChildConfig = ChildConfig()
+    workers: WorkerConfig = WorkerConfig()
+    scheduler: SchedulerConfig = SchedulerConfig()
+    tracking: TrackingConfig = TrackingConfig()
+
+    @field_validator("space")
+    @classmethod
+    def _complete_space(cls, choice: Choice) -> Choice:
+        return Choice(name=choice.name, **make_space(choice.name, **choice.options).model_dump())
+
+    @field_validator("strategy")
+    @classmethod
+    def _complete_strategy(cls, choice: Choice) -> Choice:
+        options: StrategyConfig = validated(
+            STRATEGIES.find(choice.name).Config, choice.options, where="strategy"
+        )
+        return Choice(name=choice.name, **options.model_dump())
+
+    def make_space(self) -> SearchSpace:
+        return make_space(self.space.name, **self.space.options)
+
+    def make_strategy(self, space: SearchSpace) -> Strategy:
+        return make_strategy(self.strategy.name, space, seed=self.seed, **self.strategy.options)
+
+
+CHANGEABLE = ("children", "workers", "tracking")
+"""What may differ when a run is resumed: it does not change what any child's result would be."""
+
+
+def resumed_config(recorded: Mapping[str, Any], overrides: Mapping[str, Any]) -> SearchConfig:
+    """The config of a run that is resumed with these words on the command line.
+
+    Raises:
+        RunFolderError: an override contradicts what the run was started with.
+    """
+    before = validated(SearchConfig, recorded)
+    after = validated(SearchConfig, merged(recorded, overrides))
+    for field, (old, new) in _differences(before.model_dump(), after.model_dump()).items():
+        if field.split(".")[0] not in CHANGEABLE:
+            raise RunFolderError(
+                f"That run was started with {field} = {old!r}; now {field} = {new!r} is asked. A run "
+                f"can be resumed with other {', '.join(CHANGEABLE)} only. Leave it out, or start a "
+                "new run with another --out."
+            )
+    return after
+
+
+def _differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], where: str = ""
+) -> dict[str, tuple[Any, Any]]:
+    found: dict[str, tuple[Any, Any]] = {}
+    for key in {**old, **new}:
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found |= _differences(a, b, f"{where}{key}.")
+        elif a != b:
+            found[f"{where}{key}"] = (a, b)
+    return found

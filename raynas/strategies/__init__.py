@@ -1,0 +1,1 @@
+"""Search strategies, one file each; torch, but neither Ray nor MLflow."""

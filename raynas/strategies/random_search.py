@@ -1,0 +1,24 @@
+"""Random search: each decision drawn uniformly. The baseline that every other strategy must beat.
+
+Source: Zoph et al. 2018, section 4.4 ("uniform distribution" in place of the controller's softmaxes).
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from raynas.space import Actions
+from raynas.strategy import Proposal, Strategy, register_strategy
+
+
+@register_strategy("random")
+class RandomSearch(Strategy):
+    """Learns nothing."""
+
+    def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
+        rng = random.Random(f"{self.seed}/{proposal_id}")
+        return tuple(rng.randrange(len(decision.choices)) for decision in self.space.decisions), {}
+
+    def _learn(self, proposal: Proposal, reward: float) -> dict[str, float] | None:
+        return None

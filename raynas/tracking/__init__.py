@@ -1,0 +1,13 @@
+"""The MLflow view of a search: one parent run, a nested one per child. The only package that imports mlflow.
+
+A view, not the record: it may be lost, switched off or late, and the journal fills it in at the next resume.
+"""
+
+from __future__ import annotations
+
+# First, and before mlflow is imported anywhere below: it reads these settings while it is imported.
+import raynas.tracking.settings  # noqa: F401
+from raynas.tracking.store import check_store
+from raynas.tracking.tracker import Tracker
+
+__all__ = ["Tracker", "check_store"]

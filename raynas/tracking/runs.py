@@ -1,0 +1,149 @@
+"""The MLflow runs of one search: which are there, and the requests that write one. One thread at a time."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Run, RunInfo, RunStatus
+from mlflow.utils.file_utils import local_file_uri_to_path
+
+from raynas.tracking.content import CHILD, KIND, RUN_ID, ChildPage, flattened, param, scrubbed
+
+PAGE_SIZE = 500
+
+
+class SearchRuns:
+    """The parent run of a search and its children.
+
+    Args:
+        parent: as found or made; what it holds at that moment is what earlier drivers have written.
+        is_new: made just now, so that it can't have children.
+    """
+
+    def __init__(self, client: MlflowClient, parent: Run, *, run_id: str, is_new: bool) -> None:
+        self.client, self.run_id = client, run_id
+        self.parent_id: str = parent.info.run_id
+        self.experiment_id: str = parent.info.experiment_id
+        self.logged_values: dict[str, float] = parent.data.metrics
+        self._is_loaded = is_new
+        self._complete: set[int] = set()
+        self._half_written: dict[int, RunInfo] = {}
+        self._in_doubt: set[int] = set()
+
+    @classmethod
+    def open(
+        cls,
+        client: MlflowClient,
+        experiment: str,
+        *,
+        run_name: str,
+        run_id: str,
+        config: Mapping[str, Any],
+        tags: Mapping[str, str],
+    ) -> SearchRuns:
+        """The runs of the search `run_id` in the experiment with this id; its parent is RUNNING from now on.
+
+        Params can't be changed once written, so those of the first start stay; config.json is of the latest.
+        """
+        parent = _first(client, experiment, f"tags.`{RUN_ID}` = '{run_id}' and tags.`{KIND}` = 'search'")
+        is_new = parent is None
+        if parent is None:
+            tags = {KIND: "search", RUN_ID: run_id, **tags}
+            parent = client.create_run(experiment, run_name=run_name, tags=tags)
+        elif parent.info.status != "RUNNING":
+            client.update_run(parent.info.run_id, status="RUNNING")
+        config = scrubbed(config)
+        params = [param(key, value) for key, value in flattened(config).items()]
+        new_params = [new for new in params if new.key not in parent.data.params]
+        client.log_batch(parent.info.run_id, params=new_params)
+        _write_texts(client, parent.info, {"config.json": json.dumps(config, indent=2, default=str)})
+        return cls(client, parent, run_id=run_id, is_new=is_new)
+
+    def has(self, child: int) -> bool:
+        """Whether a child is completely written. Only the first call in a resumed search asks MLflow."""
+        if not self._is_loaded:
+            self._load()
+        return child in self._complete
+
+    def write_child(self, page: ChildPage) -> None:
+        """Everything of one child. The end is written last, so a run that has ended is complete."""
+        info = self._half_written.get(page.child) or self._create(page)
+        self._half_written[page.child] = info
+        self.client.log_batch(info.run_id, metrics=page.metrics, params=page.params)
+        _write_texts(self.client, info, page.texts)
+        self.client.set_terminated(info.run_id, page.status, page.end_ms)
+        del self._half_written[page.child]
+        self._complete.add(page.child)
+
+    def write_points(self, points: Sequence[Metric]) -> None:
+        """Onto the parent's curves."""
+        self.client.log_batch(self.parent_id, metrics=points)
+
+    def end(self, status: str) -> None:
+        """Ends the parent; its end time is now."""
+        self.client.set_terminated(self.parent_id, status)
+
+    def _create(self, page: ChildPage) -> RunInfo:
+        # A request that fails may have been carried out all the same: look before it is made again.
+        if page.child in self._in_doubt:
+            condition = f"{self._of_parent()} and tags.`{CHILD}` = '{page.child}'"
+            found = _first(self.client, self.experiment_id, condition)
+            if found is not None:
+                return found.info
+        self._in_doubt.add(page.child)
+        tags = {"mlflow.parentRunId": self.parent_id, RUN_ID: self.run_id, **page.tags}
+        run = self.client.create_run(
+            self.experiment_id, start_time=page.start_ms, tags=tags, run_name=page.name
+        )
+        self._in_doubt.discard(page.child)
+        return run.info
+
+    def _load(self) -> None:
+        for run in _all(self.client, self.experiment_id, self._of_parent()):
+            child = int(run.data.tags[CHILD])
+            if RunStatus.is_terminated(RunStatus.from_string(run.info.status)):
+                self._complete.add(child)
+            else:
+                self._half_written[child] = run.info
+        self._is_loaded = True
+
+    def _of_parent(self) -> str:
+        return f"tags.`mlflow.parentRunId` = '{self.parent_id}' and tags.`{KIND}` = 'child'"
+
+
+def _first(client: MlflowClient, experiment: str, condition: str) -> Run | None:
+    found = client.search_runs([experiment], condition, max_results=1, order_by=["attributes.start_time ASC"])
+    return found[0] if found else None
+
+
+def _all(client: MlflowClient, experiment: str, condition: str) -> Iterator[Run]:
+    token: str | None = None
+    while True:
+        page = client.search_runs([experiment], condition, max_results=PAGE_SIZE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _write_texts(client: MlflowClient, info: RunInfo, texts: Mapping[str, str]) -> None:
+    """Artifacts: straight into the folder where MLflow would copy them, or else all in one upload."""
+    if urlsplit(info.artifact_uri).scheme in ("", "file"):
+        folder = Path(local_file_uri_to_path(info.artifact_uri))
+        _write_files(folder, texts)
+        return
+    with tempfile.TemporaryDirectory(prefix="raynas-") as upload:
+        _write_files(Path(upload), texts)
+        client.log_artifacts(info.run_id, upload)
+
+
+def _write_files(folder: Path, texts: Mapping[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")

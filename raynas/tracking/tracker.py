@@ -1,0 +1,165 @@
+"""The listener that shows a search in MLflow. What it hears it queues; a thread of its own writes it."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from mlflow.entities import Metric
+from mlflow.exceptions import MlflowException
+
+from raynas.child import Child
+from raynas.errors import UsageError
+from raynas.run import ChildRecord, RunListener
+from raynas.space import SearchSpace
+from raynas.tracking.content import child_page, metric
+from raynas.tracking.runs import SearchRuns
+from raynas.tracking.store import connect, experiment_id, reason, resolved_uri, unusable, without_credentials
+from raynas.tracking.writer import Writer
+
+logger = logging.getLogger("raynas.tracking")
+
+MAX_POINTS = 1000
+HTTP_TOO_MANY_REQUESTS = 429
+HTTP_SERVER_ERROR = 500
+
+
+class Tracker(RunListener):
+    """Writes each child once, however often it hears of it, in this process or in an earlier one.
+
+    Attributes:
+        uri: of the store, fit to be printed: without credentials.
+        mlflow_run_id: of the parent run.
+    """
+
+    def __init__(self, runs: SearchRuns, *, space: SearchSpace, uri: str) -> None:
+        self.uri, self.mlflow_run_id = without_credentials(uri), runs.parent_id
+        self._runs, self._space = runs, space
+        self._num_finished, self._finish_time = 0, 0.0
+        self._best_accuracy: float | None = None
+        self._points: deque[Metric] = deque()
+        self._is_flush_queued = False
+        self._unwritten: set[int] = set()
+        self._is_closed = self._has_warned = False
+        self._writer = Writer(is_outage=_is_outage, on_failure=self._warn_once)
+
+    @classmethod
+    def open(
+        cls,
+        uri: str | None,
+        *,
+        experiment: str,
+        run_name: str,
+        run_id: str,
+        config: Mapping[str, Any],
+        space: SearchSpace,
+        default_store: Path,
+        run_folder: Path | None = None,
+    ) -> Tracker:
+        """The tracker of the search `run_id`, new or resumed.
+
+        Args:
+            uri: None for MLFLOW_TRACKING_URI, or else the SQLite file `default_store`.
+            config: of the search; credentials in its URIs are left out.
+            run_folder: where the journal is; becomes a tag.
+        Raises:
+            UsageError: the store can't be used; names the URI, what went wrong and what to do.
+        """
+        resolved = resolved_uri(uri, default_store)
+        client = connect(resolved)
+        tags = {"raynas.run_folder": str(run_folder.absolute())} if run_folder else {}
+        try:
+            runs = SearchRuns.open(
+                client,
+                experiment_id(client, experiment, resolved),
+                run_name=run_name,
+                run_id=run_id,
+                config=config,
+                tags=tags,
+            )
+        except UsageError:
+            raise
+        except Exception as error:
+            raise unusable(resolved, error) from None
+        return cls(runs, space=space, uri=resolved)
+
+    def child_finished(self, record: ChildRecord, child: Child) -> None:
+        if self._is_closed or record.finished is None:
+            return
+        self._unwritten.add(child.id)
+        self._writer.put(partial(self._write_child, record, child))
+        self._num_finished += 1
+        self._finish_time = record.finished.time
+        accuracy = record.finished.result.accuracy
+        if accuracy is not None:
+            self._best_accuracy = max(accuracy, self._best_accuracy or 0.0)
+        values: dict[str, float] = {"children_finished": self._num_finished}
+        if self._best_accuracy is not None:
+            values["best_accuracy"] = self._best_accuracy
+        self._add_points(values, step=self._num_finished, clock="children_finished")
+
+    def policy_updated(self, statistics: dict[str, float]) -> None:
+        if "policy_version" in statistics:
+            self._add_points(statistics, step=int(statistics["policy_version"]), clock="policy_version")
+        else:
+            self._add_points(statistics, step=self._num_finished, clock="children_finished")
+
+    def close(self, status: str, *, timeout: float = 60.0) -> int:
+        """Writes what is queued, for about `timeout` seconds at most, and ends the parent run.
+
+        Args:
+            status: MLflow's: FINISHED, KILLED or FAILED.
+        Returns:
+            How many children could not be written; the journal fills them in when the search is resumed.
+        """
+        if not self._is_closed:
+            self._is_closed = True
+            self._writer.close(partial(self._runs.end, status), timeout=timeout)
+        return len(self._unwritten)
+
+    def _add_points(self, values: Mapping[str, float], *, step: int, clock: str) -> None:
+        """Queues one step of some of the parent's curves, unless an earlier driver got as far as this."""
+        if self._is_closed or step <= self._runs.logged_values.get(clock, 0):
+            return
+        time = self._finish_time
+        self._points.extend(metric(key, value, step=step, time=time) for key, value in values.items())
+        if not self._is_flush_queued:
+            self._is_flush_queued = True
+            self._writer.put(self._write_points)
+
+    def _write_child(self, record: ChildRecord, child: Child) -> None:
+        if not self._runs.has(child.id):
+            self._runs.write_child(child_page(record, child, self._space))
+        self._unwritten.discard(child.id)
+
+    def _write_points(self) -> None:
+        # Before they are counted: whoever adds one from now on queues a job for it.
+        self._is_flush_queued = False
+        while self._points:
+            # By index: the search may append meanwhile, which an iterator does not bear.
+            points = [self._points[index] for index in range(min(len(self._points), MAX_POINTS))]
+            self._runs.write_points(points)
+            for _ in points:
+                self._points.popleft()
+
+    def _warn_once(self, error: Exception) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "MLflow can't be written at %s (%s). The search goes on, what is missing is tried "
+                "again, and the journal has everything.",
+                self.uri,
+                reason(error),
+            )
+
+
+def _is_outage(error: Exception) -> bool:
+    if isinstance(error, MlflowException):
+        status: int = error.get_http_status_code()
+        return status >= HTTP_SERVER_ERROR or status == HTTP_TOO_MANY_REQUESTS
+    return isinstance(error, OSError | sqlalchemy.exc.SQLAlchemyError)

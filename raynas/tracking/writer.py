@@ -1,0 +1,106 @@
+"""A thread that carries out jobs, so that nobody waits for them, and tries again those that fail."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+FIRST_PAUSE_SECONDS = 0.5
+MAX_PAUSE_SECONDS = 30.0
+MAX_PAUSE_WHEN_CLOSING_SECONDS = 1.0
+MAX_TRIES = 5
+LAST_JOB_SECONDS = 5.0
+
+Job = Callable[[], None]
+
+
+@dataclass(slots=True)
+class _Queued:
+    job: Job
+    tries: int = 0
+
+
+class Writer:
+    """Runs jobs one after the other; one that fails goes to the back of the queue, and all wait a little.
+
+    The pause doubles with each failure in a row and is forgotten with the next success. In an outage each job
+    stays in the queue until `close`; a job that fails for any other reason is dropped after MAX_TRIES.
+
+    Args:
+        is_outage: whether an error is about the server as a whole, so that the job is worth keeping.
+        on_failure: is told of every failed try, in the thread.
+    """
+
+    def __init__(
+        self, *, is_outage: Callable[[Exception], bool], on_failure: Callable[[Exception], None]
+    ) -> None:
+        self._is_outage, self._on_failure = is_outage, on_failure
+        self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
+        self._closing, self._gave_up = threading.Event(), threading.Event()
+        self._failures_in_a_row = 0
+        self._last: Job | None = None
+        # A daemon: a driver that dies of an exception must not hang on a server that is down.
+        self._thread = threading.Thread(target=self._run, name="raynas-mlflow", daemon=True)
+        self._thread.start()
+
+    def put(self, job: Job) -> None:
+        self._queue.put(_Queued(job))
+
+    def close(self, last: Job, *, timeout: float) -> None:
+        """Carries out what is queued for at most `timeout` seconds, then in any case tries `last`."""
+        self._last = last
+        self._closing.set()
+        self._queue.put(None)
+        self._thread.join(timeout)
+        self._gave_up.set()
+        self._thread.join(LAST_JOB_SECONDS)
+
+    def _run(self) -> None:
+        while True:
+            queued = self._queue.get()
+            if queued is not None and not self._gave_up.is_set():
+                self._try(queued)
+            elif queued is None and self._queue.empty():
+                break
+            elif queued is None:
+                # Jobs that failed have queued up behind the end.
+                self._queue.put(None)
+        if self._last is not None:
+            self._insist(_Queued(self._last))
+
+    def _try(self, queued: _Queued) -> None:
+        error = self._failure(queued)
+        if error is not None:
+            if self._is_worth_keeping(queued, error):
+                self._queue.put(queued)
+            self._pause()
+
+    def _insist(self, queued: _Queued) -> None:
+        while (error := self._failure(queued)) is not None:
+            if self._gave_up.is_set() or not self._is_worth_keeping(queued, error):
+                return
+            self._pause()
+
+    def _failure(self, queued: _Queued) -> Exception | None:
+        queued.tries += 1
+        # Any exception: the thread must outlive whatever one job runs into.
+        try:
+            queued.job()
+        except Exception as error:
+            self._failures_in_a_row += 1
+            self._on_failure(error)
+            return error
+        self._failures_in_a_row = 0
+        return None
+
+    def _is_worth_keeping(self, queued: _Queued, error: Exception) -> bool:
+        return self._is_outage(error) or queued.tries < MAX_TRIES
+
+    def _pause(self) -> None:
+        seconds = min(FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures_in_a_row - 1, 30), MAX_PAUSE_SECONDS)
+        if self._closing.is_set():
+            self._gave_up.wait(min(seconds, MAX_PAUSE_WHEN_CLOSING_SECONDS))
+        else:
+            self._closing.wait(seconds)

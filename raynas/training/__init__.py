@@ -1,0 +1,8 @@
+"""Training of one network on one device (or a few ranks). Needs torch; knows neither Ray nor MLflow."""
+
+from raynas.training.child import ChildConfig, train_child
+from raynas.training.device import Placement
+from raynas.training.images import DeviceImages
+from raynas.training.trainer import ChildTrainer
+
+__all__ = ["ChildConfig", "ChildTrainer", "DeviceImages", "Placement", "train_child"]

@@ -1,0 +1,172 @@
+"""The child loop: trains a network for a few epochs and reports validation accuracy after each.
+
+Source: Zoph et al. 2018, A.1 and A.6: SGD with momentum 0.9, a single-period cosine, 20 epochs. Batch size,
+learning rate and weight decay are not in the paper; the defaults here are ours.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+
+from raynas.child import ChildResult, EpochReport, Report, ShouldStop
+from raynas.config import FrozenModel
+from raynas.nn.drop_path import set_drop_path_progress
+from raynas.training.device import Placement, Precision, autocast_type
+from raynas.training.images import AugmentationConfig, DeviceImages
+
+
+class ChildConfig(FrozenModel):
+    """How a child is trained."""
+
+    epochs: int = Field(20, ge=1)
+    """Full passes over the training split. Zoph et al. 2018, appendix A."""
+    batch_size: int = Field(64, ge=1)
+    """Images per step, over all ranks."""
+    learning_rate: float = Field(0.05, gt=0)
+    """At the first step; a cosine takes it to 0 at the last."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Of SGD, in Nesterov's form."""
+    weight_decay: float = Field(5e-4, ge=0)
+    """L2, on every parameter."""
+    gradient_clip: float = Field(5.0, gt=0)
+    """Largest global norm of the gradient."""
+    auxiliary_weight: float = Field(0.4, ge=0)
+    """Weight of the auxiliary head's loss, where the network has one."""
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """Of the training images."""
+    precision: Precision = "auto"
+    """'auto' computes in bfloat16 where the hardware has it, else in float32."""
+
+
+def train_child(
+    network: nn.Module,
+    images: DeviceImages,
+    config: ChildConfig,
+    *,
+    seed: int,
+    placement: Placement | None = None,
+    report: Report = lambda _: None,
+    should_stop: ShouldStop = lambda: False,
+) -> ChildResult:
+    """Trains `network` in place; a child that diverges is a result, not an exception.
+
+    Args:
+        seed: of the order of images and of their augmentation.
+        report: called on rank 0 after each epoch.
+        should_stop: asked on rank 0 before each step; True ends the child with status 'stopped'.
+    Raises:
+        Whatever torch raises, such as running out of memory.
+    """
+    loop = _ChildLoop(network, images, config, seed, placement or Placement(device=images.device))
+    began = time.perf_counter()
+    curve: list[EpochReport] = []
+    for epoch in range(1, config.epochs + 1):
+        ended = loop.train_epoch(epoch, should_stop)
+        if ended is not None:
+            return ended.model_copy(update={"accuracy": _last_accuracy(ended, curve), "curve": tuple(curve)})
+        seconds = time.perf_counter() - began
+        curve.append(
+            EpochReport(
+                epoch=epoch, accuracy=loop.validation_accuracy(), train_loss=loop.mean_loss, seconds=seconds
+            )
+        )
+        if loop.placement.rank == 0:
+            report(curve[-1])
+    return ChildResult(status="completed", accuracy=curve[-1].accuracy, curve=tuple(curve))
+
+
+def _last_accuracy(ended: ChildResult, curve: list[EpochReport]) -> float | None:
+    return curve[-1].accuracy if curve and ended.status == "stopped" else None
+
+
+class _ChildLoop:
+    """Network, optimiser and schedule of one child."""
+
+    def __init__(
+        self, network: nn.Module, images: DeviceImages, config: ChildConfig, seed: int, placement: Placement
+    ) -> None:
+        self.images, self.config, self.placement = images, config, placement
+        self.batch_size = min(config.batch_size, len(images.train_labels_N))
+        self.network = network.to(placement.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = DistributedDataParallel(self.network) if placement.num_ranks > 1 else self.network
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(),
+            lr=config.learning_rate,
+            nesterov=True,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            foreach=True,
+        )
+        self.total_steps = config.epochs * images.num_steps(self.batch_size)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, self.total_steps)
+        self.autocast = autocast_type(config.precision, placement.device)
+        # Every rank draws the same order and takes its share of each batch.
+        self.generator = torch.Generator().manual_seed(seed)
+        self.steps_done = 0
+        self.mean_loss = math.nan
+
+    def train_epoch(self, epoch: int, should_stop: ShouldStop) -> ChildResult | None:
+        """One pass; a result if the child has to end here."""
+        self.model.train()
+        losses = []
+        batches = self.images.train_batches(
+            self.batch_size,
+            self.config.augmentation,
+            self.generator,
+            rank=self.placement.rank,
+            num_ranks=self.placement.num_ranks,
+        )
+        for images_NCHW, labels_N in batches:
+            if self.placement.agree(should_stop()):
+                return ChildResult(status="stopped", reason=f"in epoch {epoch}")
+            loss = self._step(images_NCHW, labels_N)
+            if not math.isfinite(loss):
+                return ChildResult(status="failed", reason=f"the loss became {loss} in epoch {epoch}")
+            losses.append(loss)
+        self.mean_loss = sum(losses) / len(losses)
+        return None
+
+    def _step(self, images_NCHW: Tensor, labels_N: Tensor) -> float:
+        set_drop_path_progress(self.network, self.steps_done / self.total_steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(images_NCHW.device.type, self.autocast, enabled=self.autocast is not None):
+            loss = self._loss(self.model(images_NCHW), labels_N)
+        # Before the update: a diverged child must not spoil the ranks' weights or its last report.
+        mean_loss = self.placement.total(loss.detach().clone()).item() / self.placement.num_ranks
+        if math.isfinite(mean_loss):
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip, foreach=True)
+            self.optimizer.step()
+            self.schedule.step()
+        self.steps_done += 1
+        return float(mean_loss)
+
+    def _loss(self, output: Tensor | tuple[Tensor, Tensor], labels_N: Tensor) -> Tensor:
+        if isinstance(output, Tensor):
+            return F.cross_entropy(output.float(), labels_N)
+        logits_NK, auxiliary_NK = output
+        auxiliary_loss = F.cross_entropy(auxiliary_NK.float(), labels_N)
+        return F.cross_entropy(logits_NK.float(), labels_N) + self.config.auxiliary_weight * auxiliary_loss
+
+    @torch.no_grad()
+    def validation_accuracy(self) -> float:
+        """Share of the validation images that the network gets right, over all ranks."""
+        self.network.eval()
+        counts = torch.zeros(2, device=self.placement.device)
+        for images_NCHW, labels_N in self.images.validation_batches(
+            2 * self.batch_size, rank=self.placement.rank, num_ranks=self.placement.num_ranks
+        ):
+            with torch.autocast(images_NCHW.device.type, self.autocast, enabled=self.autocast is not None):
+                predicted_N = self.network(images_NCHW).argmax(dim=1)
+            counts += torch.stack(
+                [(predicted_N == labels_N).sum(), torch.tensor(len(labels_N)).to(counts.device)]
+            )
+        correct, total = self.placement.total(counts).tolist()
+        return float(correct / total)

@@ -1,0 +1,72 @@
+"""Where a child trains: device, ranks, CPU threads and number format."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, distributed
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One rank's place. With num_ranks > 1 torch.distributed must be initialised."""
+
+    device: str = "cpu"
+    num_threads: int = 1
+    rank: int = 0
+    num_ranks: int = 1
+
+    def total(self, value: Tensor) -> Tensor:
+        """Sum of `value` over the ranks, on each of them; changes `value`."""
+        if self.num_ranks > 1:
+            distributed.all_reduce(value)
+        return value
+
+    def agree(self, flag: bool) -> bool:
+        """Rank 0's `flag`, on every rank, so that all stop at the same step."""
+        if self.num_ranks == 1:
+            return flag
+        shared = torch.tensor([int(flag)], device=self.device)
+        distributed.broadcast(shared, src=0)
+        return bool(shared.item())
+
+
+def autocast_type(precision: Precision, device: str) -> torch.dtype | None:
+    """The type to compute in, or None for plain float32; 'auto' is bfloat16 where the hardware has it.
+
+    Emulated bfloat16 on a CPU is ten times slower than float32 for these cells, so it is never chosen.
+    """
+    if precision == "float32":
+        return None
+    if precision == "bfloat16":
+        return torch.bfloat16
+    if torch.device(device).type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    return (
+        torch.bfloat16
+        if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        else None
+    )
+
+
+@contextlib.contextmanager
+def reproducible(seed: int, placement: Placement) -> Iterator[None]:
+    """Seeds torch and pins threads and algorithms for the block; what the caller had comes back after it."""
+    is_cuda = torch.device(placement.device).type == "cuda"
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.set_num_threads(placement.num_threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with torch.random.fork_rng(devices=[placement.device] if is_cuda else []):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)

@@ -1,0 +1,108 @@
+"""A decoded data set on a device, cut into batches.
+
+Shapes: N images, H x W pixels, C channels. Pixels stay uint8 until their batch is made.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from raynas.config import FrozenModel
+from raynas.training.augment import cutout, random_crop, random_flip
+
+if TYPE_CHECKING:
+    from raynas.data import ImageSplit
+
+
+class AugmentationConfig(FrozenModel):
+    """What is done to training images."""
+
+    crop_padding: int | None = Field(None, ge=0)
+    """Pixels added on each side before a random crop; None: an eighth of the image size, which is 4 at 32
+    pixels.
+    """
+    flip: bool = True
+    """Mirror left and right at random."""
+    cutout: int = Field(0, ge=0)
+    """Side in pixels of the square that is blanked; 0 is off, 16 is usual at 32 pixels."""
+
+
+class DeviceImages:
+    """An ImageSplit on one device. On a CPU the tensors share the arrays' memory."""
+
+    def __init__(self, split: ImageSplit, device: str = "cpu") -> None:
+        self.split, self.device = split, device
+        self.train_images_NHWC = _tensor(split.train_images_NHWC, device)
+        self.train_labels_N = _tensor(split.train_labels_N, device)
+        self.validation_images_NHWC = _tensor(split.validation_images_NHWC, device)
+        self.validation_labels_N = _tensor(split.validation_labels_N, device)
+        self._scale_C = 1.0 / (255.0 * torch.tensor(split.std_C, device=device))
+        self._shift_C = torch.tensor(split.mean_C, device=device) / torch.tensor(split.std_C, device=device)
+
+    def num_steps(self, batch_size: int) -> int:
+        """Training batches per epoch; an incomplete last batch is left out."""
+        return max(len(self.train_labels_N) // batch_size, 1)
+
+    def train_batches(
+        self,
+        batch_size: int,
+        augmentation: AugmentationConfig,
+        generator: torch.Generator,
+        *,
+        rank: int = 0,
+        num_ranks: int = 1,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """One epoch of (images_NCHW, labels_N) in random order; a rank gets every num_ranks-th image of a
+        batch.
+        """
+        order_N = torch.randperm(len(self.train_labels_N), generator=generator)
+        for step in range(self.num_steps(batch_size)):
+            chosen = order_N[step * batch_size : (step + 1) * batch_size].to(self.device)
+            images_NHWC = self._augmented(
+                self._normalised(self.train_images_NHWC[chosen]), augmentation, generator
+            )
+            yield (
+                images_NHWC[rank::num_ranks].permute(0, 3, 1, 2),
+                self.train_labels_N[chosen[rank::num_ranks]],
+            )
+
+    def validation_batches(
+        self, batch_size: int, *, rank: int = 0, num_ranks: int = 1
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """(images_NCHW, labels_N) of the whole validation set, split over the ranks."""
+        images, labels = (
+            self.validation_images_NHWC[rank::num_ranks],
+            self.validation_labels_N[rank::num_ranks],
+        )
+        for start in range(0, len(labels), batch_size):
+            images_NHWC = self._normalised(images[start : start + batch_size])
+            yield images_NHWC.permute(0, 3, 1, 2), labels[start : start + batch_size]
+
+    def _normalised(self, images_NHWC: Tensor) -> Tensor:
+        return images_NHWC.float() * self._scale_C - self._shift_C
+
+    def _augmented(
+        self, images_NHWC: Tensor, augmentation: AugmentationConfig, generator: torch.Generator
+    ) -> Tensor:
+        padding = augmentation.crop_padding
+        padding = self.split.image_size // 8 if padding is None else padding
+        if padding:
+            images_NHWC = random_crop(images_NHWC, padding, generator)
+        if augmentation.flip:
+            images_NHWC = random_flip(images_NHWC, generator)
+        if augmentation.cutout:
+            images_NHWC = cutout(images_NHWC, augmentation.cutout, generator)
+        return images_NHWC
+
+
+def _tensor(array: Any, device: str) -> Tensor:
+    with warnings.catch_warnings():
+        # The arrays lie read-only in shared memory, and nothing here writes to them.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array).to(device)

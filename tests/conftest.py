@@ -1,0 +1,24 @@
+"""Shared by all tests: how long hypothesis may take, and where real data lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine must not fail a test: no example has a deadline.
+settings.register_profile("raynas", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("raynas")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets; skips where there is none."""
+    folder = Path(
+        os.environ.get("RAYNAS_TEST_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")
+    ).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set RAYNAS_TEST_DATA")
+    return folder

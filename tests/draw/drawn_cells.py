@@ -1,0 +1,87 @@
+"""Cells to draw, and how to measure their drawings; shared by the tests of raynas.draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from raynas.draw.shapes import Arrow, Box, Point
+from raynas.genotype import COMBINERS, MAX_BLOCKS, OPERATIONS, Block, CellGenotype, Genotype, loose_states
+
+SAMPLES_PER_CURVE = 16
+
+
+def for_all(**strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """hypothesis.given without time limits: a busy machine is no fault of a drawing."""
+    relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    return lambda test: relaxed(given(**strategies)(test))
+
+
+@st.composite
+def cells(draw: st.DrawFn, max_blocks: int = MAX_BLOCKS) -> CellGenotype:
+    """Any valid cell: all operations and combiners, and any further states in concat."""
+    num_blocks = draw(st.integers(1, max_blocks))
+    ops, combiners = st.sampled_from(OPERATIONS), st.sampled_from(COMBINERS)
+    states = [st.integers(0, 1 + index) for index in range(num_blocks)]
+    blocks = tuple(Block(draw(state), draw(ops), draw(state), draw(ops), draw(combiners)) for state in states)
+    extra = draw(st.sets(st.integers(0, 1 + num_blocks)))
+    return CellGenotype(blocks, tuple(sorted(extra.union(loose_states(blocks)))))
+
+
+def genotypes(max_blocks: int = MAX_BLOCKS) -> st.SearchStrategy[Genotype]:
+    return st.builds(Genotype, cells(max_blocks), cells(max_blocks))
+
+
+def chain(num_blocks: int) -> CellGenotype:
+    """The tallest cell: each block takes the two states before it, and every state is concatenated."""
+    blocks = tuple(
+        Block(index + 1, "sep_conv_3x3", index, "conv_1x7_7x1", "concat") for index in range(num_blocks)
+    )
+    return CellGenotype(blocks, tuple(range(num_blocks + 2)))
+
+
+def comb(num_blocks: int) -> CellGenotype:
+    """The widest cell: each block takes both inputs."""
+    blocks = tuple(Block(0, "max_pool_7x7", 1, "identity") for _ in range(num_blocks))
+    return CellGenotype(blocks, loose_states(blocks))
+
+
+def overlap(one: Box, other: Box) -> bool:
+    """Whether they share more than a border."""
+    return one.x < other.right and other.x < one.right and one.y < other.bottom and other.y < one.bottom
+
+
+def contains(outer: Box, inner: Box) -> bool:
+    return (
+        outer.x <= inner.x
+        and inner.right <= outer.right
+        and outer.y <= inner.y
+        and inner.bottom <= outer.bottom
+    )
+
+
+def is_inside(x: float, y: float, box: Box) -> bool:
+    return box.x < x < box.right and box.y < y < box.bottom
+
+
+def is_on_border(point: Point, box: Box) -> bool:
+    x, y = point
+    on_vertical = x in (box.x, box.right) and box.y <= y <= box.bottom
+    return on_vertical or (y in (box.y, box.bottom) and box.x <= x <= box.right)
+
+
+def along(arrow: Arrow) -> Iterator[tuple[float, float]]:
+    """Points on the arrow's curves, close to each other."""
+    points = arrow.points
+    for first in range(0, len(points) - 1, 3):
+        corners = points[first : first + 4]
+        for step in range(SAMPLES_PER_CURVE + 1):
+            t = step / SAMPLES_PER_CURVE
+            weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
+            yield (
+                sum(weight * x for weight, (x, _) in zip(weights, corners, strict=True)),
+                sum(weight * y for weight, (_, y) in zip(weights, corners, strict=True)),
+            )

@@ -1,0 +1,92 @@
+"""The SVG of a genotype: well-formed, complete, safe and quick."""
+
+from __future__ import annotations
+
+import time
+from xml.etree import ElementTree
+
+from hypothesis import example
+from hypothesis import strategies as st
+
+from raynas.draw import genotype_svg
+from raynas.draw.picture import MAX_TITLE_LENGTH, genotype_picture
+from raynas.draw.shapes import Box
+from raynas.genotype import MAX_BLOCKS, Genotype
+from search_spaces.nasnet import NASNET_A
+from tests.draw.drawn_cells import chain, contains, for_all, genotypes, overlap
+
+SVG = "{http://www.w3.org/2000/svg}"
+HOSTILE = '</text><script>alert("x")</script>&amp;]]>\x00\x1b\r\n'
+
+
+def text_of(svg: str) -> list[str]:
+    return ["".join(element.itertext()) for element in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+@for_all(genotype=genotypes(), title=st.text())
+@example(genotype=NASNET_A, title=HOSTILE)
+def test_svg_parses_and_names_every_operation(genotype, title):
+    root = ElementTree.fromstring(genotype_svg(genotype, title=title))
+    names = [element.findtext(f"{SVG}title") for element in root.iter(f"{SVG}rect")]
+    blocks = (*genotype.normal.blocks, *genotype.reduction.blocks)
+    ops = [op for block in blocks for op in (block.op_a, block.op_b)]
+    assert all(names.count(op) == ops.count(op) for op in ops)
+
+
+@for_all(genotype=genotypes(), title=st.text())
+def test_cells_stand_apart_below_the_headings_and_within_the_picture(genotype, title):
+    picture = genotype_picture(genotype, title=title)
+    frame = Box(0, 0, picture.width, picture.height, "", "")
+    cells = [Box(cell.x, cell.y, cell.drawing.width, cell.drawing.height, "", "") for cell in picture.cells]
+    assert all(contains(frame, cell) for cell in cells)
+    assert not overlap(*cells)
+    assert all(text.y < cell.y for text in picture.texts for cell in cells)
+
+
+def test_a_hostile_title_is_text_and_nothing_else():
+    svg = genotype_svg(NASNET_A, title=HOSTILE)
+    assert "<script" not in svg and "\x00" not in svg and "\x1b" not in svg
+    assert text_of(svg)[0] == '</text><script>alert("x")</script>&amp;]]>'
+
+
+def test_title_and_headings_are_written_on_top():
+    titled = text_of(genotype_svg(NASNET_A, title="NASNet-A"))
+    assert titled[:3] == ["NASNet-A", "Normal cell", "Reduction cell"]
+    assert text_of(genotype_svg(NASNET_A))[:2] == ["Normal cell", "Reduction cell"]
+
+
+def test_a_very_long_title_is_cut():
+    assert text_of(genotype_svg(NASNET_A, title="x" * 5000))[0] == "x" * (MAX_TITLE_LENGTH - 3) + "..."
+
+
+def test_viewbox_width_and_height_agree():
+    root = ElementTree.fromstring(genotype_svg(NASNET_A))
+    assert root.get("viewBox") == f"0 0 {root.get('width')} {root.get('height')}"
+
+
+def test_svg_has_a_white_background_and_nothing_that_clashes_within_one_page():
+    svg = genotype_svg(NASNET_A)
+    first = next(ElementTree.fromstring(svg).iter(f"{SVG}rect"))
+    assert first.get("fill") == "#ffffff"
+    assert " id=" not in svg and "<style" not in svg
+
+
+def test_states_are_written_with_subscripts():
+    texts = text_of(genotype_svg(NASNET_A))
+    assert {"hi", "hi-1", "hi+1"} <= set(texts)
+
+
+def seconds_per_svg(genotype: Genotype) -> float:
+    """Processor time; the quickest of several, as other processes only ever slow it down."""
+    seconds = []
+    for _ in range(25):
+        start = time.thread_time()
+        genotype_svg(genotype, title="child")
+        seconds.append(time.thread_time() - start)
+    return min(seconds)
+
+
+def test_writing_a_child_takes_milliseconds():
+    # Far above what is measured on an idle core (about 2 ms and 8 ms), to leave room for slow machines.
+    assert seconds_per_svg(NASNET_A) < 0.01
+    assert seconds_per_svg(Genotype(chain(MAX_BLOCKS), chain(MAX_BLOCKS))) < 0.05

@@ -1,0 +1,148 @@
+"""One MLflow store, made once (its tables take seconds) and copied for each test; made-up searches in it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run as MlflowRun
+
+from raynas.child import Child, ChildResult, EpochReport
+from raynas.journal import Event
+from raynas.run import Run
+from raynas.space import SearchSpace, make_space
+from raynas.strategy import make_strategy
+from raynas.tracking import Tracker, check_store, writer
+
+
+class EventList:
+    """A journal in memory."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def append(self, event: Event) -> None:
+        self.events.append(event)
+
+
+@dataclass
+class FakeSearch:
+    """A search of four children, every fourth of which fails, and what MLflow has of it."""
+
+    store: Path
+    strategy: str = "random"
+    num_children: int = 4
+    options: dict[str, Any] = field(default_factory=dict)
+    space: SearchSpace = field(default_factory=lambda: make_space("nasnet", num_blocks=2))
+    journal: EventList = field(default_factory=EventList)
+    config: dict[str, Any] = field(
+        default_factory=lambda: {"space": {"name": "nasnet", "num_blocks": 2}, "seed": 0}
+    )
+
+    def open(self, **changes: Any) -> Tracker:
+        arguments: dict[str, Any] = {
+            "experiment": "nas",
+            "run_name": "first try",
+            "run_id": "run-1",
+            "config": self.config,
+            "space": self.space,
+            "default_store": self.store,
+            "run_folder": self.store.parent / "out",
+        }
+        return Tracker.open(None, **(arguments | changes))
+
+    def run(self, tracker: Tracker) -> Run:
+        strategy = make_strategy(self.strategy, self.space, seed=0, **self.options)
+        run = Run(
+            self.space,
+            strategy,
+            num_children=self.num_children,
+            journal=self.journal,  # type: ignore[arg-type]
+            listeners=[tracker],
+            measure=lambda genotype: (1200, 34000),
+        )
+        run.replay(list(self.journal.events))
+        return run
+
+    def finish(self, run: Run, count: int | None = None) -> None:
+        """Hands out and finishes `count` children, or all that there are."""
+        while count != 0 and (child := run.next_child()) is not None:
+            run.finish(child.id, made_up_result(child))
+            count = None if count is None else count - 1
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(tracking_uri=f"sqlite:///{self.store}")
+
+    def mlflow_runs(self, kind: str) -> list[MlflowRun]:
+        experiment = self.client.get_experiment_by_name("nas")
+        assert experiment is not None
+        found = self.client.search_runs([experiment.experiment_id], f"tags.`raynas.kind` = '{kind}'")
+        return sorted(found, key=lambda run: int(run.data.tags.get("raynas.child", 0)))
+
+    @property
+    def children(self) -> list[MlflowRun]:
+        return self.mlflow_runs("child")
+
+    @property
+    def parent(self) -> MlflowRun:
+        (parent,) = self.mlflow_runs("search")
+        return parent
+
+    def points(self, run: MlflowRun, key: str) -> list[tuple[int, float]]:
+        history = self.client.get_metric_history(run.info.run_id, key)
+        return sorted((point.step, point.value) for point in history)
+
+    def artifact(self, run: MlflowRun, name: str) -> str:
+        return Path(self.client.download_artifacts(run.info.run_id, name)).read_text()
+
+
+def made_up_result(child: Child) -> ChildResult:
+    if child.id % 4 == 3:
+        return ChildResult(status="failed", accuracy=None, seconds=1.0, reason="CUDA out of memory")
+    curve = tuple(
+        EpochReport(epoch=epoch, accuracy=(epoch + child.id) / 10, train_loss=1 / epoch, seconds=float(epoch))
+        for epoch in (1, 2, 3)
+    )
+    return ChildResult(
+        status="stopped" if child.id % 4 == 2 else "completed",
+        accuracy=curve[-1].accuracy,
+        curve=curve,
+        seconds=3.5,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses_and_no_uri(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(writer, "MAX_PAUSE_SECONDS", 0.01)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    check_store(f"sqlite:///{path}", path)
+    return path
+
+
+@pytest.fixture
+def store(empty_store: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(empty_store, tmp_path / "mlflow.db"))
+
+
+@pytest.fixture
+def search(store: Path) -> FakeSearch:
+    return FakeSearch(store)
+
+
+@pytest.fixture
+def finished_search(search: FakeSearch) -> FakeSearch:
+    tracker = search.open()
+    search.finish(search.run(tracker))
+    assert tracker.close("FINISHED") == 0
+    return search

@@ -1,0 +1,123 @@
+"""What a search looks like in MLflow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raynas.genotype import Genotype
+from raynas.tracking.content import flattened, param
+
+
+def test_each_child_is_nested_in_the_one_parent(finished_search: Any) -> None:
+    parent = finished_search.parent
+    parents = [run.data.tags["mlflow.parentRunId"] for run in finished_search.children]
+    assert parents == [parent.info.run_id] * 4
+
+
+def test_child_is_named_by_number_and_architecture(finished_search: Any) -> None:
+    for number, run in enumerate(finished_search.children):
+        tags = run.data.tags
+        assert run.info.run_name == f"child-{number:04d} {tags['raynas.arch_id']}"
+        assert (tags["raynas.child"], tags["raynas.run_id"]) == (str(number), "run-1")
+
+
+def test_child_has_its_decisions_as_params(finished_search: Any) -> None:
+    space, proposed = finished_search.space, finished_search.journal.events[0]
+    params = finished_search.children[0].data.params
+    for decision, action in zip(space.decisions, proposed.actions, strict=True):
+        assert params[decision.name] == str(decision.choices[action])
+    assert params["status"] == "completed"
+    assert params["arch_id"] == proposed.arch_id
+
+
+def test_child_has_its_curve(finished_search: Any) -> None:
+    run = finished_search.children[1]
+    assert finished_search.points(run, "accuracy") == [(1, 0.2), (2, 0.3), (3, 0.4)]
+    assert finished_search.points(run, "train_loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+
+
+def test_child_has_its_outcome(finished_search: Any) -> None:
+    metrics = finished_search.children[1].data.metrics
+    assert metrics["final_accuracy"] == metrics["reward"] == 0.4
+    assert (metrics["parameters"], metrics["mult_adds"], metrics["seconds"]) == (1200, 34000, 3.5)
+
+
+def test_child_carries_its_genotype_and_a_picture(finished_search: Any) -> None:
+    run = finished_search.children[0]
+    genotype = Genotype.from_json(finished_search.artifact(run, "genotype.json"))
+    assert genotype.arch_id == run.data.tags["raynas.arch_id"]
+    assert "<svg" in finished_search.artifact(run, "cell.svg")
+
+
+def test_only_a_failed_child_is_failed_in_mlflow(finished_search: Any) -> None:
+    children = finished_search.children
+    assert [run.info.status for run in children] == ["FINISHED", "FINISHED", "FINISHED", "FAILED"]
+    assert [run.data.params["status"] for run in children] == ["completed", "completed", "stopped", "failed"]
+    assert children[3].data.tags["raynas.reason"] == "CUDA out of memory"
+    assert "final_accuracy" not in children[3].data.metrics
+
+
+def test_child_begins_and_ends_when_the_journal_says(finished_search: Any) -> None:
+    proposed, finished = finished_search.journal.events[:2]
+    info = finished_search.children[0].info
+    assert (info.start_time, info.end_time) == (round(proposed.time * 1000), round(finished.time * 1000))
+
+
+def test_parent_has_the_config_flattened_and_whole(finished_search: Any) -> None:
+    parent = finished_search.parent
+    assert parent.data.params == {"space.name": "nasnet", "space.num_blocks": "2", "seed": "0"}
+    assert json.loads(finished_search.artifact(parent, "config.json")) == finished_search.config
+    assert parent.data.tags["raynas.run_folder"] == str(finished_search.store.parent / "out")
+
+
+def test_parent_has_the_progress_of_the_search(finished_search: Any) -> None:
+    parent = finished_search.parent
+    assert finished_search.points(parent, "children_finished") == [(1, 1), (2, 2), (3, 3), (4, 4)]
+    assert finished_search.points(parent, "best_accuracy") == [(1, 0.3), (2, 0.4), (3, 0.5), (4, 0.5)]
+
+
+def test_parent_has_the_curves_of_the_controller(search: Any) -> None:
+    search.strategy, search.num_children = "ppo", 7
+    search.options = {"batch_size": 2, "hidden_units": 4}
+    tracker = search.open()
+    search.finish(search.run(tracker))
+    tracker.close("FINISHED")
+    for key in ("policy_version", "mean_reward", "baseline", "entropy", "kl"):
+        assert [step for step, _ in search.points(search.parent, key)] == [1, 2, 3]
+    assert search.children[-1].data.params["policy_version"] == "2"
+    assert search.children[-1].data.metrics["policy_version"] == 2
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "KILLED", "FAILED"])
+def test_parent_ends_as_the_search_ended(search: Any, status: str) -> None:
+    tracker = search.open()
+    assert search.parent.info.status == "RUNNING"
+    assert tracker.close(status) == 0
+    assert tracker.close("FINISHED") == 0
+    assert (search.parent.info.status, search.parent.info.run_id) == (status, tracker.mlflow_run_id)
+
+
+def test_artifacts_lie_beside_the_database(finished_search: Any) -> None:
+    assert len(list(finished_search.store.parent.glob("mlartifacts/*/artifacts/cell.svg"))) == 4
+
+
+def test_a_folder_with_odd_characters_holds_artifacts_too(search: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "a b%20 \u00fc"
+    folder.mkdir()
+    search.store = search.store.rename(folder / "mlflow.db")
+    search.open().close("FINISHED")
+    assert json.loads(search.artifact(search.parent, "config.json")) == search.config
+
+
+def test_param_is_cut_to_the_limit_of_mlflow() -> None:
+    assert len(param("x" * 300, "y" * 7000).value) == 6000
+    assert len(param("x" * 300, "y").key) == 250
+    assert param("a(b)", [1, 2]) == param("a_b_", "[1, 2]")
+
+
+def test_empty_table_in_the_config_stays_visible() -> None:
+    assert flattened({"a": {}, "b": {"c": {"d": None}}}) == {"a": {}, "b.c.d": None}
