@@ -90,7 +90,9 @@ class PlainLines(SearchProgress):
 
     def policy_updated(self, statistics: dict[str, float]) -> None:
         if self.is_running:
-            self._print("policy updated  " + " ".join(f"{key}={value:.5g}" for key, value in statistics.items()))
+            self._print(
+                "policy updated  " + " ".join(f"{key}={value:.5g}" for key, value in statistics.items())
+            )
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -104,7 +106,11 @@ class LiveTable(SearchProgress):
         self._running: dict[int, tuple[ChildRecord, EpochReport | None]] = {}
         self._recent: deque[ChildRecord] = deque(maxlen=RECENT)
         self._bar = Progress(
-            TextColumn("children"), BarColumn(bar_width=None), MofNCompleteColumn(), console=console, expand=True
+            TextColumn("children"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            console=console,
+            expand=True,
         )
         self._task = self._bar.add_task("children", total=num_children)
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)

@@ -164,7 +164,9 @@ def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearc
     journal.close()
     started = events[0]
     assert isinstance(started, Started)
-    return PreparedSearch(folder, resumed_config(_with_last_target(started.config, events), overrides), events)
+    return PreparedSearch(
+        folder, resumed_config(_with_last_target(started.config, events), overrides), events
+    )
 
 
 def _with_last_target(recorded: dict[str, Any], events: Sequence[Event]) -> dict[str, Any]:

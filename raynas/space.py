@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,6 +44,11 @@ class SearchSpace(FrozenModel):
     @abstractmethod
     def encode(self, genotype: Genotype) -> Actions:
         """The actions that decode to `genotype`; ValueError if it lies outside this space."""
+
+    @property
+    def size(self) -> int:
+        """How many tuples of actions there are; equal graphs are counted as often as they can be written."""
+        return math.prod(len(decision.choices) for decision in self.decisions)
 
     def check(self, actions: Sequence[int]) -> None:
         """ValueError unless there is one action in range for each decision."""

@@ -131,8 +131,9 @@ def _sigmoid(x: Array) -> Array:
 
 
 def _log_softmax(x: Array) -> Array:
-    shifted = x - x.max()
-    return shifted - np.log(np.exp(shifted).sum())
+    shifted: Array = x - x.max()
+    normaliser: Array = np.log(np.exp(shifted).sum())
+    return shifted - normaliser
 
 
 def _shortest(value: np.float32) -> float:

@@ -59,14 +59,26 @@ def autocast_type(precision: Precision, device: str) -> torch.dtype | None:
 def reproducible(seed: int, placement: Placement) -> Iterator[None]:
     """Seeds torch and pins threads and algorithms for the block; what the caller had comes back after it."""
     is_cuda = torch.device(placement.device).type == "cuda"
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    threads = torch.get_num_threads()
     torch.set_num_threads(placement.num_threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
     try:
-        with torch.random.fork_rng(devices=[placement.device] if is_cuda else []):
+        with (
+            _deterministic() if is_cuda else contextlib.nullcontext(),
+            torch.random.fork_rng(devices=[placement.device] if is_cuda else []),
+        ):
             torch.manual_seed(seed)
             yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+
+
+@contextlib.contextmanager
+def _deterministic() -> Iterator[None]:
+    """CUDA kernels that give the same bits each time, where there are any; on a CPU all used here do."""
+    before = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)

@@ -1,0 +1,353 @@
+"""The command line. Exit codes: 0 done, 1 the run failed, 2 bad usage, 130 interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from raynas.config import parse_assignments
+from raynas.errors import RaynasError, RunFolderError, UnknownName, UsageError
+from raynas.genotype import Genotype
+from raynas.journal import FILE_NAME, Started, read_events
+from raynas.leaderboard import Format, LeaderboardEntry, leaderboard, render
+from raynas.run import records_of
+from raynas.run_folder import find_run
+from raynas.space import SPACES, make_space, published_cell, published_cells
+
+app = typer.Typer(
+    name="raynas",
+    help="Search for convolutional cells with a reinforcement-learning controller on a Ray cluster.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Command = TypeVar("Command", bound=Callable[..., Any])
+RunArgument = Annotated[Path | None, typer.Argument(help="Run folder; the newest below runs/ if left out.")]
+
+
+def _reports_errors(command: Command) -> Command:
+    """Turns a user's mistake into a message and an exit code; anything else keeps its traceback."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except RaynasError as error:
+            _fail(str(error), 2 if isinstance(error, UsageError) else 1)
+        except BrokenPipeError:
+            # The reader, such as head, has seen enough.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    return wrapped  # type: ignore[return-value]
+
+
+@app.command()
+@_reports_errors
+def search(
+    data: Annotated[
+        str | None, typer.Option(help="'digits', Parquet files, or a folder of class folders.")
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Search space: a name, or package.module:ClassName.")
+    ] = None,
+    strategy: Annotated[str | None, typer.Option(help="ppo, random, or package.module:ClassName.")] = None,
+    children: Annotated[int | None, typer.Option(help="Architectures to try.  [default: 24]")] = None,
+    workers: Annotated[str | None, typer.Option(help="Workers in all, or 'auto'.  [default: auto]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs per child.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder.  [default: a new one below runs/]")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of controller, data split and children.  [default: 0]")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, or with the newest.")
+    ] = False,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster; left out: RAY_ADDRESS, or this machine.")
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option(help="Where unset options come from: small, nasnet_paper.")
+    ] = "small",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, such as child.batch_size=128.")
+    ] = None,
+) -> None:
+    """Search for a cell: train children, learn from their accuracy, print the leaderboard."""
+    console = Console()
+    with console.status("Loading ...") if console.is_terminal else contextlib.nullcontext():
+        from raynas.search import execute, prepare_search
+    from raynas.progress import make_progress
+
+    prepared = prepare_search(
+        data=data,
+        space=space,
+        strategy=strategy,
+        children=children,
+        workers=_worker_count(workers),
+        epochs=epochs,
+        out=out,
+        seed=seed,
+        resume=resume,
+        recipe=recipe,
+        settings=parse_assignments(set_ or []),
+    )
+    config = prepared.config
+    console.print(
+        f"raynas search: space {config.space.name}, strategy {config.strategy.name}, data {config.data.source}, "
+        f"{config.children} children of {config.child.epochs} epochs, seed {config.seed}\nrun folder {prepared.folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    try:
+        with make_progress(config.children, console) as progress:
+            result = execute(prepared, address=address, listeners=[progress])
+    except KeyboardInterrupt:
+        console.print(
+            f"\nInterrupted. Finished children are kept; go on with\n  {_resume_command(prepared.folder)}"
+        )
+        raise typer.Exit(130) from None
+    _print_table(result.leaderboard[:10], console)
+    _print_hints(result, console)
+
+
+@app.command(name="leaderboard")
+@_reports_errors
+def leaderboard_command(
+    run: RunArgument = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Only the best N.")] = None,
+    format: Annotated[Format, typer.Option(help="How to print it.")] = "table",
+) -> None:
+    """Print a run's children, best first."""
+    folder = find_run(run)
+    entries = leaderboard(records_of(read_events(folder / FILE_NAME)))[:top]
+    if format == "table":
+        console = Console()
+        console.print(f"{folder}", highlight=False)
+        _print_table(entries, console)
+    else:
+        print(render(entries, format))
+
+
+@app.command()
+@_reports_errors
+def spaces() -> None:
+    """List search spaces and published cells."""
+    console = Console()
+    table = Table("search space", "decisions", "architectures", "what it is", box=None, pad_edge=False)
+    for name in SPACES.names():
+        space = make_space(name)
+        table.add_row(name, str(len(space.decisions)), f"{float(space.size):.1e}", _first_line(type(space)))
+    console.print(table)
+    cells = Table("published cell", "arch_id", "source", box=None, pad_edge=False)
+    for name, cell in published_cells().items():
+        cells.add_row(name, cell.genotype.arch_id, cell.source)
+    console.print()
+    console.print(cells)
+
+
+@app.command()
+@_reports_errors
+def show(
+    cell: Annotated[str | None, typer.Argument(help="A published cell, a JSON file or an arch_id.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Run to look arch_ids up in.  [default: the newest]")
+    ] = None,
+    format: Annotated[Literal["text", "svg", "png", "json"], typer.Option(help="What to draw.")] = "text",
+    out: Annotated[Path | None, typer.Option(help="File.  [default: the terminal; PNG: ARCH_ID.png]")] = None,
+) -> None:
+    """Draw a cell; without an argument, the best of the newest run."""
+    from raynas.draw import genotype_png, genotype_svg, genotype_text
+
+    genotype = _find_genotype(cell, run)
+    title = cell if cell in published_cells() else genotype.arch_id
+    if format == "png":
+        path = out or Path(f"{genotype.arch_id}.png")
+        _write(path, genotype_png(genotype, title=title or ""))
+        print(path)
+        return
+    texts = {
+        "text": lambda: genotype_text(genotype),
+        "svg": lambda: genotype_svg(genotype, title=title or ""),
+        "json": lambda: genotype.to_json() + "\n",
+    }
+    text = texts[format]()
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        _write(out, text.encode())
+        print(out)
+
+
+@app.command()
+@_reports_errors
+def doctor(
+    data: Annotated[str, typer.Option(help="Data set to look at.")] = "digits",
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster; left out: RAY_ADDRESS, or this machine.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder that runs are to be written below.")] = Path("runs"),
+) -> None:
+    """Check cluster, GPUs, data, tracking server and storage: what is wrong and what to do."""
+    from raynas.doctor import examine
+
+    console = Console()
+    findings = 0
+    for check in examine(data=data, address=address, runs=out):
+        mark = "[green]ok[/]     " if check.is_ok else "[red]PROBLEM[/]"
+        console.print(f"{mark} {check.name}: ", end="", highlight=False)
+        console.print(check.message, markup=False, highlight=False, soft_wrap=True)
+        findings += not check.is_ok
+    if findings:
+        _fail(f"{findings} problem{'s' if findings > 1 else ''} found.", 1)
+
+
+@app.command()
+@_reports_errors
+def ui(
+    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
+    port: Annotated[int, typer.Option(help="On 127.0.0.1.")] = 5000,
+) -> None:
+    """Open the MLflow UI over the default store, on 127.0.0.1."""
+    store = runs / "mlflow.db"
+    if not store.is_file():
+        raise RunFolderError(f"There is no {store}. Run 'raynas search' first, or give --runs.")
+    words = ["mlflow", "ui", "--backend-store-uri", f"sqlite:///{store.resolve()}", "--host", "127.0.0.1"]
+    os.execv(sys.executable, [sys.executable, "-m", *words, "--port", str(port)])
+
+
+def main() -> None:
+    """The `raynas` command."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    app()
+
+
+def _find_genotype(cell: str | None, run: Path | None) -> Genotype:
+    if cell is not None and cell in published_cells():
+        return published_cell(cell).genotype
+    if cell is not None and (Path(cell).suffix == ".json" or Path(cell).is_file()):
+        return _read_genotype(Path(cell))
+    try:
+        folder = find_run(run)
+    except RunFolderError:
+        if run is not None or cell is None:
+            raise
+        raise UnknownName("published cell", cell, published_cells()) from None
+    return _genotype_in_run(cell, folder)
+
+
+def _read_genotype(path: Path) -> Genotype:
+    try:
+        return Genotype.from_json(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path} can't be read: {error}. Give a JSON file with a normal and a reduction cell."
+        ) from error
+
+
+def _genotype_in_run(cell: str | None, folder: Path) -> Genotype:
+    events = read_events(folder / FILE_NAME)
+    records = {record.id: record for record in records_of(events)}
+    started = events[0]
+    assert isinstance(started, Started)
+    for entry in leaderboard(records.values()):
+        if cell is None or entry.arch_id.startswith(cell):
+            choice = dict(started.config.get("space", {}))
+            return make_space(str(choice.pop("name", "")), **choice).decode(
+                records[entry.child].proposed.actions
+            )
+    if cell is None:
+        raise RunFolderError(f"{folder} has no children yet.")
+    hint = f"It is no file, and no arch_id in {folder} begins so; --run looks in another run."
+    raise UnknownName("published cell", cell, published_cells(), hint)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}.") from error
+
+
+def _worker_count(text: str | None) -> int | str | None:
+    if text is None or text == "auto":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--workers {text!r} is neither a number of at least 1 nor 'auto'.")
+    return int(text)
+
+
+def _print_table(entries: list[LeaderboardEntry], console: Console) -> None:
+    table = Table(box=None, pad_edge=False, title="Leaderboard", title_justify="left")
+    right = ("rank", "child", "accuracy", "parameters", "mult-adds", "seconds")
+    for column in (
+        "rank",
+        "arch_id",
+        "child",
+        "status",
+        "accuracy",
+        "parameters",
+        "mult-adds",
+        "seconds",
+        "reason",
+    ):
+        table.add_column(column, justify="right" if column in right else "left")
+    for rank, entry in enumerate(entries, start=1):
+        numbers = (entry.parameters, entry.mult_adds)
+        table.add_row(
+            str(rank),
+            entry.arch_id,
+            str(entry.child),
+            entry.status,
+            "" if entry.accuracy is None else f"{entry.accuracy:.4f}",
+            *("" if number is None else f"{number:,}" for number in numbers),
+            "" if entry.seconds is None else f"{entry.seconds:.1f}",
+            entry.reason,
+        )
+    console.print(table)
+
+
+def _print_hints(result: Any, console: Console) -> None:
+    folder = result.run_folder
+    lines = [f"\nBest cell: {folder / 'best_cell.svg'}, {folder / 'best_genotype.json'}"]
+    if result.mlflow_uri and result.mlflow_uri.startswith("sqlite:"):
+        lines.append(
+            f"Compare cells in the MLflow UI:\n  {_command()} ui --runs {shlex.quote(str(folder.parent))}"
+        )
+    elif result.mlflow_uri:
+        lines.append(f"Compare cells in the MLflow UI: {result.mlflow_uri}")
+    more = len(result.leaderboard) * 2
+    lines.append(f"Go on with this search:\n  {_resume_command(folder)} --children {more}")
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _resume_command(folder: Path) -> str:
+    return f"{_command()} search --out {shlex.quote(str(folder))} --resume"
+
+
+def _command() -> str:
+    """How this program was called, so that a printed command can be typed."""
+    called = Path(sys.argv[0])
+    if called.name != "raynas":
+        return f"{shlex.quote(os.path.relpath(sys.executable))} -m raynas"
+    return shlex.quote(os.path.relpath(called)) if "/" in sys.argv[0] else "raynas"
+
+
+def _first_line(cls: type) -> str:
+    return (cls.__doc__ or "").strip().partition("\n")[0]
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    Console(stderr=True).print(
+        f"Error: {message}", style="red", markup=False, highlight=False, soft_wrap=True
+    )
+    raise typer.Exit(code)
