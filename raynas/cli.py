@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from raynas.config import parse_assignments
 from raynas.errors import RaynasError, RunFolderError, UnknownName, UsageError
@@ -103,8 +104,9 @@ def search(
     )
     config = prepared.config
     console.print(
-        f"raynas search: space {config.space.name}, strategy {config.strategy.name}, data {config.data.source}, "
-        f"{config.children} children of {config.child.epochs} epochs, seed {config.seed}\nrun folder {prepared.folder}",
+        f"raynas search: space {config.space.name}, strategy {config.strategy.name}, "
+        f"data {config.data.source}, {config.children} children of {config.child.epochs} epochs, "
+        f"seed {config.seed}\nrun folder {prepared.folder}",
         highlight=False,
         soft_wrap=True,
     )
@@ -288,32 +290,35 @@ def _worker_count(text: str | None) -> int | str | None:
 
 def _print_table(entries: list[LeaderboardEntry], console: Console) -> None:
     table = Table(box=None, pad_edge=False, title="Leaderboard", title_justify="left")
-    right = ("rank", "child", "accuracy", "parameters", "mult-adds", "seconds")
-    for column in (
-        "rank",
-        "arch_id",
-        "child",
-        "status",
-        "accuracy",
-        "parameters",
-        "mult-adds",
-        "seconds",
-        "reason",
-    ):
-        table.add_column(column, justify="right" if column in right else "left")
+    columns = ("rank", "arch_id", "child", "status", "accuracy", "params", "mult-adds", "seconds")
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("arch_id", "status") else "right", no_wrap=True)
+    if any(entry.reason for entry in entries):
+        table.add_column("reason")
     for rank, entry in enumerate(entries, start=1):
-        numbers = (entry.parameters, entry.mult_adds)
-        table.add_row(
+        cells = (
             str(rank),
             entry.arch_id,
             str(entry.child),
             entry.status,
             "" if entry.accuracy is None else f"{entry.accuracy:.4f}",
-            *("" if number is None else f"{number:,}" for number in numbers),
+            _short_count(entry.parameters),
+            _short_count(entry.mult_adds),
             "" if entry.seconds is None else f"{entry.seconds:.1f}",
-            entry.reason,
+            Text(entry.reason),
         )
+        table.add_row(*cells[: len(table.columns)])
     console.print(table)
+
+
+def _short_count(count: int | None) -> str:
+    """1234567 as '1.23 M'."""
+    if count is None:
+        return ""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return str(count)
 
 
 def _print_hints(result: Any, console: Console) -> None:

@@ -84,8 +84,8 @@ def _cluster() -> str:
     plan = plan_pool(WorkerConfig(), nodes())
     total = ray.cluster_resources()
     return (
-        f"Ray {ray.__version__}, {len(nodes())} node(s), {total.get('CPU', 0):g} CPU, {total.get('GPU', 0):g} "
-        f"GPU: room for {plan.num_workers} workers"
+        f"Ray {ray.__version__}, {len(nodes())} node(s), {total.get('CPU', 0):g} CPU, "
+        f"{total.get('GPU', 0):g} GPU: room for {plan.num_workers} workers"
     )
 
 

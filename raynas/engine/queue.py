@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 
 from raynas.child import Child, ChildResult, EpochReport
 
+REMEMBERED = 1000
+"""Ended children whose results are kept, for trials that ask late."""
+_GONE = ChildResult(status="stopped", reason="it is no longer in the pool")
+
 
 @dataclass
 class _Work:
@@ -44,6 +48,7 @@ class WorkQueue:
     def __init__(self, max_attempts: int = 3) -> None:
         self._max_attempts = max_attempts
         self._work: dict[int, _Work] = {}
+        self._ended: dict[int, ChildResult] = {}
         self._waiting: deque[int] = deque()
         self._running: dict[str, int] = {}
         self._may_take = asyncio.Condition()
@@ -52,18 +57,23 @@ class WorkQueue:
         self._num_submitted = self._held_until = 0
         self._is_closed = False
 
-    async def hold_until(self, num_submitted: int) -> None:
-        """Hands out nothing before that many children were submitted.
+    async def begin(self, num_trials: int) -> None:
+        """A search begins: children are numbered anew, and none is handed out before `num_trials` were
+        submitted.
 
         Tune reuses a finished trial's actor for the next trial, and gives up the actor that it is still
-        starting for it: with quick children it would start and give up processes for ever. So all trials
-        start first.
+        starting for it: with quick children it would start and give up processes for ever. So all start
+        first.
         """
-        self._held_until = num_submitted
+        self._ended.clear()
+        self._held_until = self._num_submitted + num_trials
 
     async def submit(self, child: Child) -> None:
-        """Queues a child; one that is queued or running already is left as it is."""
-        if child.id in self._work:
+        """Queues a child; one that is queued, running or has just ended is left as it is.
+
+        An actor that Tune has given up for another may still submit its child, late.
+        """
+        if child.id in self._work or child.id in self._ended:
             return
         self._work[child.id] = _Work(child)
         self._waiting.append(child.id)
@@ -117,24 +127,24 @@ class WorkQueue:
         if work is None:
             return
         if work.must_stop.is_set():
-            del self._work[child_id]
+            self._forget(child_id, result)
             return
         work.result = result
         work.has_news.set()
         work.must_stop.set()
 
     async def news(self, child_id: int) -> News:
-        """The child's next report or its end, waited for. After the end the child is forgotten."""
+        """The child's next report or its end, waited for."""
         work = self._work.get(child_id)
         if work is None:
-            return News(None, ChildResult(status="stopped", reason="it is no longer in the pool"))
+            return News(None, self._ended.get(child_id, _GONE))
         await work.has_news.wait()
         report = work.reports.popleft() if work.reports else None
         if work.reports:
             return News(report, None)
         work.has_news.clear()
         if work.result is not None:
-            self._work.pop(child_id, None)
+            self._forget(child_id, work.result)
         return News(report, work.result)
 
     async def stop(self, child_id: int) -> None:
@@ -145,7 +155,9 @@ class WorkQueue:
         work.must_stop.set()
         if child_id in self._waiting:
             self._waiting.remove(child_id)
-            del self._work[child_id]
+            self._forget(child_id, _GONE)
+        elif work.result is not None:
+            self._forget(child_id, work.result)
 
     async def stopped(self, child_id: int) -> None:
         """Returns when the child has to stop or is over: what its worker watches."""
@@ -168,6 +180,12 @@ class WorkQueue:
         async with self._may_take:
             self._may_take.notify_all()
 
+    def _forget(self, child_id: int, result: ChildResult) -> None:
+        self._work.pop(child_id, None)
+        self._ended[child_id] = result
+        if len(self._ended) > REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+
     def _has_child_to_give(self) -> bool:
         return bool(self._waiting) and self._num_submitted >= self._held_until
 
@@ -177,7 +195,7 @@ class WorkQueue:
         if work is None or child_id is None:
             return
         if work.must_stop.is_set():
-            del self._work[child_id]
+            self._forget(child_id, _GONE)
         elif work.attempts >= self._max_attempts:
             reason = f"its worker died {work.attempts} times"
             work.result = ChildResult(status="failed", reason=reason)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 
 import ray
@@ -16,7 +15,10 @@ from raynas.engine.trial import TRIAL_RESOURCES, ChildTrial, PoolCallback
 from raynas.run import Run
 
 PREFETCH = 0.25
-"""Children queued beyond the running ones, as a share of them: a free worker finds its next child waiting."""
+"""Children queued beyond the running ones, as a share of them: a free worker finds its next child waiting.
+
+Each costs a trial process, so a pool below four slots has none.
+"""
 
 
 def build_scheduler(config: SchedulerConfig, epochs: int) -> TrialScheduler | None:
@@ -47,8 +49,8 @@ def tune_run(run: Run, pool: ChildPool, *, scheduler: TrialScheduler | None = No
         if searcher.failure is not None:
             raise searcher.failure
 
-    trials = pool.plan.num_slots + max(1, math.ceil(pool.plan.num_slots * PREFETCH))
-    ray.get(pool.queue.hold_until.remote(min(trials, run.num_unfinished)))
+    trials = pool.plan.num_slots + int(pool.plan.num_slots * PREFETCH)
+    ray.get(pool.queue.begin.remote(min(trials, run.num_unfinished)))
     with tempfile.TemporaryDirectory(prefix="raynas-tune-", ignore_cleanup_errors=True) as scratch:
         tuner = tune.Tuner(
             tune.with_resources(

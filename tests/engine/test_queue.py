@@ -1,0 +1,426 @@
+"""The work queue without Ray: every child is trained, whatever its workers do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from raynas.child import Child, ChildResult, EpochReport
+from raynas.engine.queue import News, WorkQueue
+from search_spaces.nasnet import NASNET_A
+
+ARCH_ID = NASNET_A.arch_id
+
+
+def child(id: int) -> Child:
+    return Child(id, NASNET_A, ARCH_ID, seed=id)
+
+
+def report(epoch: int) -> EpochReport:
+    return EpochReport(epoch=epoch, accuracy=0.5, train_loss=1.0, seconds=float(epoch))
+
+
+def done(accuracy: float = 0.5) -> ChildResult:
+    return ChildResult(status="completed", accuracy=accuracy)
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    """Runs a scenario; one that waits for what never comes fails instead of hanging."""
+    asyncio.run(asyncio.wait_for(scenario, timeout=60))
+
+
+async def begun(call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """The call as a task that has gone as far as it can without anybody else."""
+    task = asyncio.create_task(call)
+    await settled()
+    return task
+
+
+async def settled() -> None:
+    """Every task that can go on has done so."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def queue_with(*ids: int, max_attempts: int = 3) -> WorkQueue:
+    queue = WorkQueue(max_attempts)
+    for id in ids:
+        await queue.submit(child(id))
+    return queue
+
+
+async def taken(queue: WorkQueue, worker: str = "w", finished: Any = None) -> int | None:
+    found = await queue.take(worker, finished)
+    return None if found is None else found.id
+
+
+def test_children_are_handed_out_in_the_order_they_came():
+    async def scenario():
+        queue = await queue_with(3, 1, 2)
+        assert [await taken(queue, worker) for worker in "abc"] == [3, 1, 2]
+
+    run(scenario())
+
+
+def test_a_child_is_queued_once_while_it_is_waiting_or_running():
+    async def scenario():
+        queue = await queue_with(1, 1)
+        assert await taken(queue, "a") == 1
+        await queue.submit(child(1))
+        waiting = await begun(taken(queue, "b"))
+        await queue.submit(child(2))
+        assert await waiting == 2
+
+    run(scenario())
+
+
+def test_waiting_workers_get_children_in_the_order_in_which_they_asked():
+    async def scenario():
+        queue = await queue_with()
+        waiting = [await begun(taken(queue, worker)) for worker in "abc"]
+        for id in range(3):
+            await queue.submit(child(id))
+        assert [await task for task in waiting] == [0, 1, 2]
+
+    run(scenario())
+
+
+def test_a_worker_finishes_a_child_and_takes_the_next_in_one_call():
+    async def scenario():
+        queue = await queue_with(1, 2)
+        assert await taken(queue) == 1
+        assert await taken(queue, finished=(1, done(0.75))) == 2
+        assert await queue.news(1) == News(None, done(0.75))
+
+    run(scenario())
+
+
+def test_a_result_is_heard_while_its_worker_waits_for_the_next_child():
+    async def scenario():
+        queue = await queue_with(1)
+        await taken(queue)
+        news = await begun(queue.news(1))
+        waiting = await begun(taken(queue, finished=(1, done())))
+        assert await news == News(None, done())
+        await queue.submit(child(2))
+        assert await waiting == 2
+
+    run(scenario())
+
+
+def test_news_are_every_report_in_order_and_the_end_with_the_last():
+    async def scenario():
+        queue = await queue_with(1)
+        await taken(queue)
+        for epoch in (1, 2, 3):
+            await queue.report(1, report(epoch))
+        await queue.finish("w", 1, done())
+        heard = [await queue.news(1) for _ in range(3)]
+        assert heard == [News(report(1), None), News(report(2), None), News(report(3), done())]
+
+    run(scenario())
+
+
+def test_news_are_waited_for():
+    async def scenario():
+        queue = await queue_with(1)
+        await taken(queue)
+        for epoch in (1, 2):
+            news = await begun(queue.news(1))
+            assert not news.done()
+            await queue.report(1, report(epoch))
+            assert await news == News(report(epoch), None)
+
+    run(scenario())
+
+
+def test_news_after_the_end_do_not_hang():
+    async def scenario():
+        queue = await queue_with(1)
+        await taken(queue)
+        await queue.finish("w", 1, done())
+        assert (await queue.news(1)).result == done()
+        for id in (1, 99):
+            late = await queue.news(id)
+            assert late.result is not None
+            assert late.result.status == "stopped"
+
+    run(scenario())
+
+
+def test_a_dead_workers_child_goes_to_the_front_of_the_queue():
+    async def scenario():
+        queue = await queue_with(1, 2, 3)
+        assert (await taken(queue, "a"), await taken(queue, "b")) == (1, 2)
+        assert await taken(queue, "b") == 2
+        assert await taken(queue, "c") == 3
+
+    run(scenario())
+
+
+def test_a_child_whose_worker_dies_too_often_has_failed():
+    async def scenario():
+        queue = await queue_with(1, 2, max_attempts=3)
+        assert [await taken(queue) for _ in range(4)] == [1, 1, 1, 2]
+        news = await queue.news(1)
+        assert news == News(None, ChildResult(status="failed", reason="its worker died 3 times"))
+
+    run(scenario())
+
+
+def test_with_one_attempt_a_dead_workers_child_has_failed():
+    async def scenario():
+        queue = await queue_with(1, 2, max_attempts=1)
+        assert [await taken(queue) for _ in range(2)] == [1, 2]
+        assert (await queue.news(1)).result.reason == "its worker died 1 times"
+
+    run(scenario())
+
+
+def test_reports_that_a_second_attempt_repeats_are_left_out():
+    async def scenario():
+        queue = await queue_with(1)
+        await taken(queue)
+        for epoch in (1, 2):
+            await queue.report(1, report(epoch))
+        await taken(queue)
+        for epoch in (1, 2, 3):
+            await queue.report(1, report(epoch))
+        await queue.finish("w", 1, done())
+        heard = [(await queue.news(1)).report.epoch for _ in range(3)]
+        assert heard == [1, 2, 3]
+
+    run(scenario())
+
+
+def test_a_dead_workers_waiting_call_takes_no_child():
+    async def scenario():
+        queue = await queue_with()
+        left_behind = await begun(taken(queue, "a"))
+        new_life = await begun(taken(queue, "a"))
+        assert await left_behind is None
+        await queue.submit(child(1))
+        assert await new_life == 1
+
+    run(scenario())
+
+
+def test_a_waiting_child_that_is_stopped_is_not_handed_out():
+    async def scenario():
+        queue = await queue_with(1, 2)
+        await queue.stop(1)
+        assert await taken(queue) == 2
+        assert (await queue.news(1)).result.status == "stopped"
+
+    run(scenario())
+
+
+def test_a_running_child_that_is_stopped_is_told_and_what_it_still_says_is_thrown_away():
+    async def scenario():
+        queue = await queue_with(1, 2)
+        await taken(queue)
+        told = await begun(queue.stopped(1))
+        assert not told.done()
+        await queue.stop(1)
+        await told
+        await queue.report(1, report(1))
+        assert await taken(queue, finished=(1, done())) == 2
+        late = await queue.news(1)
+        assert (late.report, late.result.status) == (None, "stopped")
+
+    run(scenario())
+
+
+def test_a_stopped_child_whose_worker_dies_is_not_tried_again():
+    async def scenario():
+        queue = await queue_with(1, 2)
+        await taken(queue)
+        await queue.stop(1)
+        assert await taken(queue) == 2
+
+    run(scenario())
+
+
+def test_a_stopped_child_can_be_submitted_again_when_its_worker_is_rid_of_it():
+    async def scenario():
+        queue = await queue_with(1)
+        await taken(queue)
+        await queue.stop(1)
+        waiting = await begun(taken(queue, finished=(1, done())))
+        await queue.submit(child(1))
+        assert await waiting == 1
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("id", [1, 99])
+def test_stopping_or_hearing_of_what_is_not_there_is_nothing(id):
+    async def scenario():
+        queue = await queue_with()
+        await queue.stop(id)
+        await queue.stopped(id)
+        await queue.report(id, report(1))
+        await queue.finish("w", id, done())
+
+    run(scenario())
+
+
+def test_stopped_returns_when_the_child_is_over():
+    async def scenario():
+        queue = await queue_with(1)
+        await taken(queue)
+        told = await begun(queue.stopped(1))
+        await queue.finish("w", 1, done())
+        await told
+
+    run(scenario())
+
+
+def test_a_result_that_comes_twice_is_heard_once_and_not_lost():
+    """Ray may deliver a dead worker's last call after its successor has ended the same child."""
+
+    async def scenario():
+        queue = await queue_with(1)
+        await taken(queue)
+        await queue.finish("w", 1, done(0.5))
+        await queue.finish("w", 1, done(0.75))
+        assert (await queue.news(1)).result == done(0.5)
+
+    run(scenario())
+
+
+def test_a_late_result_does_not_replace_that_of_a_child_that_was_given_up():
+    async def scenario():
+        queue = await queue_with(1, 2, max_attempts=1)
+        assert [await taken(queue), await taken(queue)] == [1, 2]
+        await queue.finish("w", 1, done())
+        assert (await queue.news(1)).result.status == "failed"
+
+    run(scenario())
+
+
+def test_a_result_is_not_lost_when_the_worker_of_a_second_attempt_dies():
+    async def scenario():
+        queue = await queue_with(1, 2)
+        await taken(queue, "a")
+        b = await begun(taken(queue, "b"))
+        await b
+        await queue.submit(child(3))
+        await taken(queue, "a")
+        await queue.finish("late call of a's first life", 1, done())
+        assert await taken(queue, "a") == 3
+        assert (await queue.news(1)).result == done()
+
+    run(scenario())
+
+
+def test_a_late_result_takes_the_child_off_the_queue_again():
+    async def scenario():
+        queue = await queue_with(1)
+        await taken(queue, "a")
+        await queue.hold_until(2)
+        new_life = await begun(taken(queue, "a"))
+        await queue.finish("a", 1, done())
+        assert (await queue.news(1)).result == done()
+        await queue.submit(child(2))
+        assert await new_life == 2
+
+    run(scenario())
+
+
+def test_close_sends_waiting_and_later_workers_home():
+    async def scenario():
+        queue = await queue_with()
+        waiting = [await begun(taken(queue, worker)) for worker in "ab"]
+        await queue.close()
+        assert [await task for task in waiting] == [None, None]
+        assert await taken(queue, "c") is None
+
+    run(scenario())
+
+
+def test_close_tells_running_children_to_stop_and_hands_out_no_more():
+    async def scenario():
+        queue = await queue_with(1, 2)
+        await taken(queue)
+        told = await begun(queue.stopped(1))
+        await queue.close()
+        await told
+        assert await taken(queue, finished=(1, done())) is None
+
+    run(scenario())
+
+
+def test_nothing_is_handed_out_before_as_many_as_held_for_were_submitted():
+    async def scenario():
+        queue = await queue_with()
+        await queue.hold_until(2)
+        waiting = [await begun(taken(queue, worker)) for worker in "ab"]
+        await queue.submit(child(1))
+        await settled()
+        assert not any(task.done() for task in waiting)
+        await queue.submit(child(2))
+        assert [await task for task in waiting] == [1, 2]
+        await queue.submit(child(3))
+        assert await taken(queue, "c") == 3
+
+    run(scenario())
+
+
+def test_a_child_that_is_stopped_counts_as_submitted():
+    async def scenario():
+        queue = await queue_with()
+        await queue.hold_until(2)
+        await queue.submit(child(1))
+        await queue.stop(1)
+        await queue.submit(child(2))
+        assert await taken(queue) == 2
+
+    run(scenario())
+
+
+def test_the_first_worker_is_waited_for_and_workers_are_counted_once():
+    async def scenario():
+        queue = await queue_with(1, 2)
+        ready = await begun(queue.wait_for_worker())
+        assert (ready.done(), await queue.num_workers()) == (False, 0)
+        await taken(queue, "a")
+        await ready
+        await taken(queue, "a")
+        await taken(queue, "b")
+        assert await queue.num_workers() == 2
+
+    run(scenario())
+
+
+def test_many_children_and_dying_workers_give_every_child_one_end():
+    """Sixty children, five workers, of which each dies at every seventh child that it takes."""
+
+    async def worker(queue: WorkQueue, name: str) -> None:
+        finished, count = None, 0
+        while (found := await queue.take(name, finished)) is not None:
+            count += 1
+            await queue.report(found.id, report(1))
+            await asyncio.sleep(0)
+            finished = None if count % 7 == 0 else (found.id, done(found.id / 100))
+
+    async def ends(queue: WorkQueue, id: int) -> list[ChildResult]:
+        await queue.submit(child(id))
+        heard: list[News] = []
+        while not heard or heard[-1].result is None:
+            heard.append(await queue.news(id))
+        assert [news.report for news in heard if news.report] == [report(1)]
+        return [news.result for news in heard if news.result]
+
+    async def scenario():
+        queue = WorkQueue()
+        workers = [asyncio.create_task(worker(queue, name)) for name in "abcde"]
+        results = await asyncio.gather(*(ends(queue, id) for id in range(60)))
+        await queue.close()
+        await asyncio.gather(*workers)
+        assert results == [[done(id / 100)] for id in range(60)]
+
+    run(scenario())

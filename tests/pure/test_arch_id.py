@@ -1,0 +1,189 @@
+"""arch_id is equal for equal graphs and only for them, in every process."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raynas.genotype import NUM_INPUTS, Block, CellGenotype, Genotype, loose_states
+from search_spaces.nasnet import NASNET_A
+from tests.pure.cells import cells, genotypes, rewritten
+
+OP = "sep_conv_3x3"
+ROOT = Path(__file__).parents[2]
+
+
+def arch_id(cell: CellGenotype) -> str:
+    return Genotype(cell, NASNET_A.reduction).arch_id
+
+
+def cell(*blocks: Block, concat: tuple[int, ...] | None = None) -> CellGenotype:
+    return CellGenotype(blocks, loose_states(blocks) if concat is None else concat)
+
+
+@given(genotypes(), st.integers(0, 2**32))
+def test_arch_id_is_equal_for_every_writing_of_a_graph(genotype, seed):
+    rng = random.Random(seed)
+    other = Genotype(rewritten(genotype.normal, rng), rewritten(genotype.reduction, rng))
+    assert other.arch_id == genotype.arch_id
+    assert other.canonical() == genotype.canonical()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_arch_id_of_nasnet_a_is_equal_for_every_writing(seed):
+    rng = random.Random(seed)
+    other = Genotype(rewritten(NASNET_A.normal, rng), rewritten(NASNET_A.reduction, rng))
+    assert other.arch_id == NASNET_A.arch_id
+
+
+@given(genotypes())
+def test_the_canonical_writing_is_its_own(genotype):
+    canonical = genotype.canonical()
+    assert canonical.canonical() == canonical
+    assert canonical.arch_id == genotype.arch_id
+    assert re.fullmatch("[0-9a-f]{12}", genotype.arch_id)
+
+
+@given(cells(), cells())
+def test_the_normal_and_the_reduction_cell_are_not_interchangeable(normal, reduction):
+    is_same = normal.canonical() == reduction.canonical()
+    assert (Genotype(normal, reduction).arch_id == Genotype(reduction, normal).arch_id) == is_same
+
+
+@pytest.mark.parametrize(("combiner", "is_equal"), [("add", True), ("concat", False)])
+def test_halves_can_be_swapped_in_a_sum_but_not_in_a_concatenation(combiner, is_equal):
+    one = Block(0, "identity", 1, OP, combiner)
+    other = Block(1, OP, 0, "identity", combiner)
+    assert (arch_id(cell(one)) == arch_id(cell(other))) == is_equal
+
+
+def test_add_and_concat_differ():
+    assert arch_id(cell(Block(0, OP, 1, OP, "add"))) != arch_id(cell(Block(0, OP, 1, OP, "concat")))
+
+
+def test_the_two_inputs_of_a_cell_differ():
+    assert arch_id(cell(Block(0, OP, 0, OP))) != arch_id(cell(Block(1, OP, 1, OP)))
+
+
+def test_nasnet_a_concatenates_more_than_its_loose_states():
+    """The official Normal cell concatenates h_(i-1) too, the Reduction cell a block that is used."""
+    normal = replace(NASNET_A.normal, concat=loose_states(NASNET_A.normal.blocks))
+    reduction = replace(NASNET_A.reduction, concat=loose_states(NASNET_A.reduction.blocks))
+    assert (len(normal.concat), len(reduction.concat)) == (5, 3)
+    ids = {Genotype(a, b).arch_id for a in (NASNET_A.normal, normal) for b in (NASNET_A.reduction, reduction)}
+    assert len(ids) == 4
+
+
+def test_it_does_not_matter_which_of_two_twins_is_used():
+    twins = Block(0, OP, 1, OP), Block(0, OP, 1, OP)
+    first, second = cell(*twins, Block(2, OP, 0, OP)), cell(*twins, Block(3, OP, 0, OP))
+    assert arch_id(first) == arch_id(second)
+
+
+def test_it_does_not_matter_which_of_two_used_twins_is_concatenated():
+    blocks = Block(0, OP, 1, OP), Block(0, OP, 1, OP), Block(2, OP, 3, OP)
+    assert arch_id(cell(*blocks, concat=(2, 4))) == arch_id(cell(*blocks, concat=(3, 4)))
+
+
+def test_it_matters_which_consumer_the_concatenated_twin_has():
+    blocks = Block(0, OP, 1, OP), Block(0, OP, 1, OP), Block(2, OP, 0, OP), Block(3, "identity", 0, OP)
+    assert arch_id(cell(*blocks, concat=(2, 4, 5))) != arch_id(cell(*blocks, concat=(3, 4, 5)))
+
+
+def test_two_uses_of_one_twin_differ_from_one_use_of_each():
+    twins = Block(0, OP, 1, OP), Block(0, OP, 1, OP)
+    one = cell(*twins, Block(2, OP, 2, OP), concat=(2, 3, 4))
+    each = cell(*twins, Block(2, OP, 3, OP), concat=(2, 3, 4))
+    assert arch_id(one) != arch_id(each)
+
+
+@pytest.mark.parametrize("num_twins", [6, 8, 12])
+def test_twelve_blocks_with_many_twins_have_one_canonical_writing(num_twins):
+    """Eight twins in four pairs have 8! orders, the most that twelve blocks can have."""
+    firsts = [2 + 2 * (index % (num_twins // 2)) for index in range(12 - num_twins)]
+    pairs = [Block(first, OP, first + 1, OP) for first in firsts]
+    twelve = cell(*[Block(0, OP, 1, OP)] * num_twins, *pairs)
+    other = rewritten(twelve, random.Random(num_twins))
+    assert twelve.canonical() == other.canonical()
+
+
+def test_arch_id_does_not_depend_on_the_hash_seed():
+    code = "from search_spaces.nasnet import NASNET_A; print(NASNET_A.arch_id)"
+    ids = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("0", "1", "4242")
+    }
+    assert ids == {NASNET_A.arch_id}
+
+
+def small_cells(num_blocks: int, ops: tuple[str, ...], with_inputs: bool) -> Iterator[CellGenotype]:
+    """Every cell of sums, each sum in one order of its halves, and every concat; `with_inputs`: also of
+    states 0 and 1.
+    """
+    halves_per_block = [
+        list(itertools.product(range(NUM_INPUTS + index), ops)) for index in range(num_blocks)
+    ]
+    pairs = [itertools.combinations_with_replacement(halves, 2) for halves in halves_per_block]
+    for choice in itertools.product(*map(list, pairs)):
+        blocks = tuple(Block(*a, *b) for a, b in choice)
+        loose = loose_states(blocks)
+        optional = set(range(0 if with_inputs else NUM_INPUTS, NUM_INPUTS + num_blocks)) - set(loose)
+        for size in range(len(optional) + 1):
+            for extra in itertools.combinations(sorted(optional), size):
+                yield CellGenotype(blocks, tuple(sorted({*loose, *extra})))
+
+
+def smallest_of_all_permutations(cell: CellGenotype) -> Any:
+    """Equal for two cells of sums exactly when a renumbering of blocks turns one into the other."""
+    writings = []
+    for order in itertools.permutations(range(len(cell.blocks))):
+        label = {0: 0, 1: 1} | {NUM_INPUTS + block: NUM_INPUTS + place for place, block in enumerate(order)}
+        blocks = [
+            sorted([(label[block.input_a], block.op_a), (label[block.input_b], block.op_b)])
+            for block in (cell.blocks[index] for index in order)
+        ]
+        writings.append((blocks, sorted(label[state] for state in cell.concat)))
+    return repr(min(writings))
+
+
+@pytest.mark.parametrize(
+    ("num_blocks", "ops", "with_inputs"),
+    [
+        (1, ("identity", OP, "conv_1x1"), True),
+        (2, ("identity", OP, "conv_1x1"), True),
+        (3, ("identity", OP), False),
+    ],
+)
+def test_arch_id_is_equal_exactly_for_isomorphic_cells(num_blocks, ops, with_inputs):
+    by_canonical, by_graph = defaultdict(set), defaultdict(set)
+    for small in small_cells(num_blocks, ops, with_inputs):
+        canonical, graph = small.canonical(), smallest_of_all_permutations(small)
+        by_canonical[canonical].add(graph)
+        by_graph[graph].add(canonical)
+    assert max(map(len, by_canonical.values())) == 1
+    assert max(map(len, by_graph.values())) == 1
+
+
+def test_different_canonical_writings_have_different_ids():
+    writings = {small.canonical() for small in small_cells(2, ("identity", OP), True)}
+    assert len({arch_id(writing) for writing in writings}) == len(writings)

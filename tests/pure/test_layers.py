@@ -1,0 +1,145 @@
+"""Who may import whom: pure modules know no engine, the engine is in one place, nothing looks upward."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PURE = (
+    "raynas.errors",
+    "raynas.config",
+    "raynas.registry",
+    "raynas.genotype",
+    "raynas.space",
+    "raynas.strategy",
+    "raynas.child",
+    "raynas.reward",
+    "raynas.journal",
+    "raynas.run",
+    "raynas.leaderboard",
+    "raynas.run_folder",
+    "raynas.engine.config",
+    "raynas.engine.plan",
+    "raynas.engine.queue",
+)
+TORCH_LAYERS = ("raynas.nn", "raynas.data", "raynas.training", "raynas.strategies", "search_spaces")
+UPPER = ("raynas.engine", "raynas.tracking", "raynas.search", "raynas.cli", "raynas.doctor")
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {
+    module_name(path): path
+    for folder in ("raynas", "search_spaces")
+    for path in (ROOT / folder).rglob("*.py")
+}
+
+
+def is_for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def import_statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """In functions too, but not those for type checkers alone."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif not is_for_types_only(node):
+            yield from import_statements(node)
+
+
+def imported_by(module: str) -> set[str]:
+    """Full names of the modules that `module` imports."""
+    found: set[str] = set()
+    for node in import_statements(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+            continue
+        assert node.level == 0, f"{module} imports relatively"
+        for alias in node.names:
+            below = f"{node.module}.{alias.name}"
+            found.add(below if below in MODULES else str(node.module))
+    return found
+
+
+IMPORTS = {module: imported_by(module) for module in MODULES}
+
+
+def lies_in(module: str, *packages: str) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def importers_of(*packages: str) -> set[str]:
+    return {
+        module for module, names in IMPORTS.items() if any(lies_in(imported, *packages) for imported in names)
+    }
+
+
+def test_ray_is_imported_in_the_engine_and_the_doctor_alone():
+    allowed = {module for module in MODULES if lies_in(module, "raynas.engine")} | {"raynas.doctor"}
+    assert importers_of("ray") <= allowed - set(PURE)
+
+
+def test_mlflow_is_imported_in_tracking_alone():
+    assert {module for module in importers_of("mlflow") if not lies_in(module, "raynas.tracking")} == set()
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_module_imports_no_library_that_computes(module):
+    heavy = ("torch", "numpy", "ray", "mlflow")
+    assert not [name for name in IMPORTS[module] if lies_in(name, *heavy)]
+
+
+def test_the_torch_layers_know_neither_ray_nor_mlflow_nor_what_is_above_them():
+    forbidden = importers_of("ray", "mlflow", *UPPER)
+    assert not [module for module in forbidden if lies_in(module, *TORCH_LAYERS)]
+
+
+def test_search_spaces_know_only_the_language_of_cells():
+    known = {
+        name
+        for module in MODULES
+        if lies_in(module, "search_spaces")
+        for name in IMPORTS[module]
+        if lies_in(name, "raynas")
+    }
+    assert known <= {"raynas.errors", "raynas.genotype", "raynas.space"}
+
+
+def test_nobody_imports_the_command_line_but_its_entrance():
+    assert importers_of("raynas.cli") == {"raynas.__main__"}
+    assert importers_of("raynas.doctor") == {"raynas.cli"}
+    assert importers_of("raynas.__main__") == set()
+
+
+def test_nobody_imports_a_search_but_the_command_line():
+    assert importers_of("raynas.search") <= {"raynas.cli"}
+
+
+def test_imports_have_no_cycle():
+    graph = {module: {name for name in names if name in MODULES} for module, names in IMPORTS.items()}
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize(
+    ("modules", "forbidden"),
+    [
+        (PURE, ("torch", "numpy", "ray", "mlflow")),
+        (("raynas", "raynas.training", "raynas.nn", "raynas.strategies.ppo"), ("ray", "mlflow")),
+    ],
+    ids=["pure", "torch"],
+)
+def test_importing_a_layer_loads_nothing_from_above_it(modules, forbidden):
+    code = f"import sys, {', '.join(modules)}; print(*({set(forbidden)} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == []

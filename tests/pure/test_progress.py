@@ -1,0 +1,120 @@
+"""What a search looks like in a file: one line per child and per update."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from raynas.progress import LiveTable, PlainLines, make_progress
+from raynas.run import Run
+from tests.pure.builders import completed, failed, make_run, report
+
+
+class Screen:
+    """A progress that writes into a string."""
+
+    def __init__(self, *, num_children: int, is_terminal: bool = False) -> None:
+        self.text = io.StringIO()
+        console = Console(file=self.text, width=200, force_terminal=is_terminal)
+        self.progress = make_progress(num_children, console)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.getvalue().splitlines()
+
+
+def finish_next(run: Run, result) -> None:
+    run.finish(run.next_child().id, result)
+
+
+def test_a_pipe_gets_plain_lines_and_a_terminal_the_live_table():
+    assert isinstance(Screen(num_children=2).progress, PlainLines)
+    assert isinstance(Screen(num_children=2, is_terminal=True).progress, LiveTable)
+
+
+def test_a_finished_child_is_one_line_with_the_journals_keys():
+    screen = Screen(num_children=4)
+    run = make_run(listeners=[screen.progress], measure=lambda genotype: (1234, 5))
+    with screen.progress:
+        finish_next(run, completed(0.75))
+        run.next_child()
+        run.report(1, report(1))
+    arch_id = run.records[0].proposed.arch_id
+    expected = (
+        f"[1/4] child done  child=0 arch_id={arch_id} status=completed accuracy=0.7500 reward=0.7500 "
+        f"parameters=1234 seconds=1.5  (best 0.7500 ({arch_id}), "
+    )
+    assert len(screen.lines) == 1
+    assert screen.lines[0].startswith(expected)
+
+
+def test_a_failed_child_is_one_line_with_its_reason_whatever_is_in_it():
+    screen = Screen(num_children=4)
+    run = make_run(listeners=[screen.progress])
+    finish_next(run, failed("boom\n[red]at line 3[/red] " + "x" * 500))
+    assert len(screen.lines) == 1
+    assert "status=failed seconds=0.2 reason='boom\\n[red]at line 3[/red] xxx" in screen.lines[0]
+    assert "no score yet" in screen.lines[0]
+    assert "accuracy=" not in screen.lines[0]
+
+
+def test_the_best_child_stays_the_best_until_a_better_one():
+    screen = Screen(num_children=3)
+    run = make_run(listeners=[screen.progress])
+    for accuracy in (0.0, 0.75, 0.5):
+        finish_next(run, completed(accuracy))
+    assert [line.split("(best ")[1][:6] for line in screen.lines] == ["0.0000", "0.7500", "0.7500"]
+
+
+def test_negative_rewards_have_a_best_one_too():
+    screen = Screen(num_children=2)
+    run = make_run(listeners=[screen.progress], reward=lambda result: result.accuracy - 1.0)
+    for accuracy in (0.25, 0.5):
+        finish_next(run, completed(accuracy))
+    assert screen.progress.best == run.records[1]
+
+
+def test_an_update_of_the_policy_is_one_line():
+    screen = Screen(num_children=4)
+    run = make_run(strategy="ppo", listeners=[screen.progress])
+    for accuracy in (0.5, 0.25):
+        finish_next(run, completed(accuracy))
+    assert len(screen.lines) == 3
+    assert screen.lines[-1].startswith("policy updated  policy_version=1 mean_reward=0.375 baseline=")
+
+
+def test_what_is_replayed_is_counted_and_not_told_again():
+    first = make_run(strategy="ppo")
+    for accuracy in (0.5, 0.75):
+        finish_next(first, completed(accuracy))
+    screen = Screen(num_children=4)
+    run = make_run(strategy="ppo", listeners=[screen.progress])
+    run.replay(first.events)
+    assert screen.lines == []
+    finish_next(run, completed(0.25))
+    assert [line[:5] for line in screen.lines] == ["[3/4]"]
+    assert "best 0.7500" in screen.lines[0]
+
+
+@pytest.mark.parametrize("num_children", [1, 12])
+def test_the_live_table_shows_running_and_finished_children(num_children):
+    screen = Screen(num_children=num_children, is_terminal=True)
+    run = make_run(listeners=[screen.progress], num_children=num_children)
+    assert "Starting the workers" in shown(screen)
+    for index in range(num_children):
+        run.next_child()
+        run.report(index, report(1, 0.5))
+        assert "running" in shown(screen)
+        run.finish(index, failed() if index % 2 else completed())
+    table = shown(screen)
+    assert f"{num_children}/{num_children}" in table
+    assert run.records[num_children - 1].proposed.arch_id in table
+    assert "running" not in table
+
+
+def shown(screen: Screen) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(screen.progress._render())
+    return console.file.getvalue()

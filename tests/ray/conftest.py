@@ -1,0 +1,64 @@
+"""One Ray and one pool for every test here; training is a formula."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from raynas.child import Child, ChildResult, EpochReport, Report, ShouldStop, TrainChild
+from raynas.data import ImageSplit
+from raynas.engine.cluster import connected
+from raynas.engine.config import WorkerConfig
+from raynas.engine.pool import ChildPool
+from raynas.training import Placement
+
+NUM_WORKERS = 2
+# What a child does is told by its number, so that a test can choose it.
+RAISES, NAN, DIES_ONCE, RUNS_FOR_EVER = range(1000, 1004)
+
+
+def accuracy_of(arch_id: str) -> float:
+    return int(arch_id[:4], 16) / 0xFFFF
+
+
+def stand_in(marker: Path, child: Child, report: Report, should_stop: ShouldStop) -> ChildResult:
+    """A child without training: two epochs, and an accuracy that its arch_id decides."""
+    accuracy = accuracy_of(child.arch_id)
+    kind = child.seed
+    if kind == RAISES:
+        raise RuntimeError("boom")
+    if kind == NAN:
+        return ChildResult(status="failed", reason="the loss became nan in epoch 1")
+    if kind == DIES_ONCE and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    curve = (
+        EpochReport(epoch=1, accuracy=accuracy / 2, train_loss=1.0, seconds=0.1),
+        EpochReport(epoch=2, accuracy=accuracy, train_loss=0.5, seconds=0.2),
+    )
+    report(curve[0])
+    if kind == RUNS_FOR_EVER:
+        while not should_stop():
+            pass
+        return ChildResult(status="stopped", accuracy=accuracy / 2, curve=curve[:1])
+    report(curve[1])
+    return ChildResult(status="completed", accuracy=accuracy, curve=curve, seconds=0.2)
+
+
+@pytest.fixture(scope="session")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildPool]:
+    marker = tmp_path_factory.mktemp("markers") / "died"
+    # Defined here, so that Ray sends it by value: workers can't import a test's module.
+    train_stand_in = stand_in
+
+    def factory(placement: Placement, split: ImageSplit | None) -> TrainChild:
+        assert split is None
+        return lambda child, report, should_stop: train_stand_in(marker, child, report, should_stop)
+
+    with connected("local", num_cpus=NUM_WORKERS), ChildPool(factory, config=WorkerConfig(count=2)) as pool:
+        pool.wait_ready()
+        yield pool

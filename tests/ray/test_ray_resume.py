@@ -1,0 +1,99 @@
+"""A driver killed with SIGKILL in the middle of a search, and resumed: each child once, everywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from raynas.journal import Finished, Proposed, read_events
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+CHILDREN = 8
+# Small on purpose: what is tested is the driver's death, with real children on real images.
+SETTINGS = [
+    "--children", str(CHILDREN), "--epochs", "1", "--seed", "5", "--set", "network.filters=4",
+    "--set", "space.num_blocks=1", "--set", "data.train_images=256", "--set", "data.validation_images=64",
+]  # fmt: skip
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "raynas", *words]
+
+
+@pytest.fixture(scope="module")
+def killed_and_resumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run whose driver was killed after three children, and then resumed to its end."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    driver = subprocess.Popen(
+        command("search", "--out", str(folder), *SETTINGS), env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert driver.stdout is not None
+    done = 0
+    for line in driver.stdout:
+        done += "child done" in line
+        if done == 3:
+            driver.send_signal(signal.SIGKILL)
+            break
+    driver.wait()
+    assert done == 3
+    # As a driver that dies in the middle of a write leaves it.
+    with (folder / "journal.jsonl").open("ab") as journal:
+        journal.write(b'{"kind":"finished","chi')
+    subprocess.run(command("search", "--out", str(folder), "--resume"), env=environment, check=True)
+    return folder
+
+
+def test_the_journal_has_every_child_exactly_once(killed_and_resumed):
+    events = read_events(killed_and_resumed / "journal.jsonl")
+    assert Counter(event.child for event in events if isinstance(event, Proposed)) == Counter(range(CHILDREN))
+    assert Counter(event.child for event in events if isinstance(event, Finished)) == Counter(range(CHILDREN))
+
+
+def test_mlflow_has_one_finished_parent_and_every_child_exactly_once(killed_and_resumed):
+    store = f"sqlite:///{killed_and_resumed.parent / 'mlflow.db'}"
+    client = mlflow.MlflowClient(tracking_uri=store)
+    experiment = client.get_experiment_by_name("raynas")
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    assert [parent.info.status for parent in parents] == ["FINISHED"]
+    assert Counter(int(run.data.tags["raynas.child"]) for run in children) == Counter(range(CHILDREN))
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parents[0].info.run_id}
+    assert {run.info.status for run in children} == {"FINISHED"}
+
+
+def test_the_leaderboard_as_json_has_every_child_once_and_best_first(killed_and_resumed):
+    words = command("leaderboard", str(killed_and_resumed), "--format", "json")
+    entries = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    accuracies = [entry["accuracy"] for entry in entries]
+    assert sorted(entry["child"] for entry in entries) == list(range(CHILDREN))
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert all(
+        entry["parameters"] > 0 and entry["mult_adds"] > 0 and entry["seconds"] > 0 for entry in entries
+    )
+
+
+def test_a_resume_with_another_seed_is_refused_and_changes_nothing(killed_and_resumed):
+    before = (killed_and_resumed / "journal.jsonl").read_bytes()
+    words = command("search", "--out", str(killed_and_resumed), "--resume", "--seed", "6")
+    ended = subprocess.run(words, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "started with seed = 5; now seed = 6 is asked" in ended.stderr
+    assert (killed_and_resumed / "journal.jsonl").read_bytes() == before
+
+
+def test_a_new_search_into_the_same_folder_is_refused(killed_and_resumed):
+    words = command("search", "--out", str(killed_and_resumed))
+    ended = subprocess.run(words, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "already holds a run" in ended.stderr

@@ -1,0 +1,137 @@
+"""Whole searches through Tune and the pool, on one Ray and one pool."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+import raynas.run
+from raynas.engine.cluster import nodes
+from raynas.engine.config import SchedulerConfig, WorkerConfig
+from raynas.engine.plan import plan_pool
+from raynas.engine.pool import ChildPool
+from raynas.engine.searcher import TuneSearcher
+from raynas.engine.tuning import build_scheduler, tune_run
+from raynas.errors import DoesNotFit
+from raynas.genotype import Genotype
+from raynas.journal import Finished, Journal, Proposed, Started, read_events
+from raynas.run import Run
+from raynas.space import make_space
+from raynas.strategy import make_strategy
+
+from .conftest import DIES_ONCE, NAN, NUM_WORKERS, RAISES, RUNS_FOR_EVER, accuracy_of
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+
+def make_run(num_children: int, **options: object) -> Run:
+    space = make_space("nasnet", num_blocks=2)
+    strategy = make_strategy("random", space, seed=random.randrange(10**6))
+    return Run(space, strategy, num_children=num_children, **options)
+
+
+@pytest.fixture
+def behave(monkeypatch):
+    """Chooses what single children do, by way of their seeds."""
+
+    def choose(**kinds: int) -> None:
+        chosen = {int(name.removeprefix("child_")): kind for name, kind in kinds.items()}
+        monkeypatch.setattr(raynas.run, "_child_seed", lambda seed, child_id: chosen.get(child_id, 0))
+
+    return choose
+
+
+def test_every_child_is_scored_once_and_is_in_the_journal(pool: ChildPool, tmp_path: Path):
+    path = tmp_path / "journal.jsonl"
+    with Journal.create(path, Started(run_id="r", raynas="0", time=0.0, config={})) as journal:
+        run = make_run(12, journal=journal)
+        tune_run(run, pool)
+    events = read_events(path)
+    assert run.is_complete
+    assert Counter(event.child for event in events if isinstance(event, Proposed)) == Counter(range(12))
+    assert Counter(event.child for event in events if isinstance(event, Finished)) == Counter(range(12))
+    for record in run.records.values():
+        assert record.result.status == "completed"
+        assert record.reward == pytest.approx(accuracy_of(record.proposed.arch_id))
+        assert [report.epoch for report in record.result.curve] == [1, 2]
+
+
+def test_a_child_that_raises_or_diverges_is_a_result_and_the_others_go_on(pool, behave):
+    behave(child_1=RAISES, child_3=NAN)
+    run = make_run(6)
+    tune_run(run, pool)
+    results = {child: record.result for child, record in run.records.items()}
+    assert results[1].status == results[3].status == "failed"
+    assert "RuntimeError: boom" in results[1].reason
+    assert "nan" in results[3].reason
+    assert [results[child].status for child in (0, 2, 4, 5)] == ["completed"] * 4
+    assert run.records[1].reward is None
+
+
+class StopAtFirstReport(FIFOScheduler):
+    def on_trial_result(self, tune_controller, trial, result):
+        return TrialScheduler.STOP
+
+
+def test_a_scheduler_frees_the_worker_of_a_child_that_would_run_for_ever(pool, behave):
+    behave(**{f"child_{child}": RUNS_FOR_EVER for child in range(3 * NUM_WORKERS)})
+    run = make_run(3 * NUM_WORKERS)
+    tune_run(run, pool, scheduler=StopAtFirstReport())
+    for record in run.records.values():
+        assert record.result.status == "stopped", record.result
+        assert record.reward == pytest.approx(accuracy_of(record.proposed.arch_id) / 2)
+
+
+def test_asha_runs_a_search_to_its_end(pool):
+    run = make_run(8)
+    tune_run(run, pool, scheduler=build_scheduler(SchedulerConfig(name="asha"), epochs=2))
+    statuses = Counter(record.result.status for record in run.records.values())
+    assert statuses["completed"] + statuses["stopped"] == 8
+    assert statuses["completed"] >= 1
+
+
+def test_a_killed_workers_child_is_trained_again_by_another(pool, behave):
+    behave(child_2=DIES_ONCE)
+    run = make_run(5)
+    tune_run(run, pool)
+    assert [record.result.status for record in run.records.values()] == ["completed"] * 5
+
+
+def test_more_workers_than_cpus_are_refused_with_what_there_is(pool):
+    with pytest.raises(DoesNotFit, match=r"Asked for 64 workers of 1 CPU each; .* has 2 CPU and 0 GPU"):
+        plan_pool(WorkerConfig(count=64), nodes())
+
+
+def test_a_pool_beside_another_that_holds_the_cpus_is_refused(pool):
+    with pytest.raises(DoesNotFit, match="another job or actor holds the rest"), ChildPool(pool.factory):
+        pass
+
+
+def test_the_searcher_works_in_somebody_elses_tuner(pool, tmp_path):
+    def train(config):
+        genotype = Genotype.from_json(config["genotype"])
+        tune.report({"score": len(genotype.normal.concat) / 10})
+
+    searcher = TuneSearcher(space="nasnet", strategy="random", seed=3, metric="score")
+    tuner = tune.Tuner(
+        tune.with_resources(train, tune.PlacementGroupFactory([{"node:__internal_head__": 0.001}])),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            num_samples=4,
+            max_concurrent_trials=1,
+            metric="score",
+            mode="max",
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0),
+    )
+    tuner.fit()
+    assert len(searcher.run.records) == 4
+    for child, record in searcher.run.records.items():
+        assert record.result.status == "completed"
+        assert record.reward == pytest.approx(len(searcher.run.child(child).genotype.normal.concat) / 10)

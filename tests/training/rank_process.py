@@ -1,0 +1,67 @@
+"""What each process of a test with several ranks runs; importable, because spawned processes import it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+import torch
+from torch import distributed, multiprocessing
+
+from raynas.child import ChildResult
+from raynas.genotype import Block, CellGenotype, Genotype
+from raynas.nn import Network
+from raynas.training import Placement, train_child
+from raynas.training.device import reproducible
+from tests.nn.small_networks import TINY
+from tests.training.tiny_children import NETWORK, child_config, digits
+
+_PREVIOUS_ALONE = CellGenotype((Block(1, "conv_3x3", 1, "identity"),), (2,))
+GENOTYPES = {"tiny": TINY, "previous_alone": Genotype(_PREVIOUS_ALONE, _PREVIOUS_ALONE)}
+STOP_AFTER_STEPS = 4
+
+
+def train_ranks(num_ranks: int, genotype: str, folder: Path, *, stops: bool = False) -> list[dict]:
+    """One child over so many processes; what each of them ended with."""
+    folder.mkdir(exist_ok=True)
+    multiprocessing.spawn(_rank, (num_ranks, genotype, str(folder), stops), nprocs=num_ranks)
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(num_ranks)]
+
+
+def train_rank(rank: int, num_ranks: int, genotype: str, *, stops: bool = False) -> dict:
+    images, placement = digits(), Placement(rank=rank, num_ranks=num_ranks)
+    reports = []
+    answers = itertools.chain([False] * STOP_AFTER_STEPS, itertools.repeat(stops and rank == 0))
+    with reproducible(0, placement):
+        network = Network(GENOTYPES[genotype], NETWORK, in_channels=1, num_classes=10, image_size=8)
+        result = train_child(
+            network,
+            images,
+            child_config(),
+            seed=0,
+            placement=placement,
+            report=reports.append,
+            should_stop=lambda: next(answers),
+        )
+    return {
+        "result": result,
+        "num_reports": len(reports),
+        "parameters": {name: value.detach().clone() for name, value in network.named_parameters()},
+        "buffers": {name: value.clone() for name, value in network.named_buffers()},
+    }
+
+
+def curve_of(result: ChildResult) -> list[tuple[float, float]]:
+    return [(report.accuracy, report.train_loss) for report in result.curve]
+
+
+def _rank(rank: int, num_ranks: int, genotype: str, folder: str, stops: bool) -> None:
+    # A rank alone on this machine: no need to look for the way to others.
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    meeting = f"file://{folder}/meeting"
+    distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=num_ranks)
+    try:
+        torch.save(train_rank(rank, num_ranks, genotype, stops=stops), f"{folder}/{rank}.pt")
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,58 @@
+"""Two processes train one child together."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.training.rank_process import STOP_AFTER_STEPS, curve_of, train_rank, train_ranks
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    return train_ranks(2, "tiny", tmp_path_factory.mktemp("ranks"))
+
+
+def assert_same_tensors(one, other):
+    assert one.keys() == other.keys()
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+def test_ranks_end_with_the_same_parameters(ranks):
+    assert_same_tensors(ranks[0]["parameters"], ranks[1]["parameters"])
+
+
+def test_ranks_end_with_the_same_running_statistics(ranks):
+    # Else the accuracy is a mean over two networks, and neither's own.
+    assert_same_tensors(ranks[0]["buffers"], ranks[1]["buffers"])
+
+
+def test_ranks_agree_on_the_accuracy_and_the_loss(ranks):
+    first, second = (rank["result"] for rank in ranks)
+    assert (first.status, second.status) == ("completed", "completed")
+    assert curve_of(first) == curve_of(second)
+
+
+def test_rank_0_alone_reports(ranks):
+    assert [rank["num_reports"] for rank in ranks] == [2, 0]
+
+
+def test_two_ranks_come_near_to_one(ranks):
+    # Not to the same bits: each rank normalises its own half of a batch.
+    alone, together = train_rank(0, 1, "tiny")["result"], ranks[0]["result"]
+    for one, two in zip(alone.curve, together.curve, strict=True):
+        assert two.train_loss == pytest.approx(one.train_loss, abs=0.3)
+        assert two.accuracy == pytest.approx(one.accuracy, abs=0.35)
+
+
+def test_stop_on_rank_0_ends_both_at_the_same_step(tmp_path):
+    first, second = train_ranks(2, "tiny", tmp_path, stops=True)
+    assert [rank["result"].status for rank in (first, second)] == ["stopped", "stopped"]
+    assert len(first["result"].curve) == len(second["result"].curve) == STOP_AFTER_STEPS // 3
+    assert_same_tensors(first["parameters"], second["parameters"])
+
+
+def test_cell_that_leaves_an_input_unused_trains_on_two_ranks(tmp_path):
+    first, second = train_ranks(2, "previous_alone", tmp_path)
+    assert first["result"].status == "completed"
+    assert_same_tensors(first["parameters"], second["parameters"])
