@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from raynas.config import parse_assignments
 from raynas.errors import RaynasError, RunFolderError, UnknownName, UsageError
@@ -230,6 +229,8 @@ def ui(
 def main() -> None:
     """The `raynas` command."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # As with `python -m`: a class of the user's own may lie in a file in this folder.
+    sys.path.insert(0, os.getcwd())
     app()
 
 
@@ -293,10 +294,8 @@ def _print_table(entries: list[LeaderboardEntry], console: Console) -> None:
     columns = ("rank", "arch_id", "child", "status", "accuracy", "params", "mult-adds", "seconds")
     for column in columns:
         table.add_column(column, justify="left" if column in ("arch_id", "status") else "right", no_wrap=True)
-    if any(entry.reason for entry in entries):
-        table.add_column("reason")
     for rank, entry in enumerate(entries, start=1):
-        cells = (
+        table.add_row(
             str(rank),
             entry.arch_id,
             str(entry.child),
@@ -305,10 +304,12 @@ def _print_table(entries: list[LeaderboardEntry], console: Console) -> None:
             _short_count(entry.parameters),
             _short_count(entry.mult_adds),
             "" if entry.seconds is None else f"{entry.seconds:.1f}",
-            Text(entry.reason),
         )
-        table.add_row(*cells[: len(table.columns)])
     console.print(table)
+    for entry in entries:
+        if entry.reason:
+            line = f"child {entry.child} {entry.status}: {entry.reason}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _short_count(count: int | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from raynas.errors import InvalidConfig, did_you_mean
+from raynas.errors import InvalidConfig, RaynasError, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -79,6 +79,10 @@ def _explain(model: type[BaseModel], problem: Any, where: str) -> str:
         known = _fields_at(model, location[:-1])
         allowed = f" Known: {', '.join(sorted(known))}." if known else ""
         return f"{field} is not an option.{did_you_mean(location[-1], known)}{allowed}"
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, RaynasError):
+        # A nested look-up or config has said it all.
+        return str(cause)
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{field} is missing."

@@ -54,7 +54,9 @@ class Registry(Generic[Thing]):
             return self._import_class(name)
         self._import_package()
         if name not in self._classes:
-            hint = "Your own class: pass 'package.module:ClassName' and make it importable on every worker."
+            hint = (
+                "Your own class: pass 'package.module:ClassName', importable from this folder or PYTHONPATH."
+            )
             raise UnknownName(self.kind, name, self._classes, hint)
         return self._classes[name]
 
