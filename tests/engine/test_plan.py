@@ -154,7 +154,7 @@ def test_a_cluster_without_nodes_is_refused():
 
 @pytest.mark.parametrize("count", [0, -3])
 def test_no_worker_at_all_is_refused(count):
-    with pytest.raises((DoesNotFit, ValueError), match="at least one worker|greater than or equal to 1"):
+    with pytest.raises((DoesNotFit, ValueError), match=r"at least one worker|greater than or equal to 1"):
         plan(node(4), count=count)
 
 

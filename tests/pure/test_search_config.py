@@ -34,7 +34,7 @@ def test_without_a_word_nasnet_cells_are_searched_with_ppo_on_digits():
 
 def test_the_papers_recipe_is_the_papers():
     config = search_config("nasnet_paper")
-    assert (config.children, config.child.epochs, config.child.drop_path if False else 0) == (20_000, 20, 0)
+    assert (config.children, config.child.epochs) == (20_000, 20)
     assert config.make_space().num_blocks == 5
 
 
@@ -52,18 +52,15 @@ def test_digits_get_their_own_recipe_and_other_images_do_not():
 
 
 def test_an_unknown_recipe_is_refused():
-    with pytest.raises(UnknownName, match="No recipe is called 'smal'. Did you mean 'small'?"):
+    with pytest.raises(UnknownName, match=r"No recipe is called 'smal'\. Did you mean 'small'\?"):
         search_config("smal")
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
-@pytest.mark.parametrize("kind", ["space", "strategy"])
-def test_an_option_can_be_set_without_repeating_the_name_it_belongs_to(recipe, kind):
-    option = {"space": {"num_blocks": 3}, "strategy": {"learning_rate": 0.5}}[kind]
-    assert (
-        getattr(search_config(recipe, {kind: option}), kind).options | option
-        == getattr(search_config(recipe, {kind: option}), kind).options
-    )
+def test_an_option_can_be_set_without_repeating_the_name_it_belongs_to(recipe):
+    config = search_config(recipe, {"space": {"num_blocks": 3}, "strategy": {"learning_rate": 0.5}})
+    assert config.make_space() == NASNetSpace(num_blocks=3)
+    assert config.strategy.options == PPOConfig(learning_rate=0.5).model_dump()
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES))

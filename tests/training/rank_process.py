@@ -22,10 +22,9 @@ GENOTYPES = {"tiny": TINY, "previous_alone": Genotype(_PREVIOUS_ALONE, _PREVIOUS
 STOP_AFTER_STEPS = 4
 
 
-def train_ranks(num_ranks: int, genotype: str, folder: Path, *, stops: bool = False) -> list[dict]:
-    """One child over so many processes; what each of them ended with."""
-    folder.mkdir(exist_ok=True)
-    multiprocessing.spawn(_rank, (num_ranks, genotype, str(folder), stops), nprocs=num_ranks)
+def train_ranks(num_ranks: int, genotype: str, folder: Path) -> list[dict]:
+    """One child over so many processes, and again with a stop; what each process ended with."""
+    multiprocessing.spawn(_rank, (num_ranks, genotype, str(folder)), nprocs=num_ranks)
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(num_ranks)]
 
 
@@ -56,12 +55,14 @@ def curve_of(result: ChildResult) -> list[tuple[float, float]]:
     return [(report.accuracy, report.train_loss) for report in result.curve]
 
 
-def _rank(rank: int, num_ranks: int, genotype: str, folder: str, stops: bool) -> None:
+def _rank(rank: int, num_ranks: int, genotype: str, folder: str) -> None:
     # A rank alone on this machine: no need to look for the way to others.
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     meeting = f"file://{folder}/meeting"
     distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=num_ranks)
     try:
-        torch.save(train_rank(rank, num_ranks, genotype, stops=stops), f"{folder}/{rank}.pt")
+        ends = train_rank(rank, num_ranks, genotype)
+        ends["stopped"] = train_rank(rank, num_ranks, genotype, stops=True)
+        torch.save(ends, f"{folder}/{rank}.pt")
     finally:
         distributed.destroy_process_group()

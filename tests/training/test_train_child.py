@@ -112,7 +112,6 @@ def test_report_comes_before_the_next_epoch_begins():
     assert events == ["step"] * 3 + ["report"] + ["step"] * 3 + ["report"]
 
 
-@torch.no_grad()
 def test_accuracy_is_the_share_of_validation_images_classified_rightly():
     images = digits()
     network = network_for(images)
@@ -121,7 +120,9 @@ def test_accuracy_is_the_share_of_validation_images_classified_rightly():
     right = 0
     for image_HWC, label in zip(split.validation_images_NHWC, split.validation_labels_N, strict=True):
         pixels = (image_HWC / 255.0 - split.mean_C) / split.std_C
-        logits_K = network(torch.tensor(pixels, dtype=torch.float32).permute(2, 0, 1)[None])[0]
+        image_CHW = torch.tensor(pixels, dtype=torch.float32).permute(2, 0, 1)
+        with torch.no_grad():
+            logits_K = network(image_CHW[None])[0]
         right += int(logits_K.argmax() == label)
     assert result.accuracy == pytest.approx(right / len(split.validation_labels_N), abs=1e-6)
 
@@ -136,7 +137,7 @@ def test_diverging_child_fails_at_once_with_a_reason(learning_rate):
         should_stop=lambda: steps.append(1),
     )
     assert (result.status, result.accuracy) == ("failed", None)
-    assert "loss" in result.reason and "epoch" in result.reason
+    assert "in epoch" in result.reason or "after epoch" in result.reason
     assert len(steps) < 5 * 3
     assert len(result.curve) == len(reports) < 5
 
@@ -228,7 +229,7 @@ def test_auxiliary_loss_is_added_with_its_weight(weight):
 
 def test_auxiliary_gradient_is_scaled_by_its_weight():
     network = OneWeight(has_auxiliary=True)
-    fields = {"momentum": 0.0, "weight_decay": 0.0, "gradient_clip": 1e6, "auxiliary_weight": 0.25}
+    fields = {"weight_decay": 0.0, "gradient_clip": 1e6, "auxiliary_weight": 0.25}
     train_child(network, digits(), child_config(epochs=1, batch_size=96, **fields), seed=0)
     assert network.main.abs().sum() > 0
     assert torch.allclose(network.auxiliary, 0.25 * network.main)

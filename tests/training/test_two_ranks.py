@@ -45,8 +45,8 @@ def test_two_ranks_come_near_to_one(ranks):
         assert two.accuracy == pytest.approx(one.accuracy, abs=0.35)
 
 
-def test_stop_on_rank_0_ends_both_at_the_same_step(tmp_path):
-    first, second = train_ranks(2, "tiny", tmp_path, stops=True)
+def test_stop_on_rank_0_ends_both_at_the_same_step(ranks):
+    first, second = (rank["stopped"] for rank in ranks)
     assert [rank["result"].status for rank in (first, second)] == ["stopped", "stopped"]
     assert len(first["result"].curve) == len(second["result"].curve) == STOP_AFTER_STEPS // 3
     assert_same_tensors(first["parameters"], second["parameters"])
