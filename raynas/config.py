@@ -19,7 +19,9 @@ Model = TypeVar("Model", bound=BaseModel)
 class FrozenModel(BaseModel):
     """A validated value: frozen, and unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, ser_json_inf_nan="strings"
+    )
 
 
 def validated(model: type[Model], values: Mapping[str, Any], *, where: str = "") -> Model:
@@ -68,7 +70,7 @@ def _nested(parts: list[str], value: Any) -> dict[str, Any]:
 def _parse_value(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         return text
 
 

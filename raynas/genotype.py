@@ -64,6 +64,9 @@ class CellGenotype:
     concat: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        # Lists would make a value that is neither hashable nor equal to its twin.
+        object.__setattr__(self, "blocks", tuple(self.blocks))
+        object.__setattr__(self, "concat", tuple(self.concat))
         if not 1 <= len(self.blocks) <= MAX_BLOCKS:
             raise InvalidGenotype(f"a cell has 1 to {MAX_BLOCKS} blocks; this one has {len(self.blocks)}.")
         for index, block in enumerate(self.blocks):

@@ -115,7 +115,10 @@ class Journal:
 
     def append(self, event: Started | Proposed | Finished | Resumed) -> None:
         """Writes one event and waits until it is on the disk."""
-        self._file.write(event.model_dump_json().encode() + b"\n")
+        line = memoryview(event.model_dump_json().encode() + b"\n")
+        # A disk that is nearly full takes a part of a line and says so; the rest then raises.
+        while line:
+            line = line[self._file.write(line) :]
         os.fsync(self._file.fileno())
 
     def close(self) -> None:

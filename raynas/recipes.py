@@ -20,7 +20,8 @@ def small(settings: Settings) -> dict[str, Any]:
         "network": {"cells_per_stack": 1, "filters": 8},
         "child": {"epochs": 4},
     }
-    if settings.get("data", {}).get("source", "digits") == "digits":
+    data = settings.get("data", {})
+    if isinstance(data, Mapping) and data.get("source", "digits") == "digits":
         # 8x8 pixels bear one reduction, and a mirrored digit is no digit. 360 validation images put the
         # standard error of an accuracy of 0.95 at 0.011.
         digits = {

@@ -72,7 +72,7 @@ class Registry(Generic[Thing]):
         module_name, _, class_name = path.partition(":")
         try:
             cls = getattr(importlib.import_module(module_name), class_name)
-        except (ImportError, AttributeError, ValueError) as error:
+        except (ImportError, AttributeError, TypeError, ValueError) as error:
             raise UsageError(
                 f"{self.kind} {path!r} can't be imported: {error}. "
                 "Give 'package.module:ClassName' with the module on PYTHONPATH."

@@ -8,6 +8,7 @@ finished, then the strategy observes). The strategy's state is a function of the
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 import time
 from collections import deque
@@ -152,7 +153,10 @@ class Run:
         if self._is_closed or record.finished is not None:
             return
         self._curves.pop(child_id, None)
-        finished = Finished(child=child_id, time=time.time(), reward=self.reward(result), result=result)
+        reward = self.reward(result)
+        if reward is not None and not math.isfinite(reward):
+            reward = None
+        finished = Finished(child=child_id, time=time.time(), reward=reward, result=result)
         if self.journal is not None:
             self.journal.append(finished)
         self._apply_finished(finished)
@@ -172,13 +176,14 @@ class Run:
         for event in events:
             if isinstance(event, Proposed):
                 self._check_replayed(event)
-                self._apply_proposed(event)
+                self._record(event, ChildRecord(event))
+                self.strategy.adopt(_proposal(event))
             elif isinstance(event, Finished):
                 if event.child not in self.records or self.records[event.child].finished is not None:
                     raise RunFolderError(
                         f"the journal finishes child {event.child} twice or before it is proposed."
                     )
-                self._apply_finished(event)
+                self._replay_finished(event)
         self._curves.update({child_id: [] for child_id in running})
         self._queue.extend(
             id for id, record in self.records.items() if record.finished is None and id not in running
@@ -226,9 +231,14 @@ class Run:
                 f"its arch_id {event.arch_id}."
             )
 
-    def _apply_proposed(self, event: Proposed) -> None:
-        self._record(event, ChildRecord(event))
-        self.strategy.adopt(_proposal(event))
+    def _replay_finished(self, event: Finished) -> None:
+        try:
+            self._apply_finished(event)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise RunFolderError(
+                f"the journal's child {event.child} can't be learned from: {error!r}. "
+                "The journal was changed by hand, or is from another version of raynas."
+            ) from error
 
     def _apply_finished(self, event: Finished) -> None:
         record = replace(self.records[event.child], finished=event)

@@ -43,6 +43,9 @@ class TrackingConfig(FrozenModel):
 class SearchConfig(FrozenModel):
     """Everything that a search depends on."""
 
+    # Defaults too: validation completes a Choice with the options of what it names.
+    model_config = ConfigDict(validate_default=True)
+
     space: Choice = Choice(name="nasnet")
     """Which search space; its options are space.*."""
     strategy: Choice = Choice(name="ppo")
@@ -88,16 +91,27 @@ def resumed_config(recorded: Mapping[str, Any], overrides: Mapping[str, Any]) ->
     Raises:
         RunFolderError: an override contradicts what the run was started with.
     """
+    for field in ("space", "strategy"):
+        # Another name first: the recorded options would not be its own.
+        asked = overrides.get(field, {})
+        if (
+            isinstance(asked, Mapping)
+            and asked.get("name", recorded[field]["name"]) != recorded[field]["name"]
+        ):
+            raise _contradiction(f"{field}.name", recorded[field]["name"], asked["name"])
     before = validated(SearchConfig, recorded)
     after = validated(SearchConfig, merged(recorded, overrides))
     for field, (old, new) in _differences(before.model_dump(), after.model_dump()).items():
         if field.split(".")[0] not in CHANGEABLE:
-            raise RunFolderError(
-                f"That run was started with {field} = {old!r}; now {field} = {new!r} is asked. A run "
-                f"can be resumed with other {', '.join(CHANGEABLE)} only. Leave it out, or start a "
-                "new run with another --out."
-            )
+            raise _contradiction(field, old, new)
     return after
+
+
+def _contradiction(field: str, recorded: object, asked: object) -> RunFolderError:
+    return RunFolderError(
+        f"That run was started with {field} = {recorded!r}; now {field} = {asked!r} is asked. A run can be "
+        f"resumed with other {', '.join(CHANGEABLE)} only. Leave it out, or start a new run with another --out."
+    )
 
 
 def _differences(

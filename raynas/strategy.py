@@ -63,7 +63,7 @@ class Strategy(ABC):
         """Learns from one reward.
 
         Args:
-            reward: higher is better; None or NaN teach nothing. A second reward for the same proposal is
+            reward: higher is better; None, NaN and infinity teach nothing. A second reward for the same
             ignored.
         Returns:
             Statistics of the update that this reward completed, or None if it completed none.
@@ -71,7 +71,7 @@ class Strategy(ABC):
         if proposal.id not in self._pending:
             return None
         self._pending.discard(proposal.id)
-        if reward is None or math.isnan(reward):
+        if reward is None or not math.isfinite(reward):
             return None
         return self._learn(proposal, reward)
 

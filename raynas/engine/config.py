@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ class WorkerConfig(FrozenModel):
     """Workers in all; 'auto': as many as the cluster's GPUs hold, or its CPUs where it has no GPU."""
     cpus: float = Field(1, gt=0)
     """CPUs of a worker, and its number of threads."""
-    gpus: float | Literal["auto"] = "auto"
+    gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     """GPUs of a worker; a fraction packs several on one card. 'auto': 1 where the cluster has GPUs, else
     0.
     """

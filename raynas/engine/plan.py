@@ -59,6 +59,11 @@ def plan_pool(config: WorkerConfig, nodes: Sequence[NodeResources]) -> PoolPlan:
     available = sum(capacity) // config.per_child * config.per_child
     count = available if config.count == "auto" else config.count
     size = f"{config.cpus:g} CPU" + (f" and {gpus:g} GPU" if gpus else "")
+    if config.count == "auto" and 0 < sum(capacity) < config.per_child:
+        raise DoesNotFit(
+            f"A child takes {config.per_child} workers of {size} each; the cluster has {_describe(nodes)}, "
+            f"which is room for {sum(capacity)}. Set workers.per_child to less, or add nodes."
+        )
     if count < 1 or count > sum(capacity):
         asked = "at least one worker" if count < 1 else _plural(count, "worker")
         raise DoesNotFit(

@@ -1,7 +1,7 @@
 """The work queue between trials and workers: the paper's "global workqueue" (Zoph et al. 2018, section 3).
 
-Plain asyncio; pool.py makes a Ray actor of it. A trial submits a child and waits for its news; a worker
-takes the oldest child, reports each epoch, finishes it and takes the next.
+Plain asyncio; pool.py makes a Ray actor of it. A trial submits a child and waits for its news; a worker takes
+the oldest child, reports each epoch, and takes the next as it hands in the result.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from raynas.child import Child, ChildResult, EpochReport
 
 REMEMBERED = 1000
 """Ended children whose results are kept, for trials that ask late."""
-_GONE = ChildResult(status="stopped", reason="it is no longer in the pool")
+GONE = ChildResult(status="stopped", reason="it is no longer in the pool")
 
 
-@dataclass
+@dataclass(eq=False)
 class _Work:
-    """One child on its way through the pool."""
+    """One child on its way through the pool; over when it has a result."""
 
     child: Child
     reports: deque[EpochReport] = field(default_factory=deque)
@@ -27,7 +27,7 @@ class _Work:
     result: ChildResult | None = None
     attempts: int = 0
     has_news: asyncio.Event = field(default_factory=asyncio.Event)
-    must_stop: asyncio.Event = field(default_factory=asyncio.Event)
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True)
@@ -48,47 +48,49 @@ class WorkQueue:
     def __init__(self, max_attempts: int = 3) -> None:
         self._max_attempts = max_attempts
         self._work: dict[int, _Work] = {}
-        self._ended: dict[int, ChildResult] = {}
-        self._waiting: deque[int] = deque()
-        self._running: dict[str, int] = {}
-        self._may_take = asyncio.Condition()
+        self._waiting: deque[_Work] = deque()
+        self._ended: deque[_Work] = deque()
+        self._running: dict[str, _Work] = {}
         self._calls: dict[str, int] = {}
+        self._may_take = asyncio.Condition()
         self._has_worker = asyncio.Event()
-        self._num_submitted = self._held_until = 0
+        self._held_until = 0
         self._is_closed = False
 
     async def begin(self, num_trials: int) -> None:
-        """A search begins: children are numbered anew, and none is handed out before `num_trials` were
-        submitted.
+        """A search begins: children are numbered anew; none is handed out before so many were submitted.
 
         Tune reuses a finished trial's actor for the next trial, and gives up the actor that it is still
         starting for it: with quick children it would start and give up processes for ever. So all start
         first.
         """
+        for work in list(self._work.values()):
+            self._end(work, GONE)
+        self._work.clear()
+        self._waiting.clear()
         self._ended.clear()
-        self._held_until = self._num_submitted + num_trials
+        self._held_until = num_trials
 
     async def submit(self, child: Child) -> None:
         """Queues a child; one that is queued, running or has just ended is left as it is.
 
         An actor that Tune has given up for another may still submit its child, late.
         """
-        if child.id in self._work or child.id in self._ended:
+        if child.id in self._work:
             return
         self._work[child.id] = _Work(child)
-        self._waiting.append(child.id)
-        self._num_submitted += 1
+        self._waiting.append(self._work[child.id])
         async with self._may_take:
             self._may_take.notify_all()
 
     async def take(self, worker: str, finished: tuple[int, ChildResult] | None = None) -> Child | None:
         """The next child for `worker`, waited for; None when the queue is closed.
 
+        A worker that asks while it still holds a child has died and come back: that child is queued again.
+
         Args:
             finished: the child that the worker has just ended. In one message with the request for the next,
-            because
-                Ray may run an asynchronous actor's calls in another order than they were sent. A worker that
-                asks while it still holds a child has died and come back: that child is queued again.
+                because Ray may run an asynchronous actor's calls in another order than they were sent.
         """
         if finished is not None:
             self._finish(worker, *finished)
@@ -103,15 +105,18 @@ class WorkQueue:
             )
             if self._is_closed or self._calls[worker] > call:
                 return None
-            work = self._work[self._waiting.popleft()]
+            work = self._waiting.popleft()
+            self._held_until = 0
         work.attempts += 1
-        self._running[worker] = work.child.id
+        self._running[worker] = work
         return work.child
 
-    async def report(self, child_id: int, report: EpochReport) -> None:
+    async def report(self, worker: str, child_id: int, report: EpochReport) -> None:
         """One epoch of a running child; epochs that an earlier attempt has reported are left out."""
-        work = self._work.get(child_id)
-        if work is not None and report.epoch > work.last_epoch:
+        work = self._running.get(worker)
+        if work is None or work.child.id != child_id or work.result is not None:
+            return
+        if report.epoch > work.last_epoch:
             work.last_epoch = report.epoch
             work.reports.append(report)
             work.has_news.set()
@@ -120,50 +125,30 @@ class WorkQueue:
         """The end of a child whose worker does not take another."""
         self._finish(worker, child_id, result)
 
-    def _finish(self, worker: str, child_id: int, result: ChildResult) -> None:
-        if self._running.get(worker) == child_id:
-            del self._running[worker]
-        work = self._work.get(child_id)
-        if work is None:
-            return
-        if work.must_stop.is_set():
-            self._forget(child_id, result)
-            return
-        work.result = result
-        work.has_news.set()
-        work.must_stop.set()
-
     async def news(self, child_id: int) -> News:
-        """The child's next report or its end, waited for."""
+        """The child's next report or its end, waited for; of an unknown child that it is gone."""
         work = self._work.get(child_id)
         if work is None:
-            return News(None, self._ended.get(child_id, _GONE))
+            return News(None, GONE)
         await work.has_news.wait()
         report = work.reports.popleft() if work.reports else None
         if work.reports:
             return News(report, None)
-        work.has_news.clear()
-        if work.result is not None:
-            self._forget(child_id, work.result)
+        if work.result is None:
+            work.has_news.clear()
         return News(report, work.result)
 
     async def stop(self, child_id: int) -> None:
         """Ends a child early: off the queue, or its worker is told; what it still says is thrown away."""
         work = self._work.get(child_id)
-        if work is None:
-            return
-        work.must_stop.set()
-        if child_id in self._waiting:
-            self._waiting.remove(child_id)
-            self._forget(child_id, _GONE)
-        elif work.result is not None:
-            self._forget(child_id, work.result)
+        if work is not None:
+            self._end(work, GONE)
 
     async def stopped(self, child_id: int) -> None:
         """Returns when the child has to stop or is over: what its worker watches."""
         work = self._work.get(child_id)
         if work is not None:
-            await work.must_stop.wait()
+            await work.is_over.wait()
 
     async def wait_for_worker(self) -> None:
         """Returns when the first worker has asked for a child."""
@@ -175,31 +160,38 @@ class WorkQueue:
     async def close(self) -> None:
         """Sends every worker home."""
         self._is_closed = True
-        for work in self._work.values():
-            work.must_stop.set()
+        for work in list(self._work.values()):
+            self._end(work, GONE)
         async with self._may_take:
             self._may_take.notify_all()
 
-    def _forget(self, child_id: int, result: ChildResult) -> None:
-        self._work.pop(child_id, None)
-        self._ended[child_id] = result
-        if len(self._ended) > REMEMBERED:
-            del self._ended[next(iter(self._ended))]
-
     def _has_child_to_give(self) -> bool:
-        return bool(self._waiting) and self._num_submitted >= self._held_until
+        return bool(self._waiting) and len(self._work) >= self._held_until
+
+    def _finish(self, worker: str, child_id: int, result: ChildResult) -> None:
+        work = self._running.get(worker)
+        if work is not None and work.child.id == child_id:
+            del self._running[worker]
+            self._end(work, result)
+
+    def _end(self, work: _Work, result: ChildResult) -> None:
+        """Tells everybody who waits; the first end counts."""
+        if work.result is not None:
+            return
+        work.result = result
+        work.has_news.set()
+        work.is_over.set()
+        if work in self._waiting:
+            self._waiting.remove(work)
+        self._ended.append(work)
+        if len(self._ended) > REMEMBERED:
+            self._work.pop(self._ended.popleft().child.id, None)
 
     def _give_back(self, worker: str) -> None:
-        child_id = self._running.pop(worker, None)
-        work = self._work.get(child_id) if child_id is not None else None
-        if work is None or child_id is None:
+        work = self._running.pop(worker, None)
+        if work is None or work.result is not None:
             return
-        if work.must_stop.is_set():
-            self._forget(child_id, _GONE)
-        elif work.attempts >= self._max_attempts:
-            reason = f"its worker died {work.attempts} times"
-            work.result = ChildResult(status="failed", reason=reason)
-            work.has_news.set()
-            work.must_stop.set()
+        if work.attempts >= self._max_attempts:
+            self._end(work, ChildResult(status="failed", reason=f"its worker died {work.attempts} times"))
         else:
-            self._waiting.appendleft(child_id)
+            self._waiting.appendleft(work)

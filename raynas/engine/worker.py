@@ -77,7 +77,7 @@ class _Worker:
         stopped = self.queue.stopped.remote(child.id) if self.placement.rank == 0 else None
 
         def report(report: EpochReport) -> None:
-            self.queue.report.remote(child.id, report)
+            self.queue.report.remote(self.name, child.id, report)
 
         def should_stop() -> bool:
             return stopped is not None and bool(ray.wait([stopped], timeout=0)[0])

@@ -43,8 +43,10 @@ class Controller(nn.Module):
     ) -> None:
         super().__init__()
         num_decisions, widest = len(num_choices), max(num_choices)
-        self.embedding = nn.Embedding(1 + sum(num_choices), hidden_units)
-        self.lstm = nn.LSTM(hidden_units, hidden_units, batch_first=True)
+        # They draw initial weights from torch's global generator, which is not ours to move.
+        with torch.random.fork_rng(devices=[]):
+            self.embedding = nn.Embedding(1 + sum(num_choices), hidden_units)
+            self.lstm = nn.LSTM(hidden_units, hidden_units, batch_first=True)
         self.head_weight_TKH = nn.Parameter(torch.empty(num_decisions, widest, hidden_units))
         self.head_bias_TK = nn.Parameter(torch.empty(num_decisions, widest))
         # Row 0 of the embedding starts a sequence; the rows of decision t begin at first_row_T[t].

@@ -116,7 +116,7 @@ def test_news_are_every_report_in_order_and_the_end_with_the_last():
         queue = await queue_with(1)
         await taken(queue)
         for epoch in (1, 2, 3):
-            await queue.report(1, report(epoch))
+            await queue.report("w", 1, report(epoch))
         await queue.finish("w", 1, done())
         heard = [await queue.news(1) for _ in range(3)]
         assert heard == [News(report(1), None), News(report(2), None), News(report(3), done())]
@@ -131,7 +131,7 @@ def test_news_are_waited_for():
         for epoch in (1, 2):
             news = await begun(queue.news(1))
             assert not news.done()
-            await queue.report(1, report(epoch))
+            await queue.report("w", 1, report(epoch))
             assert await news == News(report(epoch), None)
 
     run(scenario())
@@ -189,10 +189,10 @@ def test_reports_that_a_second_attempt_repeats_are_left_out():
         queue = await queue_with(1)
         await taken(queue)
         for epoch in (1, 2):
-            await queue.report(1, report(epoch))
+            await queue.report("w", 1, report(epoch))
         await taken(queue)
         for epoch in (1, 2, 3):
-            await queue.report(1, report(epoch))
+            await queue.report("w", 1, report(epoch))
         await queue.finish("w", 1, done())
         heard = [(await queue.news(1)).report.epoch for _ in range(3)]
         assert heard == [1, 2, 3]
@@ -230,7 +230,7 @@ def test_a_running_child_that_is_stopped_is_told_and_what_it_still_says_is_throw
         assert not told.done()
         await queue.stop(1)
         await told
-        await queue.report(1, report(1))
+        await queue.report("w", 1, report(1))
         assert await taken(queue, finished=(1, done())) == 2
         late = await queue.news(1)
         assert late.report is None
@@ -317,7 +317,7 @@ def test_stopping_or_hearing_of_what_is_not_there_is_nothing(id):
         queue = await queue_with()
         await queue.stop(id)
         await queue.stopped(id)
-        await queue.report(id, report(1))
+        await queue.report("w", id, report(1))
         await queue.finish("w", id, done())
 
     run(scenario())
@@ -417,7 +417,7 @@ def test_many_children_and_dying_workers_give_every_child_one_end():
         finished, count = None, 0
         while (found := await queue.take(name, finished)) is not None:
             count += 1
-            await queue.report(found.id, report(1))
+            await queue.report(name, found.id, report(1))
             await asyncio.sleep(0)
             finished = None if count % 7 == 0 else (found.id, done(found.id / 100))
 

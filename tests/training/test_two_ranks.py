@@ -9,8 +9,13 @@ from tests.training.rank_process import STOP_AFTER_STEPS, curve_of, train_rank, 
 
 
 @pytest.fixture(scope="module")
-def ranks(tmp_path_factory):
-    return train_ranks(2, "tiny", tmp_path_factory.mktemp("ranks"))
+def all_ends(tmp_path_factory):
+    return train_ranks(2, tmp_path_factory.mktemp("ranks"))
+
+
+@pytest.fixture(scope="module")
+def ranks(all_ends):
+    return [ends["tiny"] for ends in all_ends]
 
 
 def assert_same_tensors(one, other):
@@ -45,14 +50,14 @@ def test_two_ranks_come_near_to_one(ranks):
         assert two.accuracy == pytest.approx(one.accuracy, abs=0.35)
 
 
-def test_stop_on_rank_0_ends_both_at_the_same_step(ranks):
-    first, second = (rank["stopped"] for rank in ranks)
+def test_stop_on_rank_0_ends_both_at_the_same_step(all_ends):
+    first, second = (ends["stopped"] for ends in all_ends)
     assert [rank["result"].status for rank in (first, second)] == ["stopped", "stopped"]
     assert len(first["result"].curve) == len(second["result"].curve) == STOP_AFTER_STEPS // 3
     assert_same_tensors(first["parameters"], second["parameters"])
 
 
-def test_cell_that_leaves_an_input_unused_trains_on_two_ranks(tmp_path):
-    first, second = train_ranks(2, "previous_alone", tmp_path)
+def test_cell_that_leaves_an_input_unused_trains_on_two_ranks(all_ends):
+    first, second = (ends["previous_alone"] for ends in all_ends)
     assert first["result"].status == "completed"
     assert_same_tensors(first["parameters"], second["parameters"])
