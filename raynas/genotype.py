@@ -126,9 +126,12 @@ class Genotype:
 
 
 def loose_states(blocks: Sequence[Block]) -> tuple[int, ...]:
-    """Block outputs that no block takes as an input: what the search space concatenates (section 3)."""
+    """States that no block takes as an input: what the search space concatenates (section 3).
+
+    An input of the cell that no block takes is among them, so that nothing a network computes is in vain.
+    """
     used = {state for block in blocks for state in (block.input_a, block.input_b)}
-    return tuple(state for state in range(NUM_INPUTS, NUM_INPUTS + len(blocks)) if state not in used)
+    return tuple(state for state in range(NUM_INPUTS + len(blocks)) if state not in used)
 
 
 def _check_block(index: int, block: Block) -> None:
@@ -166,7 +169,7 @@ def _check_concat(concat: tuple[int, ...], num_blocks: int) -> None:
 
 def _check_no_dead_block(blocks: tuple[Block, ...], concat: tuple[int, ...]) -> None:
     for state in loose_states(blocks):
-        if state not in concat:
+        if state >= NUM_INPUTS and state not in concat:
             raise InvalidGenotype(
                 f"block {state - NUM_INPUTS}: its output (state {state}) goes nowhere. "
                 "Use it in a later block or name it in concat."

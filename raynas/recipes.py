@@ -18,7 +18,7 @@ def small(settings: Settings) -> dict[str, Any]:
         "space": {"name": "nasnet"},
         "strategy": {"name": "ppo"},
         "network": {"cells_per_stack": 1, "filters": 8},
-        "child": {"epochs": 4},
+        "child": {"epochs": 2},
     }
     data = settings.get("data", {})
     if isinstance(data, Mapping) and data.get("source", "digits") == "digits":

@@ -109,8 +109,9 @@ def resumed_config(recorded: Mapping[str, Any], overrides: Mapping[str, Any]) ->
 
 def _contradiction(field: str, recorded: object, asked: object) -> RunFolderError:
     return RunFolderError(
-        f"That run was started with {field} = {recorded!r}; now {field} = {asked!r} is asked. A run can be "
-        f"resumed with other {', '.join(CHANGEABLE)} only. Leave it out, or start a new run with another --out."
+        f"That run was started with {field} = {recorded!r}; now {field} = {asked!r} is asked. "
+        f"A run can be resumed with other {', '.join(CHANGEABLE)} only. "
+        "Leave it out, or start a new run with another --out."
     )
 
 

@@ -64,7 +64,7 @@ class Strategy(ABC):
 
         Args:
             reward: higher is better; None, NaN and infinity teach nothing. A second reward for the same
-            ignored.
+                proposal is ignored.
         Returns:
             Statistics of the update that this reward completed, or None if it completed none.
         """

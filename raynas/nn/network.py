@@ -116,7 +116,7 @@ class AuxiliaryHead(nn.Module):
 
 
 def stem_channels(config: NetworkConfig) -> int:
-    return round(config.filters * config.stem_multiplier)
+    return max(1, round(config.filters * config.stem_multiplier))
 
 
 def cell_shapes(genotype: Genotype, config: NetworkConfig) -> list[CellShape]:

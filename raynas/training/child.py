@@ -60,7 +60,8 @@ def train_child(
     Args:
         seed: of the order of images and of their augmentation.
         report: called on rank 0 after each epoch.
-        should_stop: asked on rank 0 before each step; True ends the child with status 'stopped'.
+        should_stop: asked before each step, where rank 0's answer counts; True ends the child with status
+            'stopped'.
     Raises:
         Whatever torch raises, such as running out of memory.
     """
@@ -71,12 +72,12 @@ def train_child(
         ended = loop.train_epoch(epoch, should_stop)
         if ended is not None:
             return ended.model_copy(update={"accuracy": _last_accuracy(ended, curve), "curve": tuple(curve)})
+        accuracy = loop.validation_accuracy()
+        if accuracy is None:
+            reason = f"the network gave no finite numbers after epoch {epoch}"
+            return ChildResult(status="failed", reason=reason, curve=tuple(curve))
         seconds = time.perf_counter() - began
-        curve.append(
-            EpochReport(
-                epoch=epoch, accuracy=loop.validation_accuracy(), train_loss=loop.mean_loss, seconds=seconds
-            )
-        )
+        curve.append(EpochReport(epoch=epoch, accuracy=accuracy, train_loss=loop.mean_loss, seconds=seconds))
         if loop.placement.rank == 0:
             report(curve[-1])
     return ChildResult(status="completed", accuracy=curve[-1].accuracy, curve=tuple(curve))
@@ -95,11 +96,15 @@ class _ChildLoop:
         self.images, self.config, self.placement = images, config, placement
         self.batch_size = min(config.batch_size, len(images.train_labels_N))
         self.network = network.to(placement.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model = DistributedDataParallel(self.network) if placement.num_ranks > 1 else self.network
+        self.model = (
+            DistributedDataParallel(self.network, find_unused_parameters=True)
+            if placement.num_ranks > 1
+            else self.network
+        )
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),
             lr=config.learning_rate,
-            nesterov=True,
+            nesterov=config.momentum > 0,
             momentum=config.momentum,
             weight_decay=config.weight_decay,
             foreach=True,
@@ -156,17 +161,18 @@ class _ChildLoop:
         return F.cross_entropy(logits_NK.float(), labels_N) + self.config.auxiliary_weight * auxiliary_loss
 
     @torch.no_grad()
-    def validation_accuracy(self) -> float:
-        """Share of the validation images that the network gets right, over all ranks."""
+    def validation_accuracy(self) -> float | None:
+        """Share of the validation images that the network gets right, over all ranks; None: it diverged."""
         self.network.eval()
-        counts = torch.zeros(2, device=self.placement.device)
+        self.placement.share(self.network.buffers())
+        counts = torch.zeros(3, device=self.placement.device)
         for images_NCHW, labels_N in self.images.validation_batches(
             2 * self.batch_size, rank=self.placement.rank, num_ranks=self.placement.num_ranks
         ):
             with torch.autocast(images_NCHW.device.type, self.autocast, enabled=self.autocast is not None):
-                predicted_N = self.network(images_NCHW).argmax(dim=1)
-            counts += torch.stack(
-                [(predicted_N == labels_N).sum(), torch.tensor(len(labels_N)).to(counts.device)]
-            )
-        correct, total = self.placement.total(counts).tolist()
-        return float(correct / total)
+                logits_NK = self.network(images_NCHW)
+            num_right = (logits_NK.argmax(dim=1) == labels_N).sum()
+            num_broken = (~logits_NK.isfinite()).sum()
+            counts += torch.stack([num_right, torch.full_like(num_right, len(labels_N)), num_broken])
+        right, total, broken = self.placement.total(counts).tolist()
+        return None if broken else float(right / total)

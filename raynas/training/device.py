@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +27,12 @@ class Placement:
         if self.num_ranks > 1:
             distributed.all_reduce(value)
         return value
+
+    def share(self, values: Iterable[Tensor]) -> None:
+        """Rank 0's `values`, on every rank, in place: batch norm's statistics differ between ranks."""
+        if self.num_ranks > 1:
+            for value in values:
+                distributed.broadcast(value, src=0)
 
     def agree(self, flag: bool) -> bool:
         """Rank 0's `flag`, on every rank, so that all stop at the same step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from pathlib import Path
 
@@ -144,10 +145,9 @@ def test_damaged_bytes_decode_or_raise_data_error(kind, data):
     cut = data.draw(st.integers(0, len(content)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            decode_images(as_rows(bytes(content[:cut])), image_size=8)
-        except DataError as error:
-            assert "set.parquet" in str(error)
+        with contextlib.suppress(DataError):
+            images_NHWC = decode_images(as_rows(bytes(content[:cut])), image_size=8)
+            assert images_NHWC.shape[:3] == (1, 8, 8)
 
 
 def test_formats_that_start_other_programs_are_refused():

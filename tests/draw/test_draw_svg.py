@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from xml.etree import ElementTree
 
 from hypothesis import example
@@ -11,9 +10,8 @@ from hypothesis import strategies as st
 from raynas.draw import genotype_svg
 from raynas.draw.picture import MAX_TITLE_LENGTH, genotype_picture
 from raynas.draw.shapes import Box
-from raynas.genotype import MAX_BLOCKS, Genotype
 from search_spaces.nasnet import NASNET_A
-from tests.draw.drawn_cells import chain, contains, for_all, genotypes, overlap
+from tests.draw.drawn_cells import contains, for_all, genotypes, overlap
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '</text><script>alert("x")</script>&amp;]]>\x00\x1b\r\n'
@@ -74,19 +72,3 @@ def test_svg_has_a_white_background_and_nothing_that_clashes_within_one_page():
 def test_states_are_written_with_subscripts():
     texts = text_of(genotype_svg(NASNET_A))
     assert {"hi", "hi-1", "hi+1"} <= set(texts)
-
-
-def seconds_per_svg(genotype: Genotype) -> float:
-    """Processor time; the quickest of several, as other processes only ever slow it down."""
-    seconds = []
-    for _ in range(25):
-        start = time.thread_time()
-        genotype_svg(genotype, title="child")
-        seconds.append(time.thread_time() - start)
-    return min(seconds)
-
-
-def test_writing_a_child_takes_milliseconds():
-    # Far above what is measured on an idle core (about 2 ms and 8 ms), to leave room for slow machines.
-    assert seconds_per_svg(NASNET_A) < 0.01
-    assert seconds_per_svg(Genotype(chain(MAX_BLOCKS), chain(MAX_BLOCKS))) < 0.05
