@@ -122,6 +122,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--children", type=int, default=501, help="the first is not counted")
+    parser.add_argument("--reused-trials", type=int, default=101, help="of plain Tune with reuse_actors")
     parser.add_argument("--plain-trials", type=int, default=40, help="of plain Tune without reuse_actors")
     arguments = parser.parse_args()
     rows: list[tuple[str, int, float]] = []
@@ -131,7 +132,7 @@ def main() -> None:
             rows.append((what, count - 1, run(Path(folder))))
         print(f"{what}: {rows[-1][2] * 1000:.1f} ms", flush=True)
 
-    count, few = arguments.children, arguments.plain_trials
+    count, some, few = arguments.children, arguments.reused_trials, arguments.plain_trials
     with connected("local"):
         with ChildPool(no_op) as pool:
             pool.wait_ready()
@@ -139,7 +140,7 @@ def main() -> None:
                 measure("raynas, journal", count, lambda f: raynas_search(count, pool, f, with_mlflow=False))
             measure("raynas, journal and MLflow on SQLite", count,
                     lambda f: raynas_search(count, pool, f, with_mlflow=True))  # fmt: skip
-        measure("plain Ray Tune, reuse_actors=True", count, lambda f: plain_tune(count, f, reuse_actors=True))
+        measure("plain Ray Tune, reuse_actors=True", some, lambda f: plain_tune(some, f, reuse_actors=True))
         measure("plain Ray Tune, reuse_actors=False", few, lambda f: plain_tune(few, f, reuse_actors=False))
     _print(rows)
 
