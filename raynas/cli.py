@@ -6,7 +6,6 @@ import contextlib
 import functools
 import logging
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +16,11 @@ from rich.console import Console
 from rich.table import Table
 
 from raynas.config import parse_assignments
+from raynas.console import print_hints, print_leaderboard, resume_command
 from raynas.errors import RaynasError, RunFolderError, UnknownName, UsageError
 from raynas.genotype import Genotype
 from raynas.journal import FILE_NAME, Started, read_events
-from raynas.leaderboard import Format, LeaderboardEntry, leaderboard, render
+from raynas.leaderboard import Format, leaderboard, render
 from raynas.run import records_of
 from raynas.run_folder import find_run
 from raynas.space import SPACES, make_space, published_cell, published_cells
@@ -114,11 +114,11 @@ def search(
             result = execute(prepared, address=address, listeners=[progress])
     except KeyboardInterrupt:
         console.print(
-            f"\nInterrupted. Finished children are kept; go on with\n  {_resume_command(prepared.folder)}"
+            f"\nInterrupted. Finished children are kept; go on with\n  {resume_command(prepared.folder)}"
         )
         raise typer.Exit(130) from None
-    _print_table(result.leaderboard[:10], console)
-    _print_hints(result, console)
+    print_leaderboard(result.leaderboard[:10], console)
+    print_hints(result, console)
 
 
 @app.command(name="leaderboard")
@@ -134,7 +134,7 @@ def leaderboard_command(
     if format == "table":
         console = Console()
         console.print(f"{folder}", highlight=False)
-        _print_table(entries, console)
+        print_leaderboard(entries, console)
     else:
         print(render(entries, format))
 
@@ -287,65 +287,6 @@ def _worker_count(text: str | None) -> int | str | None:
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"--workers {text!r} is neither a number of at least 1 nor 'auto'.")
     return int(text)
-
-
-def _print_table(entries: list[LeaderboardEntry], console: Console) -> None:
-    table = Table(box=None, pad_edge=False, title="Leaderboard", title_justify="left")
-    columns = ("rank", "arch_id", "child", "status", "accuracy", "params", "mult-adds", "seconds")
-    for column in columns:
-        table.add_column(column, justify="left" if column in ("arch_id", "status") else "right", no_wrap=True)
-    for rank, entry in enumerate(entries, start=1):
-        table.add_row(
-            str(rank),
-            entry.arch_id,
-            str(entry.child),
-            entry.status,
-            "" if entry.accuracy is None else f"{entry.accuracy:.4f}",
-            _short_count(entry.parameters),
-            _short_count(entry.mult_adds),
-            "" if entry.seconds is None else f"{entry.seconds:.1f}",
-        )
-    console.print(table)
-    for entry in entries:
-        if entry.reason:
-            line = f"child {entry.child} {entry.status}: {entry.reason}"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _short_count(count: int | None) -> str:
-    """1234567 as '1.23 M'."""
-    if count is None:
-        return ""
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return str(count)
-
-
-def _print_hints(result: Any, console: Console) -> None:
-    folder = result.run_folder
-    lines = [f"\nBest cell: {folder / 'best_cell.svg'}, {folder / 'best_genotype.json'}"]
-    if result.mlflow_uri and result.mlflow_uri.startswith("sqlite:"):
-        lines.append(
-            f"Compare cells in the MLflow UI:\n  {_command()} ui --runs {shlex.quote(str(folder.parent))}"
-        )
-    elif result.mlflow_uri:
-        lines.append(f"Compare cells in the MLflow UI: {result.mlflow_uri}")
-    more = len(result.leaderboard) * 2
-    lines.append(f"Go on with this search:\n  {_resume_command(folder)} --children {more}")
-    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
-
-
-def _resume_command(folder: Path) -> str:
-    return f"{_command()} search --out {shlex.quote(str(folder))} --resume"
-
-
-def _command() -> str:
-    """How this program was called, so that a printed command can be typed."""
-    called = Path(sys.argv[0])
-    if called.name != "raynas":
-        return f"{shlex.quote(os.path.relpath(sys.executable))} -m raynas"
-    return shlex.quote(os.path.relpath(called)) if "/" in sys.argv[0] else "raynas"
 
 
 def _first_line(cls: type) -> str:

@@ -17,6 +17,8 @@ from raynas.run import ChildRecord, RunListener
 RECENT = 8
 """Finished children that the live table keeps in sight."""
 
+STARTING = "Starting the workers (about half a minute) ..."
+
 
 class SearchProgress(RunListener):
     """Counts what has happened since it was made; `num_children` in all."""
@@ -69,6 +71,10 @@ class PlainLines(SearchProgress):
     def __init__(self, num_children: int, console: Console) -> None:
         super().__init__(num_children)
         self._console = console
+
+    def __enter__(self) -> SearchProgress:
+        self._print(STARTING)
+        return self
 
     def child_finished(self, record: ChildRecord, child: Child) -> None:
         super().child_finished(record, child)
@@ -137,7 +143,7 @@ class LiveTable(SearchProgress):
 
     def _render(self) -> RenderableType:
         if not self.is_running:
-            return Group("Starting the workers (about half a minute) ...", self._bar)
+            return Group(STARTING, self._bar)
         table = Table(box=None, pad_edge=False)
         for column in ("child", "arch_id", "status", "epoch", "accuracy", "parameters", "seconds"):
             table.add_column(column, justify="left" if column in ("arch_id", "status") else "right")

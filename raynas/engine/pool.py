@@ -28,6 +28,9 @@ from raynas.errors import SearchFailed
 
 logger = logging.getLogger(__name__)
 
+INTERRUPTED_SECONDS = 10.0
+"""How long an interrupted search waits for its workers before it leaves them to Ray."""
+
 
 class QueueActor(WorkQueue):
     """The WorkQueue as an actor, with the data set that every worker needs."""
@@ -62,6 +65,7 @@ class ChildPool:
         self._name = f"raynas-queue-{uuid.uuid4().hex[:12]}"
         self._scratch = tempfile.TemporaryDirectory(prefix="raynas-pool-", ignore_cleanup_errors=True)
         self._threads: list[threading.Thread] = []
+        self._is_closing = False
         self.queue: Any = None
 
     def __enter__(self) -> ChildPool:
@@ -92,18 +96,19 @@ class ChildPool:
         self.queue.stop.remote(child_id)
 
     def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
+        self._is_closing = True
         ray.get(self.queue.close.remote())
-        # After an interruption the workers are in the middle of a child: they are ended with Ray, not waited
-        # for.
-        if kind is None:
-            for thread in self._threads:
-                thread.join()
-        ray.kill(self.queue)
+        # Workers go home between two steps of a child; after an interruption they are not waited for long.
+        for thread in self._threads:
+            thread.join(timeout=None if kind is None else INTERRUPTED_SECONDS)
         self._scratch.cleanup()
 
     def _run_group(self, index: int, group: WorkerGroup) -> None:
         try:
             self._trainer(index, group).fit()
+            if not self._is_closing:
+                reason = ray.get(self.queue.failure.remote())
+                self.error = RuntimeError(reason or "a worker group ended before the search did")
         except Exception as error:
             logger.debug("worker group %d ended", index, exc_info=True)
             self.error = error
@@ -130,6 +135,6 @@ class ChildPool:
             run_config=RunConfig(
                 name=f"group-{index}",
                 storage_path=self._scratch.name,
-                failure_config=FailureConfig(max_failures=-1, controller_failure_limit=3),
+                failure_config=FailureConfig(max_failures=-1, controller_failure_limit=1),
             ),
         )

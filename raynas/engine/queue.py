@@ -56,6 +56,7 @@ class WorkQueue:
         self._has_worker = asyncio.Event()
         self._held_until = 0
         self._is_closed = False
+        self._failure: str | None = None
 
     async def begin(self, num_trials: int) -> None:
         """A search begins: children are numbered anew; none is handed out before so many were submitted.
@@ -156,6 +157,17 @@ class WorkQueue:
 
     async def num_workers(self) -> int:
         return len(self._calls)
+
+    async def give_up(self, reason: str) -> None:
+        """A worker that can never train: all go home, as a restart would only repeat it."""
+        self._failure = self._failure or reason
+        self._is_closed = True
+        async with self._may_take:
+            self._may_take.notify_all()
+
+    async def failure(self) -> str | None:
+        """Why a worker gave up, if one did."""
+        return self._failure
 
     async def close(self) -> None:
         """Sends every worker home."""

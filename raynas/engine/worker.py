@@ -36,9 +36,12 @@ def serve_children(settings: WorkerSettings) -> None:
     """Runs until the queue is closed. An exception in a child is the child's result, and the worker lives
     on.
     """
-    queue = ray.get_actor(settings.queue_name)
+    try:
+        queue = ray.get_actor(settings.queue_name)
+    except ValueError:
+        # Restarted after the search was over.
+        return
     rank = ray.train.get_context().get_world_rank()
-    split = ray.get(ray.get(queue.data.remote()))
     shares = settings.per_child > 1
     placement = Placement(
         device=str(ray.train.torch.get_device()) if settings.uses_gpu else "cpu",
@@ -46,13 +49,12 @@ def serve_children(settings: WorkerSettings) -> None:
         rank=rank if shares else 0,
         num_ranks=settings.per_child if shares else 1,
     )
-    worker = _Worker(
-        queue,
-        f"group {settings.group}, rank {placement.rank if shares else rank}",
-        placement,
-        settings.factory(placement, split),
-    )
-    worker.serve()
+    try:
+        train = settings.factory(placement, ray.get(ray.get(queue.data.remote())))
+    except Exception as error:
+        ray.get(queue.give_up.remote(_failure(error).reason))
+        return
+    _Worker(queue, f"group {settings.group}, rank {rank}", placement, train).serve()
 
 
 class _Worker:

@@ -46,8 +46,9 @@ def test_a_finished_child_is_one_line_with_the_journals_keys():
         f"[1/4] child done  child=0 arch_id={arch_id} status=completed accuracy=0.7500 reward=0.7500 "
         f"parameters=1234 seconds=1.5  (best 0.7500 ({arch_id}), "
     )
-    assert len(screen.lines) == 1
-    assert screen.lines[0].startswith(expected)
+    assert screen.lines[0].startswith("Starting the workers")
+    assert len(screen.lines) == 2
+    assert screen.lines[1].startswith(expected)
 
 
 def test_a_failed_child_is_one_line_with_its_reason_whatever_is_in_it():

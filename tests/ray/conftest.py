@@ -59,6 +59,9 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildPool]:
         assert split is None
         return lambda child, report, should_stop: train_stand_in(marker, child, report, should_stop)
 
-    with connected("local", num_cpus=NUM_WORKERS), ChildPool(factory, config=WorkerConfig(count=2)) as pool:
+    with (
+        connected("local", num_cpus=NUM_WORKERS),
+        ChildPool(factory, config=WorkerConfig(count=2, cpus=0.98)) as pool,
+    ):
         pool.wait_ready()
         yield pool

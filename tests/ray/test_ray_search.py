@@ -17,7 +17,7 @@ from raynas.engine.plan import plan_pool
 from raynas.engine.pool import ChildPool
 from raynas.engine.searcher import TuneSearcher
 from raynas.engine.tuning import build_scheduler, tune_run
-from raynas.errors import DoesNotFit
+from raynas.errors import DoesNotFit, SearchFailed
 from raynas.genotype import Genotype
 from raynas.journal import Finished, Journal, Proposed, Started, read_events
 from raynas.run import Run
@@ -110,6 +110,16 @@ def test_more_workers_than_cpus_are_refused_with_what_there_is(pool):
 def test_a_pool_beside_another_that_holds_the_cpus_is_refused(pool):
     with pytest.raises(DoesNotFit, match="another job or actor holds the rest"), ChildPool(pool.factory):
         pass
+
+
+def test_a_worker_that_can_not_begin_ends_the_search_with_its_reason(tmp_path):
+    def factory(placement, split):
+        raise ImportError("no such library on this node")
+
+    # Beside the shared pool: a sliver of a CPU is enough for a worker that never trains.
+    sliver = WorkerConfig(count=1, cpus=0.01)
+    with pytest.raises(SearchFailed, match="no such library"), ChildPool(factory, config=sliver) as broken:
+        tune_run(make_run(2), broken)
 
 
 def test_the_searcher_works_in_somebody_elses_tuner(pool, tmp_path):

@@ -1,0 +1,76 @@
+"""What the programs print: the leaderboard as a table, and the commands to type next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from raynas.leaderboard import LeaderboardEntry
+
+if TYPE_CHECKING:
+    from raynas.search import SearchResult
+
+
+def print_leaderboard(entries: list[LeaderboardEntry], console: Console) -> None:
+    table = Table(box=None, pad_edge=False, title="Leaderboard", title_justify="left")
+    columns = ("rank", "arch_id", "child", "status", "accuracy", "params", "mult-adds", "seconds")
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("arch_id", "status") else "right", no_wrap=True)
+    for rank, entry in enumerate(entries, start=1):
+        table.add_row(
+            str(rank),
+            entry.arch_id,
+            str(entry.child),
+            entry.status,
+            "" if entry.accuracy is None else f"{entry.accuracy:.4f}",
+            _short_count(entry.parameters),
+            _short_count(entry.mult_adds),
+            "" if entry.seconds is None else f"{entry.seconds:.1f}",
+        )
+    console.print(table)
+    for entry in entries:
+        if entry.reason:
+            line = f"child {entry.child} {entry.status}: {entry.reason}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _short_count(count: int | None) -> str:
+    """1234567 as '1.23 M'."""
+    if count is None:
+        return ""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return str(count)
+
+
+def print_hints(result: SearchResult, console: Console) -> None:
+    folder = result.run_folder
+    lines = [f"\nBest cell: {folder / 'best_cell.svg'}, {folder / 'best_genotype.json'}"]
+    if result.mlflow_uri and result.mlflow_uri.startswith("sqlite:"):
+        lines.append(
+            f"Compare cells in the MLflow UI:\n  {command()} ui --runs {shlex.quote(str(folder.parent))}"
+        )
+    elif result.mlflow_uri:
+        lines.append(f"Compare cells in the MLflow UI: {result.mlflow_uri}")
+    more = len(result.leaderboard) * 2
+    lines.append(f"Go on with this search:\n  {resume_command(folder)} --children {more}")
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def resume_command(folder: Path) -> str:
+    return f"{command()} search --out {shlex.quote(str(folder))} --resume"
+
+
+def command() -> str:
+    """How this program was called, so that a printed command can be typed."""
+    called = Path(sys.argv[0])
+    if called.name != "raynas":
+        return f"{shlex.quote(os.path.relpath(sys.executable))} -m raynas"
+    return shlex.quote(os.path.relpath(called)) if "/" in sys.argv[0] else "raynas"
