@@ -30,7 +30,7 @@ from raynas.run import Run, RunListener
 from raynas.run_folder import check_is_free, find_run, new_run_folder
 from raynas.search_config import SearchConfig, resumed_config
 from raynas.space import SearchSpace
-from raynas.tracking import Tracker
+from raynas.tracking import Tracker, check_store
 from raynas.training import ChildConfig, ChildTrainer, DeviceImages, Placement
 
 
@@ -135,6 +135,9 @@ def execute(
 ) -> SearchResult:
     """Runs a prepared search to its end; arguments and errors as in `run_search`."""
     config = search.config
+    if config.tracking.enabled:
+        # Before anything is started or written: a server that is away is the user's to mend.
+        check_store(config.tracking.uri, _default_store(search))
     split = load_split(config.data, seed=config.seed)
     make_trainer = factory or functools.partial(image_trainer, network=config.network, child=config.child)
     with (
@@ -229,9 +232,13 @@ def _open_tracker(search: PreparedSearch, run_id: str, space: SearchSpace) -> Tr
         run_id=run_id,
         config=search.config.model_dump(mode="json"),
         space=space,
-        default_store=search.folder.parent / "mlflow.db",
+        default_store=_default_store(search),
         run_folder=search.folder,
     )
+
+
+def _default_store(search: PreparedSearch) -> Path:
+    return search.folder.parent / "mlflow.db"
 
 
 def _measure(network: NetworkConfig, split: ImageSplit, genotype: Genotype) -> tuple[int, int]:
