@@ -155,9 +155,6 @@ class WorkQueue:
         """Returns when the first worker has asked for a child."""
         await self._has_worker.wait()
 
-    async def num_workers(self) -> int:
-        return len(self._calls)
-
     async def give_up(self, reason: str) -> None:
         """A worker that can never train: all go home, as a restart would only repeat it."""
         self._failure = self._failure or reason
