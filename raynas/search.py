@@ -135,10 +135,10 @@ def execute(
 ) -> SearchResult:
     """Runs a prepared search to its end; arguments and errors as in `run_search`."""
     config = search.config
-    if config.tracking.enabled:
-        # Before anything is started or written: a server that is away is the user's to mend.
-        check_store(config.tracking.uri, _default_store(search))
     split = load_split(config.data, seed=config.seed)
+    if config.tracking.enabled:
+        # Before Ray is started: a server that is away is the user's to mend.
+        check_store(config.tracking.uri, _default_store(search))
     make_trainer = factory or functools.partial(image_trainer, network=config.network, child=config.child)
     with (
         connected(address),
