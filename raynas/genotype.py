@@ -3,6 +3,9 @@
 State 0 is the current hidden state h_i, state 1 the previous one h_(i-1), state 2 + k the output of block k
 (the convention of the TensorFlow reference code; code of the DARTS family swaps 0 and 1).
 Source: Zoph et al. 2018 (arXiv 1707.07012), section 3.
+
+A cell with another number of inputs is chained: its inputs are the outputs of the cell before it, one by one,
+and nothing is concatenated (NASNet-B has four, NAS-Bench-201 one).
 """
 
 from __future__ import annotations
@@ -16,10 +19,16 @@ from typing import Any
 from raynas.errors import InvalidGenotype, did_you_mean
 
 NUM_INPUTS = 2
+"""Of a cell that is not chained: h_i and h_(i-1)."""
+MAX_INPUTS = 4
 MAX_BLOCKS = 12
-COMBINERS = ("add", "concat")
-COMMUTATIVE_COMBINERS = frozenset({"add"})
+COMBINERS = ("add", "concat", "add_layer_norm", "add_instance_norm")
+"""The last two are a sum and then a norm over each example, or over each of its channels: in the runs that
+found NASNet-B and C (Zoph et al. 2018, appendix B).
+"""
+COMMUTATIVE_COMBINERS = frozenset(COMBINERS) - {"concat"}
 OPERATIONS = (
+    # The 13 of Zoph et al. 2018, section 3, in the paper's order.
     "identity",
     "conv_1x3_3x1",
     "conv_1x7_7x1",
@@ -33,10 +42,17 @@ OPERATIONS = (
     "sep_conv_3x3",
     "sep_conv_5x5",
     "sep_conv_7x7",
+    # Only in AmoebaNet's code.
+    "bottleneck_3x3",
+    "bottleneck_1x7_7x1",
+    "max_pool_2x2",
+    # DARTS.
+    "dil_conv_5x5",
+    # NAS-Bench-201: no edge, and the shortcut of its fixed reduction.
+    "none",
+    "avg_pool_2x2_conv_1x1",
 )
-"""The 13 operations of Zoph et al. 2018, section 3, in the paper's order; nn/ops.py says what each one
-does.
-"""
+"""Every operation of the language; nn/ops.py says what each one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +70,8 @@ class Block:
 class CellGenotype:
     """Blocks in the order they are computed, and the states that are concatenated to the cell's output.
 
-    The list is explicit because published cells don't follow the rule "all unused states".
+    The list is explicit because published cells don't follow the rule "all unused states". In a chained cell
+    (`num_inputs` other than 2) it names, in order, the outputs that become the next cell's inputs.
 
     Raises:
         InvalidGenotype: names the block and the field.
@@ -62,6 +79,7 @@ class CellGenotype:
 
     blocks: tuple[Block, ...]
     concat: tuple[int, ...]
+    num_inputs: int = NUM_INPUTS
 
     def __post_init__(self) -> None:
         # Lists would make a value that is neither hashable nor equal to its twin.
@@ -69,10 +87,22 @@ class CellGenotype:
         object.__setattr__(self, "concat", tuple(self.concat))
         if not 1 <= len(self.blocks) <= MAX_BLOCKS:
             raise InvalidGenotype(f"a cell has 1 to {MAX_BLOCKS} blocks; this one has {len(self.blocks)}.")
+        if type(self.num_inputs) is not int or not 1 <= self.num_inputs <= MAX_INPUTS:
+            raise InvalidGenotype(f"num_inputs: {self.num_inputs!r}; a cell has 1 to {MAX_INPUTS} inputs.")
         for index, block in enumerate(self.blocks):
-            _check_block(index, block)
-        _check_concat(self.concat, len(self.blocks))
-        _check_no_dead_block(self.blocks, self.concat)
+            _check_block(index, block, self.num_inputs)
+        _check_concat(self)
+        _check_no_dead_block(self)
+
+    @property
+    def is_chained(self) -> bool:
+        """Whether the inputs are the outputs of the one cell before, none of them concatenated."""
+        return self.num_inputs != NUM_INPUTS
+
+    @property
+    def num_states(self) -> int:
+        """Inputs and blocks."""
+        return self.num_inputs + len(self.blocks)
 
     def canonical(self) -> CellGenotype:
         """The same graph in its one canonical writing.
@@ -90,6 +120,13 @@ class Genotype:
     normal: CellGenotype
     reduction: CellGenotype
 
+    def __post_init__(self) -> None:
+        if self.normal.num_inputs != self.reduction.num_inputs:
+            raise InvalidGenotype(
+                f"num_inputs: the normal cell has {self.normal.num_inputs}, the reduction cell "
+                f"{self.reduction.num_inputs}. Cells of one network take equally many."
+            )
+
     def canonical(self) -> Genotype:
         return Genotype(self.normal.canonical(), self.reduction.canonical())
 
@@ -98,11 +135,12 @@ class Genotype:
         """First 12 hex digits of SHA-256 over the canonical form: equal for equal graphs, in every
         process.
         """
-        text = json.dumps(asdict(self.canonical()), sort_keys=True, separators=(",", ":"))
+        text = json.dumps(self.canonical().to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain values for JSON; `num_inputs` is there if a cell is chained."""
+        return {"normal": _cell_to_dict(self.normal), "reduction": _cell_to_dict(self.reduction)}
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict())
@@ -125,17 +163,17 @@ class Genotype:
         return cls.from_dict(value)
 
 
-def loose_states(blocks: Sequence[Block]) -> tuple[int, ...]:
+def loose_states(blocks: Sequence[Block], num_inputs: int = NUM_INPUTS) -> tuple[int, ...]:
     """States that no block takes as an input: what the search space concatenates (section 3).
 
     An input of the cell that no block takes is among them, so that nothing a network computes is in vain.
     """
     used = {state for block in blocks for state in (block.input_a, block.input_b)}
-    return tuple(state for state in range(NUM_INPUTS + len(blocks)) if state not in used)
+    return tuple(state for state in range(num_inputs + len(blocks)) if state not in used)
 
 
-def _check_block(index: int, block: Block) -> None:
-    own_state = NUM_INPUTS + index
+def _check_block(index: int, block: Block, num_inputs: int) -> None:
+    own_state = num_inputs + index
     for field, state in (("input_a", block.input_a), ("input_b", block.input_b)):
         if type(state) is not int or not 0 <= state < own_state:
             why = " A later state would close a cycle." if type(state) is int and state >= own_state else ""
@@ -156,22 +194,29 @@ def _check_word(index: int, field: str, word: object, known: Sequence[str]) -> N
         )
 
 
-def _check_concat(concat: tuple[int, ...], num_blocks: int) -> None:
-    last_state = NUM_INPUTS + num_blocks - 1
-    for state in concat:
-        if type(state) is not int or not 0 <= state <= last_state:
-            raise InvalidGenotype(f"concat: there is no state {state!r}; states are 0..{last_state}.")
-    if not concat or list(concat) != sorted(set(concat)):
+def _check_concat(cell: CellGenotype) -> None:
+    for state in cell.concat:
+        if type(state) is not int or not 0 <= state < cell.num_states:
+            raise InvalidGenotype(
+                f"concat: there is no state {state!r}; states are 0..{cell.num_states - 1}."
+            )
+    if cell.is_chained:
+        if len(cell.concat) != cell.num_inputs or len(set(cell.concat)) < len(cell.concat):
+            raise InvalidGenotype(
+                f"concat: {list(cell.concat)} must name {cell.num_inputs} different states: a chained cell "
+                "has as many outputs as inputs."
+            )
+    elif not cell.concat or list(cell.concat) != sorted(set(cell.concat)):
         raise InvalidGenotype(
-            f"concat: {list(concat)} must name at least one state, in ascending order, each once."
+            f"concat: {list(cell.concat)} must name at least one state, in ascending order, each once."
         )
 
 
-def _check_no_dead_block(blocks: tuple[Block, ...], concat: tuple[int, ...]) -> None:
-    for state in loose_states(blocks):
-        if state >= NUM_INPUTS and state not in concat:
+def _check_no_dead_block(cell: CellGenotype) -> None:
+    for state in loose_states(cell.blocks, cell.num_inputs):
+        if state >= cell.num_inputs and state not in cell.concat:
             raise InvalidGenotype(
-                f"block {state - NUM_INPUTS}: its output (state {state}) goes nowhere. "
+                f"block {state - cell.num_inputs}: its output (state {state}) goes nowhere. "
                 "Use it in a later block or name it in concat."
             )
 
@@ -189,8 +234,17 @@ def _check_keys(value: Any, expected: Sequence[str], where: str) -> None:
             raise InvalidGenotype(f"{where}: the field {key!r} is unknown.{did_you_mean(str(key), expected)}")
 
 
+def _cell_to_dict(cell: CellGenotype) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "blocks": [asdict(block) for block in cell.blocks],
+        "concat": list(cell.concat),
+    }
+    return value | ({"num_inputs": cell.num_inputs} if cell.is_chained else {})
+
+
 def _cell_from_dict(value: Any, where: str) -> CellGenotype:
-    _check_keys(value, ("blocks", "concat"), where)
+    is_chained = isinstance(value, Mapping) and "num_inputs" in value
+    _check_keys(value, ("blocks", "concat", *(["num_inputs"] if is_chained else [])), where)
     for field in ("blocks", "concat"):
         if not isinstance(value[field], list | tuple):
             raise InvalidGenotype(f"{where}: {field} must be a list; got {type(value[field]).__name__}.")
@@ -200,7 +254,7 @@ def _cell_from_dict(value: Any, where: str) -> CellGenotype:
         _check_keys(block, names, f"{where}, block {index}")
         blocks.append(Block(**{name: block[name] for name in names}))
     try:
-        return CellGenotype(tuple(blocks), tuple(value["concat"]))
+        return CellGenotype(tuple(blocks), tuple(value["concat"]), value.get("num_inputs", NUM_INPUTS))
     except InvalidGenotype as error:
         raise InvalidGenotype(f"{where}, {error}") from None
 
@@ -216,10 +270,14 @@ def _smallest_writings(cell: CellGenotype) -> Iterator[CellGenotype]:
     operations) tie, and may differ in who uses them, so each is tried; twins that nobody uses are alike.
     """
     used = {state for block in cell.blocks for state in (block.input_a, block.input_b)}
-    candidates: list[tuple[tuple[_Key, ...], dict[int, int]]] = [((), {0: 0, 1: 1})]
+    if cell.is_chained:
+        # The next cell uses each output for something else.
+        used |= set(cell.concat)
+    inputs = {state: state for state in range(cell.num_inputs)}
+    candidates: list[tuple[tuple[_Key, ...], dict[int, int]]] = [((), inputs)]
     for _ in cell.blocks:
         grown = [
-            ((*keys, key), {**labels, NUM_INPUTS + index: len(labels)})
+            ((*keys, key), {**labels, cell.num_inputs + index: len(labels)})
             for keys, labels in candidates
             for index, key in _next_blocks(cell, labels, used)
         ]
@@ -227,18 +285,19 @@ def _smallest_writings(cell: CellGenotype) -> Iterator[CellGenotype]:
         candidates = [(keys, labels) for keys, labels in grown if keys == smallest]
     for keys, labels in candidates:
         blocks = tuple(Block(a, op_a, b, op_b, combiner) for combiner, a, op_a, b, op_b in keys)
-        yield CellGenotype(blocks, tuple(sorted(labels[state] for state in cell.concat)))
+        outputs = [labels[state] for state in cell.concat]
+        yield CellGenotype(blocks, tuple(outputs if cell.is_chained else sorted(outputs)), cell.num_inputs)
 
 
 def _next_blocks(cell: CellGenotype, labels: dict[int, int], used: set[int]) -> list[tuple[int, _Key]]:
     ready = [
         (index, _key(block, labels))
         for index, block in enumerate(cell.blocks)
-        if NUM_INPUTS + index not in labels and block.input_a in labels and block.input_b in labels
+        if cell.num_inputs + index not in labels and block.input_a in labels and block.input_b in labels
     ]
     smallest = min(key for _, key in ready)
     tied = [(index, key) for index, key in ready if key == smallest]
-    unused = [item for item in tied if NUM_INPUTS + item[0] not in used]
+    unused = [item for item in tied if cell.num_inputs + item[0] not in used]
     return [item for item in tied if item not in unused] + unused[:1]
 
 

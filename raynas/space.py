@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from raynas.config import FrozenModel, validated
 from raynas.errors import UnknownName
@@ -30,6 +30,11 @@ class SearchSpace(FrozenModel):
 
     A subclass is a frozen config: its fields are the options that a user may set (`--set
     space.num_blocks=3`). `decode` and `encode` are inverse to each other on every valid tuple of actions.
+    """
+
+    network: ClassVar[Mapping[str, Any]] = {}
+    """Fields of NetworkConfig in which this space's networks differ from NASNet's; recipes and users may
+    change them.
     """
 
     @property

@@ -7,10 +7,11 @@ Zoph, Vasudevan, Shlens, Le, "Learning Transferable Architectures for Scalable I
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from raynas.errors import InvalidGenotype, did_you_mean
 from raynas.genotype import (
@@ -25,80 +26,117 @@ from raynas.genotype import (
 )
 from raynas.space import Actions, Decision, SearchSpace, publish, register_space
 
-DECISIONS_PER_BLOCK = 5
+NASNET_OPERATIONS = OPERATIONS[:13]
+"""The 13 of section 3, in the paper's order."""
 
 
 @register_space("nasnet")
 class NASNetSpace(SearchSpace):
     """For each block: two hidden states, an operation for each of them, and how the results are combined."""
 
+    cells: ClassVar[tuple[str, ...]] = ("normal", "reduction")
+    """What is chosen; a single cell is used for both."""
+    num_inputs: ClassVar[int] = NUM_INPUTS
+
     num_blocks: int = Field(5, ge=1, le=MAX_BLOCKS)
     """Blocks per cell; B = 5 in the paper."""
-    operations: Annotated[tuple[str, ...], Field(min_length=1)] = OPERATIONS
+    operations: Annotated[tuple[str, ...], Field(min_length=1)] = NASNET_OPERATIONS
     """Operations to choose from; the paper's 13."""
-    combiners: Annotated[tuple[str, ...], Field(min_length=1)] = COMBINERS
-    """'add' (element by element) and 'concat' (along the filters); ["add"] fixes the combiner."""
+    combiners: Annotated[tuple[str, ...], Field(min_length=1)] = ("add", "concat")
+    """'add' (element by element) and 'concat' (along the filters); a single one is no decision."""
 
     @field_validator("operations", "combiners")
     @classmethod
-    def _known_and_distinct(cls, words: tuple[str, ...], info: object) -> tuple[str, ...]:
-        known = OPERATIONS if getattr(info, "field_name", "") == "operations" else COMBINERS
-        for word in words:
-            if word not in known:
-                raise ValueError(f"{word!r} is unknown.{did_you_mean(word, known)} Known: {', '.join(known)}")
-        if len(set(words)) < len(words):
-            raise ValueError("a name is given twice")
-        return words
+    def _known_and_distinct(cls, words: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return check_words(words, OPERATIONS if info.field_name == "operations" else COMBINERS)
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:
-        return tuple(decision for cell in ("normal", "reduction") for decision in self._cell_decisions(cell))
+        return tuple(decision for cell in self.cells for decision in self._cell_decisions(cell))
 
     def decode(self, actions: Sequence[int]) -> Genotype:
         self.check(actions)
         values = [decision.choices[action] for decision, action in zip(self.decisions, actions, strict=True)]
-        half = len(values) // 2
-        return Genotype(self._cell(values[:half]), self._cell(values[half:]))
+        length = len(values) // len(self.cells)
+        cells = [self._cell(values[start : start + length]) for start in range(0, len(values), length)]
+        return Genotype(normal=cells[0], reduction=cells[-1])
 
     def encode(self, genotype: Genotype) -> Actions:
+        if len(self.cells) == 1 and genotype.normal != genotype.reduction:
+            raise InvalidGenotype("reduction cell: this space has one cell, which is the reduction cell too.")
+        cells = [("normal", genotype.normal), ("reduction", genotype.reduction)]
         values = [
-            *self._cell_values(genotype.normal, "normal"),
-            *self._cell_values(genotype.reduction, "reduction"),
+            value for where, cell in cells[: len(self.cells)] for value in self._cell_values(cell, where)
         ]
-        return tuple(_index(decision, value) for decision, value in zip(self.decisions, values, strict=True))
+        return tuple(
+            index_of(decision, value) for decision, value in zip(self.decisions, values, strict=True)
+        )
+
+    def outputs(self, blocks: Sequence[Block]) -> tuple[int, ...]:
+        """The states that a cell of these blocks gives out."""
+        return loose_states(blocks, self.num_inputs)
 
     def _cell_decisions(self, cell: str) -> Iterator[Decision]:
         for block in range(self.num_blocks):
             where = f"{cell}.{block}"
-            states = tuple(range(NUM_INPUTS + block))
+            states = tuple(range(self.num_inputs + block))
             yield Decision(f"{where}.input_a", "input", states)
             yield Decision(f"{where}.input_b", "input", states)
             yield Decision(f"{where}.op_a", "op", self.operations)
             yield Decision(f"{where}.op_b", "op", self.operations)
-            yield Decision(f"{where}.combiner", "combiner", self.combiners)
+            if len(self.combiners) > 1:
+                yield Decision(f"{where}.combiner", "combiner", self.combiners)
 
     def _cell(self, values: Sequence[int | str]) -> CellGenotype:
+        length = len(values) // self.num_blocks
         blocks = []
-        for start in range(0, len(values), DECISIONS_PER_BLOCK):
-            input_a, input_b, op_a, op_b, combiner = values[start : start + DECISIONS_PER_BLOCK]
-            blocks.append(Block(int(input_a), str(op_a), int(input_b), str(op_b), str(combiner)))
-        return CellGenotype(tuple(blocks), loose_states(blocks))
+        for start in range(0, len(values), length):
+            input_a, input_b, op_a, op_b, *combiner = values[start : start + length]
+            blocks.append(
+                Block(int(input_a), str(op_a), int(input_b), str(op_b), str((*combiner, *self.combiners)[0]))
+            )
+        return CellGenotype(tuple(blocks), self.outputs(blocks), self.num_inputs)
 
     def _cell_values(self, cell: CellGenotype, where: str) -> Iterator[int | str]:
+        self._check_shape(cell, where)
+        for index, block in enumerate(cell.blocks):
+            yield from (block.input_a, block.input_b, block.op_a, block.op_b)
+            if len(self.combiners) > 1:
+                yield block.combiner
+            elif block.combiner != self.combiners[0]:
+                raise InvalidGenotype(
+                    f"{where} cell, block {index}, combiner: {block.combiner!r} is not in this space. "
+                    f"Allowed: {self.combiners[0]}."
+                )
+
+    def _check_shape(self, cell: CellGenotype, where: str) -> None:
+        if cell.num_inputs != self.num_inputs:
+            raise InvalidGenotype(
+                f"{where} cell: {cell.num_inputs} inputs; this space has {self.num_inputs}."
+            )
         if len(cell.blocks) != self.num_blocks:
             raise InvalidGenotype(
                 f"{where} cell: {len(cell.blocks)} blocks; this space has {self.num_blocks}."
             )
-        if cell.concat != loose_states(cell.blocks):
+        if cell.concat != self.outputs(cell.blocks):
             raise InvalidGenotype(
-                f"{where} cell, concat: {list(cell.concat)}; this space concatenates the loose "
-                f"states, here {list(loose_states(cell.blocks))}."
+                f"{where} cell, concat: {list(cell.concat)}; in this space these blocks give out the states "
+                f"{list(self.outputs(cell.blocks))}."
             )
-        for block in cell.blocks:
-            yield from (block.input_a, block.input_b, block.op_a, block.op_b, block.combiner)
 
 
-def _index(decision: Decision, value: int | str) -> int:
+def check_words(words: tuple[str, ...], known: Sequence[str]) -> tuple[str, ...]:
+    """`words`, for a validator of options; ValueError unless all are known and differ."""
+    for word in words:
+        if word not in known:
+            raise ValueError(f"{word!r} is unknown.{did_you_mean(word, known)} Known: {', '.join(known)}")
+    if len(set(words)) < len(words):
+        raise ValueError("a name is given twice")
+    return words
+
+
+def index_of(decision: Decision, value: int | str) -> int:
+    """The action that chooses `value`; InvalidGenotype if it is no choice."""
     if value not in decision.choices:
         raise InvalidGenotype(
             f"{decision.name}: {value!r} is not in this space. "
@@ -135,4 +173,15 @@ NASNET_A = publish(
         ),
     ),
     source="Zoph et al. 2018, arXiv 1707.07012, figure 4; concat: tensorflow/models slim nasnet_utils.py",
+)
+
+# The same blocks, but only what no block takes is concatenated, as the search space says: 5 and 3 states.
+# (Liu et al. 2019 trained this one.)
+NASNET_A_DARTS = publish(
+    "nasnet_a_darts",
+    Genotype(
+        normal=replace(NASNET_A.normal, concat=(2, 3, 4, 5, 6)),
+        reduction=replace(NASNET_A.reduction, concat=(4, 5, 6)),
+    ),
+    source="Zoph et al. 2018, arXiv 1707.07012, in the version of quark0/darts cnn/genotypes.py",
 )

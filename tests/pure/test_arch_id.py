@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raynas.genotype import NUM_INPUTS, Block, CellGenotype, Genotype, loose_states
+from raynas.genotype import COMBINERS, NUM_INPUTS, Block, CellGenotype, Genotype, loose_states
 from search_spaces.nasnet import NASNET_A
-from tests.pure.cells import cells, genotypes, rewritten
+from tests.pure.cells import genotypes, rewritten, rewritten_genotype
 
 OP = "sep_conv_3x3"
 ROOT = Path(__file__).parents[2]
@@ -36,16 +36,14 @@ def cell(*blocks: Block, concat: tuple[int, ...] | None = None) -> CellGenotype:
 
 @given(genotypes(), st.integers(0, 2**32))
 def test_arch_id_is_equal_for_every_writing_of_a_graph(genotype, seed):
-    rng = random.Random(seed)
-    other = Genotype(rewritten(genotype.normal, rng), rewritten(genotype.reduction, rng))
+    other = rewritten_genotype(genotype, random.Random(seed))
     assert other.arch_id == genotype.arch_id
     assert other.canonical() == genotype.canonical()
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_arch_id_of_nasnet_a_is_equal_for_every_writing(seed):
-    rng = random.Random(seed)
-    other = Genotype(rewritten(NASNET_A.normal, rng), rewritten(NASNET_A.reduction, rng))
+    other = rewritten_genotype(NASNET_A, random.Random(seed))
     assert other.arch_id == NASNET_A.arch_id
 
 
@@ -57,21 +55,25 @@ def test_the_canonical_writing_is_its_own(genotype):
     assert re.fullmatch("[0-9a-f]{12}", genotype.arch_id)
 
 
-@given(cells(), cells())
-def test_the_normal_and_the_reduction_cell_are_not_interchangeable(normal, reduction):
-    is_same = normal.canonical() == reduction.canonical()
-    assert (Genotype(normal, reduction).arch_id == Genotype(reduction, normal).arch_id) == is_same
+@given(genotypes())
+def test_the_normal_and_the_reduction_cell_are_not_interchangeable(genotype):
+    is_same = genotype.normal.canonical() == genotype.reduction.canonical()
+    assert (Genotype(genotype.reduction, genotype.normal).arch_id == genotype.arch_id) == is_same
 
 
-@pytest.mark.parametrize(("combiner", "is_equal"), [("add", True), ("concat", False)])
+@pytest.mark.parametrize(
+    ("combiner", "is_equal"),
+    [("add", True), ("concat", False), ("add_layer_norm", True), ("add_instance_norm", True)],
+)
 def test_halves_can_be_swapped_in_a_sum_but_not_in_a_concatenation(combiner, is_equal):
     one = Block(0, "identity", 1, OP, combiner)
     other = Block(1, OP, 0, "identity", combiner)
     assert (arch_id(cell(one)) == arch_id(cell(other))) == is_equal
 
 
-def test_add_and_concat_differ():
-    assert arch_id(cell(Block(0, OP, 1, OP, "add"))) != arch_id(cell(Block(0, OP, 1, OP, "concat")))
+def test_no_two_combiners_are_the_same():
+    ids = {arch_id(cell(Block(0, OP, 1, OP, combiner))) for combiner in COMBINERS}
+    assert len(ids) == len(COMBINERS)
 
 
 def test_the_two_inputs_of_a_cell_differ():
@@ -101,6 +103,29 @@ def test_it_does_not_matter_which_of_two_used_twins_is_concatenated():
 def test_it_matters_which_consumer_the_concatenated_twin_has():
     blocks = Block(0, OP, 1, OP), Block(0, OP, 1, OP), Block(2, OP, 0, OP), Block(3, "identity", 0, OP)
     assert arch_id(cell(*blocks, concat=(2, 4, 5))) != arch_id(cell(*blocks, concat=(3, 4, 5)))
+
+
+def chained(*blocks: Block, outputs: tuple[int, ...]) -> CellGenotype:
+    return CellGenotype(blocks, outputs, len(outputs)).canonical()
+
+
+def test_the_outputs_of_a_chained_cell_are_told_apart_by_their_order():
+    blocks = Block(0, OP, 1, OP), Block(2, "identity", 1, OP)
+    assert chained(*blocks, outputs=(3, 4, 0)) != chained(*blocks, outputs=(4, 3, 0))
+
+
+def test_twins_are_interchangeable_as_outputs_of_a_chained_cell():
+    """Whichever comes first: there is no telling which one that is."""
+    twins = Block(0, OP, 1, OP), Block(0, OP, 1, OP)
+    assert chained(*twins, outputs=(3, 4, 0)) == chained(*twins, outputs=(4, 3, 0))
+
+
+def test_it_matters_for_a_chained_cell_which_output_a_used_twin_is():
+    blocks = Block(0, OP, 1, OP), Block(0, OP, 1, OP), Block(3, OP, 3, OP)
+    one, other = chained(*blocks, outputs=(3, 4, 5)), chained(*blocks, outputs=(4, 3, 5))
+    assert one != other
+    blocks = Block(0, OP, 1, OP), Block(0, OP, 1, OP), Block(4, OP, 4, OP)
+    assert chained(*blocks, outputs=(4, 3, 5)) == one
 
 
 def test_two_uses_of_one_twin_differ_from_one_use_of_each():
@@ -135,16 +160,28 @@ def test_arch_id_does_not_depend_on_the_hash_seed():
     assert ids == {NASNET_A.arch_id}
 
 
-def small_cells(num_blocks: int, ops: tuple[str, ...], with_inputs: bool) -> Iterator[CellGenotype]:
-    """Every cell of sums, each sum in one order of its halves, and every concat; `with_inputs`: also of
-    states 0 and 1.
-    """
+def small_blocks(num_blocks: int, ops: tuple[str, ...], num_inputs: int) -> Iterator[tuple[Block, ...]]:
+    """All blocks of sums, each sum in one order of its halves."""
     halves_per_block = [
-        list(itertools.product(range(NUM_INPUTS + index), ops)) for index in range(num_blocks)
+        list(itertools.product(range(num_inputs + index), ops)) for index in range(num_blocks)
     ]
     pairs = [itertools.combinations_with_replacement(halves, 2) for halves in halves_per_block]
     for choice in itertools.product(*map(list, pairs)):
-        blocks = tuple(Block(*a, *b) for a, b in choice)
+        yield tuple(Block(*a, *b) for a, b in choice)
+
+
+def small_chained_cells(num_blocks: int, ops: tuple[str, ...], num_inputs: int) -> Iterator[CellGenotype]:
+    """Every chained cell of sums, with its outputs in every order."""
+    for blocks in small_blocks(num_blocks, ops, num_inputs):
+        loose = {state for state in loose_states(blocks, num_inputs) if state >= num_inputs}
+        for outputs in itertools.permutations(range(num_inputs + num_blocks), num_inputs):
+            if loose <= set(outputs):
+                yield CellGenotype(blocks, outputs, num_inputs)
+
+
+def small_cells(num_blocks: int, ops: tuple[str, ...], with_inputs: bool) -> Iterator[CellGenotype]:
+    """Every cell of sums with every concat; `with_inputs`: also of states 0 and 1."""
+    for blocks in small_blocks(num_blocks, ops, NUM_INPUTS):
         loose = loose_states(blocks)
         optional = set(range(0 if with_inputs else NUM_INPUTS, NUM_INPUTS + num_blocks)) - set(loose)
         for size in range(len(optional) + 1):
@@ -156,12 +193,14 @@ def smallest_of_all_permutations(cell: CellGenotype) -> Any:
     """Equal for two cells of sums exactly when a renumbering of blocks turns one into the other."""
     writings = []
     for order in itertools.permutations(range(len(cell.blocks))):
-        label = {0: 0, 1: 1} | {NUM_INPUTS + block: NUM_INPUTS + place for place, block in enumerate(order)}
+        label = {state: state for state in range(cell.num_inputs)}
+        label |= {cell.num_inputs + block: cell.num_inputs + place for place, block in enumerate(order)}
         blocks = [
             sorted([(label[block.input_a], block.op_a), (label[block.input_b], block.op_b)])
             for block in (cell.blocks[index] for index in order)
         ]
-        writings.append((blocks, sorted(label[state] for state in cell.concat)))
+        outputs = [label[state] for state in cell.concat]
+        writings.append((blocks, outputs if cell.is_chained else sorted(outputs)))
     return repr(min(writings))
 
 
@@ -174,8 +213,27 @@ def smallest_of_all_permutations(cell: CellGenotype) -> Any:
     ],
 )
 def test_arch_id_is_equal_exactly_for_isomorphic_cells(num_blocks, ops, with_inputs):
+    assert_canonical_exactly_by_graph(small_cells(num_blocks, ops, with_inputs))
+
+
+@pytest.mark.parametrize(
+    ("num_blocks", "ops", "num_inputs"),
+    [
+        (2, ("identity", OP), 1),
+        (3, ("identity", OP), 1),
+        (4, ("identity",), 1),
+        (2, ("identity", OP), 3),
+        (3, ("identity",), 3),
+        (2, ("identity",), 4),
+    ],
+)
+def test_arch_id_is_equal_exactly_for_isomorphic_chained_cells(num_blocks, ops, num_inputs):
+    assert_canonical_exactly_by_graph(small_chained_cells(num_blocks, ops, num_inputs))
+
+
+def assert_canonical_exactly_by_graph(small_cells: Iterator[CellGenotype]) -> None:
     by_canonical, by_graph = defaultdict(set), defaultdict(set)
-    for small in small_cells(num_blocks, ops, with_inputs):
+    for small in small_cells:
         canonical, graph = small.canonical(), smallest_of_all_permutations(small)
         by_canonical[canonical].add(graph)
         by_graph[graph].add(canonical)

@@ -15,6 +15,7 @@ from raynas.genotype import MAX_BLOCKS, Block, CellGenotype, Genotype, loose_sta
 from search_spaces.nasnet import NASNET_A
 from tests.pure.cells import genotypes
 
+OP = "sep_conv_3x3"
 SUM = Block(0, "identity", 1, "identity")
 
 
@@ -95,6 +96,49 @@ def test_loose_states_are_the_outputs_that_no_block_takes():
     assert loose_states([SUM, SUM, Block(2, "identity", 2, "identity")]) == (3, 4)
 
 
+@pytest.mark.parametrize("num_inputs", [0, 5, -1, True, "2", 2.0, None])
+def test_another_number_of_inputs_than_one_to_four_is_refused(num_inputs):
+    with pytest.raises(InvalidGenotype, match=f"num_inputs: {num_inputs!r}; a cell has 1 to 4 inputs"):
+        CellGenotype((Block(0, "identity", 0, "identity"),), (2,), num_inputs)
+
+
+@pytest.mark.parametrize("num_inputs", [1, 2, 3, 4])
+def test_a_cell_is_chained_unless_it_has_two_inputs(num_inputs):
+    cell = CellGenotype((Block(0, OP, 0, OP),), tuple(range(1, num_inputs + 1)), num_inputs)
+    assert (cell.is_chained, cell.num_states) == (num_inputs != 2, num_inputs + 1)
+
+
+@pytest.mark.parametrize("concat", [(4, 3), (0, 1, 3, 4), (3, 4, 4), ()])
+def test_a_chained_cell_has_as_many_different_outputs_as_inputs(concat):
+    blocks = (Block(0, OP, 1, OP), Block(1, OP, 2, OP))
+    assert CellGenotype(blocks, (4, 0, 3), num_inputs=3).concat == (4, 0, 3)
+    with pytest.raises(InvalidGenotype, match="must name 3 different states"):
+        CellGenotype(blocks, concat, num_inputs=3)
+
+
+def test_a_block_of_a_chained_cell_whose_output_goes_nowhere_is_refused():
+    blocks = (Block(0, OP, 1, OP), Block(1, OP, 2, OP))
+    with pytest.raises(InvalidGenotype, match=r"block 1: its output \(state 4\) goes nowhere"):
+        CellGenotype(blocks, (3, 0, 1), num_inputs=3)
+
+
+def test_a_block_of_a_chained_cell_takes_inputs_and_blocks_before_it():
+    with pytest.raises(InvalidGenotype, match=r"block 1, input_b: 4 .*\(0\.\.3\)\. A later state"):
+        CellGenotype((Block(0, OP, 1, OP), Block(0, OP, 4, OP)), (3, 4, 0), num_inputs=3)
+
+
+def test_the_two_cells_of_a_genotype_take_equally_many_inputs():
+    one = CellGenotype((Block(0, OP, 0, OP),), (1,), num_inputs=1)
+    with pytest.raises(InvalidGenotype, match="num_inputs: the normal cell has 1, the reduction cell 2"):
+        Genotype(one, NASNET_A.reduction)
+
+
+def test_json_names_the_number_of_inputs_of_a_chained_cell_alone():
+    one = CellGenotype((Block(0, OP, 0, OP),), (1,), num_inputs=1)
+    assert Genotype(one, one).to_dict()["normal"]["num_inputs"] == 1
+    assert "num_inputs" not in NASNET_A.to_json()
+
+
 def test_a_cell_can_concatenate_its_inputs_and_used_blocks():
     assert CellGenotype(chain(2).blocks, (0, 1, 2, 3)).concat == (0, 1, 2, 3)
 
@@ -151,6 +195,9 @@ def broken(path: list[Any], value: Any) -> str:
         (["reduction", "blocks", 3, "input_a"], "3", "reduction cell, block 3, input_a: '3'"),
         (["reduction", "blocks", 0, "input_a"], True, "reduction cell, block 0, input_a: True"),
         (["reduction", "blocks", 0, "op_b"], ["x"], "reduction cell, block 0, op_b: ['x'] is unknown"),
+        (["normal", "num_inputs"], 7, "normal cell, num_inputs: 7; a cell has 1 to 4 inputs"),
+        (["normal", "num_inputs"], [2], "normal cell, num_inputs: [2]; a cell has 1 to 4 inputs"),
+        (["normal", "num_inputs"], 3, "normal cell, concat: [1, 2, 3, 4, 5, 6] must name 3 different states"),
         (["reduction", "concat"], [3, 4, 5, 9], "reduction cell, concat: there is no state 9"),
     ],
 )

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raynas.errors import InvalidConfig, InvalidGenotype, UnknownName, UsageError
-from raynas.genotype import COMBINERS, OPERATIONS, CellGenotype, Genotype, loose_states
+from raynas.genotype import COMBINERS, CellGenotype, Genotype, loose_states
 from raynas.space import SPACES, Actions, SearchSpace, make_space, published_cell, published_cells
-from search_spaces.nasnet import NASNET_A, NASNetSpace
+from search_spaces.nasnet import NASNET_A, NASNET_OPERATIONS, NASNetSpace
 from tests.pure.cells import cells
 
 SPACE_NAMES = SPACES.names()
@@ -92,7 +92,7 @@ def test_options_narrow_the_space():
     space = make_space("nasnet", num_blocks=2, operations=["conv_1x1"], combiners=["concat"])
     genotype = space.decode((0,) * len(space.decisions))
     blocks = (*genotype.normal.blocks, *genotype.reduction.blocks)
-    assert len(space.decisions) == 20
+    assert len(space.decisions) == 2 * 2 * 4
     assert {(block.op_a, block.op_b, block.combiner) for block in blocks} == {
         ("conv_1x1", "conv_1x1", "concat")
     }
@@ -120,11 +120,21 @@ def test_a_bad_option_is_refused_by_name(options, message):
     assert message in str(caught.value)
 
 
+def test_a_single_combiner_is_no_decision():
+    """In every block it is that one."""
+    space = NASNetSpace(num_blocks=1, operations=("identity",), combiners=("concat",))
+    genotype = space.decode((0, 1, 0, 0) * 2)
+    assert {decision.kind for decision in space.decisions} == {"input", "op"}
+    assert genotype.normal.blocks[0].combiner == "concat"
+    with pytest.raises(InvalidGenotype, match=r"normal cell, block 0, combiner: 'concat'.*Allowed: add\."):
+        NASNetSpace(num_blocks=1, combiners=("add",)).encode(genotype)
+
+
 def test_nasnet_a_is_not_in_the_space_because_of_its_concat():
     with pytest.raises(InvalidGenotype) as caught:
         NASNetSpace().encode(NASNET_A)
     assert "normal cell, concat: [1, 2, 3, 4, 5, 6]" in str(caught.value)
-    assert "loose states, here [2, 3, 4, 5, 6]" in str(caught.value)
+    assert "in this space these blocks give out the states [2, 3, 4, 5, 6]" in str(caught.value)
 
 
 def test_another_number_of_blocks_is_not_in_the_space():
@@ -134,14 +144,14 @@ def test_another_number_of_blocks_is_not_in_the_space():
 
 def test_an_operation_that_was_left_out_is_not_in_the_space():
     whole = NASNetSpace(num_blocks=1)
-    genotype = whole.decode((0, 0, OPERATIONS.index("conv_3x3"), 0, 0) * 2)
+    genotype = whole.decode((0, 0, NASNET_OPERATIONS.index("conv_3x3"), 0, 0) * 2)
     with pytest.raises(
         ValueError, match=r"normal\.0\.op_a: 'conv_3x3' is not in this space\. Allowed: identity\."
     ):
         NASNetSpace(num_blocks=1, operations=("identity",)).encode(genotype)
 
 
-@given(cells(max_blocks=4))
+@given(cells(max_blocks=4, num_inputs=st.just(2), combiners=("add", "concat")))
 def test_decode_inverts_encode_on_cells_with_loose_concat(cell):
     loose = CellGenotype(cell.blocks, loose_states(cell.blocks))
     genotype, space = Genotype(loose, loose), NASNetSpace(num_blocks=len(cell.blocks))
@@ -153,6 +163,27 @@ def test_published_cells_are_found_by_name_with_their_source():
     assert all("20" in cell.source for cell in published_cells().values())
     with pytest.raises(UnknownName, match="Did you mean 'nasnet_a'"):
         published_cell("nasnet_b")
+
+
+def test_a_cell_of_nasnet_b_passes_every_block_on():
+    space = make_space("nasnet_b")
+    genotype = space.decode((0,) * len(space.decisions))
+    assert (genotype.normal.num_inputs, genotype.normal.concat) == (4, (4, 5, 6, 7))
+    assert len(space.decisions) == 2 * 4 * 5
+    assert {d.choices for d in space.decisions if d.kind == "combiner"} == {COMBINERS}
+    assert [d.choices for d in space.decisions if d.name == "normal.3.input_b"] == [tuple(range(7))]
+
+
+def test_nasnet_b_has_as_many_blocks_as_inputs():
+    with pytest.raises(InvalidConfig, match=r"space\.num_blocks = 5: Input should be 4\."):
+        make_space("nasnet_b", num_blocks=5)
+
+
+def test_the_one_cell_of_pnasnet_is_normal_and_reduction():
+    space = make_space("pnasnet")
+    genotype = space.decode((0,) * len(space.decisions))
+    assert genotype.normal == genotype.reduction
+    assert {decision.name.split(".")[0] for decision in space.decisions} == {"cell"}
 
 
 def test_an_unknown_space_is_refused_with_the_nearest_name_and_the_way_to_an_own_one():
@@ -225,4 +256,5 @@ def test_a_registered_name_can_not_be_taken_twice():
 
 
 def test_the_papers_words_are_the_defaults():
-    assert (NASNetSpace().operations, NASNetSpace().combiners) == (OPERATIONS, COMBINERS)
+    space = NASNetSpace()
+    assert (space.operations, space.combiners) == (NASNET_OPERATIONS, ("add", "concat"))
