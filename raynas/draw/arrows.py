@@ -1,4 +1,4 @@
-"""The two kinds of arrow as Bezier curves: upwards through waypoints, and from operation to combiner."""
+"""Arrows as Bezier curves: upwards through waypoints, or around a bend from operation to combiner."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HEAD_LENGTH = 7
 HEAD_HALF_WIDTH = 3
 
 
-def upward_arrow(waypoints: Sequence[Point], state: int | None = None) -> Arrow:
+def upward_arrow(waypoints: Sequence[Point], state: int | None = None, kind: str = "line") -> Arrow:
     """Through all waypoints, vertical at each of them; the tip is at the last one."""
     tip_x, tip_y = waypoints[-1]
     base_y = tip_y + HEAD_LENGTH
@@ -20,7 +20,7 @@ def upward_arrow(waypoints: Sequence[Point], state: int | None = None) -> Arrow:
         middle_y = (start_y + y) // 2
         points += [(start_x, middle_y), (x, middle_y), (x, y)]
     head = (waypoints[-1], (tip_x - HEAD_HALF_WIDTH, base_y), (tip_x + HEAD_HALF_WIDTH, base_y))
-    return Arrow(tuple(points), head, state)
+    return Arrow(tuple(points), head, state, kind)
 
 
 def elbow_arrow(operation: Box, combiner: Box) -> Arrow:

@@ -1,7 +1,7 @@
 """One cell as boxes, arrows and texts, whatever they are written to later.
 
-The inputs stand at the bottom, above them the blocks in rows, each with its two operations below its
-combiner, then the bar that concatenates, then the output.
+The inputs stand at the bottom, above them the blocks in rows, each with its operations below its combiner,
+then the bar that concatenates and the output, or the outputs of a chained cell. A 'none' is left out.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from raynas.draw.arrows import elbow_arrow, upward_arrow
 from raynas.draw.placing import Rows, place
-from raynas.draw.rows import GROUP_PADDING, GROUP_WIDTH, INPUT_WIDTH, OP_WIDTH, Slot, cell_rows
+from raynas.draw.rows import GROUP_PADDING, GROUP_WIDTH, INPUT_WIDTH, OP_WIDTH, Slot, cell_rows, live_halves
 from raynas.draw.shapes import Arrow, Box, CellDrawing, Point, Text
-from raynas.genotype import NUM_INPUTS, Block, CellGenotype
+from raynas.genotype import Block, CellGenotype
 
 FONT_SIZE = 12
 SMALL_SIZE = 10
@@ -21,10 +21,14 @@ LINE_HEIGHT = 14
 STATE_HEIGHT = 26
 CONCAT_HEIGHT = 24
 COMBINER_WIDTH = 54
+NORM_WIDTH = 128
+"""Of a combiner with a norm, which leaves no room beside it for the block's number."""
+NUMBER_HEIGHT = 10
 COMBINER_HEIGHT = 22
 COMBINER_GAP = 12
 OP_HEIGHT = 38
 STRIDED_OP_HEIGHT = 50
+ZERO_SIZE = 26
 OUTPUT_GAP = 26
 CONCAT_GAP = 34
 MIN_ROW_GAP = 40
@@ -35,14 +39,20 @@ MIN_MARGIN = 14
 """From a lane to the edge of the drawing."""
 INPUT_SUBSCRIPTS = ("i", "i-1")
 OUTPUT_SUBSCRIPT = "i+1"
+SHORT_NAMES = {"avg_pool_2x2_conv_1x1": ["avg 2x2,", "conv 1x1"]}
 
 
 @dataclass(slots=True)
 class _Canvas:
     """A drawing in the making."""
 
+    cell: CellGenotype
     op_height: int
-    tops: list[int]
+    combiner_y: int
+    """Below the top of a block."""
+    tops: list[int] = field(default_factory=list)
+    exits: dict[int, int] = field(default_factory=dict)
+    """By state, the y from which its lines go up."""
     boxes: list[Box] = field(default_factory=list)
     groups: list[Box] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)
@@ -59,22 +69,30 @@ class _Canvas:
 
     @property
     def group_height(self) -> int:
-        return _group_height(self.op_height)
+        return self.combiner_y + COMBINER_HEIGHT + COMBINER_GAP + self.op_height + GROUP_PADDING
 
 
 def cell_layout(cell: CellGenotype, *, is_reduction: bool) -> CellDrawing:
-    """Place everything; a reduction cell marks its operations on the two cell inputs with their stride."""
+    """Place everything; a reduction cell marks its operations on the cell's inputs with their stride."""
     rows = cell_rows(cell)
     place(rows)
     width = _shift_to_zero(rows)
-    op_height = STRIDED_OP_HEIGHT if is_reduction else OP_HEIGHT
-    canvas = _Canvas(op_height, _row_tops(rows, _group_height(op_height)))
+    has_norm = any(combiner_text(block.combiner) != block.combiner for block in cell.blocks)
+    canvas = _Canvas(
+        cell,
+        op_height=STRIDED_OP_HEIGHT if is_reduction else OP_HEIGHT,
+        combiner_y=GROUP_PADDING + (NUMBER_HEIGHT if has_norm else 0),
+    )
+    canvas.tops = _row_tops(rows, canvas.group_height)
     _draw_inputs(canvas, rows[0])
     for height, row in enumerate(rows[1:], start=1):
         for slot in row:
             if slot.block is not None:
                 _draw_block(canvas, slot, slot.block, height, is_reduction)
-    _draw_output(canvas, cell, rows[-1], width)
+    if cell.is_chained:
+        _draw_outputs(canvas, rows[-1])
+    else:
+        _draw_concat(canvas, rows[-1], width)
     canvas.groups.sort(key=lambda group: int(group.name))
     return CellDrawing(
         width,
@@ -91,20 +109,24 @@ def op_kind(op: str) -> str:
     for kind in ("sep_conv", "pool", "conv"):
         if kind in op:
             return kind
-    return "identity"
+    return "conv" if op.startswith("bottleneck") else "identity"
 
 
 def op_lines(op: str, *, stride: int) -> list[str]:
     """'max_pool_3x3' as 'max pool' over '3x3', over the stride if it is not 1."""
     words = op.split("_")
+    if op in SHORT_NAMES:
+        return SHORT_NAMES[op] + ([f"stride {stride}"] if stride != 1 else [])
     name = " ".join(word for word in words if not word[0].isdigit())
     kernel = " ".join(word for word in words if word[0].isdigit())
     lines = [name, kernel] if kernel else [name]
     return lines if stride == 1 else [*lines, f"stride {stride}"]
 
 
-def _group_height(op_height: int) -> int:
-    return 2 * GROUP_PADDING + COMBINER_HEIGHT + COMBINER_GAP + op_height
+def combiner_text(combiner: str) -> str:
+    """'add_layer_norm' as 'add, layer norm'."""
+    first, *rest = combiner.split("_")
+    return f"{first}, {' '.join(rest)}" if rest else first
 
 
 def _shift_to_zero(rows: Rows) -> int:
@@ -118,12 +140,14 @@ def _shift_to_zero(rows: Rows) -> int:
 
 def _row_tops(rows: Rows, group_height: int) -> list[int]:
     """The y of the upper edge of each row, the inputs' first."""
-    top = STATE_HEIGHT + OUTPUT_GAP + CONCAT_HEIGHT + CONCAT_GAP
-    tops = [top]
+    has_outputs = rows[-1][0].output is not None
+    tops = [0 if has_outputs else STATE_HEIGHT + OUTPUT_GAP + CONCAT_HEIGHT + CONCAT_GAP]
+    height = STATE_HEIGHT if has_outputs else group_height
     for row in reversed(rows[1:]):
-        span = max(abs(source.x - slot.port_x(port)) for slot in row for source, port in slot.sources)
-        gap = min(MAX_ROW_GAP, MIN_ROW_GAP + int(span) // SPAN_PER_GAP)
-        tops.append(tops[-1] + group_height + gap)
+        spans = [abs(source.x - slot.port_x(port)) for slot in row for source, port in slot.sources]
+        gap = min(MAX_ROW_GAP, MIN_ROW_GAP + int(max(spans, default=0)) // SPAN_PER_GAP)
+        tops.append(tops[-1] + height + gap)
+        height = group_height
     return tops[::-1]
 
 
@@ -131,42 +155,61 @@ def _draw_inputs(canvas: _Canvas, row: list[Slot]) -> None:
     for slot in row:
         left, kind = int(slot.x) - INPUT_WIDTH // 2, f"input_{slot.state}"
         box = Box(left, canvas.tops[0], INPUT_WIDTH, STATE_HEIGHT, kind, f"state {slot.state}")
-        canvas.add_box(box, ["h"], INPUT_SUBSCRIPTS[slot.state])
+        has_time = canvas.cell.num_inputs <= len(INPUT_SUBSCRIPTS)
+        canvas.add_box(box, ["h"], INPUT_SUBSCRIPTS[slot.state] if has_time else str(slot.state))
+        canvas.exits[slot.state] = box.y
 
 
 def _draw_block(canvas: _Canvas, slot: Slot, block: Block, height: int, is_reduction: bool) -> None:
-    top = canvas.tops[height]
-    combiner = _draw_frame(canvas, slot, block, top)
-    op_top = top + canvas.group_height - GROUP_PADDING - canvas.op_height
-    halves = ((block.input_a, block.op_a), (block.input_b, block.op_b))
+    """The block's background with its number, and on it the operations and what becomes of them."""
+    top, index = canvas.tops[height], slot.state - canvas.cell.num_inputs
+    frame = Box(int(slot.x) - GROUP_WIDTH // 2, top, GROUP_WIDTH, canvas.group_height, "group", str(index))
+    canvas.groups.append(frame)
+    canvas.texts.append(
+        Text(frame.x + 6, top + 12, f"block {index}", SMALL_SIZE, is_faint=True, is_left=True)
+    )
+    halves = live_halves(block)
+    is_sum_of_one = len(halves) == 1 and block.combiner == "add"
+    op_top = frame.bottom - GROUP_PADDING - canvas.op_height
+    combiner: Box | None = None
+    if not halves:
+        canvas.exits[slot.state] = _draw_zero(canvas, frame).y
+    elif is_sum_of_one:
+        op_top = canvas.exits[slot.state] = frame.y + (frame.height - canvas.op_height) // 2
+    else:
+        combiner = _draw_combiner(canvas, frame, block.combiner)
+        canvas.exits[slot.state] = combiner.y
     for (source, port), (state, op) in zip(slot.sources, halves, strict=True):
-        stride = 2 if is_reduction and state < NUM_INPUTS else 1
+        stride = 2 if is_reduction and state < canvas.cell.num_inputs else 1
         left = int(slot.port_x(port)) - OP_WIDTH // 2
         box = canvas.add_box(
             Box(left, op_top, OP_WIDTH, canvas.op_height, op_kind(op), op), op_lines(op, stride=stride)
         )
-        path = _way_up(canvas, source, height - 1)
-        canvas.arrows += (elbow_arrow(box, combiner), upward_arrow([*path, (box.center, box.bottom)], state))
+        _draw_line(canvas, source, height - 1, (box.center, box.bottom))
+        if combiner is not None:
+            canvas.arrows.append(_combining_arrow(box, combiner))
 
 
-def _draw_frame(canvas: _Canvas, slot: Slot, block: Block, top: int) -> Box:
-    """The block's background with its number and its combiner, which is returned."""
-    index, center = slot.state - NUM_INPUTS, int(slot.x)
-    left = center - GROUP_WIDTH // 2
-    canvas.groups.append(Box(left, top, GROUP_WIDTH, canvas.group_height, "group", str(index)))
-    canvas.texts.append(Text(left + 6, top + 12, f"block {index}", SMALL_SIZE, is_faint=True, is_left=True))
-    combiner = Box(
-        center - COMBINER_WIDTH // 2,
-        top + GROUP_PADDING,
-        COMBINER_WIDTH,
-        COMBINER_HEIGHT,
-        "combiner",
-        block.combiner,
-    )
-    return canvas.add_box(combiner, [block.combiner])
+def _draw_combiner(canvas: _Canvas, frame: Box, combiner: str) -> Box:
+    text = combiner_text(combiner)
+    width = COMBINER_WIDTH if text == combiner else NORM_WIDTH
+    top, left = frame.y + canvas.combiner_y, frame.center - width // 2
+    return canvas.add_box(Box(left, top, width, COMBINER_HEIGHT, "combiner", combiner), [text])
 
 
-def _draw_output(canvas: _Canvas, cell: CellGenotype, top_row: list[Slot], width: int) -> None:
+def _draw_zero(canvas: _Canvas, frame: Box) -> Box:
+    """What a block of two 'none' gives."""
+    top, left = frame.y + (frame.height - ZERO_SIZE) // 2, frame.center - ZERO_SIZE // 2
+    return canvas.add_box(Box(left, top, ZERO_SIZE, ZERO_SIZE, "identity", "zero"), ["0"])
+
+
+def _combining_arrow(operation: Box, combiner: Box) -> Arrow:
+    if combiner.x < operation.center < combiner.right:
+        return upward_arrow([(operation.center, operation.y), (operation.center, combiner.bottom)])
+    return elbow_arrow(operation, combiner)
+
+
+def _draw_concat(canvas: _Canvas, top_row: list[Slot], width: int) -> None:
     """The bar spans the drawing, so that the lines into it are vertical."""
     bar = Box(0, STATE_HEIGHT + OUTPUT_GAP, width, CONCAT_HEIGHT, "concat", "concat")
     canvas.add_box(bar, ["concat"])
@@ -174,17 +217,29 @@ def _draw_output(canvas: _Canvas, cell: CellGenotype, top_row: list[Slot], width
     canvas.add_box(output, ["h"], OUTPUT_SUBSCRIPT)
     canvas.arrows.append(upward_arrow([(bar.center, bar.y), (bar.center, output.bottom)]))
     for slot in top_row:
-        if slot.state in cell.concat:
-            path = _way_up(canvas, slot, len(canvas.tops) - 1)
-            canvas.arrows.append(upward_arrow([*path, (path[-1][0], bar.bottom)], slot.state))
+        if slot.state in canvas.cell.concat:
+            _draw_line(canvas, slot, len(canvas.tops) - 1, (int(slot.x), bar.bottom))
 
 
-def _way_up(canvas: _Canvas, slot: Slot, height: int) -> list[Point]:
-    """From the box that yields the slot's state, through its lanes, to the upper edge of the row `height`."""
-    path: list[Point] = []
+def _draw_outputs(canvas: _Canvas, row: list[Slot]) -> None:
+    """What a chained cell gives out, in order; a single one is the next hidden state."""
+    for slot in row:
+        left, name = int(slot.x) - INPUT_WIDTH // 2, f"output {slot.output}"
+        box = Box(left, 0, INPUT_WIDTH, STATE_HEIGHT, "output", name)
+        if len(row) == 1:
+            canvas.add_box(box, ["h"], OUTPUT_SUBSCRIPT)
+        else:
+            canvas.add_box(box, ["out"], str(slot.output))
+        _draw_line(canvas, slot.sources[0][0], len(canvas.tops) - 2, (box.center, box.bottom))
+
+
+def _draw_line(canvas: _Canvas, slot: Slot, height: int, tip: Point) -> None:
+    """The slot's state from the box that yields it, through its lanes, to `tip` above the row `height`."""
+    path: list[Point] = [tip]
     while slot.is_lane:
         top = canvas.tops[height]
         path += [(int(slot.x), top), (int(slot.x), top + canvas.group_height)]
         slot, height = slot.sources[0][0], height - 1
-    path.append((int(slot.x), canvas.tops[height] + (GROUP_PADDING if height else 0)))
-    return path[::-1]
+    path.append((int(slot.x), canvas.exits[slot.state]))
+    kind = f"input_{slot.state}" if slot.state < canvas.cell.num_inputs else "line"
+    canvas.arrows.append(upward_arrow(path[::-1], slot.state, kind))

@@ -30,12 +30,13 @@ PAINTS = {
     "concat": Paint("#cfeac9", "#55994b", 3),
     "input_0": Paint("#ffffff", "#00738a", 3),
     "input_1": Paint("#ffffff", "#a03c8c", 3),
+    "input_2": Paint("#ffffff", "#94701c", 3),
+    "input_3": Paint("#ffffff", "#4b57b8", 3),
     "output": Paint("#ffffff", "#4d4d4d", 3),
 }
-INPUT_LINES = ("#00738a", "#a03c8c")
 OTHER_LINES = "#4d4d4d"
 
 
-def line_color(state: int | None) -> str:
-    """The two cell inputs have a colour each, as their lines run furthest."""
-    return INPUT_LINES[state] if state is not None and state < len(INPUT_LINES) else OTHER_LINES
+def line_color(kind: str) -> str:
+    """The cell's inputs have a colour each, as their lines run furthest."""
+    return PAINTS[kind].stroke if kind in PAINTS else OTHER_LINES

@@ -23,15 +23,16 @@ Arrangement = list[list[tuple[Slot, int]]]
 
 
 def place(rows: Rows) -> None:
-    """Order each row in place and set x and side of its slots; the inputs keep their order."""
-    used_rows = [[slot for slot in row if slot.sources or slot.users] for row in rows]
-    for row in used_rows:
+    """Order each row in place and set x and side of its slots; inputs and outputs keep their order."""
+    inputs = rows[0]
+    rows[0] = [slot for slot in inputs if slot.users] or inputs
+    for row in rows:
         _separate(row, [0.0] * len(row), SOFT)
-    _order(used_rows)
-    _smooth(used_rows)
-    _straighten(used_rows)
-    rows[1:] = used_rows[1:]
-    _tuck_in(*rows[0])
+    _order(rows)
+    _smooth(rows)
+    _straighten(rows)
+    _tuck_in(inputs)
+    rows[0] = inputs
 
 
 def _order(rows: Rows) -> None:
@@ -58,7 +59,11 @@ def _sweep(rows: Rows) -> None:
         _reorder(row, [_wish(slot, uses_sources=False) for slot in row])
     _separate(rows[0], [_wish(slot) for slot in rows[0]], SOFT)
     for row in rows[1:]:
-        _reorder(row, [_wish(slot, uses_users=False) for slot in row])
+        wishes = [_wish(slot, uses_users=False) for slot in row]
+        if row[0].output is not None:
+            _separate(row, wishes, SOFT)
+        else:
+            _reorder(row, wishes)
         for slot in row:
             if slot.is_flexible:
                 slot.side = -1 if slot.sources[0][0].x > slot.sources[1][0].x else 1
@@ -110,17 +115,19 @@ def _mean_lane_x(rows: Rows) -> dict[int, float]:
 
 def _straight_on(slot: Slot) -> float:
     """Above the state's lane in the row below, if there is one."""
-    source = slot.sources[0][0]
-    return source.x if slot.is_lane and source.is_lane else slot.x
+    return slot.sources[0][0].x if slot.is_lane and slot.sources[0][0].is_lane else slot.x
 
 
-def _tuck_in(left: Slot, right: Slot) -> None:
-    """Put an input that nothing uses right beside the other one."""
-    distance = left.half_width + SPACING + right.half_width
-    if not left.users:
-        left.x = right.x - distance
-    elif not right.users:
-        right.x = left.x + distance
+def _tuck_in(inputs: list[Slot]) -> None:
+    """Put the inputs that nothing uses right beside the others."""
+    used = [index for index, slot in enumerate(inputs) if slot.users]
+    if not used:
+        return
+    wishes = []
+    for index, slot in enumerate(inputs):
+        nearest = min(used, key=lambda other: abs(other - index))
+        wishes.append(inputs[nearest].x + (index - nearest) * (2 * slot.half_width + SPACING))
+    _separate(inputs, wishes, SOFT)
 
 
 def _separate(row: list[Slot], wishes: list[float], lane_weight: float) -> None:

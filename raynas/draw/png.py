@@ -73,7 +73,7 @@ def _box(box: Box, left: int, top: int, layer: int) -> Artist:
 
 
 def _arrow(arrow: Arrow, left: int, top: int) -> tuple[Artist, Artist]:
-    color = line_color(arrow.state)
+    color = line_color(arrow.kind)
     points = [(left + x, top + y) for x, y in arrow.points]
     path = Path(points, [Path.MOVETO] + [Path.CURVE4] * (len(points) - 1))
     head = [(left + x, top + y) for x, y in arrow.head]

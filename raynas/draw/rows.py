@@ -1,7 +1,7 @@
 """The rows of a drawing: which block stands how high, and which states pass by it on their way up.
 
 A state that is used more than one row above its own gets one lane per row in between; all its users share it.
-So lines bend only between rows, where there are no boxes.
+So lines bend only between rows, where there are no boxes. The outputs of a chained cell are the top row.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from raynas.genotype import COMMUTATIVE_COMBINERS, NUM_INPUTS, Block, CellGenotype
+from raynas.genotype import COMMUTATIVE_COMBINERS, Block, CellGenotype
 
 MAX_BLOCKS_PER_ROW = 5
 OP_WIDTH = 74
@@ -24,12 +24,14 @@ PORT_OFFSET = (OP_WIDTH + OP_GAP) // 2
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """A place in a row: an input, a block, or the lane of a state that passes by."""
+    """A place in a row: an input, a block, an output, or the lane of a state that passes by."""
 
     state: int
     half_width: int
     block: Block | None = None
     is_lane: bool = False
+    output: int | None = None
+    """Which output of a chained cell it is."""
     sources: list[tuple[Slot, int]] = field(default_factory=list)
     """In the row below, with the port that it feeds: how far right of the middle, if `side` is 1."""
     users: list[tuple[Slot, int]] = field(default_factory=list)
@@ -41,32 +43,41 @@ class Slot:
 
     @property
     def is_flexible(self) -> bool:
-        return self.block is not None and self.block.combiner in COMMUTATIVE_COMBINERS
+        return (
+            self.block is not None and len(self.sources) == 2 and self.block.combiner in COMMUTATIVE_COMBINERS
+        )
 
     def port_x(self, port: int) -> float:
         return self.x + port * self.side
+
+
+def live_halves(block: Block) -> list[tuple[int, str]]:
+    """State and operation of each half that is an edge: of those that are not 'none'."""
+    halves = ((block.input_a, block.op_a), (block.input_b, block.op_b))
+    return [(state, op) for state, op in halves if op != "none"]
 
 
 def cell_rows(cell: CellGenotype) -> list[list[Slot]]:
     """The rows from the inputs upwards, linked, not yet placed; h_(i-1) left of h_i, as in figure 4."""
     heights = _heights(cell)
     last_use = _last_use(cell, heights)
-    rows = [[Slot(1, INPUT_WIDTH // 2), Slot(0, INPUT_WIDTH // 2)]]
-    below = {slot.state: slot for slot in rows[0]}
-    for height in range(1, max(heights) + 1):
-        row = list(_row(cell, height, heights, last_use))
+    inputs = range(cell.num_inputs) if cell.is_chained else reversed(range(cell.num_inputs))
+    rows = [[Slot(state, INPUT_WIDTH // 2) for state in inputs]]
+    rows += [list(_row(cell, height, heights, last_use)) for height in range(1, max(heights) + 1)]
+    if cell.is_chained:
+        rows.append([Slot(state, INPUT_WIDTH // 2, output=index) for index, state in enumerate(cell.concat)])
+    for row, row_below in zip(rows[1:], rows, strict=False):
+        below = {slot.state: slot for slot in row_below}
         for slot in row:
             _link(slot, below)
-        below = {slot.state: slot for slot in row}
-        rows.append(row)
     return rows
 
 
 def _heights(cell: CellGenotype) -> list[int]:
     """The row of each state: the first one above its inputs that has room."""
-    heights = [0] * NUM_INPUTS
+    heights = [0] * cell.num_inputs
     for block in cell.blocks:
-        height = 1 + max(heights[block.input_a], heights[block.input_b])
+        height = 1 + max((heights[state] for state, _ in live_halves(block)), default=0)
         while heights.count(height) == MAX_BLOCKS_PER_ROW:
             height += 1
         heights.append(height)
@@ -76,8 +87,8 @@ def _heights(cell: CellGenotype) -> list[int]:
 def _last_use(cell: CellGenotype, heights: list[int]) -> list[int]:
     last_use = list(heights)
     for index, block in enumerate(cell.blocks):
-        for state in (block.input_a, block.input_b):
-            last_use[state] = max(last_use[state], heights[NUM_INPUTS + index])
+        for state, _ in live_halves(block):
+            last_use[state] = max(last_use[state], heights[cell.num_inputs + index])
     for state in cell.concat:
         last_use[state] = max(heights) + 1
     return last_use
@@ -86,15 +97,14 @@ def _last_use(cell: CellGenotype, heights: list[int]) -> list[int]:
 def _row(cell: CellGenotype, height: int, heights: list[int], last_use: list[int]) -> Iterator[Slot]:
     for state, own_height in enumerate(heights):
         if own_height == height:
-            yield Slot(state, GROUP_WIDTH // 2, cell.blocks[state - NUM_INPUTS])
+            yield Slot(state, GROUP_WIDTH // 2, cell.blocks[state - cell.num_inputs])
         elif own_height < height < last_use[state]:
             yield Slot(state, LANE_HALF_WIDTH, is_lane=True)
 
 
 def _link(slot: Slot, below: dict[int, Slot]) -> None:
-    inputs = [(slot.state, 0)]
-    if slot.block is not None:
-        inputs = [(slot.block.input_a, -PORT_OFFSET), (slot.block.input_b, PORT_OFFSET)]
-    for state, port in inputs:
+    states = [slot.state] if slot.block is None else [state for state, _ in live_halves(slot.block)]
+    ports = (-PORT_OFFSET, PORT_OFFSET) if len(states) == 2 else (0,)
+    for state, port in zip(states, ports, strict=False):
         slot.sources.append((below[state], port))
         below[state].users.append((slot, port))

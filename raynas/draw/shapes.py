@@ -34,16 +34,17 @@ class Box(NamedTuple):
 
 
 class Arrow(NamedTuple):
-    """A line from box to box that carries a state.
+    """A line from box to box that carries a state; `kind` picks its colour.
 
     `points` are the start and then three points per cubic Bezier curve; the last one is the base of the head.
     `head` is its triangle, the tip first. `state` is the state carried, or None between an operation and
-    its combiner, and on the way out.
+    its combiner, and on the way out of a bar.
     """
 
     points: tuple[Point, ...]
     head: tuple[Point, Point, Point]
     state: int | None = None
+    kind: str = "line"
 
     @property
     def start(self) -> Point:

@@ -57,7 +57,7 @@ def _box(box: Box) -> str:
 
 
 def _arrow(arrow: Arrow) -> str:
-    color = line_color(arrow.state)
+    color = line_color(arrow.kind)
     (start_x, start_y), *rest = arrow.points
     curves = " ".join([f"{x},{y}" for x, y in rest])
     head = " ".join([f"{x},{y}" for x, y in arrow.head])

@@ -9,7 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from raynas.draw.shapes import Arrow, Box, Point
-from raynas.genotype import COMBINERS, MAX_BLOCKS, OPERATIONS, Block, CellGenotype, Genotype, loose_states
+from raynas.genotype import (
+    COMBINERS,
+    MAX_BLOCKS,
+    MAX_INPUTS,
+    NUM_INPUTS,
+    OPERATIONS,
+    Block,
+    CellGenotype,
+    Genotype,
+    loose_states,
+)
 
 SAMPLES_PER_CURVE = 16
 
@@ -21,18 +31,36 @@ def for_all(**strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., Non
 
 
 @st.composite
-def cells(draw: st.DrawFn, max_blocks: int = MAX_BLOCKS) -> CellGenotype:
-    """Any valid cell: all operations and combiners, and any further states in concat."""
-    num_blocks = draw(st.integers(1, max_blocks))
-    ops, combiners = st.sampled_from(OPERATIONS), st.sampled_from(COMBINERS)
-    states = [st.integers(0, 1 + index) for index in range(num_blocks)]
-    blocks = tuple(Block(draw(state), draw(ops), draw(state), draw(ops), draw(combiners)) for state in states)
-    extra = draw(st.sets(st.integers(0, 1 + num_blocks)))
-    return CellGenotype(blocks, tuple(sorted(extra.union(loose_states(blocks)))))
+def cells(draw: st.DrawFn, max_blocks: int = MAX_BLOCKS, num_inputs: int | None = None) -> CellGenotype:
+    """Any valid cell: all operations and combiners, a quarter of the halves 'none', 1 to 4 inputs."""
+    num_inputs = num_inputs or draw(st.integers(1, MAX_INPUTS))
+    ops, combiners = st.sampled_from((*OPERATIONS, *["none"] * 5)), st.sampled_from(COMBINERS)
+    blocks: list[Block] = []
+    for index in range(draw(st.integers(1, max_blocks))):
+        states = st.integers(0, num_inputs + index - 1)
+        loose = _loose_blocks(blocks, num_inputs)
+        # A chained cell has no more outputs than inputs, so a block too many takes up a loose one.
+        must_take = num_inputs != NUM_INPUTS and len(loose) == num_inputs
+        input_a = draw(st.sampled_from(loose) if must_take else states)
+        blocks.append(Block(input_a, draw(ops), draw(states), draw(ops), draw(combiners)))
+    outputs = _loose_blocks(blocks, num_inputs)
+    others = [state for state in range(num_inputs + len(blocks)) if state not in outputs]
+    if num_inputs != NUM_INPUTS:
+        outputs += draw(st.permutations(others))[: num_inputs - len(outputs)]
+        return CellGenotype(tuple(blocks), tuple(draw(st.permutations(outputs))), num_inputs)
+    return CellGenotype(tuple(blocks), tuple(sorted({*outputs, *draw(st.sets(st.sampled_from(others)))})))
 
 
-def genotypes(max_blocks: int = MAX_BLOCKS) -> st.SearchStrategy[Genotype]:
-    return st.builds(Genotype, cells(max_blocks), cells(max_blocks))
+def _loose_blocks(blocks: list[Block], num_inputs: int) -> list[int]:
+    return [state for state in loose_states(blocks, num_inputs) if state >= num_inputs]
+
+
+@st.composite
+def genotypes(draw: st.DrawFn, max_blocks: int = MAX_BLOCKS) -> Genotype:
+    """Two cells, or the same one twice."""
+    num_inputs = draw(st.integers(1, MAX_INPUTS))
+    normal = draw(cells(max_blocks, num_inputs))
+    return Genotype(normal, normal if draw(st.booleans()) else draw(cells(max_blocks, num_inputs)))
 
 
 def chain(num_blocks: int) -> CellGenotype:

@@ -7,10 +7,10 @@ from itertools import combinations
 import pytest
 from hypothesis import strategies as st
 
-from raynas.draw.layout import cell_layout, op_kind, op_lines
-from raynas.draw.rows import MAX_BLOCKS_PER_ROW
+from raynas.draw.layout import cell_layout, combiner_text, op_kind, op_lines
+from raynas.draw.rows import MAX_BLOCKS_PER_ROW, live_halves
 from raynas.draw.shapes import Box, CellDrawing
-from raynas.genotype import MAX_BLOCKS, NUM_INPUTS, OPERATIONS, Block, CellGenotype
+from raynas.genotype import MAX_BLOCKS, OPERATIONS, Block, CellGenotype
 from search_spaces.nasnet import NASNET_A
 from tests.draw.drawn_cells import (
     along,
@@ -44,11 +44,17 @@ def test_blocks_do_not_overlap_each_other_nor_a_box_that_is_not_theirs(drawing):
         assert all(contains(group, box) for box in drawing.boxes if overlap(group, box))
 
 
-@for_all(drawing=drawings)
-def test_a_block_holds_two_operations_and_a_combiner(drawing):
-    for group in drawing.groups:
-        held = [box for box in drawing.boxes if contains(group, box)]
-        assert sorted(box.kind == "combiner" for box in held) == [False, False, True]
+@for_all(cell=cells())
+def test_a_block_holds_its_edges_and_a_combiner_unless_there_is_nothing_to_combine(cell):
+    drawing = cell_layout(cell, is_reduction=False)
+    for block, group in zip(cell.blocks, drawing.groups, strict=True):
+        held = sorted(box.name for box in drawing.boxes if contains(group, box))
+        ops = [op for _, op in live_halves(block)]
+        if not ops:
+            assert held == ["zero"]
+        else:
+            is_sum_of_one = len(ops) == 1 and block.combiner == "add"
+            assert held == sorted(ops if is_sum_of_one else [*ops, block.combiner])
 
 
 @for_all(drawing=drawings)
@@ -86,19 +92,21 @@ def test_an_arrow_enters_only_the_blocks_at_its_ends(drawing):
 def test_there_is_one_arrow_per_edge_of_the_cell(cell):
     drawing = cell_layout(cell, is_reduction=False)
     states = [arrow.state for arrow in drawing.arrows if arrow.state is not None]
-    inputs = [state for block in cell.blocks for state in (block.input_a, block.input_b)]
+    inputs = [state for block in cell.blocks for state, _ in live_halves(block)]
     assert sorted(states) == sorted([*inputs, *cell.concat])
-    assert len(drawing.arrows) - len(states) == 2 * len(cell.blocks) + 1
+    sums_of_one = [block for block in cell.blocks if block.combiner == "add" and len(live_halves(block)) == 1]
+    out_of_bars = 0 if cell.is_chained else 1
+    assert len(drawing.arrows) - len(states) == len(inputs) - len(sums_of_one) + out_of_bars
 
 
 @for_all(cell=cells())
 def test_each_arrow_leaves_the_box_that_yields_its_state(cell):
     drawing = cell_layout(cell, is_reduction=False)
     names = {box.name: box for box in drawing.boxes}
-    origins = {state: names[f"state {state}"] for state in range(NUM_INPUTS)}
+    origins = {state: names[f"state {state}"] for state in range(cell.num_inputs)}
     for group in drawing.groups:
-        combiners = [box for box in drawing.boxes if box.kind == "combiner" and contains(group, box)]
-        origins[NUM_INPUTS + int(group.name)] = combiners[0]
+        held = [box for box in drawing.boxes if contains(group, box)]
+        origins[cell.num_inputs + int(group.name)] = min(held, key=lambda box: box.kind != "combiner")
     for arrow in drawing.arrows:
         if arrow.state is not None:
             assert arrow.start == (origins[arrow.state].center, origins[arrow.state].y)
@@ -111,16 +119,47 @@ def test_each_block_is_drawn_with_its_own_operations_and_inputs(cell):
         boxes = [box for box in op_boxes(drawing) if contains(group, box)]
         into = {arrow.tip: arrow.state for arrow in drawing.arrows}
         drawn = [(into[box.center, box.bottom], box.name) for box in boxes]
-        assert sorted(drawn) == sorted([(block.input_a, block.op_a), (block.input_b, block.op_b)])
+        assert sorted(drawn) == sorted(live_halves(block))
 
 
 @for_all(cell=cells())
 def test_only_an_add_turns_its_operations_around(cell):
     drawing = cell_layout(cell, is_reduction=False)
     for block, group in zip(cell.blocks, drawing.groups, strict=True):
-        left, right = sorted(box for box in op_boxes(drawing) if contains(group, box))
         if block.combiner == "concat":
-            assert (left.name, right.name) == (block.op_a, block.op_b)
+            boxes = sorted(box for box in op_boxes(drawing) if contains(group, box))
+            assert [box.name for box in boxes] == [op for _, op in live_halves(block)]
+
+
+@for_all(cell=cells())
+def test_a_chained_cell_gives_out_its_states_one_by_one_in_order(cell):
+    drawing = cell_layout(cell, is_reduction=False)
+    outputs = [box for box in sorted(drawing.boxes) if box.name.startswith("output ")]
+    if not cell.is_chained:
+        assert not outputs
+        return
+    into = {arrow.tip: arrow.state for arrow in drawing.arrows}
+    assert [box.name for box in outputs] == [f"output {index}" for index in range(cell.num_inputs)]
+    assert [into[box.center, box.bottom] for box in outputs] == list(cell.concat)
+    assert "concat" not in [box.name for box in drawing.boxes if box.kind == "concat"]
+
+
+@for_all(cell=cells())
+def test_the_inputs_stand_in_order_and_their_lines_have_their_colours(cell):
+    drawing = cell_layout(cell, is_reduction=False)
+    inputs = [box.name for box in sorted(drawing.boxes) if box.kind.startswith("input_")]
+    order = range(cell.num_inputs) if cell.is_chained else (1, 0)
+    assert inputs == [f"state {state}" for state in order]
+    for arrow in drawing.arrows:
+        is_input = arrow.state is not None and arrow.state < cell.num_inputs
+        assert arrow.kind == (f"input_{arrow.state}" if is_input else "line")
+
+
+@for_all(drawing=drawings)
+def test_a_block_s_number_is_beside_its_boxes(drawing):
+    for group in drawing.groups:
+        number = Box(group.x + 6, group.y + 4, 41, 8, "", "")
+        assert not [box for box in drawing.boxes if overlap(box, number)]
 
 
 @for_all(cell=cells(), is_reduction=st.booleans())
@@ -131,8 +170,8 @@ def test_the_same_cell_is_drawn_the_same_way(cell, is_reduction):
 @for_all(cell=cells())
 def test_stride_2_marks_exactly_the_reduction_cells_operations_on_cell_inputs(cell):
     texts = [text.text for text in cell_layout(cell, is_reduction=True).texts]
-    inputs = [state for block in cell.blocks for state in (block.input_a, block.input_b)]
-    assert texts.count("stride 2") == inputs.count(0) + inputs.count(1)
+    states = [state for block in cell.blocks for state, _ in live_halves(block)]
+    assert texts.count("stride 2") == sum(state < cell.num_inputs for state in states)
     assert "stride 2" not in [text.text for text in cell_layout(cell, is_reduction=False).texts]
 
 
@@ -162,6 +201,8 @@ def test_an_input_that_nothing_uses_stands_beside_the_other_one():
         ("dil_conv_3x3", "conv"),
         ("conv_1x7_7x1", "conv"),
         ("avg_pool_3x3", "pool"),
+        ("bottleneck_1x7_7x1", "conv"),
+        ("avg_pool_2x2_conv_1x1", "pool"),
         ("identity", "identity"),
     ],
 )
@@ -172,3 +213,9 @@ def test_an_operation_has_the_colour_of_its_kind(op, kind):
 def test_an_operation_is_written_as_name_kernel_and_stride():
     assert op_lines("conv_1x7_7x1", stride=2) == ["conv", "1x7 7x1", "stride 2"]
     assert op_lines("identity", stride=1) == ["identity"]
+    assert op_lines("avg_pool_2x2_conv_1x1", stride=2) == ["avg 2x2,", "conv 1x1", "stride 2"]
+
+
+def test_a_norm_is_written_behind_its_combiner():
+    assert combiner_text("add_layer_norm") == "add, layer norm"
+    assert combiner_text("concat") == "concat"

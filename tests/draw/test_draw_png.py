@@ -11,8 +11,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
 from raynas.draw import genotype_png, genotype_svg
-from raynas.draw.layout import COMBINER_WIDTH, FONT_SIZE, op_lines
-from raynas.draw.picture import genotype_picture
+from raynas.draw.layout import COMBINER_WIDTH, FONT_SIZE, NORM_WIDTH, combiner_text, op_lines
+from raynas.draw.picture import HEADING_SIZE, genotype_picture
 from raynas.draw.png import FONT_FAMILY, PIXELS_PER_UNIT
 from raynas.draw.rows import OP_WIDTH
 from raynas.genotype import COMBINERS, OPERATIONS, Genotype
@@ -58,7 +58,17 @@ def test_each_operation_fits_its_box(op):
 
 @pytest.mark.parametrize("combiner", COMBINERS)
 def test_each_combiner_fits_its_box(combiner):
-    assert text_width(combiner, FONT_SIZE) <= COMBINER_WIDTH - 8
+    text = combiner_text(combiner)
+    assert text_width(text, FONT_SIZE) <= (COMBINER_WIDTH if text == combiner else NORM_WIDTH) - 8
+
+
+def test_a_heading_fits_a_picture_of_one_cell():
+    genotype = Genotype(comb(1), comb(1))
+    picture = genotype_picture(genotype)
+    (heading,) = picture.texts
+    assert heading.text == "Normal and reduction cell"
+    assert text_width(heading.text, HEADING_SIZE) <= picture.width
+    assert png_size(genotype_png(genotype)) == (2 * picture.width, 2 * picture.height)
 
 
 @pytest.mark.parametrize("title", ["W" * 40, "3f9a1c02b7de, accuracy 0.937", "mmmm " * 20, "N&N" * 30])

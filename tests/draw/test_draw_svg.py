@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from xml.etree import ElementTree
 
 from hypothesis import example
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 
 from raynas.draw import genotype_svg
 from raynas.draw.picture import MAX_TITLE_LENGTH, genotype_picture
+from raynas.draw.rows import live_halves
 from raynas.draw.shapes import Box
+from raynas.genotype import OPERATIONS, Block, CellGenotype, Genotype
 from search_spaces.nasnet import NASNET_A
 from tests.draw.drawn_cells import contains, for_all, genotypes, overlap
 
@@ -26,9 +29,10 @@ def text_of(svg: str) -> list[str]:
 def test_svg_parses_and_names_every_operation(genotype, title):
     root = ElementTree.fromstring(genotype_svg(genotype, title=title))
     names = [element.findtext(f"{SVG}title") for element in root.iter(f"{SVG}rect")]
-    blocks = (*genotype.normal.blocks, *genotype.reduction.blocks)
-    ops = [op for block in blocks for op in (block.op_a, block.op_b)]
-    assert all(names.count(op) == ops.count(op) for op in ops)
+    is_one_cell = genotype.normal == genotype.reduction
+    cells = [genotype.normal] if is_one_cell else [genotype.normal, genotype.reduction]
+    ops = [op for cell in cells for block in cell.blocks for _, op in live_halves(block)]
+    assert all(names.count(op) == ops.count(op) for op in OPERATIONS)
 
 
 @for_all(genotype=genotypes(), title=st.text())
@@ -37,7 +41,8 @@ def test_cells_stand_apart_below_the_headings_and_within_the_picture(genotype, t
     frame = Box(0, 0, picture.width, picture.height, "", "")
     cells = [Box(cell.x, cell.y, cell.drawing.width, cell.drawing.height, "", "") for cell in picture.cells]
     assert all(contains(frame, cell) for cell in cells)
-    assert not overlap(*cells)
+    assert len(cells) == len({genotype.normal, genotype.reduction})
+    assert not [pair for pair in combinations(cells, 2) if overlap(*pair)]
     assert all(text.y < cell.y for text in picture.texts for cell in cells)
 
 
@@ -69,6 +74,23 @@ def test_svg_has_a_white_background_and_nothing_that_clashes_within_one_page():
     assert " id=" not in svg and "<style" not in svg
 
 
+def states_of(cell: CellGenotype) -> list[str]:
+    return [text for text in text_of(genotype_svg(Genotype(cell, cell))) if text.startswith(("h", "out"))]
+
+
 def test_states_are_written_with_subscripts():
-    texts = text_of(genotype_svg(NASNET_A))
-    assert {"hi", "hi-1", "hi+1"} <= set(texts)
+    assert states_of(NASNET_A.normal) == ["hi-1", "hi", "hi+1"]
+    assert states_of(CellGenotype((Block(0, "conv_3x3", 0, "none"),), (1,), 1)) == ["hi", "hi+1"]
+    three = CellGenotype((Block(0, "conv_3x3", 1, "identity"),), (3, 0, 2), 3)
+    assert states_of(three) == ["h0", "h1", "h2", "out0", "out1", "out2"]
+
+
+def test_a_block_of_two_none_is_a_zero():
+    cell = CellGenotype((Block(0, "none", 0, "none"),), (1,), 1)
+    assert text_of(genotype_svg(Genotype(cell, cell)))[2:] == ["block 0", "0", "hi+1"]
+
+
+def test_a_cell_that_is_both_is_drawn_once():
+    texts = text_of(genotype_svg(Genotype(NASNET_A.normal, NASNET_A.normal)))
+    assert texts[0] == "Normal and reduction cell"
+    assert texts.count("block 0") == 1
