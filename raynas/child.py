@@ -39,10 +39,12 @@ class EpochReport(FrozenModel):
 class ChildResult(FrozenModel):
     """How a child ended."""
 
-    status: Literal["completed", "stopped", "failed"]
-    """'stopped' is early, by a scheduler; 'failed' has no score, and a reason."""
+    status: Literal["completed", "stopped", "failed", "infeasible"]
+    """'stopped' is early, by a scheduler; 'failed' has no score, and a reason; 'infeasible' was beyond a
+    limit and never trained.
+    """
     accuracy: float | None = Field(None, ge=0, le=1)
-    """After the last epoch; None for a failed child."""
+    """After the last epoch; None for a failed or infeasible child."""
     curve: tuple[EpochReport, ...] = ()
     seconds: float = Field(0.0, ge=0)
     """Time on the worker, building the network included."""

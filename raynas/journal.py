@@ -46,6 +46,7 @@ class Proposed(FrozenModel):
     arch_id: str = Field(pattern="^[0-9a-f]{12}$")
     parameters: int | None = None
     mult_adds: int | None = None
+    activations: int | None = None
     info: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -25,14 +25,17 @@ class LeaderboardEntry(FrozenModel):
     reward: float | None
     parameters: int | None
     mult_adds: int | None
+    activations: int | None
     seconds: float | None
     epochs: int
     reason: str
 
 
 def leaderboard(records: Iterable[ChildRecord]) -> list[LeaderboardEntry]:
-    """Entries by reward, then fewer parameters; children without a reward come last."""
-    return sorted(map(_entry, records), key=_rank)
+    """Entries by reward, then fewer parameters; children without a reward come last, infeasible ones are
+    left out.
+    """
+    return sorted((_entry(record) for record in records if not record.is_infeasible), key=_rank)
 
 
 def render(entries: list[LeaderboardEntry], format: Literal["json", "csv", "md"]) -> str:
@@ -50,6 +53,7 @@ def _entry(record: ChildRecord) -> LeaderboardEntry:
         reward=record.reward,
         parameters=proposed.parameters,
         mult_adds=proposed.mult_adds,
+        activations=proposed.activations,
         seconds=round(result.seconds, 3) if result else None,
         epochs=len(result.curve) if result else 0,
         reason=result.reason if result else "",

@@ -24,7 +24,8 @@ class SearchProgress(RunListener):
     """Counts what has happened since it was made; `num_children` in all."""
 
     def __init__(self, num_children: int) -> None:
-        self.num_children, self.num_finished = num_children, 0
+        self.num_children = num_children
+        self.num_finished = self.num_infeasible = 0
         self.best: ChildRecord | None = None
         self.began = time.monotonic()
         self.is_running = False
@@ -49,6 +50,9 @@ class SearchProgress(RunListener):
         if record.reward is not None and (self.best is None or record.reward > (self.best.reward or 0.0)):
             self.best = record
 
+    def child_refused(self, record: ChildRecord) -> None:
+        self.num_infeasible += 1
+
     @property
     def children_per_hour(self) -> float:
         elapsed = time.monotonic() - self.began
@@ -62,7 +66,8 @@ class SearchProgress(RunListener):
     def summary(self) -> str:
         left = "?" if self.seconds_left is None else _duration(self.seconds_left)
         best = f"best {self.best.reward:.4f} ({self.best.proposed.arch_id})" if self.best else "no score yet"
-        return f"{best}, {self.children_per_hour:.0f} children per hour, {left} left"
+        refused = f", {self.num_infeasible} beyond the limits" if self.num_infeasible else ""
+        return f"{best}, {self.children_per_hour:.0f} children per hour, {left} left{refused}"
 
 
 class PlainLines(SearchProgress):

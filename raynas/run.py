@@ -1,8 +1,8 @@
 """A run: a strategy, its journal, and what is known of each child. Pure Python; the engine calls it.
 
 The order of a child's life: `next_child` (journal: proposed) -> `report` per epoch -> `finish` (journal:
-finished, then the strategy observes). The strategy's state is a function of the journal's events, and
-`replay` restores it.
+finished, then the strategy observes). A proposal beyond the limits is finished as infeasible at once, and no
+child of the run. The strategy's state is a function of the journal's events, and `replay` restores it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from raynas.child import Child, ChildResult, EpochReport
-from raynas.errors import RunFolderError
+from raynas.errors import RunFolderError, SearchFailed
 from raynas.genotype import Genotype
 from raynas.journal import Event, Finished, Journal, Proposed
+from raynas.limits import MAX_REFUSALS_IN_A_ROW, NO_LIMITS, LimitsConfig, Size
 from raynas.reward import accuracy_reward
 from raynas.space import SearchSpace
 from raynas.strategy import Proposal, Strategy
 
 Reward = Callable[[ChildResult], float | None]
-Measure = Callable[[Genotype], tuple[int, int]]
+Measure = Callable[[Genotype], Size]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class ChildRecord:
     @property
     def id(self) -> int:
         return self.proposed.child
+
+    @property
+    def is_infeasible(self) -> bool:
+        """Whether it was refused, as beyond the limits."""
+        return self.finished is not None and self.finished.result.status == "infeasible"
 
     @property
     def result(self) -> ChildResult | None:
@@ -60,6 +66,9 @@ class RunListener:
     def child_finished(self, record: ChildRecord, child: Child) -> None:
         """A child ended and is in the journal."""
 
+    def child_refused(self, record: ChildRecord) -> None:
+        """A proposal was beyond the limits and is in the journal; nothing else is told of it."""
+
     def policy_updated(self, statistics: dict[str, float]) -> None:
         """The strategy learned."""
 
@@ -68,8 +77,9 @@ class Run:
     """Hands out children and takes back their results.
 
     Args:
-        num_children: the run is complete when this many have finished.
-        measure: (parameters, multiply-adds) of a genotype, if known before training.
+        num_children: the run is complete when this many have finished, infeasible ones not counted.
+        measure: the size of a genotype's network, if known before training.
+        limits: of that size; they need a `measure`.
         journal: None keeps the run in memory alone.
     """
 
@@ -82,16 +92,21 @@ class Run:
         seed: int = 0,
         reward: Reward = accuracy_reward,
         measure: Measure | None = None,
+        limits: LimitsConfig = NO_LIMITS,
         journal: Journal | None = None,
         listeners: Sequence[RunListener] = (),
     ) -> None:
+        if measure is None and limits != NO_LIMITS:
+            raise ValueError("A run with limits needs `measure`, which tells how large a network is.")
         self.space, self.strategy, self.seed = space, strategy, seed
-        self.num_children, self.reward, self.measure = num_children, reward, measure
+        self.num_children, self.reward = num_children, reward
+        self.measure, self.limits = measure, limits
         self.journal, self.listeners = journal, list(listeners)
         self.records: dict[int, ChildRecord] = {}
         self.events: list[Proposed | Finished] = []
-        self.num_finished = 0
+        self.num_finished = self.num_infeasible = 0
         self._queue: deque[int] = deque()
+        self._refused_in_a_row: list[Proposed] = []
         self._curves: dict[int, list[EpochReport]] = {}
         self._is_closed = False
 
@@ -110,22 +125,36 @@ class Run:
         """Children still to come, the running ones among them; of an endless run as many as one likes."""
         return sys.maxsize if self.num_children is None else self.num_children - self.num_finished
 
-    def next_child(self) -> Child | None:
-        """The next child to train: one that was interrupted, else a new proposal; None if all are handed
-        out.
-        """
+    @property
+    def has_more(self) -> bool:
+        """Whether there is, or will be, another child to hand out."""
         if self._is_closed:
-            return None
-        if self._queue:
-            child = self.child(self._queue.popleft())
-        elif self.num_children is not None and len(self.records) >= self.num_children:
-            return None
-        else:
-            child = self._propose()
-        self._curves[child.id] = []
-        for listener in self.listeners:
-            listener.child_proposed(self.records[child.id], child)
-        return child
+            return False
+        if self._queue or self.num_children is None:
+            return True
+        return len(self.records) - self.num_infeasible < self.num_children
+
+    def next_child(self, *, max_refusals: int | None = None) -> Child | None:
+        """The next child to train: one that was interrupted, else a new proposal that is within the limits.
+
+        Args:
+            max_refusals: in this call; for a caller that can't wait, and comes back while the run `has_more`.
+        Returns:
+            None if all are handed out, or after `max_refusals`.
+        Raises:
+            SearchFailed: too many proposals in a row are beyond the limits.
+        """
+        num_refused = 0
+        while self.has_more and num_refused != max_refusals:
+            child = self.child(self._queue.popleft()) if self._queue else self._propose()
+            # As the journal has it: a killed driver may have left a proposal that it was about to refuse.
+            excess = self.limits.excess(self.records[child.id].proposed)
+            if not excess:
+                self._hand_out(child)
+                return child
+            self._refuse(child.id, excess)
+            num_refused += 1
+        return None
 
     def report(self, child_id: int, report: EpochReport) -> None:
         """One more epoch of a running child; one that was reported before is ignored."""
@@ -153,7 +182,7 @@ class Run:
         if self._is_closed or record.finished is not None:
             return
         self._curves.pop(child_id, None)
-        reward = self.reward(result)
+        reward = self.reward(result) if result.status != "infeasible" else None
         if reward is not None and not math.isfinite(reward):
             reward = None
         finished = Finished(child=child_id, time=time.time(), reward=reward, result=result)
@@ -196,17 +225,30 @@ class Run:
             child_id, self.space.decode(proposed.actions), proposed.arch_id, _child_seed(self.seed, child_id)
         )
 
+    def _hand_out(self, child: Child) -> None:
+        self._refused_in_a_row.clear()
+        self._curves[child.id] = []
+        for listener in self.listeners:
+            listener.child_proposed(self.records[child.id], child)
+
+    def _refuse(self, child_id: int, excess: str) -> None:
+        self.finish(child_id, ChildResult(status="infeasible", reason=excess))
+        self._refused_in_a_row.append(self.records[child_id].proposed)
+        if len(self._refused_in_a_row) >= MAX_REFUSALS_IN_A_ROW:
+            raise SearchFailed(self.limits.hopeless(self._refused_in_a_row))
+
     def _propose(self) -> Child:
         proposal = self.strategy.propose()
         genotype = self.space.decode(proposal.actions)
-        parameters, mult_adds = self.measure(genotype) if self.measure else (None, None)
+        size = self.measure(genotype) if self.measure else None
         proposed = Proposed(
             child=proposal.id,
             time=time.time(),
             actions=proposal.actions,
             arch_id=genotype.arch_id,
-            parameters=parameters,
-            mult_adds=mult_adds,
+            parameters=size.parameters if size else None,
+            mult_adds=size.mult_adds if size else None,
+            activations=size.activations if size else None,
             info=dict(proposal.info),
         )
         if self.journal is not None:
@@ -243,15 +285,23 @@ class Run:
     def _apply_finished(self, event: Finished) -> None:
         record = replace(self.records[event.child], finished=event)
         self._record(event, record)
-        self.num_finished += 1
-        child = self.child(event.child) if self.listeners else None
-        for listener in self.listeners:
-            assert child is not None
-            listener.child_finished(record, child)
+        if record.is_infeasible:
+            self.num_infeasible += 1
+            for listener in self.listeners:
+                listener.child_refused(record)
+        else:
+            self.num_finished += 1
+            self._tell_finished(record)
         statistics = self.strategy.observe(_proposal(record.proposed), event.reward)
         for listener in self.listeners if statistics else ():
             assert statistics is not None
             listener.policy_updated(statistics)
+
+    def _tell_finished(self, record: ChildRecord) -> None:
+        child = self.child(record.id) if self.listeners else None
+        for listener in self.listeners:
+            assert child is not None
+            listener.child_finished(record, child)
 
 
 def records_of(events: Iterable[Event]) -> list[ChildRecord]:

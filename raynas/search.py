@@ -24,6 +24,7 @@ from raynas.errors import SearchFailed
 from raynas.genotype import Genotype
 from raynas.journal import FILE_NAME, Event, Journal, Resumed, Started
 from raynas.leaderboard import LeaderboardEntry, leaderboard
+from raynas.limits import Size
 from raynas.nn import NetworkConfig, complexity
 from raynas.recipes import search_config
 from raynas.run import Run, RunListener
@@ -43,6 +44,8 @@ class SearchResult:
     run_folder: Path
     mlflow_run_id: str | None
     mlflow_uri: str | None
+    num_infeasible: int = 0
+    """Proposals that were beyond the limits."""
 
     @property
     def journal_path(self) -> Path:
@@ -75,7 +78,8 @@ def run_search(
         words: the arguments of `prepare_search`: data, space, strategy, children, ...
     Raises:
         UsageError: something given can't be used; nothing was started or overwritten.
-        SearchFailed: the workers could not be kept running, or no child got a score.
+        SearchFailed: the workers could not be kept running, no child got a score, or nothing that is
+            proposed is within the limits.
         KeyboardInterrupt: interrupted; the run can be resumed.
     """
     return execute(prepare_search(**words), address=address, factory=factory, listeners=listeners)
@@ -136,6 +140,7 @@ def execute(
     """Runs a prepared search to its end; arguments and errors as in `run_search`."""
     config = search.config
     split = load_split(config.data, seed=config.seed)
+    _check_network(config, split)
     if config.tracking.enabled:
         # Before Ray is started: a server that is away is the user's to mend.
         check_store(config.tracking.uri, _default_store(search))
@@ -194,6 +199,7 @@ def _opened(
             journal=journal,
             listeners=[*([tracker] if tracker else []), *listeners],
             measure=functools.partial(_measure, config.network, split),
+            limits=config.limits,
         )
         status = "FAILED"
         try:
@@ -241,7 +247,13 @@ def _default_store(search: PreparedSearch) -> Path:
     return search.folder.parent / "mlflow.db"
 
 
-def _measure(network: NetworkConfig, split: ImageSplit, genotype: Genotype) -> tuple[int, int]:
+def _check_network(config: SearchConfig, split: ImageSplit) -> None:
+    """InvalidConfig if no network of this config can be built for these images."""
+    space = config.make_space()
+    _measure(config.network, split, space.decode((0,) * len(space.decisions)))
+
+
+def _measure(network: NetworkConfig, split: ImageSplit, genotype: Genotype) -> Size:
     cost = complexity(
         genotype,
         network,
@@ -249,7 +261,7 @@ def _measure(network: NetworkConfig, split: ImageSplit, genotype: Genotype) -> t
         num_classes=split.num_classes,
         image_size=split.image_size,
     )
-    return cost.parameters, cost.mult_adds
+    return Size(cost.parameters, cost.mult_adds, cost.activations)
 
 
 def _result(run: Run, tracker: Tracker | None, folder: Path) -> SearchResult:
@@ -261,7 +273,12 @@ def _result(run: Run, tracker: Tracker | None, folder: Path) -> SearchResult:
     (folder / "best_genotype.json").write_text(best.to_json() + "\n")
     (folder / "best_cell.svg").write_text(genotype_svg(best, title=_title(entries[0])))
     return SearchResult(
-        entries, best, folder, tracker.mlflow_run_id if tracker else None, tracker.uri if tracker else None
+        entries,
+        best,
+        folder,
+        tracker.mlflow_run_id if tracker else None,
+        tracker.uri if tracker else None,
+        run.num_infeasible,
     )
 
 

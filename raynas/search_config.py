@@ -11,6 +11,7 @@ from raynas.config import FrozenModel, merged, validated
 from raynas.data import DataConfig
 from raynas.engine.config import SchedulerConfig, WorkerConfig
 from raynas.errors import RunFolderError
+from raynas.limits import LimitsConfig
 from raynas.nn import NetworkConfig
 from raynas.space import SearchSpace, make_space
 from raynas.strategy import STRATEGIES, Strategy, StrategyConfig, make_strategy
@@ -56,6 +57,7 @@ class SearchConfig(FrozenModel):
     """Of the strategy, the split of the data and the children."""
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()
+    limits: LimitsConfig = LimitsConfig()
     child: ChildConfig = ChildConfig()
     workers: WorkerConfig = WorkerConfig()
     scheduler: SchedulerConfig = SchedulerConfig()

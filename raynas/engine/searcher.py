@@ -27,6 +27,9 @@ from raynas.run import Run
 from raynas.space import make_space
 from raynas.strategy import make_strategy
 
+MAX_REFUSALS = 20
+"""Of one `suggest`: a few tenths of a second, as Tune stands still meanwhile."""
+
 _STATE: TypeAdapter[list[Proposed | Finished]] = TypeAdapter(list[Proposed | Finished])
 
 
@@ -63,10 +66,16 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         self._metric: str = metric or self._metric
         return mode in (None, "max")
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        child = self.run.next_child()
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next child, FINISHED, or None: Tune is to ask again at its next step.
+
+        Raises:
+            SearchFailed: too many proposals in a row are beyond the limits.
+        """
+        # Without a trial Tune has nothing else to do, and would sleep a second before it asks again.
+        child = self.run.next_child(max_refusals=MAX_REFUSALS if self._children else None)
         if child is None:
-            return str(Searcher.FINISHED)
+            return None if self.run.has_more else str(Searcher.FINISHED)
         self._children[trial_id] = child.id
         return {
             "child": child.id,

@@ -131,6 +131,7 @@ def _outcome(record: ChildRecord) -> Iterator[Metric]:
         "reward": record.reward,
         "parameters": proposed.parameters,
         "mult_adds": proposed.mult_adds,
+        "activations": proposed.activations,
         "seconds": result.seconds,
         "policy_version": proposed.info.get("policy_version"),
     }

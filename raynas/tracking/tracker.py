@@ -40,7 +40,8 @@ class Tracker(RunListener):
     def __init__(self, runs: SearchRuns, *, space: SearchSpace, uri: str) -> None:
         self.uri, self.mlflow_run_id = without_credentials(uri), runs.parent_id
         self._runs, self._space = runs, space
-        self._num_finished, self._finish_time = 0, 0.0
+        self._num_finished = self._num_infeasible = 0
+        self._finish_time = 0.0
         self._best_accuracy: float | None = None
         self._points: deque[Metric] = deque()
         self._is_flush_queued = False
@@ -99,9 +100,18 @@ class Tracker(RunListener):
         if accuracy is not None:
             self._best_accuracy = max(accuracy, self._best_accuracy or 0.0)
         values: dict[str, float] = {"children_finished": self._num_finished}
+        if self._num_infeasible:
+            values["children_infeasible"] = self._num_infeasible
         if self._best_accuracy is not None:
             values["best_accuracy"] = self._best_accuracy
         self._add_points(values, step=self._num_finished, clock="children_finished")
+
+    def child_refused(self, record: ChildRecord) -> None:
+        """Counted alone: a page for each would bury the children that were trained."""
+        if self._is_closed or record.finished is None:
+            return
+        self._num_infeasible += 1
+        self._finish_time = record.finished.time
 
     def policy_updated(self, statistics: dict[str, float]) -> None:
         if "policy_version" in statistics:
@@ -118,6 +128,9 @@ class Tracker(RunListener):
             How many children could not be written; the journal fills them in when the search is resumed.
         """
         if not self._is_closed:
+            if self._num_infeasible > self._runs.logged_values.get("children_infeasible", 0):
+                # Those refused after the last child's end are on no curve yet.
+                self._queue_points({"children_infeasible": self._num_infeasible}, step=self._num_finished)
             self._is_closed = True
             self._writer.close(partial(self._runs.end, status), timeout=timeout)
         return len(self._unwritten)
@@ -126,6 +139,9 @@ class Tracker(RunListener):
         """Queues one step of some of the parent's curves, unless an earlier driver got as far as this."""
         if self._is_closed or step <= self._runs.logged_values.get(clock, 0):
             return
+        self._queue_points(values, step=step)
+
+    def _queue_points(self, values: Mapping[str, float], *, step: int) -> None:
         time = self._finish_time
         self._points.extend(metric(key, value, step=step, time=time) for key, value in values.items())
         if not self._is_flush_queued:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from raynas.child import ChildResult
 from raynas.cli import app
 from raynas.journal import Journal, Started
+from raynas.limits import LimitsConfig, Size
 from raynas.recipes import search_config
 from raynas.run import Run
 from search_spaces.nasnet import NASNET_A
@@ -54,7 +55,7 @@ def test_the_leaderboard_as_json_is_a_list_best_first(folder):
     code, out, _ = call("leaderboard", "runs/one", "--format", "json", "--top", "3")
     assert code == 0
     assert [entry["accuracy"] for entry in json.loads(out)] == [0.4, 0.2, 0.1]
-    wanted = {"arch_id", "status", "accuracy", "reward", "parameters", "mult_adds", "seconds"}
+    wanted = {"arch_id", "status", "accuracy", "reward", "parameters", "mult_adds", "activations"}
     assert wanted <= json.loads(out)[0].keys()
 
 
@@ -62,6 +63,30 @@ def test_the_leaderboard_as_csv_and_markdown_has_a_line_per_child(folder):
     rows = list(csv.DictReader(io.StringIO(call("leaderboard", "--format", "csv")[1])))
     assert [row["child"] for row in rows] == ["4", "2", "1", "0", "3"]
     assert len(call("leaderboard", "--format", "md")[1].splitlines()) == 2 + 5
+
+
+def test_the_leaderboard_says_in_one_line_of_its_table_how_many_were_refused(folder):
+    assert "beyond the limits" not in call("leaderboard")[1]
+    limits = LimitsConfig(parameters=8)
+    sizes = iter([9, 9, 8])
+    config = search_config(settings=OPTIONS | {"limits": limits.model_dump()})
+    space = config.make_space()
+    started = Started(run_id="r", raynas="0", time=0.0, config=config.model_dump(mode="json"))
+    with Journal.create(folder / "runs" / "two" / "journal.jsonl", started) as journal:
+        run = Run(
+            space,
+            config.make_strategy(space),
+            num_children=1,
+            limits=limits,
+            measure=lambda genotype: Size(next(sizes), 2, 3),
+            journal=journal,
+        )
+        run.finish(run.next_child().id, ChildResult(status="completed", accuracy=0.5))
+    _, out, _ = call("leaderboard", "runs/two")
+    assert "2 proposals were beyond the limits and not trained." in out.splitlines()
+    assert "infeasible" not in out
+    (entry,) = json.loads(call("leaderboard", "runs/two", "--format", "json")[1])
+    assert (entry["child"], entry["parameters"], entry["activations"]) == (2, 8, 3)
 
 
 def test_spaces_lists_the_space_and_the_published_cell(folder):
@@ -103,6 +128,7 @@ MISTAKES = [
     (["search", "--set", "nonsense"], "not of the form key=value"),
     (["search", "--set", "child.learning_rate=-1"], "child.learning_rate = -1"),
     (["search", "--children", "0"], "children = 0"),
+    (["search", "--set", "limits.parameters=0"], "limits.parameters = 0"),
     (["search", "--workers", "many"], "neither a number of at least 1 nor 'auto'"),
     (["search", "--data", "nowhere"], "data.source = 'nowhere'"),
     (["search", "--out", "runs/one"], "already holds a run"),

@@ -32,6 +32,10 @@ def failed(reason: str = "boom") -> ChildResult:
     return ChildResult(status="failed", reason=reason, seconds=0.25)
 
 
+def infeasible(reason: str = "parameters 9 > limits.parameters 8") -> ChildResult:
+    return ChildResult(status="infeasible", reason=reason)
+
+
 def record(
     child: int, result: ChildResult | None = None, *, reward: float | None = None, parameters: int | None = 7
 ) -> ChildRecord:
@@ -58,6 +62,10 @@ class Diary(RunListener):
         assert record.id == child.id
         assert record.result is not None
         self.lines.append(f"finished {child.id} {record.result.status}")
+
+    def child_refused(self, record: ChildRecord) -> None:
+        assert record.is_infeasible
+        self.lines.append(f"refused {record.id}")
 
     def policy_updated(self, statistics: dict[str, float]) -> None:
         self.lines.append(f"updated to {statistics['policy_version']:g}")

@@ -63,7 +63,7 @@ reports = st.builds(
 )
 results = st.builds(
     ChildResult,
-    status=st.sampled_from(["completed", "stopped", "failed"]),
+    status=st.sampled_from(["completed", "stopped", "failed", "infeasible"]),
     accuracy=st.none() | shares,
     curve=st.lists(reports, max_size=3).map(tuple),
     seconds=times,
@@ -78,6 +78,7 @@ later_events = st.one_of(
         arch_id=st.text("0123456789abcdef", min_size=12, max_size=12),
         parameters=st.none() | st.integers(0, 2**40),
         mult_adds=st.none() | st.integers(0, 2**50),
+        activations=st.none() | st.integers(0, 2**50),
         info=objects,
     ),
     st.builds(Finished, child=st.integers(0, 10**6), time=times, reward=st.none() | numbers, result=results),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from raynas.child import ChildResult
 from raynas.leaderboard import LeaderboardEntry, leaderboard, render
-from tests.pure.builders import completed, failed, record, report
+from tests.pure.builders import completed, failed, infeasible, record, report
 
 RECORDS = [
     record(0, failed("out of memory | GPU\nsee the log")),
@@ -54,6 +54,10 @@ def test_an_entry_says_how_its_child_ended():
     assert (failure.status, failure.accuracy, failure.reward) == ("failed", None, None)
     assert failure.reason.startswith("out of memory")
     assert (unfinished.status, unfinished.seconds, unfinished.epochs) == ("unfinished", None, 0)
+
+
+def test_a_child_that_was_refused_is_left_out():
+    assert leaderboard([*RECORDS, record(6, infeasible())]) == leaderboard(RECORDS)
 
 
 def test_json_holds_every_field():

@@ -7,6 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
+from raynas.limits import LimitsConfig, Size
 from raynas.progress import LiveTable, PlainLines, make_progress
 from raynas.run import Run
 from tests.pure.builders import completed, failed, make_run, report
@@ -36,7 +37,7 @@ def test_a_pipe_gets_plain_lines_and_a_terminal_the_live_table():
 
 def test_a_finished_child_is_one_line_with_the_journals_keys():
     screen = Screen(num_children=4)
-    run = make_run(listeners=[screen.progress], measure=lambda genotype: (1234, 5))
+    run = make_run(listeners=[screen.progress], measure=lambda genotype: Size(1234, 5, 6))
     with screen.progress:
         finish_next(run, completed(0.75))
         run.next_child()
@@ -97,6 +98,22 @@ def test_what_is_replayed_is_counted_and_not_told_again():
     finish_next(run, completed(0.25))
     assert [line[:5] for line in screen.lines] == ["[3/4]"]
     assert "best 0.7500" in screen.lines[0]
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_refused_proposals_are_counted_and_no_children(is_terminal):
+    screen = Screen(num_children=2, is_terminal=is_terminal)
+    sizes = iter([9, 8, 9, 1])
+    limits = LimitsConfig(parameters=8)
+    listeners = [screen.progress]
+    run = make_run(listeners=listeners, measure=lambda genotype: Size(next(sizes), 5, 6), limits=limits)
+    assert "beyond" not in screen.progress.summary()
+    finish_next(run, completed(0.75))
+    finish_next(run, completed(0.5))
+    last = shown(screen) if is_terminal else screen.lines[-1]
+    assert "2/2" in last
+    assert "2 beyond the limits" in last
+    assert "infeasible" not in last
 
 
 @pytest.mark.parametrize("num_children", [1, 12])

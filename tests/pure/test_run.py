@@ -13,6 +13,7 @@ from raynas.child import ChildResult
 from raynas.errors import RunFolderError
 from raynas.journal import Finished, Journal, Proposed, Started, read_events
 from raynas.leaderboard import leaderboard
+from raynas.limits import Size
 from raynas.run import Run, records_of
 from tests.pure.builders import TINY, Diary, completed, failed, make_run, report
 
@@ -61,13 +62,13 @@ def test_a_run_without_an_end_is_never_complete():
 
 
 def test_a_child_is_what_its_record_says(journal):
-    run = make_run(journal=journal, measure=lambda genotype: (11, 22))
+    run = make_run(journal=journal, measure=lambda genotype: Size(11, 22, 33))
     child = run.next_child()
     proposed = run.records[0].proposed
     assert child == run.child(0)
     assert child.genotype == TINY.decode(proposed.actions)
     assert child.arch_id == proposed.arch_id == child.genotype.arch_id
-    assert (proposed.parameters, proposed.mult_adds) == (11, 22)
+    assert (proposed.parameters, proposed.mult_adds, proposed.activations) == (11, 22, 33)
 
 
 def test_children_have_their_own_seeds_that_depend_on_the_runs_seed_alone():
@@ -267,8 +268,8 @@ def test_listeners_hear_of_replayed_ends(path, journal):
     assert diary.lines == ["finished 0 completed", "proposed 1"]
 
 
-ARCH_ID = TINY.decode((0,) * 10).arch_id
-PROPOSED = Proposed(child=0, time=1.0, actions=(0,) * 10, arch_id=ARCH_ID)
+ZEROS = (0,) * len(TINY.decisions)
+PROPOSED = Proposed(child=0, time=1.0, actions=ZEROS, arch_id=TINY.decode(ZEROS).arch_id)
 FINISHED = Finished(child=0, time=2.0, reward=0.5, result=completed())
 
 
@@ -279,8 +280,11 @@ FINISHED = Finished(child=0, time=2.0, reward=0.5, result=completed())
         ([PROPOSED, FINISHED, FINISHED], "finishes child 0 twice"),
         ([PROPOSED, PROPOSED], "child 0 is there twice"),
         ([PROPOSED.model_copy(update={"arch_id": "0" * 12})], "don't describe its arch_id 000000000000"),
-        ([PROPOSED.model_copy(update={"actions": (0,) * 9})], "child 0 is not from this space: 9 actions"),
-        ([PROPOSED.model_copy(update={"actions": (9,) * 10})], "child 0 is not from this space: .*action 9"),
+        ([PROPOSED.model_copy(update={"actions": ZEROS[1:]})], "child 0 is not from this space: 7 actions"),
+        (
+            [PROPOSED.model_copy(update={"actions": (9,) * len(ZEROS)})],
+            "child 0 is not from this space: .*action 9",
+        ),
         ([PROPOSED.model_copy(update={"actions": ()})], "child 0 is not from this space"),
     ],
 )

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from raynas.config import merged
+from raynas.config import merged, parse_assignments
 from raynas.errors import InvalidConfig, RunFolderError, UnknownName
+from raynas.limits import NO_LIMITS, LimitsConfig
 from raynas.recipes import RECIPES, search_config
 from raynas.search_config import SearchConfig, resumed_config
 from raynas.strategies.ppo import PPO, PPOConfig
@@ -76,6 +77,12 @@ def test_another_strategy_can_be_chosen_by_name():
     assert isinstance(config.make_strategy(config.make_space()), RandomSearch)
 
 
+def test_there_are_no_limits_unless_they_are_set():
+    assert search_config("nasnet_paper").limits == NO_LIMITS
+    limits = search_config(settings=parse_assignments(["limits.mult_adds=6e8"])).limits
+    assert limits == LimitsConfig(mult_adds=600_000_000)
+
+
 NASNET = {"name": "nasnet"}
 
 
@@ -107,6 +114,10 @@ NASNET = {"name": "nasnet"}
         ({"workers": {"cpus": 0}}, "workers.cpus = 0: "),
         ({"workers": {"gpus": -1}}, "workers.gpus"),
         ({"scheduler": {"name": "ash"}}, "scheduler.name = 'ash': "),
+        ({"limits": {"parameter": 3}}, "limits.parameter is not an option. Did you mean 'parameters'?"),
+        ({"limits": {"mult_adds": 0}}, "limits.mult_adds = 0: "),
+        ({"limits": {"activations": "many"}}, "limits.activations = 'many': "),
+        ({"limits": 3}, "limits = 3: "),
     ],
     ids=lambda value: None if isinstance(value, str) else json.dumps(value),
 )
@@ -150,6 +161,7 @@ def test_how_much_and_where_may_change_on_resuming(change):
         ({"child": {"augmentation": {"flip": True}}}, "child.augmentation.flip = False"),
         ({"data": {"source": "other"}}, "data.source = 'digits'; now data.source = 'other'"),
         ({"scheduler": {"name": "asha"}}, "scheduler.name = 'none'"),
+        ({"limits": {"parameters": 9}}, "limits.parameters = None; now limits.parameters = 9"),
         ({"space": {"num_blocks": 4}}, "space.num_blocks = 5; now space.num_blocks = 4"),
         ({"strategy": {"name": "random"}}, "strategy.name = 'ppo'; now strategy.name = 'random'"),
         ({"strategy": {"learning_rate": 0.5}}, "strategy.learning_rate = 0.00035"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 from pathlib import Path
@@ -20,6 +21,7 @@ from raynas.engine.tuning import build_scheduler, tune_run
 from raynas.errors import DoesNotFit, SearchFailed
 from raynas.genotype import Genotype
 from raynas.journal import Finished, Journal, Proposed, Started, read_events
+from raynas.limits import LimitsConfig, Size
 from raynas.run import Run
 from raynas.space import make_space
 from raynas.strategy import make_strategy
@@ -44,6 +46,33 @@ def behave(monkeypatch):
         monkeypatch.setattr(raynas.run, "_child_seed", lambda seed, child_id: chosen.get(child_id, 0))
 
     return choose
+
+
+def size_of(genotype: Genotype) -> Size:
+    """As good as random."""
+    return Size(parameters=int(genotype.arch_id[:4], 16), mult_adds=1, activations=1)
+
+
+def test_what_is_beyond_the_limits_never_reaches_a_worker(pool: ChildPool):
+    limits = LimitsConfig(parameters=0x400)
+    run = make_run(3, measure=size_of, limits=limits)
+    tune_run(run, pool)
+    trained = [record for record in run.records.values() if not record.is_infeasible]
+    assert run.is_complete
+    assert [record.result.status for record in trained] == ["completed"] * 3
+    assert max(record.proposed.parameters for record in trained) <= 0x400
+    assert run.num_infeasible == len(run.records) - 3 > 0
+
+
+def test_a_search_in_which_everything_is_refused_ends_with_the_reason(pool: ChildPool, behave):
+    behave(child_0=RUNS_FOR_EVER)
+    sizes = itertools.chain([1], itertools.repeat(9))
+    limits = LimitsConfig(parameters=8)
+    run = make_run(3, measure=lambda genotype: Size(next(sizes), 1, 1), limits=limits)
+    with pytest.raises(SearchFailed, match=r"limits\.parameters = 8 \(smallest: 9\)"):
+        tune_run(run, pool)
+    assert run.num_infeasible == 1000
+    assert run.records[0].result is None
 
 
 def test_every_child_is_scored_once_and_is_in_the_journal(pool: ChildPool, tmp_path: Path):

@@ -13,7 +13,8 @@ from mlflow.entities import Run as MlflowRun
 
 from raynas.child import Child, ChildResult, EpochReport
 from raynas.journal import Event
-from raynas.run import Run
+from raynas.limits import NO_LIMITS, LimitsConfig, Size
+from raynas.run import Measure, Run
 from raynas.space import SearchSpace, make_space
 from raynas.strategy import make_strategy
 from raynas.tracking import Tracker, check_store, writer
@@ -38,6 +39,8 @@ class FakeSearch:
     num_children: int = 4
     options: dict[str, Any] = field(default_factory=dict)
     space: SearchSpace = field(default_factory=lambda: make_space("nasnet", num_blocks=2))
+    measure: Measure = lambda genotype: Size(1200, 34000, 560)
+    limits: LimitsConfig = NO_LIMITS
     journal: EventList = field(default_factory=EventList)
     config: dict[str, Any] = field(
         default_factory=lambda: {"space": {"name": "nasnet", "num_blocks": 2}, "seed": 0}
@@ -63,7 +66,8 @@ class FakeSearch:
             num_children=self.num_children,
             journal=self.journal,  # type: ignore[arg-type]
             listeners=[tracker],
-            measure=lambda genotype: (1200, 34000),
+            measure=self.measure,
+            limits=self.limits,
         )
         run.replay(list(self.journal.events))
         return run

@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from raynas.limits import LimitsConfig, Size
 from raynas.tracking import runs
 
 WRITES = ("create_run", "log_batch", "log_artifacts", "set_terminated")
@@ -64,6 +65,20 @@ def test_replaying_complete_children_costs_no_request(finished_search: Any, requ
     finished_search.run(tracker)
     tracker.close("FINISHED")
     assert requests == {"search_runs": 1, "set_terminated": 1}
+
+
+def test_a_replay_does_not_repeat_the_number_of_refusals(search: Any) -> None:
+    sizes = iter([9, 8, 8, 9, 9, 8, 9, 8])
+    search.limits, search.measure = LimitsConfig(parameters=8), lambda genotype: Size(next(sizes), 1, 1)
+    search.num_children = 3
+    assert resumed(search) == 0
+    before = everything(search)
+    assert resumed(search) == 0
+    assert everything(search) == before
+    search.num_children = 4
+    assert resumed(search) == 0
+    assert search.points(search.parent, "children_infeasible") == [(1, 1), (2, 1), (3, 3), (4, 4)]
+    assert len(search.children) == 4
 
 
 def test_a_replay_does_not_repeat_the_controller_s_curves(search: Any) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+import raynas.run
+from raynas.errors import SearchFailed
 from raynas.genotype import Genotype
+from raynas.limits import LimitsConfig, Size
 from raynas.tracking.content import flattened, param
 
 
@@ -43,7 +46,8 @@ def test_child_has_its_curve(finished_search: Any) -> None:
 def test_child_has_its_outcome(finished_search: Any) -> None:
     metrics = finished_search.children[1].data.metrics
     assert metrics["final_accuracy"] == metrics["reward"] == 0.4
-    assert (metrics["parameters"], metrics["mult_adds"], metrics["seconds"]) == (1200, 34000, 3.5)
+    assert (metrics["parameters"], metrics["mult_adds"], metrics["activations"]) == (1200, 34000, 560)
+    assert metrics["seconds"] == 3.5
 
 
 def test_child_carries_its_genotype_and_a_picture(finished_search: Any) -> None:
@@ -78,6 +82,32 @@ def test_parent_has_the_progress_of_the_search(finished_search: Any) -> None:
     parent = finished_search.parent
     assert finished_search.points(parent, "children_finished") == [(1, 1), (2, 2), (3, 3), (4, 4)]
     assert finished_search.points(parent, "best_accuracy") == [(1, 0.3), (2, 0.4), (3, 0.5), (4, 0.5)]
+
+
+def test_what_was_refused_is_a_number_of_the_parent_and_no_run(search: Any) -> None:
+    sizes = iter([9, 8, 9, 9, 8, 8, 9, 8])
+    search.limits, search.measure = LimitsConfig(parameters=8), lambda genotype: Size(next(sizes), 1, 1)
+    tracker = search.open()
+    search.finish(search.run(tracker))
+    assert tracker.close("FINISHED") == 0
+    assert [run.data.tags["raynas.child"] for run in search.children] == ["1", "4", "5", "7"]
+    assert search.points(search.parent, "children_infeasible") == [(1, 1), (2, 3), (3, 3), (4, 4)]
+    assert search.points(search.parent, "children_finished") == [(1, 1), (2, 2), (3, 3), (4, 4)]
+
+
+def test_a_search_that_was_refused_all_has_their_number(search: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raynas.run, "MAX_REFUSALS_IN_A_ROW", 3)
+    search.limits = LimitsConfig(parameters=1)
+    tracker = search.open()
+    with pytest.raises(SearchFailed):
+        search.run(tracker).next_child()
+    assert tracker.close("FAILED") == 0
+    assert search.children == []
+    assert search.points(search.parent, "children_infeasible") == [(0, 3)]
+
+
+def test_a_search_without_limits_has_no_number_of_refusals(finished_search: Any) -> None:
+    assert "children_infeasible" not in finished_search.parent.data.metrics
 
 
 def test_parent_has_the_curves_of_the_controller(search: Any) -> None:

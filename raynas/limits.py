@@ -1,0 +1,84 @@
+"""How large a child's network may be: what is beyond is refused before it costs anything. Pure Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import Field
+
+from raynas.config import FrozenModel
+
+MAX_REFUSALS_IN_A_ROW = 1000
+"""A strategy that proposes nothing else would never come to an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Of a network, for one image at inference."""
+
+    parameters: int
+    mult_adds: int
+    activations: int
+
+
+class Sized(Protocol):
+    """A Size, or an event that holds one; None is unknown."""
+
+    @property
+    def parameters(self) -> int | None: ...
+    @property
+    def mult_adds(self) -> int | None: ...
+    @property
+    def activations(self) -> int | None: ...
+
+
+class LimitsConfig(FrozenModel):
+    """What a child's network may have at most; None: as much as it likes.
+
+    A proposal beyond a limit is not trained, teaches the strategy nothing, and is not one of the `children`.
+    """
+
+    parameters: int | None = Field(None, ge=1)
+    """Weights, norms included; without the auxiliary head, here and below."""
+    mult_adds: int | None = Field(None, ge=1)
+    """Multiply-adds of convolutions and linear layers, for one image; 600,000,000 is the papers' mobile
+    setting.
+    """
+    activations: int | None = Field(None, ge=1)
+    """Numbers that convolutions give out, for one image."""
+
+    def excess(self, size: Sized) -> str:
+        """How `size` is beyond the limits; empty if it is within."""
+        return ", ".join(
+            f"{name} {value:,} > limits.{name} {limit:,}"
+            for name, limit, value in self._compared(size)
+            if value > limit
+        )
+
+    def hopeless(self, refused: Sequence[Sized]) -> str:
+        """What to say of so many refusals in a row: the limits, and the smallest sizes among the refused."""
+        found = [self._compared(size) for size in refused]
+        smallest = [min(column, key=lambda entry: entry[2]) for column in zip(*found, strict=True)]
+        seen = ", ".join(
+            f"limits.{name} = {limit:,} (smallest: {value:,})" for name, limit, value in smallest
+        )
+        return (
+            f"{len(refused):,} proposals in a row are beyond the limits: {seen}. Start a new search with "
+            "higher limits, or with smaller networks (network.filters, network.cells_per_stack)."
+        )
+
+    def _compared(self, size: Sized) -> list[tuple[str, int, int]]:
+        """Name, limit and value where both are known."""
+        rows = (
+            ("parameters", self.parameters, size.parameters),
+            ("mult_adds", self.mult_adds, size.mult_adds),
+            ("activations", self.activations, size.activations),
+        )
+        return [
+            (name, limit, value) for name, limit, value in rows if limit is not None and value is not None
+        ]
+
+
+NO_LIMITS = LimitsConfig()
