@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from raynas.config import merged, validated
-from raynas.errors import UnknownName
+from raynas.errors import UnknownName, UsageError
 from raynas.search_config import SearchConfig
+from raynas.space import SPACES
 
 Settings = Mapping[str, Any]
 
@@ -59,4 +60,17 @@ def search_config(recipe: str = "small", settings: Settings | None = None) -> Se
     """
     if recipe not in RECIPES:
         raise UnknownName("recipe", recipe, RECIPES)
-    return validated(SearchConfig, merged(RECIPES[recipe](settings or {}), settings or {}))
+    settings = settings or {}
+    chosen = merged(RECIPES[recipe](settings), settings)
+    return validated(SearchConfig, merged({"network": _networks_of(chosen)}, chosen))
+
+
+def _networks_of(chosen: Settings) -> Mapping[str, Any]:
+    """What the search space says of its networks."""
+    space = chosen.get("space", {})
+    name = space.get("name") if isinstance(space, Mapping) else None
+    try:
+        return SPACES.find(name).network if isinstance(name, str) else {}
+    except UsageError:
+        # Validation says what is wrong with the name.
+        return {}

@@ -2,6 +2,8 @@
 
 from raynas.nn.cell import Cell
 from raynas.nn.complexity import Complexity, complexity
-from raynas.nn.network import Network, NetworkConfig
+from raynas.nn.config import NetworkConfig
+from raynas.nn.conventions import Conventions
+from raynas.nn.network import Network
 
-__all__ = ["Cell", "Complexity", "Network", "NetworkConfig", "complexity"]
+__all__ = ["Cell", "Complexity", "Conventions", "Network", "NetworkConfig", "complexity"]

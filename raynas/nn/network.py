@@ -1,53 +1,47 @@
-"""Stacks a Genotype's cells to a classifier for small images: N Normal cells, a Reduction cell, and so on.
+"""A genotype as an image classifier: the plan's cells, stacked, and a head.
 
-Source: tensorflow/models slim nasnet.py, build_nasnet_cifar; Zoph et al. 2018, figure 2.
+Methods and attributes that timm's models have are called as there: forward_features, forward_head,
+num_features, reset_classifier.
 """
+
+# Shapes: N images, C channels, H x W pixels, F features, K classes.
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
+from dataclasses import dataclass
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from raynas.config import FrozenModel
 from raynas.genotype import Genotype
-from raynas.nn.cell import Cell, CellShape
-from raynas.nn.ops import BatchNormConfig, conv
+from raynas.nn import auxiliary
+from raynas.nn.auxiliary import AuxiliaryHead
+from raynas.nn.cell import Cell
+from raynas.nn.config import NetworkConfig
+from raynas.nn.modules import build
+from raynas.nn.plan import NetworkPlan, check_image_size, plan_network
 
 
-class NetworkConfig(FrozenModel):
-    """How cells are stacked."""
+@dataclass(frozen=True, slots=True)
+class FeatureMap:
+    """Which output a feature map is, its channels, and how many times smaller than the image it is."""
 
-    cells_per_stack: int = Field(6, ge=1)
-    """N: Normal cells between two reductions; 6 in the published CIFAR-10 network, 2 while searching."""
-    filters: int = Field(32, ge=2)
-    """F: filters of every state in the first stack; doubled at each reduction."""
-    num_reductions: int = Field(2, ge=0, le=5)
-    """Reduction cells; there is one more stack of Normal cells than that."""
-    stem_multiplier: float = Field(3.0, gt=0)
-    """The stem has this many times `filters`."""
-    auxiliary_head: bool = False
-    """A second classifier at two thirds of the depth, used in training only."""
-    drop_path: float = Field(0.0, ge=0, lt=1)
-    """ScheduledDropPath: probability in the last cell at the end of training; smaller earlier in depth and
-    time.
-    """
-    dropout: float = Field(0.0, ge=0, lt=1)
-    """Probability before the classifier."""
-    norm_epsilon: float = Field(1e-5, gt=0)
-    """Batch norm's epsilon; slim nasnet.py, cifar_config."""
-    norm_momentum: float = Field(0.1, gt=0, le=1)
-    """Batch norm's momentum in PyTorch's sense; 1 - slim's decay of 0.9."""
+    output: int
+    channels: int
+    stride: int
 
 
 class Network(nn.Module):
-    """A genotype as an image classifier.
+    """A genotype stacked as `config` says.
 
     Args:
-        image_size: pixels per side; only the auxiliary head depends on it.
+        num_classes: 0 for pooled features in place of logits.
+        image_size: pixels per side; the auxiliary head works at this size alone, the rest at any.
+    Raises:
+        InvalidConfig: images too small for so many reductions, or too few filters for the stem.
     """
 
     def __init__(
@@ -60,98 +54,111 @@ class Network(nn.Module):
         image_size: int,
     ) -> None:
         super().__init__()
-        norm = BatchNormConfig(config.norm_epsilon, config.norm_momentum)
-        self.stem = nn.Sequential(
-            conv(in_channels, stem_channels(config), 3), norm.build(stem_channels(config))
+        plan = plan_network(genotype, config, in_channels=in_channels)
+        check_image_size(plan, image_size, config)
+        self.genotype, self.config = genotype, config
+        self.image_size, self.num_classes, self.num_features = image_size, num_classes, plan.num_features
+        self.feature_maps = _feature_maps(plan)
+        self.stem = nn.ModuleList(build(layers, config.conventions) for layers in plan.stem)
+        self.cells = nn.ModuleList(
+            Cell(cell.plan, config.conventions, drop_path=_drop_path(config, index, len(plan.cells)))
+            for index, cell in enumerate(plan.cells)
         )
-        cells = _stack(genotype, config, norm)
-        self.cells = nn.ModuleList(cells)
-        self.auxiliary_index = _last_cell_before_last_reduction(config)
-        self.auxiliary: AuxiliaryHead | None = None
-        if config.auxiliary_head:
-            size = math.ceil(image_size / 2 ** max(config.num_reductions - 1, 0))
-            self.auxiliary = AuxiliaryHead(cells[self.auxiliary_index].out_channels, num_classes, size, norm)
+        self.auxiliary = _auxiliary_head(plan, config, num_classes, image_size)
+        self.auxiliary_output = plan.auxiliary
+        self.head = build(plan.head, config.conventions)
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(cells[-1].out_channels, num_classes)
+        self.classifier = _classifier(plan.num_features, num_classes)
+        self._sources = [(cell.current, cell.previous) for cell in plan.cells]
         self.apply(_initialise)
 
     def forward(self, images_NCHW: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Logits (N, num_classes); in training with an auxiliary head, (logits, auxiliary logits)."""
-        current = self.stem(images_NCHW)
-        previous = current
-        auxiliary_NK: Tensor | None = None
-        for index, cell in enumerate(self.cells):
-            current, previous = cell(current, previous), current
-            if self.training and self.auxiliary is not None and index == self.auxiliary_index:
-                auxiliary_NK = self.auxiliary(F.relu(current))
-        features_NC = F.relu(current).mean(dim=(2, 3))
-        logits_NK: Tensor = self.classifier(self.dropout(features_NC))
-        return logits_NK if auxiliary_NK is None else (logits_NK, auxiliary_NK)
+        """Logits (N, K); in training with an auxiliary head, (logits, auxiliary logits)."""
+        if self.auxiliary is None or not self.training:
+            return self.forward_head(self.forward_features(images_NCHW))
+        if images_NCHW.shape[2:] != (self.image_size, self.image_size):
+            raise ValueError(
+                f"The auxiliary head was built for {self.image_size} pixels per side; these images have "
+                f"{tuple(images_NCHW.shape[2:])}. Build the network with their image_size, or without "
+                "auxiliary_head."
+            )
+        outputs = self._outputs(images_NCHW, {self.auxiliary_output})
+        logits_NK = self.forward_head(self.head(outputs[-1]))
+        return logits_NK, self.auxiliary(outputs[self.auxiliary_output])
+
+    def forward_features(self, images_NCHW: Tensor) -> Tensor:
+        """The last map (N, F, H / stride, W / stride), ready to be pooled."""
+        return self.head(self._outputs(images_NCHW)[-1])  # type: ignore[no-any-return]
+
+    def forward_head(self, features_NFHW: Tensor, pre_logits: bool = False) -> Tensor:
+        """Logits (N, K) of what `forward_features` gave; `pre_logits`: the pooled features (N, F)."""
+        features_NF: Tensor = self.dropout(features_NFHW.mean(dim=(2, 3)))
+        return features_NF if pre_logits else self.classifier(features_NF)
+
+    def forward_feature_maps(self, images_NCHW: Tensor) -> list[Tensor]:
+        """One map per stride, largest first, after a ReLU; `feature_maps` says of which channels and stride.
+
+        The last one is what `forward_features` gives.
+        """
+        outputs = self._outputs(images_NCHW, {feature.output for feature in self.feature_maps})
+        larger = [F.relu(outputs[feature.output]) for feature in self.feature_maps[:-1]]
+        return [*larger, self.head(outputs[-1])]
+
+    def get_classifier(self) -> nn.Module:
+        return self.classifier
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Another last layer, freshly initialised, for another set of classes; the auxiliary head's too.
+
+        Args:
+            num_classes: 0 for pooled features in place of logits.
+        """
+        self.num_classes = num_classes
+        self.classifier = _fitted(_classifier(self.num_features, num_classes), self)
+        if self.auxiliary is not None:
+            self.auxiliary.classifier = _fitted(_classifier(auxiliary.NUM_FEATURES, num_classes), self)
+
+    def _outputs(self, images_NCHW: Tensor, kept: Collection[int] = ()) -> list[Tensor]:
+        """What stem and cells gave out, by number; only the last one and the `kept` ones are still there."""
+        outputs: list[Tensor] = []
+        for part in self.stem:
+            outputs.append(part(outputs[-1] if outputs else images_NCHW))
+        for cell, (current, previous) in zip(self.cells, self._sources, strict=True):
+            outputs.append(cell(outputs[current], outputs[previous]))
+            # No cell looks back further than the two outputs before its current one.
+            if (forgotten := len(outputs) - 4) >= 0 and forgotten not in kept:
+                outputs[forgotten] = images_NCHW
+        return outputs
 
 
-class AuxiliaryHead(nn.Module):
-    """5x5 average pool of stride 3, 1x1 to 128, convolution over the whole remaining map to 768, classifier.
-
-    Source: slim nasnet.py, _build_aux_head. On maps below 5x5 the pool covers the map.
-    """
-
-    def __init__(self, in_channels: int, num_classes: int, size: int, norm: BatchNormConfig) -> None:
-        super().__init__()
-        kernel = min(5, size)
-        remaining = (size - kernel) // 3 + 1
-        self.features = nn.Sequential(
-            nn.AvgPool2d(kernel, stride=3),
-            nn.Conv2d(in_channels, 128, 1, bias=False),
-            norm.build(128),
-            nn.ReLU(),
-            nn.Conv2d(128, 768, remaining, bias=False),
-            norm.build(768),
-            nn.ReLU(),
-            nn.Flatten(),
-        )
-        self.classifier = nn.Linear(768, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x))  # type: ignore[no-any-return]
+def _feature_maps(plan: NetworkPlan) -> list[FeatureMap]:
+    """The last output at each stride."""
+    last = {output.stride: number for number, output in enumerate(plan.outputs)}
+    return [FeatureMap(number, plan.outputs[number].channels, stride) for stride, number in last.items()]
 
 
-def stem_channels(config: NetworkConfig) -> int:
-    return max(1, round(config.filters * config.stem_multiplier))
+def _auxiliary_head(
+    plan: NetworkPlan, config: NetworkConfig, num_classes: int, image_size: int
+) -> AuxiliaryHead | None:
+    if not config.auxiliary_head:
+        return None
+    channels = plan.outputs[plan.auxiliary].channels
+    size = plan.sizes(image_size)[plan.auxiliary]
+    return AuxiliaryHead(channels, num_classes, size, config.conventions, config.auxiliary_kind)
 
 
-def cell_shapes(genotype: Genotype, config: NetworkConfig) -> list[CellShape]:
-    """The cells in order; cell k takes the outputs of cells k - 1 (current) and k - 2 (previous)."""
-    strides = ([1] * config.cells_per_stack + [2]) * config.num_reductions + [1] * config.cells_per_stack
-    shapes: list[CellShape] = []
-    current = previous = stem_channels(config)
-    filters = config.filters
-    for index, stride in enumerate(strides):
-        filters *= stride
-        follows_reduction = index > 0 and strides[index - 1] == 2
-        shapes.append(
-            CellShape(current, previous, filters, stride, follows_reduction, previous_is_current=index == 0)
-        )
-        cell = genotype.reduction if stride == 2 else genotype.normal
-        current, previous = len(cell.concat) * filters, current
-    return shapes
+def _drop_path(config: NetworkConfig, index: int, num_cells: int) -> float:
+    return config.drop_path * ((index + 1) / num_cells if config.drop_path_by_depth else 1.0)
 
 
-def _stack(genotype: Genotype, config: NetworkConfig, norm: BatchNormConfig) -> list[Cell]:
-    shapes = cell_shapes(genotype, config)
-    return [
-        Cell(
-            genotype.reduction if shape.stride == 2 else genotype.normal,
-            shape,
-            norm=norm,
-            drop_path=config.drop_path * (index + 1) / len(shapes),
-        )
-        for index, shape in enumerate(shapes)
-    ]
+def _classifier(num_features: int, num_classes: int) -> nn.Module:
+    return nn.Linear(num_features, num_classes) if num_classes else nn.Identity()
 
 
-def _last_cell_before_last_reduction(config: NetworkConfig) -> int:
-    reductions = max(config.num_reductions, 1)
-    return reductions * config.cells_per_stack + (reductions - 1) - 1
+def _fitted(module: nn.Module, network: nn.Module) -> nn.Module:
+    """`module` initialised, in the network's mode, on its device and of its type."""
+    weight = next(network.parameters())
+    return module.apply(_initialise).to(weight.device, weight.dtype).train(network.training)
 
 
 @torch.no_grad()

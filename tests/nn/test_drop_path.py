@@ -65,14 +65,30 @@ def test_number_format_is_kept():
     assert at_progress(0.5, 1.0)(torch.ones(4, 1, 1, 1, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
-def test_probability_grows_with_depth_to_that_of_the_config():
-    network = meta_network(NASNET_A, NetworkConfig(cells_per_stack=2, filters=4, drop_path=0.4))
+def probabilities(config: NetworkConfig, image_size: int = 32) -> list[float]:
+    """The one of each cell's paths."""
+    network = meta_network(NASNET_A, config, image_size=image_size)
     of_cells = [
         {module.probability for module in cell.modules() if isinstance(module, DropPath)}
         for cell in network.cells
     ]
-    assert [len(probabilities) for probabilities in of_cells] == [1] * 8
-    assert [*chain(*of_cells)] == pytest.approx([0.4 * number / 8 for number in range(1, 9)])
+    assert all(len(of_cell) == 1 for of_cell in of_cells)
+    return [*chain(*of_cells)]
+
+
+def test_probability_grows_with_depth_to_that_of_the_config():
+    config = NetworkConfig(cells_per_stack=2, filters=4, drop_path=0.4)
+    assert probabilities(config) == pytest.approx([0.4 * number / 8 for number in range(1, 9)])
+
+
+def test_reductions_of_the_stem_count_in_the_depth():
+    config = NetworkConfig(cells_per_stack=1, filters=4, drop_path=0.4, stem="imagenet")
+    assert probabilities(config) == pytest.approx([0.4 * number / 7 for number in range(1, 8)])
+
+
+def test_probability_can_be_that_of_the_config_in_every_cell():
+    config = NetworkConfig(cells_per_stack=2, filters=4, drop_path=0.4, drop_path_by_depth=False)
+    assert probabilities(config) == [0.4] * 8
 
 
 def test_progress_reaches_every_path_of_a_network():

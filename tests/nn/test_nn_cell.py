@@ -1,174 +1,194 @@
-"""The one module that executes any cell."""
+"""The one module that executes any cell: what its states are, and how inputs are made to fit."""
 
 # Shapes: N images, C channels, H x W pixels.
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 
-from raynas.genotype import COMBINERS, OPERATIONS, Block, CellGenotype
-from raynas.nn import Cell
-from raynas.nn.cell import CellShape
+from raynas.genotype import OPERATIONS, Block, CellGenotype
+from raynas.nn import Conventions
+from raynas.nn.cell_plan import plan_cell
 from raynas.nn.drop_path import DropPath
-from raynas.nn.ops import FactorizedReduction
-from tests.nn.small_networks import cells, one_block
+from raynas.nn.modules import FactorizedReduction
+from tests.nn.cell_shapes import FILTERS, first_shape, random_states, shape
+from tests.nn.small_networks import build_cell, one_block
 
-FILTERS = 4
-
-
-def shape(**changes: int | bool) -> CellShape:
-    """Both inputs fit; `changes` say where not."""
-    return CellShape(
-        **{"current_channels": FILTERS, "previous_channels": FILTERS, "filters": FILTERS, **changes}
-    )
+RELU_1X1_NORM = [nn.ReLU, nn.Conv2d, nn.BatchNorm2d]
+ALWAYS = Conventions(match_previous="always")
 
 
-def random_states(cell_shape: CellShape, size: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
-    current = torch.randn(3, cell_shape.current_channels, size, size)
-    if cell_shape.previous_is_current:
-        return current, current
-    previous_size = 2 * size - 1 if cell_shape.previous_is_larger else size
-    return current, torch.randn(3, cell_shape.previous_channels, previous_size, previous_size)
-
-
-@st.composite
-def cell_shapes(draw: st.DrawFn) -> CellShape:
-    channels = st.sampled_from([FILTERS, 3])
-    is_first = draw(st.booleans())
-    current = draw(channels)
-    return CellShape(
-        current,
-        current if is_first else draw(channels),
-        FILTERS,
-        stride=draw(st.sampled_from([1, 2])),
-        previous_is_larger=not is_first and draw(st.booleans()),
-        previous_is_current=is_first,
-    )
+def types(module: nn.Module) -> list[type]:
+    return [type(layer) for layer in module.children()]
 
 
 def test_state_1_is_the_previous_input_as_it_comes():
     current, previous = random_states(shape())
-    cell = Cell(one_block("identity", "identity", input_a=1, input_b=1), shape())
+    cell = build_cell(one_block("identity", "identity", input_a=1, input_b=1), shape())
     assert torch.equal(cell(current, previous), 2 * previous)
 
 
 def test_state_0_is_the_current_input_matched():
     current, previous = random_states(shape())
-    cell = Cell(one_block("identity", "identity", input_a=0, input_b=0), shape()).eval()
-    assert torch.equal(cell(current, previous), 2 * cell.match_current(current))
+    cell = build_cell(one_block("identity", "identity", input_a=0, input_b=0), shape()).eval()
+    assert types(cell.match["0"]) == RELU_1X1_NORM
+    assert torch.equal(cell(current, previous), 2 * cell.match["0"](current))
     assert not torch.equal(cell(current, previous), cell(previous, current))
 
 
 def test_state_2_is_the_first_block():
     blocks = (Block(1, "identity", 1, "identity"), Block(2, "identity", 1, "identity"))
     current, previous = random_states(shape())
-    assert torch.equal(Cell(CellGenotype(blocks, (3,)), shape())(current, previous), 3 * previous)
+    assert torch.equal(build_cell(CellGenotype(blocks, (3,)), shape())(current, previous), 3 * previous)
 
 
 def test_output_is_the_listed_states_in_order():
     blocks = (Block(1, "identity", 1, "identity"), Block(2, "identity", 1, "identity"))
     current, previous = random_states(shape())
-    out_NCHW = Cell(CellGenotype(blocks, (1, 2, 3)), shape())(current, previous)
+    out_NCHW = build_cell(CellGenotype(blocks, (1, 2, 3)), shape())(current, previous)
     assert torch.equal(out_NCHW, torch.cat([previous, 2 * previous, 3 * previous], dim=1))
 
 
-def test_first_cell_takes_the_current_input_in_place_of_the_previous():
-    first = shape(current_channels=3, previous_channels=3, previous_is_current=True)
-    cell = Cell(one_block("identity", "avg_pool_3x3", input_a=1, input_b=1), first)
-    assert isinstance(cell.match_previous, nn.Identity)
-    assert [type(layer) for layer in cell.blocks[0].op_a] == [nn.ReLU, nn.Conv2d, nn.BatchNorm2d]
+def test_an_input_that_nobody_uses_is_not_matched():
+    cell = build_cell(one_block("conv_3x3", "identity", input_a=1), shape(previous_channels=3))
+    assert cell.plan.inputs == (1,)
+    assert list(cell.match) == ["1"]
 
 
-def test_larger_previous_state_passes_relu_and_a_factorised_reduction():
-    cell = Cell(one_block("identity", "identity"), shape(previous_is_larger=True))
-    assert [type(layer) for layer in cell.match_previous] == [nn.ReLU, FactorizedReduction]
+def test_an_input_that_is_only_given_out_is_matched():
+    genotype = CellGenotype((Block(1, "conv_3x3", 1, "identity"),), (0, 2))
+    assert list(build_cell(genotype, shape()).match) == ["0", "1"]
+
+
+def test_first_cell_takes_the_stems_output_as_it_comes_for_the_previous():
+    cell = build_cell(one_block("identity", "avg_pool_3x3", input_a=1), first_shape())
+    assert isinstance(cell.match["1"], nn.Identity)
+    assert types(cell.blocks["0"].op_a) == RELU_1X1_NORM
+
+
+@pytest.mark.parametrize("conventions", [Conventions(), ALWAYS])
+def test_larger_previous_state_passes_relu_and_a_factorised_reduction(conventions):
+    cell = build_cell(
+        one_block("identity", "identity"), shape(previous_is_larger=True), conventions=conventions
+    )
+    assert types(cell.match["1"]) == [nn.ReLU, FactorizedReduction]
 
 
 def test_previous_state_of_other_width_passes_relu_1x1_norm():
-    cell = Cell(one_block("identity", "identity"), shape(previous_channels=3))
-    assert [type(layer) for layer in cell.match_previous] == [nn.ReLU, nn.Conv2d, nn.BatchNorm2d]
+    cell = build_cell(one_block("identity", "identity"), shape(previous_channels=3))
+    assert types(cell.match["1"]) == RELU_1X1_NORM
+
+
+@pytest.mark.parametrize("place", [shape(), shape(previous_channels=3), first_shape()])
+def test_previous_state_is_always_matched_where_the_convention_says_so(place):
+    cell = build_cell(one_block("identity", "identity"), place, conventions=ALWAYS)
+    assert types(cell.match["1"]) == RELU_1X1_NORM
+    assert isinstance(cell.blocks["0"].op_b, nn.Identity)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_stride_goes_to_the_operations_on_the_cells_inputs_alone(stride):
     blocks = (Block(0, "conv_3x3", 1, "conv_3x3"), Block(2, "conv_3x3", 0, "conv_3x3"))
-    first, second = Cell(CellGenotype(blocks, (3,)), shape(stride=stride)).blocks
+    cell = build_cell(CellGenotype(blocks, (3,)), shape(stride=stride))
+    first, second = cell.blocks.values()
     halves = [first.op_a, first.op_b, second.op_a, second.op_b]
     assert [half[1].stride[0] for half in halves] == [stride, stride, 1, stride]
 
 
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        ("conv", RELU_1X1_NORM),
+        ("relu_factorized", [nn.ReLU, FactorizedReduction]),
+        ("factorized", [FactorizedReduction]),
+    ],
+)
+def test_strided_identity_follows_the_convention(variant, expected):
+    conventions = Conventions(strided_identity=variant)
+    cell = build_cell(one_block("identity", "identity"), shape(stride=2), conventions=conventions)
+    assert types(cell.blocks["0"].op_a) == types(cell.blocks["0"].op_b) == expected
+
+
 def test_inputs_in_concat_are_fixed_up_without_relu_where_they_do_not_fit():
     genotype = CellGenotype((Block(0, "identity", 1, "identity"),), (0, 1, 2))
-    assert set(Cell(genotype, shape(stride=2)).match_concat) == {"0", "1"}
-    assert not Cell(genotype, shape()).match_concat
-    first = shape(current_channels=3, previous_channels=3, previous_is_current=True)
-    assert set(Cell(genotype, first).match_concat) == {"1"}
-    assert not any(isinstance(m, nn.ReLU) for m in Cell(genotype, first).match_concat.modules())
+    reduction = build_cell(genotype, shape(stride=2))
+    assert {state: type(module[0]) for state, module in reduction.fix_up.items()} == {
+        "0": FactorizedReduction,
+        "1": FactorizedReduction,
+    }
+    assert not build_cell(genotype, shape()).fix_up
+    first = build_cell(genotype, first_shape())
+    assert {state: types(module) for state, module in first.fix_up.items()} == {
+        "1": [nn.Conv2d, nn.BatchNorm2d]
+    }
+    assert first.fix_up["1"][0].kernel_size == (1, 1)
+
+
+def test_fix_up_is_for_the_output_and_not_for_the_blocks():
+    genotype = CellGenotype((Block(1, "identity", 1, "identity"),), (1, 2))
+    cell = build_cell(genotype, shape(stride=2)).eval()
+    current, previous = random_states(shape(stride=2))
+    out_NCHW = cell(current, previous)
+    assert torch.equal(out_NCHW[:, :FILTERS], cell.fix_up["1"](previous))
+    block = cell.blocks["0"]
+    assert torch.equal(out_NCHW[:, FILTERS:], block.op_a(previous) + block.op_b(previous))
 
 
 def test_concat_combiner_comes_back_to_the_cells_filters():
-    cell = Cell(one_block("identity", "identity", input_a=1, combiner="concat"), shape()).eval()
+    cell = build_cell(one_block("identity", "identity", input_a=1, combiner="concat"), shape()).eval()
     current, previous = random_states(shape())
     out_NCHW = cell(current, previous)
     assert out_NCHW.shape[1] == FILTERS == cell.out_channels
-    assert torch.equal(out_NCHW, cell.blocks[0].merge(torch.cat([previous, previous], dim=1)))
+    assert types(cell.blocks["0"].merge) == RELU_1X1_NORM
+    assert torch.equal(out_NCHW, cell.blocks["0"].merge(torch.cat([previous, previous], dim=1)))
 
 
-@pytest.mark.parametrize("op", OPERATIONS)
-@pytest.mark.parametrize("combiner", COMBINERS)
-@pytest.mark.parametrize("stride", [1, 2])
-def test_every_operation_works_on_both_inputs(op, combiner, stride):
-    cell_shape = shape(current_channels=3, previous_is_larger=True, stride=stride)
-    cell = Cell(one_block(op, op, combiner=combiner), cell_shape)
-    size = math.ceil(5 / stride)
-    assert cell(*random_states(cell_shape, 5)).shape == (3, FILTERS, size, size)
+@pytest.mark.parametrize(("combiner", "dims"), [("add_layer_norm", (1, 2, 3)), ("add_instance_norm", (2, 3))])
+def test_norm_combiners_normalise_the_sum_of_each_example(combiner, dims):
+    cell = build_cell(one_block("identity", "identity", input_a=1, input_b=1, combiner=combiner), shape())
+    current, previous = random_states(shape())
+    mean = previous.mean(dim=dims, keepdim=True)
+    variance = previous.var(dim=dims, keepdim=True, correction=0)
+    # A sum of two equal states: epsilon is added to four times the variance.
+    expected = 2 * (previous - mean) / (4 * variance + Conventions().norm_epsilon).sqrt()
+    torch.testing.assert_close(cell(current, previous), expected)
+    assert {parameter.numel() for parameter in cell.blocks["0"].merge.parameters()} == {FILTERS}
 
 
-@settings(max_examples=25)
-@given(genotype=cells(), cell_shape=cell_shapes(), size=st.integers(2, 7), seed=st.integers(0, 99))
-def test_any_cell_runs_forward_and_backward(genotype, cell_shape, size, seed):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        cell = Cell(genotype, cell_shape)
-        out_NCHW = cell(*random_states(cell_shape, size))
-        out_NCHW.square().mean().backward()
-    out_size = math.ceil(size / cell_shape.stride)
-    assert out_NCHW.shape == (3, cell.out_channels, out_size, out_size)
-    for name, parameter in cell.named_parameters():
-        if is_reached(name, genotype):
-            assert parameter.grad is not None, name
-            assert parameter.grad.isfinite().all(), name
-        else:
-            assert parameter.grad is None, name
+@pytest.mark.parametrize("combiner", ["add_layer_norm", "add_instance_norm"])
+@pytest.mark.parametrize("filters", [1, FILTERS])
+@pytest.mark.parametrize("num_images", [1, 3])
+@torch.no_grad()
+def test_norm_combiners_take_maps_of_one_pixel(combiner, filters, num_images):
+    place = shape(filters=filters, stride=2)
+    cell = build_cell(one_block("conv_3x3", "max_pool_3x3", combiner=combiner), place).eval()
+    out_NCHW = cell(*random_states(place, 1, num_images=num_images))
+    assert out_NCHW.shape == (num_images, filters, 1, 1)
+    assert out_NCHW.isfinite().all()
 
 
-def is_reached(name: str, genotype: CellGenotype) -> bool:
-    """An input that no block takes and that isn't concatenated is matched for nothing."""
-    used = {state for block in genotype.blocks for state in (block.input_a, block.input_b)}
-    used.update(genotype.concat)
-    owner = name.split(".")[0]
-    return {"match_current": 0 in used, "match_previous": 1 in used}.get(owner, True)
-
-
-@pytest.mark.parametrize("op", [op for op in OPERATIONS if op != "identity"])
+@pytest.mark.parametrize("op", [op for op in OPERATIONS if op not in ("identity", "none")])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_paths_can_be_dropped(op, stride):
-    block = Cell(one_block(op, op), shape(stride=stride), drop_path=0.3).blocks[0]
+    block = build_cell(one_block(op, op), shape(stride=stride), drop_path=0.3).blocks["0"]
     assert [half[-1].probability for half in (block.op_a, block.op_b)] == [0.3, 0.3]
 
 
-@pytest.mark.parametrize("changes", [{}, {"stride": 2}, {"current_channels": 3, "previous_channels": 3}])
-def test_identities_are_never_dropped(changes):
-    cell = Cell(one_block("identity", "identity"), shape(**changes, previous_is_current=True), drop_path=0.3)
+@pytest.mark.parametrize("op", ["identity", "none"])
+@pytest.mark.parametrize("place", [shape(), shape(stride=2), first_shape()])
+def test_identities_and_missing_edges_are_never_dropped(op, place):
+    cell = build_cell(one_block(op, op), place, drop_path=0.3)
     assert not any(isinstance(module, DropPath) for module in cell.modules())
 
 
 def test_no_drop_path_is_built_at_probability_0():
-    cell = Cell(one_block("conv_3x3", "max_pool_3x3"), shape(), drop_path=0.0)
+    cell = build_cell(one_block("conv_3x3", "max_pool_3x3"), shape(), drop_path=0.0)
     assert not any(isinstance(module, DropPath) for module in cell.modules())
+
+
+def test_equal_places_share_one_plan():
+    genotype = one_block("conv_3x3", "identity")
+    assert plan_cell(genotype, shape(), Conventions()) is plan_cell(genotype, shape(), Conventions())
+    assert plan_cell(genotype, shape(), Conventions()) != plan_cell(genotype, shape(stride=2), Conventions())

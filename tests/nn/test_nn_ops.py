@@ -12,28 +12,59 @@ import torch
 from torch import nn
 
 from raynas.genotype import OPERATIONS
-from raynas.nn.ops import BatchNormConfig, FactorizedReduction, OpShape, build_op
+from raynas.nn import Conventions
+from raynas.nn.layers import out_size
+from raynas.nn.modules import FactorizedReduction, SamePool2d, build
+from raynas.nn.ops import OpShape, op_layers
 from tests.nn.small_networks import num_parameters
 
-NORM = BatchNormConfig()
-POOLS = [op for op in OPERATIONS if "pool" in op]
+POOLS = [op for op in OPERATIONS if op.startswith(("max_pool", "avg_pool_3x3"))]
 SEPARABLE = [op for op in OPERATIONS if op.startswith("sep_conv")]
+ONCE = [nn.ReLU, nn.Conv2d, nn.BatchNorm2d]
+PADDINGS = ["symmetric", "same", "timm"]
 
 
-def built(op: str, in_channels: int = 4, out_channels: int = 4, stride: int = 1) -> nn.Module:
-    return build_op(op, OpShape(in_channels, out_channels, stride, NORM))
+def built(
+    op: str,
+    in_channels: int = 4,
+    out_channels: int = 4,
+    stride: int = 1,
+    *,
+    strided_identity: str = "conv",
+    **fields: object,
+) -> nn.Module:
+    shape = OpShape(in_channels, out_channels, stride, strided_identity)
+    return build(op_layers(op, shape), Conventions(**fields))
 
 
 def convolutions(module: nn.Module) -> list[nn.Conv2d]:
     return [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
 
 
+def types(module: nn.Module) -> list[type]:
+    return [type(layer) for layer in module.children()]
+
+
 @pytest.mark.parametrize("op", OPERATIONS)
 @pytest.mark.parametrize("stride", [1, 2])
-def test_operation_gives_the_size_rounded_up(op, stride):
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_operation_gives_the_size_rounded_up(op, stride, padding):
     for in_channels, size in itertools.product((3, 4), (1, 2, 7, 8)):
-        out_NCHW = built(op, in_channels, 4, stride)(torch.rand(2, in_channels, size, size + 1))
+        module = built(op, in_channels, 4, stride, padding=padding)
+        out_NCHW = module(torch.rand(2, in_channels, size, size + 1))
         assert out_NCHW.shape == (2, 4, math.ceil(size / stride), math.ceil((size + 1) / stride))
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_each_layer_gives_the_size_that_it_says(op, stride):
+    layers = op_layers(op, OpShape(3, 5, stride))
+    x_NCHW = torch.rand(2, 3, 7, 4)
+    for layer in layers:
+        expected = out_size(layer, tuple(x_NCHW.shape[2:]))
+        x_NCHW = build((layer,), Conventions())(x_NCHW)
+        assert x_NCHW.shape[2:] == expected
+    assert x_NCHW.shape[1] == 5
 
 
 def test_fitting_identity_is_nothing():
@@ -42,28 +73,38 @@ def test_fitting_identity_is_nothing():
 
 @pytest.mark.parametrize(("in_channels", "stride"), [(3, 1), (4, 2), (3, 2)])
 def test_other_identity_is_relu_1x1_norm(in_channels, stride):
-    layers = list(built("identity", in_channels, 4, stride))
-    assert [type(layer) for layer in layers] == [nn.ReLU, nn.Conv2d, nn.BatchNorm2d]
-    assert (layers[1].kernel_size, layers[1].stride) == ((1, 1), (stride, stride))
+    module = built("identity", in_channels, 4, stride)
+    assert types(module) == ONCE
+    assert (module[1].kernel_size, module[1].stride) == ((1, 1), (stride, stride))
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [("relu_factorized", [nn.ReLU, FactorizedReduction]), ("factorized", [FactorizedReduction])],
+)
+@pytest.mark.parametrize("in_channels", [3, 4])
+def test_strided_identity_can_be_a_factorised_reduction(variant, expected, in_channels):
+    assert types(built("identity", in_channels, 4, stride=2, strided_identity=variant)) == expected
+
+
+@pytest.mark.parametrize("variant", ["relu_factorized", "factorized"])
+def test_identity_of_stride_1_is_the_same_in_every_convention(variant):
+    assert isinstance(built("identity", strided_identity=variant), nn.Identity)
+    assert types(built("identity", 3, 4, strided_identity=variant)) == ONCE
 
 
 @pytest.mark.parametrize("op", POOLS)
 @pytest.mark.parametrize("stride", [1, 2])
-def test_pool_has_no_parameters_where_channels_agree(op, stride):
-    assert num_parameters(built(op, stride=stride)) == 0
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_pool_has_no_parameters_where_channels_agree(op, stride, padding):
+    assert num_parameters(built(op, stride=stride, padding=padding)) == 0
 
 
 @pytest.mark.parametrize("op", POOLS)
 def test_pool_is_followed_by_1x1_and_norm_where_channels_differ(op):
-    layers = list(built(op, in_channels=3))
-    assert [type(layer) for layer in layers[1:]] == [nn.Conv2d, nn.BatchNorm2d]
-    assert num_parameters(built(op, in_channels=3)) == 3 * 4 + 2 * 4
-
-
-@pytest.mark.parametrize("stride", [1, 2])
-def test_average_pool_divides_by_the_pixels_that_are_there(stride):
-    ones_NCHW = torch.ones(1, 4, 5, 6)
-    assert torch.equal(built("avg_pool_3x3", stride=stride)(ones_NCHW).unique(), torch.ones(1))
+    module = built(op, in_channels=3)
+    assert types(module)[1:] == [nn.Conv2d, nn.BatchNorm2d]
+    assert num_parameters(module) == 3 * 4 + 2 * 4
 
 
 @pytest.mark.parametrize(("op", "kernel"), [("max_pool_3x3", 3), ("max_pool_5x5", 5), ("max_pool_7x7", 7)])
@@ -75,6 +116,13 @@ def test_max_pool_never_takes_the_padding(op, kernel):
     assert torch.equal(
         out_NCHW[0, 0, 4, 4], negative_NCHW[0, 0, 4 - reach : 5 + reach, 4 - reach : 5 + reach].max()
     )
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_pool_of_even_kernel_looks_right_and_down(padding):
+    image_NCHW = torch.arange(9.0).reshape(1, 1, 3, 3)
+    out_HW = built("max_pool_2x2", 1, 1, padding=padding)(image_NCHW)[0, 0]
+    assert out_HW.tolist() == [[4, 5, 5], [7, 8, 8], [7, 8, 8]]
 
 
 @pytest.mark.parametrize("op", SEPARABLE)
@@ -90,78 +138,85 @@ def test_separable_convolution_is_applied_twice_with_the_stride_in_the_first(op)
 @pytest.mark.parametrize("op", SEPARABLE)
 def test_nothing_stands_between_depthwise_and_pointwise(op):
     once = [nn.ReLU, nn.Conv2d, nn.Conv2d, nn.BatchNorm2d]
-    assert [type(layer) for layer in built(op)] == once + once
+    assert types(built(op)) == once + once
 
 
-def test_dilated_convolution_is_one_depthwise_separable_layer():
-    depthwise, pointwise = convolutions(built("dil_conv_3x3"))
-    assert (depthwise.groups, depthwise.dilation, pointwise.kernel_size) == (4, (2, 2), (1, 1))
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_dilated_convolution_is_one_depthwise_separable_layer(kernel):
+    module = built(f"dil_conv_{kernel}x{kernel}")
+    depthwise, pointwise = convolutions(module)
+    assert types(module) == [nn.ReLU, nn.Conv2d, nn.Conv2d, nn.BatchNorm2d]
+    assert (depthwise.groups, depthwise.kernel_size, depthwise.dilation) == (4, (kernel, kernel), (2, 2))
+    assert pointwise.kernel_size == (1, 1)
 
 
 @pytest.mark.parametrize("length", [3, 7])
 def test_factorised_convolution_halves_width_then_height(length):
-    row, column = convolutions(built(f"conv_1x{length}_{length}x1", stride=2))
+    module = built(f"conv_1x{length}_{length}x1", stride=2)
+    row, column = convolutions(module)
+    assert types(module) == [nn.ReLU, nn.Conv2d, nn.Conv2d, nn.BatchNorm2d]
     assert (row.kernel_size, row.stride) == ((1, length), (1, 2))
     assert (column.kernel_size, column.stride) == ((length, 1), (2, 1))
 
 
-def test_no_convolution_has_a_bias():
-    layers = [layer for op in OPERATIONS for layer in convolutions(built(op, 3, 4, 2))]
+@pytest.mark.parametrize("filters", [4, 5, 8, 13])
+def test_bottleneck_stands_between_two_1x1_at_a_quarter_of_the_filters(filters):
+    module = built("bottleneck_3x3", 3, filters, stride=2)
+    assert types(module) == ONCE * 3
+    channels = [(layer.in_channels, layer.out_channels) for layer in convolutions(module)]
+    quarter = filters // 4
+    assert channels == [(3, quarter), (quarter, quarter), (quarter, filters)]
+    assert [layer.stride for layer in convolutions(module)] == [(1, 1), (2, 2), (1, 1)]
+
+
+def test_halves_of_a_bottlenecked_factorised_convolution_have_a_norm_and_a_relu_between_them():
+    module = built("bottleneck_1x7_7x1", 8, 8, stride=2)
+    assert types(module) == ONCE * 4
+    assert [layer.kernel_size for layer in convolutions(module)] == [(1, 1), (1, 7), (7, 1), (1, 1)]
+    assert [layer.stride for layer in convolutions(module)] == [(1, 1), (1, 2), (2, 1), (1, 1)]
+
+
+@pytest.mark.parametrize("op", ["bottleneck_3x3", "bottleneck_1x7_7x1"])
+@pytest.mark.parametrize("filters", [1, 2, 3])
+def test_fewer_than_4_filters_are_not_bottlenecked(op, filters):
+    module = built(op, 5, filters, stride=2)
+    assert all(layer.out_channels == filters for layer in convolutions(module))
+    assert all(layer.kernel_size != (1, 1) for layer in convolutions(module))
+    assert module(torch.rand(2, 5, 3, 3)).shape == (2, filters, 2, 2)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_none_is_zero_with_a_gradient_of_zeros(stride):
+    x_NCHW = torch.rand(2, 3, 5, 4, requires_grad=True)
+    out_NCHW = built("none", 3, 4, stride)(x_NCHW)
+    assert out_NCHW.shape == (2, 4, math.ceil(5 / stride), math.ceil(4 / stride))
+    assert not out_NCHW.any()
+    out_NCHW.sum().backward()
+    assert x_NCHW.grad is not None and not x_NCHW.grad.any()
+
+
+def test_pooled_shortcut_is_an_average_over_2x2_and_a_1x1_without_norm():
+    module = built("avg_pool_2x2_conv_1x1", 3, 4, stride=2)
+    assert types(module) == [SamePool2d, nn.Conv2d]
+    assert types(built("avg_pool_2x2_conv_1x1", 3, 4)) == [nn.Conv2d]
+    image_NCHW = torch.arange(16.0).reshape(1, 1, 4, 4)
+    pooled_HW = built("avg_pool_2x2_conv_1x1", 1, 1, stride=2)[0](image_NCHW)[0, 0]
+    assert pooled_HW.tolist() == [[2.5, 4.5], [10.5, 12.5]]
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_no_convolution_has_a_bias(padding):
+    layers = [layer for op in OPERATIONS for layer in convolutions(built(op, 3, 4, 2, padding=padding))]
     assert layers
     assert all(layer.bias is None for layer in layers)
 
 
 def test_norm_constants_reach_every_batch_norm():
-    shape = OpShape(3, 4, 2, BatchNormConfig(epsilon=0.25, momentum=0.5))
-    norms = [m for op in OPERATIONS for m in build_op(op, shape).modules() if isinstance(m, nn.BatchNorm2d)]
+    constants = {"norm_epsilon": 0.25, "norm_momentum": 0.5}
+    norms = [
+        module
+        for op in OPERATIONS
+        for module in built(op, 3, 4, 2, strided_identity="factorized", **constants).modules()
+        if isinstance(module, nn.BatchNorm2d)
+    ]
     assert {(norm.eps, norm.momentum) for norm in norms} == {(0.25, 0.5)}
-
-
-def reduction_of_ones(out_channels: int = 2, stride: int = 2) -> FactorizedReduction:
-    """All weights 1, and a batch norm that changes nothing."""
-    module = FactorizedReduction(1, out_channels, stride, BatchNormConfig(epsilon=1e-12)).eval()
-    for layer in convolutions(module):
-        nn.init.ones_(layer.weight)
-    return module
-
-
-def counting(size: int) -> torch.Tensor:
-    """Pixels 1, 2, 3 .. row by row."""
-    return torch.arange(1.0, size * size + 1).reshape(1, 1, size, size)
-
-
-@torch.no_grad()
-def test_factorised_reduction_takes_two_grids_of_an_even_map():
-    path_1_HW, path_2_HW = reduction_of_ones()(counting(4))[0]
-    assert path_1_HW.tolist() == [[1, 3], [9, 11]]
-    assert path_2_HW.tolist() == [[6, 8], [14, 16]]
-
-
-@torch.no_grad()
-def test_factorised_reduction_reads_zero_beyond_the_border_of_an_odd_map():
-    path_1_HW, path_2_HW = reduction_of_ones()(counting(3))[0]
-    assert path_1_HW.tolist() == [[1, 3], [7, 9]]
-    assert path_2_HW.tolist() == [[5, 0], [0, 0]]
-
-
-@torch.no_grad()
-def test_factorised_reduction_keeps_the_sign():
-    assert reduction_of_ones()(-counting(2))[0].flatten().tolist() == [-1, -4]
-
-
-@pytest.mark.parametrize(("out_channels", "halves"), [(5, (2, 3)), (4, (2, 2)), (2, (1, 1))])
-def test_odd_channel_goes_to_the_second_path(out_channels, halves):
-    module = reduction_of_ones(out_channels)
-    assert tuple(layer.out_channels for layer in convolutions(module)) == halves
-    assert module(counting(3)).shape == (1, out_channels, 2, 2)
-
-
-def test_single_channel_is_the_second_path_alone():
-    assert reduction_of_ones(1)(counting(2)).tolist() == [[[[4]]]]
-
-
-def test_factorised_reduction_at_stride_1_is_one_1x1():
-    module = reduction_of_ones(3, stride=1)
-    (layer,) = convolutions(module)
-    assert (layer.kernel_size, layer.out_channels) == ((1, 1), 3)
-    assert module(counting(3)).shape == (1, 3, 3, 3)

@@ -24,12 +24,27 @@ PURE = (
     "raynas.journal",
     "raynas.run",
     "raynas.leaderboard",
+    "raynas.limits",
     "raynas.run_folder",
     "raynas.engine.config",
     "raynas.engine.plan",
     "raynas.engine.queue",
 )
-TORCH_LAYERS = ("raynas.nn", "raynas.data", "raynas.training", "raynas.strategies", "search_spaces")
+PLANS = tuple(
+    f"raynas.nn.{name}"
+    for name in ("layers", "conventions", "config", "ops", "cell_plan", "plan", "complexity")
+)
+TORCH_LAYERS = (
+    "raynas.nn",
+    "raynas.data",
+    "raynas.training",
+    "raynas.strategies",
+    "raynas.networks",
+    "raynas.preprocess",
+    "raynas.weights",
+    "raynas.torchvision_import",
+    "search_spaces",
+)
 UPPER = ("raynas.engine", "raynas.tracking", "raynas.search", "raynas.cli", "raynas.doctor")
 
 
@@ -94,7 +109,11 @@ def test_mlflow_is_imported_in_tracking_alone():
     assert {module for module in importers_of("mlflow") if not lies_in(module, "raynas.tracking")} == set()
 
 
-@pytest.mark.parametrize("module", PURE)
+def test_timm_and_what_it_brings_are_imported_where_weights_are_fetched_alone():
+    assert importers_of("timm", "huggingface_hub", "torchvision") <= {"raynas.weights.timm_hub"}
+
+
+@pytest.mark.parametrize("module", [*PURE, *PLANS])
 def test_a_pure_module_imports_no_library_that_computes(module):
     heavy = ("torch", "numpy", "ray", "mlflow")
     assert not [name for name in IMPORTS[module] if lies_in(name, *heavy)]

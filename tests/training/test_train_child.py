@@ -258,7 +258,7 @@ def test_network_and_batches_are_channels_last():
     network.register_forward_hook(lambda *call: seen.append(call[1][0]))
     train_child(network, images, child_config(batch_size=8), seed=0)
     assert all(batch.is_contiguous(memory_format=torch.channels_last) for batch in seen)
-    assert network.stem[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert network.stem[0][0].weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_network_is_evaluated_in_evaluation_mode_and_trained_in_training_mode():

@@ -9,7 +9,8 @@ from pathlib import Path
 PROGRAM = """
 import sys
 sys.modules["ray"] = sys.modules["mlflow"] = None
-import raynas, raynas.data, raynas.nn, raynas.strategies.ppo, raynas.training, search_spaces.nasnet
+import raynas, raynas.data, raynas.networks, raynas.nn, raynas.strategies.ppo, raynas.training
+import search_spaces.nasnet
 from raynas.child import Child
 from raynas.data import DataConfig, load_split
 from raynas.nn import NetworkConfig

@@ -1,0 +1,45 @@
+"""The second classifier, in training only."""
+
+# Shapes: N images, C channels, H x W pixels, K classes.
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from raynas.nn.conventions import Conventions
+from raynas.nn.modules import batch_norm
+
+NUM_FEATURES = 768
+
+
+class AuxiliaryHead(nn.Module):
+    """ReLU, 5x5 average pool, 1x1 to 128, convolution over the whole remaining map to 768, classifier.
+
+    Args:
+        size: pixels per side of the map; on maps below 5x5 the pool covers the map.
+        kind: 'nasnet' and 'darts' pool at stride 3; 'darts_imagenet' at stride 2, and without second norm.
+    Source: slim nasnet.py, _build_aux_head; quark0/darts cnn/model.py, AuxiliaryHead*.
+    """
+
+    def __init__(
+        self, in_channels: int, num_classes: int, size: int, conventions: Conventions, kind: str = "nasnet"
+    ) -> None:
+        super().__init__()
+        stride = 2 if kind == "darts_imagenet" else 3
+        kernel = min(5, size)
+        remaining = (size - kernel) // stride + 1
+        self.features = nn.Sequential(
+            nn.ReLU(),
+            nn.AvgPool2d(kernel, stride),
+            nn.Conv2d(in_channels, 128, 1, bias=False),
+            batch_norm(128, conventions),
+            nn.ReLU(),
+            nn.Conv2d(128, NUM_FEATURES, remaining, bias=False),
+            nn.Identity() if kind == "darts_imagenet" else batch_norm(NUM_FEATURES, conventions),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+        self.classifier: nn.Module = nn.Linear(NUM_FEATURES, num_classes)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        return self.classifier(self.features(x_NCHW))  # type: ignore[no-any-return]

@@ -1,0 +1,182 @@
+"""Which layers a cell consists of at its place in a network: the plan that is built and counted. No torch.
+
+Source for how shapes are matched: tensorflow/models slim nasnet_utils.py, class NasNetABaseCell.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from raynas.genotype import Block, CellGenotype
+from raynas.nn.conventions import Conventions
+from raynas.nn.layers import (
+    Conv,
+    FactorizedReduction,
+    GroupNorm,
+    Layers,
+    Norm,
+    relu_conv_norm,
+    relu_factorized_reduction,
+)
+from raynas.nn.ops import OpShape, op_layers
+
+
+@dataclass(frozen=True, slots=True)
+class CellShape:
+    """Where a cell stands in its network.
+
+    `filters` is what every state inside has; `previous_is_larger`: the previous state has twice the
+    current's H x W; `is_first`: there is no previous cell yet, and what the stem gives out, as it comes,
+    stands in for every further input.
+    """
+
+    current_channels: int
+    previous_channels: int
+    filters: int
+    stride: int = 1
+    previous_is_larger: bool = False
+    is_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPlan:
+    """One block's two operations, and what follows its sum or concatenation."""
+
+    block: Block
+    op_a: Layers
+    op_b: Layers
+    merge: Layers
+
+
+@dataclass(frozen=True, slots=True)
+class CellPlan:
+    """The layers of a cell. What nobody uses is not in it: no layer is without a gradient.
+
+    Args:
+        inputs: the inputs of the genotype that are used; a chained cell takes just these.
+        match: for each of them the layers that make it fit.
+        blocks: by state.
+        fix_ups: by state, of those given out that are still too large or too wide.
+        outputs: the states given out, concatenated in this order.
+    """
+
+    shape: CellShape
+    inputs: tuple[int, ...]
+    match: tuple[Layers, ...]
+    blocks: tuple[tuple[int, BlockPlan], ...]
+    fix_ups: tuple[tuple[int, Layers], ...]
+    outputs: tuple[int, ...]
+    is_chained: bool
+    num_inputs: int
+
+    @property
+    def out_channels(self) -> int:
+        return len(self.outputs) * self.shape.filters
+
+
+def used_states(genotype: CellGenotype, outputs: tuple[int, ...]) -> frozenset[int]:
+    """Every state that `outputs` depend on."""
+    used = set(outputs)
+    for state in reversed(range(genotype.num_inputs, genotype.num_states)):
+        if state in used:
+            block = genotype.blocks[state - genotype.num_inputs]
+            used |= {block.input_a, block.input_b}
+    return frozenset(used)
+
+
+@functools.lru_cache(maxsize=512)
+def plan_cell(
+    genotype: CellGenotype,
+    shape: CellShape,
+    conventions: Conventions,
+    outputs: tuple[int, ...] | None = None,
+) -> CellPlan:
+    """The cell's layers.
+
+    Args:
+        outputs: of a chained cell, those that the next one takes; None: all that the genotype lists.
+    """
+    outputs = genotype.concat if outputs is None else outputs
+    used = used_states(genotype, outputs)
+    inputs = tuple(state for state in range(genotype.num_inputs) if state in used)
+    channels, match = _matched(genotype, shape, conventions, inputs)
+    blocks = tuple(
+        (
+            state,
+            _plan_block(genotype.blocks[state - genotype.num_inputs], genotype, shape, conventions, channels),
+        )
+        for state in range(genotype.num_inputs, genotype.num_states)
+        if state in used
+    )
+    fix_ups = tuple(
+        (state, _fix_up(channels[state], shape))
+        for state in outputs
+        if state < genotype.num_inputs and (shape.stride == 2 or channels[state] != shape.filters)
+    )
+    return CellPlan(shape, inputs, match, blocks, fix_ups, outputs, genotype.is_chained, genotype.num_inputs)
+
+
+def _matched(
+    genotype: CellGenotype, shape: CellShape, conventions: Conventions, inputs: tuple[int, ...]
+) -> tuple[dict[int, int], tuple[Layers, ...]]:
+    """Channels of each input when the blocks take it, and the layers that bring it there."""
+    channels: dict[int, int] = {}
+    match: list[Layers] = []
+    for state in inputs:
+        layers: Layers
+        if genotype.is_chained:
+            # The operations on the inputs change the width, as they do in NAS-Bench-201's residual blocks.
+            source, layers = shape.current_channels // (1 if shape.is_first else len(inputs)), ()
+        elif state == 0:
+            source, layers = shape.current_channels, relu_conv_norm(shape.current_channels, shape.filters)
+        else:
+            source, layers = shape.previous_channels, _match_previous(shape, conventions)
+        channels[state] = shape.filters if layers else source
+        match.append(layers)
+    return channels, tuple(match)
+
+
+def _match_previous(shape: CellShape, conventions: Conventions) -> Layers:
+    if shape.previous_is_larger:
+        return relu_factorized_reduction(shape.previous_channels, shape.filters)
+    # With no previous cell NASNet's code hands the stem's output on as it is, whatever its width.
+    is_other = shape.previous_channels != shape.filters and not shape.is_first
+    if is_other or conventions.match_previous == "always":
+        return relu_conv_norm(shape.previous_channels, shape.filters)
+    return ()
+
+
+def _plan_block(
+    block: Block,
+    genotype: CellGenotype,
+    shape: CellShape,
+    conventions: Conventions,
+    channels: dict[int, int],
+) -> BlockPlan:
+    def half(op: str, state: int) -> Layers:
+        stride = shape.stride if state < genotype.num_inputs else 1
+        in_channels = channels.get(state, shape.filters)
+        return op_layers(op, OpShape(in_channels, shape.filters, stride, conventions.strided_identity))
+
+    return BlockPlan(
+        block, half(block.op_a, block.input_a), half(block.op_b, block.input_b), _merge(block, shape.filters)
+    )
+
+
+def _merge(block: Block, filters: int) -> Layers:
+    """After the combiner. A concatenation comes back to `filters` channels, so that every state has the same
+    width ("1x1 convolutions are inserted where shapes disagree", Zoph et al. 2018, A.4; the place is ours).
+    """
+    return {
+        "add": (),
+        "concat": relu_conv_norm(2 * filters, filters),
+        "add_layer_norm": (GroupNorm(filters, 1),),
+        "add_instance_norm": (GroupNorm(filters, filters),),
+    }[block.combiner]
+
+
+def _fix_up(in_channels: int, shape: CellShape) -> Layers:
+    if shape.stride == 2:
+        return (FactorizedReduction(in_channels, shape.filters),)
+    return (Conv(in_channels, shape.filters, (1, 1)), Norm(shape.filters))

@@ -1,0 +1,106 @@
+"""What networks are made of, as data: modules.py builds layers, complexity.py counts them. No torch.
+
+Every layer pads so that stride 1 keeps H x W and stride 2 gives ceil(H/2) x ceil(W/2), but for a valid Conv.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Relu:
+    """max(x, 0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """Batch norm."""
+
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNorm:
+    """Norm over each example's groups of channels: 1 group is layer norm, `channels` groups instance norm."""
+
+    channels: int
+    groups: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """Convolution without bias; kernel and stride as (height, width)."""
+
+    in_channels: int
+    out_channels: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    dilation: int = 1
+    groups: int = 1
+    is_valid: bool = False
+    """No padding at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Maximum or average over a square window; an average is over the pixels that are there."""
+
+    kind: Literal["max", "avg"]
+    kernel: int
+    stride: int
+
+
+@dataclass(frozen=True, slots=True)
+class FactorizedReduction:
+    """Stride 2 by two 1x1 convolutions on grids one pixel apart, concatenated, then batch norm.
+
+    The second takes the odd channel. No ReLU inside. Source: slim nasnet_utils.py, factorized_reduction.
+    """
+
+    in_channels: int
+    out_channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Zero:
+    """Zeros of the output's shape, with a gradient of zeros: NAS-Bench-201's 'none'."""
+
+    out_channels: int
+    stride: int
+
+
+Layer = Relu | Norm | GroupNorm | Conv | Pool | FactorizedReduction | Zero
+Layers = tuple[Layer, ...]
+"""Applied one after the other; no layers are the identity."""
+
+
+def out_size(layer: Layer, size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) that a layer gives for an input of `size`."""
+    if isinstance(layer, Conv):
+        if layer.is_valid:
+            pairs = zip(size, layer.kernel, layer.stride, strict=True)
+            height, width = ((side - kernel) // stride + 1 for side, kernel, stride in pairs)
+            return height, width
+        strides = layer.stride
+    elif isinstance(layer, Pool | Zero):
+        strides = (layer.stride, layer.stride)
+    elif isinstance(layer, FactorizedReduction):
+        strides = (2, 2)
+    else:
+        return size
+    return -(-size[0] // strides[0]), -(-size[1] // strides[1])
+
+
+def conv(in_channels: int, out_channels: int, kernel: int, *, stride: int = 1) -> Conv:
+    return Conv(in_channels, out_channels, (kernel, kernel), (stride, stride))
+
+
+def relu_conv_norm(in_channels: int, out_channels: int, *, kernel: int = 1, stride: int = 1) -> Layers:
+    """ReLU, convolution, batch norm: the order of Zoph et al. 2018, A.4."""
+    return (Relu(), conv(in_channels, out_channels, kernel, stride=stride), Norm(out_channels))
+
+
+def relu_factorized_reduction(in_channels: int, out_channels: int) -> Layers:
+    return (Relu(), FactorizedReduction(in_channels, out_channels))

@@ -1,0 +1,164 @@
+"""Layers as torch modules."""
+
+# Shapes: N images, C channels, H x W pixels.
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from raynas.nn import layers
+from raynas.nn.conventions import Conventions
+
+
+def build(parts: layers.Layers, conventions: Conventions) -> nn.Module:
+    """The layers as one module; no layers are nn.Identity. The n-th layer is the n-th child."""
+    if not parts:
+        return nn.Identity()
+    return nn.Sequential(*(_module(part, conventions) for part in parts))
+
+
+@functools.singledispatch
+def _module(layer: layers.Layer, conventions: Conventions) -> nn.Module:
+    raise AssertionError(f"no module for {layer}")
+
+
+@_module.register
+def _relu(layer: layers.Relu, conventions: Conventions) -> nn.Module:
+    return nn.ReLU()
+
+
+@_module.register
+def _norm(layer: layers.Norm, conventions: Conventions) -> nn.Module:
+    return batch_norm(layer.channels, conventions)
+
+
+@_module.register
+def _group_norm(layer: layers.GroupNorm, conventions: Conventions) -> nn.Module:
+    return GroupNorm(layer.groups, layer.channels, eps=conventions.norm_epsilon)
+
+
+@_module.register
+def _conv(layer: layers.Conv, conventions: Conventions) -> nn.Module:
+    is_same = conventions.padding != "symmetric" and max(layer.stride) > 1 and not layer.is_valid
+    padding = [0 if layer.is_valid or is_same else layer.dilation * (length // 2) for length in layer.kernel]
+    return (SameConv2d if is_same else nn.Conv2d)(
+        layer.in_channels,
+        layer.out_channels,
+        layer.kernel,
+        layer.stride,
+        (padding[0], padding[1]),
+        layer.dilation,
+        layer.groups,
+        bias=False,
+    )
+
+
+@_module.register
+def _pool(layer: layers.Pool, conventions: Conventions) -> nn.Module:
+    is_even = layer.kernel % 2 == 0
+    if is_even or (conventions.padding != "symmetric" and layer.stride > 1):
+        return SamePool2d(
+            layer.kind, layer.kernel, layer.stride, counts_padding=conventions.padding == "timm"
+        )
+    if layer.kind == "max":
+        return nn.MaxPool2d(layer.kernel, layer.stride, layer.kernel // 2)
+    return nn.AvgPool2d(layer.kernel, layer.stride, layer.kernel // 2, count_include_pad=False)
+
+
+@_module.register
+def _factorized_reduction(layer: layers.FactorizedReduction, conventions: Conventions) -> nn.Module:
+    return FactorizedReduction(layer.in_channels, layer.out_channels, conventions)
+
+
+@_module.register
+def _zero(layer: layers.Zero, conventions: Conventions) -> nn.Module:
+    return Zero(layer.out_channels, layer.stride)
+
+
+def batch_norm(channels: int, conventions: Conventions) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=conventions.norm_epsilon, momentum=conventions.norm_momentum)
+
+
+class GroupNorm(nn.GroupNorm):
+    """nn.GroupNorm, which refuses a single example with one number a group even in evaluation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+class FactorizedReduction(nn.Module):
+    """See layers.FactorizedReduction. Any size: H x W become ceil(H/2) x ceil(W/2)."""
+
+    def __init__(self, in_channels: int, out_channels: int, conventions: Conventions) -> None:
+        super().__init__()
+        half = out_channels // 2
+        self.path_1 = nn.Conv2d(in_channels, half, 1, bias=False) if half else None
+        self.path_2 = nn.Conv2d(in_channels, out_channels - half, 1, bias=False)
+        self.norm = batch_norm(out_channels, conventions)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shifted = F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
+        paths = [self.path_2(shifted[:, :, ::2, ::2])]
+        if self.path_1 is not None:
+            paths.insert(0, self.path_1(x[:, :, ::2, ::2]))
+        return self.norm(torch.cat(paths, dim=1))  # type: ignore[no-any-return]
+
+
+class Zero(nn.Module):
+    """See layers.Zero."""
+
+    def __init__(self, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.out_channels, self.stride = out_channels, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        zeros_N1HW = x[:, :1, :: self.stride, :: self.stride] * 0.0
+        return zeros_N1HW.expand(-1, self.out_channels, -1, -1)
+
+
+class SameConv2d(nn.Conv2d):
+    """nn.Conv2d with TensorFlow's SAME padding, which depends on the size of the input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = self.kernel_size
+        spans = [self.dilation[0] * (height - 1) + 1, self.dilation[1] * (width - 1) + 1]
+        return super().forward(_pad_same(x, spans, self.stride, 0.0))
+
+
+class SamePool2d(nn.Module):
+    """Pool with TensorFlow's SAME padding.
+
+    Args:
+        counts_padding: whether an average divides by the window instead of by the pixels that are there.
+    """
+
+    def __init__(self, kind: str, kernel: int, stride: int, *, counts_padding: bool = False) -> None:
+        super().__init__()
+        self.kind, self.kernel, self.stride, self.counts_padding = kind, kernel, stride, counts_padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        spans, strides = [self.kernel] * 2, [self.stride] * 2
+        if self.kind == "max":
+            return F.max_pool2d(_pad_same(x, spans, strides, -torch.inf), self.kernel, self.stride)
+        mean = F.avg_pool2d(_pad_same(x, spans, strides, 0.0), self.kernel, self.stride)
+        if self.counts_padding:
+            return mean
+        ones_11HW = x.new_ones(1, 1, *x.shape[2:])
+        return mean / F.avg_pool2d(_pad_same(ones_11HW, spans, strides, 0.0), self.kernel, self.stride)
+
+    def extra_repr(self) -> str:
+        return f"{self.kind}, kernel_size={self.kernel}, stride={self.stride}"
+
+
+def _pad_same(x: Tensor, spans: Sequence[int], strides: Sequence[int], value: float) -> Tensor:
+    """`x` padded so that a window of `spans` pixels at `strides` gives ceil(size / stride) outputs."""
+    pads: list[int] = []
+    for size, span, stride in zip(reversed(x.shape[2:]), reversed(spans), reversed(strides), strict=True):
+        total = max((-(-size // stride) - 1) * stride + span - size, 0)
+        pads += [total // 2, total - total // 2]
+    return F.pad(x, pads, value=value) if any(pads) else x

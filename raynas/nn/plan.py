@@ -1,0 +1,188 @@
+"""Which cells a network consists of, and what each of them takes: built by network.py, counted by
+complexity.py. No torch.
+
+Source: tensorflow/models slim nasnet.py, _build_nasnet_base and _imagenet_stem; for DARTS quark0/darts
+cnn/model.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raynas.errors import InvalidConfig
+from raynas.genotype import CellGenotype, Genotype
+from raynas.nn.cell_plan import CellPlan, CellShape, plan_cell, used_states
+from raynas.nn.config import NetworkConfig
+from raynas.nn.layers import Conv, Layers, Norm, Relu, conv, out_size
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedCell:
+    """A cell, and the outputs that it takes as its current and previous state.
+
+    Outputs are numbered through the network: first the stem's, then the cells'.
+    """
+
+    plan: CellPlan
+    current: int
+    previous: int
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a stem or a cell gives out: its channels, and how many times smaller than the image it is."""
+
+    channels: int
+    stride: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPlan:
+    """The layers of a network up to the pooling.
+
+    Args:
+        stem: each entry continues the one before, and is an output.
+        auxiliary: number of the output that the auxiliary head takes.
+        outputs: all of them, in order.
+    """
+
+    stem: tuple[Layers, ...]
+    cells: tuple[PlacedCell, ...]
+    head: Layers
+    num_features: int
+    auxiliary: int
+    outputs: tuple[Output, ...]
+
+    def sizes(self, image_size: int) -> list[int]:
+        """Pixels per side of each output."""
+        side, sizes = image_size, []
+        for layers in self.stem:
+            for layer in layers:
+                side, _ = out_size(layer, (side, side))
+            sizes.append(side)
+        for cell in self.cells:
+            sizes.append(-(-sizes[-1] // cell.plan.shape.stride))
+        return sizes
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    genotype: CellGenotype
+    shape: CellShape
+    current: int
+    previous: int
+
+
+def plan_network(genotype: Genotype, config: NetworkConfig, *, in_channels: int) -> NetworkPlan:
+    """The whole network, layer by layer.
+
+    Raises:
+        InvalidConfig: too few filters for the stem.
+    """
+    stem, outputs = _plan_stem(config, in_channels, 1 if genotype.normal.is_chained else 3)
+    places: list[_Place] = []
+    for filters, stride, skips in _schedule(config):
+        current = len(outputs) - 1
+        previous = max(current - (2 if skips else 1), 0)
+        cell = genotype.reduction if stride == 2 else genotype.normal
+        shape = CellShape(
+            outputs[current].channels,
+            outputs[previous].channels,
+            filters,
+            stride,
+            previous_is_larger=outputs[previous].stride < outputs[current].stride,
+            is_first=current == 0,
+        )
+        places.append(_Place(cell, shape, current, previous))
+        outputs.append(Output(len(cell.concat) * filters, outputs[current].stride * stride))
+    if genotype.normal.is_chained:
+        cells = _chained(places, config)
+    else:
+        cells = tuple(
+            PlacedCell(plan_cell(p.genotype, p.shape, config.conventions), p.current, p.previous)
+            for p in places
+        )
+    num_features = cells[-1].plan.out_channels
+    head = {"relu": (Relu(),), "norm_relu": (Norm(num_features), Relu()), "plain": ()}[config.head]
+    built = [
+        Output(cell.plan.out_channels, output.stride)
+        for cell, output in zip(cells, outputs[len(stem) :], strict=True)
+    ]
+    auxiliary = len(stem) + _auxiliary_index(places, config)
+    return NetworkPlan(stem, cells, head, num_features, auxiliary, (*outputs[: len(stem)], *built))
+
+
+def check_image_size(plan: NetworkPlan, image_size: int, config: NetworkConfig) -> None:
+    """InvalidConfig unless every map of the network has a pixel of its own."""
+    needed = plan.outputs[-1].stride
+    if image_size < needed:
+        raise InvalidConfig(
+            f"Images of {image_size} pixels are too small: network.stem = {config.stem!r} with "
+            f"network.num_reductions = {config.num_reductions} makes them {needed} times smaller. Give "
+            f"images of at least {needed} pixels, fewer reductions, or network.stem=small_image."
+        )
+
+
+def _plan_stem(
+    config: NetworkConfig, in_channels: int, multiplier: int
+) -> tuple[tuple[Layers, ...], list[Output]]:
+    if config.stem == "small_image":
+        filters = config.stem_filters or multiplier * config.filters
+        return ((conv(in_channels, filters, 3), Norm(filters)),), [Output(filters, 1)]
+    if config.filters < 4:
+        raise InvalidConfig(
+            f"network.filters = {config.filters} is too small for network.stem = {config.stem!r}, which "
+            "starts with a quarter of them. Give at least 4, or network.stem=small_image."
+        )
+    if config.stem == "imagenet":
+        filters = config.stem_filters or 32
+        first = Conv(in_channels, filters, (3, 3), (2, 2), is_valid=True)
+        return ((first, Norm(filters)),), [Output(filters, 2)]
+    half, full = config.stem_filters or config.filters // 2, config.filters
+    larger: Layers = (
+        conv(in_channels, half, 3, stride=2),
+        Norm(half),
+        Relu(),
+        conv(half, full, 3, stride=2),
+        Norm(full),
+    )
+    smaller: Layers = (Relu(), conv(full, full, 3, stride=2), Norm(full))
+    return (larger, smaller), [Output(full, 4), Output(full, 8)]
+
+
+def _schedule(config: NetworkConfig) -> list[tuple[int, int, bool]]:
+    """(filters, stride, whether the previous state is the one before the usual) of each cell."""
+    cells: list[tuple[int, int, bool]] = []
+    if config.stem == "imagenet":
+        cells += [(config.filters // 4, 2, False), (config.filters // 2, 2, False)]
+    for stack, num_cells in enumerate(config.stacks):
+        filters = config.filters * 2**stack
+        skips = config.skip_reduction_input and stack > 0
+        if stack > 0:
+            cells.append((filters, 2, False))
+        cells += [(filters, 1, skips)] + [(filters, 1, False)] * (num_cells - 1)
+    return cells
+
+
+def _chained(places: list[_Place], config: NetworkConfig) -> tuple[PlacedCell, ...]:
+    """From the last cell on: each gives out what the next one uses, and consists of what that takes."""
+    wanted = [places[-1].genotype.concat]
+    for place, before in zip(places[:0:-1], places[-2::-1], strict=True):
+        used = used_states(place.genotype, wanted[0])
+        taken = tuple(state for index, state in enumerate(before.genotype.concat) if index in used)
+        wanted.insert(0, taken)
+    cells: list[PlacedCell] = []
+    for place, outputs in zip(places, wanted, strict=True):
+        channels = cells[-1].plan.out_channels if cells else place.shape.current_channels
+        shape = CellShape(channels, channels, place.shape.filters, place.shape.stride, is_first=not cells)
+        plan = plan_cell(place.genotype, shape, config.conventions, outputs)
+        cells.append(PlacedCell(plan, place.current, place.current))
+    return tuple(cells)
+
+
+def _auxiliary_index(places: list[_Place], config: NetworkConfig) -> int:
+    """The last cell before the last reduction; DARTS: that reduction."""
+    reductions = [index for index, place in enumerate(places) if place.shape.stride == 2]
+    if not config.num_reductions:
+        return len(places) - 1
+    return reductions[-1] - (config.auxiliary_kind == "nasnet")
