@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from raynas.engine.searcher import TuneSearcher
     from raynas.errors import RaynasError, SearchFailed, UsageError
     from raynas.genotype import Block, CellGenotype, Genotype
+    from raynas.networks import build
     from raynas.nn import Network, NetworkConfig
     from raynas.search import SearchResult, run_search
     from raynas.space import Decision, SearchSpace, register_space
@@ -36,6 +37,7 @@ _HOMES = {
     "Strategy": "raynas.strategy",
     "TuneSearcher": "raynas.engine.searcher",
     "UsageError": "raynas.errors",
+    "build": "raynas.networks",
     "register_space": "raynas.space",
     "register_strategy": "raynas.strategy",
     "run_search": "raynas.search",
@@ -55,6 +57,7 @@ __all__ = [
     "Strategy",
     "TuneSearcher",
     "UsageError",
+    "build",
     "register_space",
     "register_strategy",
     "run_search",

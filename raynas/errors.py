@@ -6,6 +6,7 @@
         InvalidConfig              an option or a field out of its bounds
         InvalidGenotype            a cell that is no cell
         DataError                  a data set that can't be read
+        WeightsError               weights that can't be had, read, or don't fit
         RunFolderError             a run folder or journal that can't be used as asked
         DoesNotFit                 more resources than the cluster has
       SearchFailed                 the run itself failed; exit code 1
@@ -37,6 +38,10 @@ class InvalidGenotype(UsageError):
 
 class DataError(UsageError):
     """A data set that is missing, empty, corrupt or inconsistent."""
+
+
+class WeightsError(UsageError):
+    """Weights of a network that can't be fetched, read, or that don't fit it."""
 
 
 class RunFolderError(UsageError):

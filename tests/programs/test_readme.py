@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from raynas.networks import NETWORKS
 from raynas.nn import Network, NetworkConfig
 from raynas.space import make_space
 
@@ -39,3 +40,16 @@ def test_every_file_and_folder_that_is_named_exists():
 def test_the_first_two_commands_are_make_search_and_make_test():
     first_block = re.search(r"```bash\n(.*?)```", README, re.S).group(1)
     assert [line.split("#")[0].strip() for line in first_block.splitlines()] == ["make search", "make test"]
+
+
+def sizes_in_the_table() -> list[tuple[str, str, str, str]]:
+    return re.findall(r"^\| (\w+_\w+)[^|]*\| (\d+) \| ([\d,]+) \| ([\d,.]+) M \|", README, re.M)
+
+
+def test_the_table_of_published_networks_is_what_is_built():
+    assert len(sizes_in_the_table()) == 9
+    for name, pixels, parameters, mult_adds in sizes_in_the_table():
+        network, cost = NETWORKS[name], NETWORKS[name].complexity()
+        assert network.image_size == int(pixels)
+        assert f"{cost.parameters:,}" == parameters
+        assert cost.mult_adds / 1e6 == pytest.approx(float(mult_adds.replace(",", "")), abs=0.51)
