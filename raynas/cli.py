@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from raynas.config import parse_assignments
 from raynas.console import print_hints, print_leaderboard, resume_command
@@ -23,7 +22,7 @@ from raynas.journal import FILE_NAME, Started, read_events
 from raynas.leaderboard import Format, leaderboard, render
 from raynas.run import records_of
 from raynas.run_folder import find_run
-from raynas.space import SPACES, make_space, published_cell, published_cells
+from raynas.space import make_space, published_cell, published_cells
 
 app = typer.Typer(
     name="raynas",
@@ -117,7 +116,7 @@ def search(
             f"\nInterrupted. Finished children are kept; go on with\n  {resume_command(prepared.folder)}"
         )
         raise typer.Exit(130) from None
-    print_leaderboard(result.leaderboard[:10], console)
+    print_leaderboard(result.leaderboard[:10], console, num_infeasible=result.num_infeasible)
     print_hints(result, console)
 
 
@@ -130,11 +129,12 @@ def leaderboard_command(
 ) -> None:
     """Print a run's children, best first."""
     folder = find_run(run)
-    entries = leaderboard(records_of(read_events(folder / FILE_NAME)))[:top]
+    records = records_of(read_events(folder / FILE_NAME))
+    entries = leaderboard(records)[:top]
     if format == "table":
         console = Console()
         console.print(f"{folder}", highlight=False)
-        print_leaderboard(entries, console)
+        print_leaderboard(entries, console, num_infeasible=sum(record.is_infeasible for record in records))
     else:
         print(render(entries, format))
 
@@ -142,18 +142,10 @@ def leaderboard_command(
 @app.command()
 @_reports_errors
 def spaces() -> None:
-    """List search spaces and published cells."""
-    console = Console()
-    table = Table("search space", "decisions", "architectures", "what it is", box=None, pad_edge=False)
-    for name in SPACES.names():
-        space = make_space(name)
-        table.add_row(name, str(len(space.decisions)), f"{float(space.size):.1e}", _first_line(type(space)))
-    console.print(table)
-    cells = Table("published cell", "arch_id", "source", box=None, pad_edge=False)
-    for name, cell in published_cells().items():
-        cells.add_row(name, cell.genotype.arch_id, cell.source)
-    console.print()
-    console.print(cells)
+    """List search spaces, published cells and published networks, with their sizes."""
+    from raynas.listing import print_listing
+
+    print_listing(Console())
 
 
 @app.command()
@@ -244,7 +236,8 @@ def _find_genotype(cell: str | None, run: Path | None) -> Genotype:
     except RunFolderError:
         if run is not None or cell is None:
             raise
-        raise UnknownName("published cell", cell, published_cells()) from None
+        # Raises: it is unknown.
+        return published_cell(cell).genotype
     return _genotype_in_run(cell, folder)
 
 
@@ -287,10 +280,6 @@ def _worker_count(text: str | None) -> int | str | None:
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"--workers {text!r} is neither a number of at least 1 nor 'auto'.")
     return int(text)
-
-
-def _first_line(cls: type) -> str:
-    return (cls.__doc__ or "").strip().partition("\n")[0]
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from raynas.search import SearchResult
 
 
-def print_leaderboard(entries: list[LeaderboardEntry], console: Console) -> None:
+def print_leaderboard(entries: list[LeaderboardEntry], console: Console, *, num_infeasible: int = 0) -> None:
     table = Table(box=None, pad_edge=False, title="Leaderboard", title_justify="left")
     columns = ("rank", "arch_id", "child", "status", "accuracy", "params", "mult-adds", "seconds")
     for column in columns:
@@ -29,8 +29,8 @@ def print_leaderboard(entries: list[LeaderboardEntry], console: Console) -> None
             str(entry.child),
             entry.status,
             "" if entry.accuracy is None else f"{entry.accuracy:.4f}",
-            _short_count(entry.parameters),
-            _short_count(entry.mult_adds),
+            short_count(entry.parameters),
+            short_count(entry.mult_adds),
             "" if entry.seconds is None else f"{entry.seconds:.1f}",
         )
     console.print(table)
@@ -38,9 +38,12 @@ def print_leaderboard(entries: list[LeaderboardEntry], console: Console) -> None
         if entry.reason:
             line = f"child {entry.child} {entry.status}: {entry.reason}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if num_infeasible:
+        proposals = "1 proposal was" if num_infeasible == 1 else f"{num_infeasible:,} proposals were"
+        console.print(f"{proposals} beyond the limits and not trained.", highlight=False)
 
 
-def _short_count(count: int | None) -> str:
+def short_count(count: int | None) -> str:
     """1234567 as '1.23 M'."""
     if count is None:
         return ""

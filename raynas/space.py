@@ -99,5 +99,11 @@ def published_cells() -> dict[str, PublishedCell]:
 def published_cell(name: str) -> PublishedCell:
     known = published_cells()
     if name not in known:
-        raise UnknownName("published cell", name, known)
+        is_space = name in SPACES.names()
+        hint = (
+            f"{name!r} is a search space; 'raynas spaces' lists spaces, cells and networks."
+            if is_space
+            else ""
+        )
+        raise UnknownName("published cell", name, known, hint)
     return known[name]
