@@ -96,7 +96,7 @@ class Network(nn.Module):
         return features_NF if pre_logits else self.classifier(features_NF)
 
     def forward_feature_maps(self, images_NCHW: Tensor) -> list[Tensor]:
-        """One map per stride, largest first, after a ReLU; `feature_maps` says of which channels and stride.
+        """One map per stride, largest first; `feature_maps` says of which channels and stride. After a ReLU.
 
         The last one is what `forward_features` gives.
         """
