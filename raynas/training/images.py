@@ -63,14 +63,18 @@ class DeviceImages:
         """
         order_N = torch.randperm(len(self.train_labels_N), generator=generator)
         for step in range(self.num_steps(batch_size)):
-            chosen = order_N[step * batch_size : (step + 1) * batch_size].to(self.device)
-            images_NHWC = self._augmented(
-                self._normalised(self.train_images_NHWC[chosen]), augmentation, generator
-            )
-            yield (
-                images_NHWC[rank::num_ranks].permute(0, 3, 1, 2),
-                self.train_labels_N[chosen[rank::num_ranks]],
-            )
+            chosen_N = order_N[step * batch_size : (step + 1) * batch_size]
+            images_NCHW, labels_N = self.batch(chosen_N, augmentation, generator)
+            yield images_NCHW[rank::num_ranks], labels_N[rank::num_ranks]
+
+    def batch(
+        self, chosen_N: Tensor, augmentation: AugmentationConfig, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """The training images of these numbers, augmented, as (images_NCHW, labels_N)."""
+        chosen_N = chosen_N.to(self.device)
+        images_NHWC = self._normalised(self.train_images_NHWC[chosen_N])
+        images_NHWC = self._augmented(images_NHWC, augmentation, generator)
+        return images_NHWC.permute(0, 3, 1, 2), self.train_labels_N[chosen_N]
 
     def validation_batches(
         self, batch_size: int, *, rank: int = 0, num_ranks: int = 1

@@ -1,0 +1,125 @@
+"""Optimisers and learning rates of final training.
+
+Source: Zoph et al. 2018, A.7 (RMSProp with decay 0.9 and epsilon 1.0, exponential decay of the rate), and the
+notes in tensorflow/models slim nasnet.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from raynas.config import FrozenModel
+
+
+class OptimizerConfig(FrozenModel):
+    """How weights are updated."""
+
+    name: Literal["sgd", "rmsprop", "adamw"] = "sgd"
+    """'rmsprop' is TensorFlow's, which adds epsilon under the root: with the paper's epsilon of 1.0 the two
+    differ.
+    """
+    learning_rate: float = Field(0.025, gt=0)
+    """At the schedule's full height, for a batch of `reference_batch`; proportional to the batch."""
+    reference_batch: int | None = Field(None, ge=1)
+    """None: the rate is as given, whatever the batch."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Of sgd (in Nesterov's form) and rmsprop; adamw's first beta."""
+    decay: float = Field(0.9, gt=0, lt=1)
+    """Of rmsprop's mean square; adamw's second beta is 0.999."""
+    epsilon: float = Field(1.0, gt=0)
+    """Of rmsprop; adamw has 1e-8."""
+    weight_decay: float = Field(5e-4, ge=0)
+    """L2 on convolutions and linear layers; decoupled in adamw. Norms and biases have none."""
+
+    def rate(self, batch_size: int) -> float:
+        """The learning rate for a batch of so many images, over all workers and accumulated steps."""
+        return self.learning_rate * (batch_size / self.reference_batch if self.reference_batch else 1.0)
+
+
+class ScheduleConfig(FrozenModel):
+    """The learning rate over time, as a share of its full height."""
+
+    name: Literal["cosine", "exponential", "constant"] = "cosine"
+    warmup_epochs: float = Field(0.0, ge=0)
+    """It rises linearly from zero for so long."""
+    decay_rate: float = Field(0.97, gt=0, le=1)
+    """Of 'exponential': this factor every `decay_epochs`, in steps, as in slim."""
+    decay_epochs: float = Field(2.4, gt=0)
+    floor: float = Field(0.0, ge=0, le=1)
+    """It never falls below this share after the warm-up."""
+
+    def factor(self, epoch: float, epochs: int) -> float:
+        """The share at a time in epochs, fractions included, of a training of `epochs`."""
+        if epoch < self.warmup_epochs:
+            return epoch / self.warmup_epochs
+        share = {
+            "cosine": 0.5 * (1.0 + math.cos(math.pi * min(epoch / epochs, 1.0))),
+            "exponential": self.decay_rate ** math.floor(epoch / self.decay_epochs),
+            "constant": 1.0,
+        }[self.name]
+        return max(share, self.floor)
+
+
+def build_optimizer(network: nn.Module, config: OptimizerConfig, batch_size: int) -> torch.optim.Optimizer:
+    """The optimiser over `network`, weights and norms in two groups."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    rate = config.rate(batch_size)
+    if config.name == "adamw":
+        return torch.optim.AdamW(groups, lr=rate, betas=(config.momentum, 0.999))
+    if config.name == "sgd":
+        return torch.optim.SGD(groups, lr=rate, momentum=config.momentum, nesterov=config.momentum > 0)
+    return TensorFlowRMSprop(groups, rate, config.momentum, config.decay, config.epsilon)
+
+
+class TensorFlowRMSprop(torch.optim.Optimizer):
+    """RMSProp as TensorFlow has it: epsilon under the root, mean squares that begin at one, and the learning
+    rate inside the momentum.
+
+    Source: tensorflow/core/kernels/training_ops.cc, ApplyRMSProp.
+    """
+
+    def __init__(
+        self,
+        groups: Iterable[dict[str, Any]],
+        learning_rate: float,
+        momentum: float,
+        decay: float,
+        epsilon: float,
+    ) -> None:
+        defaults = {"lr": learning_rate, "momentum": momentum, "decay": decay, "epsilon": epsilon}
+        super().__init__(groups, defaults | {"weight_decay": 0.0})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        assert closure is None
+        for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if parameters:
+                self._update(parameters, group)
+
+    def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter]["mean_square"] = torch.ones_like(parameter)
+                self.state[parameter]["velocity"] = torch.zeros_like(parameter)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if group["weight_decay"]:
+            gradients = list(torch._foreach_add(gradients, parameters, alpha=group["weight_decay"]))
+        mean_squares = [self.state[p]["mean_square"] for p in parameters]
+        velocities = [self.state[p]["velocity"] for p in parameters]
+        torch._foreach_lerp_(mean_squares, torch._foreach_mul(gradients, gradients), 1.0 - group["decay"])
+        roots = torch._foreach_add(mean_squares, group["epsilon"])
+        torch._foreach_sqrt_(roots)
+        torch._foreach_mul_(velocities, group["momentum"])
+        torch._foreach_addcdiv_(velocities, gradients, roots, value=group["lr"])
+        torch._foreach_sub_(parameters, velocities)

@@ -1,0 +1,72 @@
+"""Where final training gets its batches from: the interface, and a data set that lies in memory."""
+
+# Shapes: N images, C channels, H x W pixels.
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from raynas.training.images import AugmentationConfig, DeviceImages
+
+
+class Batch(NamedTuple):
+    """Normalised images and their classes, on the device of training."""
+
+    images_NCHW: Tensor
+    labels_N: Tensor
+    position: int
+    """Where an interrupted epoch goes on after this batch; the source's own unit, equal on every rank."""
+
+
+class TrainingSource(Protocol):
+    """Images in batches. The order depends on the seed and the epoch, not on the number of ranks."""
+
+    num_classes: int
+
+    def num_batches(self, batch_size: int, *, num_ranks: int) -> int:
+        """Batches of `batch_size` that each rank gets in an epoch."""
+
+    def train_batches(
+        self, epoch: int, batch_size: int, *, rank: int, num_ranks: int, start: int = 0
+    ) -> Iterator[Batch]:
+        """One rank's batches of an epoch, or what is left of it after position `start`."""
+
+    def validation_batches(self, batch_size: int, *, rank: int, num_ranks: int) -> Iterator[Batch]:
+        """Each validation image on one of the ranks."""
+
+
+class MemorySource:
+    """A DeviceImages: small data sets, such as CIFAR-10. A position is a number of images."""
+
+    def __init__(self, images: DeviceImages, augmentation: AugmentationConfig, *, seed: int) -> None:
+        self.images, self.augmentation, self.seed = images, augmentation, seed
+        self.num_classes = images.split.num_classes
+
+    def num_batches(self, batch_size: int, *, num_ranks: int) -> int:
+        return len(self.images.train_labels_N) // (batch_size * num_ranks)
+
+    def train_batches(
+        self, epoch: int, batch_size: int, *, rank: int, num_ranks: int, start: int = 0
+    ) -> Iterator[Batch]:
+        order_N = torch.randperm(len(self.images.train_labels_N), generator=self._generator(epoch))
+        step = batch_size * num_ranks
+        for position in range(start, len(order_N) - step + 1, step):
+            # Every rank draws for the whole batch, so that an image's augmentation is its own.
+            images_NCHW, labels_N = self.images.batch(
+                order_N[position : position + step], self.augmentation, self._generator(epoch, position)
+            )
+            yield Batch(images_NCHW[rank::num_ranks], labels_N[rank::num_ranks], position + step)
+
+    def validation_batches(self, batch_size: int, *, rank: int, num_ranks: int) -> Iterator[Batch]:
+        batches = self.images.validation_batches(batch_size, rank=rank, num_ranks=num_ranks)
+        for images_NCHW, labels_N in batches:
+            yield Batch(images_NCHW, labels_N, 0)
+
+    def _generator(self, *numbers: int) -> torch.Generator:
+        text = "/".join(map(str, (self.seed, *numbers)))
+        return torch.Generator().manual_seed(int(hashlib.sha256(text.encode()).hexdigest()[:15], 16))

@@ -1,0 +1,84 @@
+"""Final trainings as small as can be, on one process or several; importable by spawned processes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed, multiprocessing, nn
+
+from raynas.nn import Network, NetworkConfig
+from raynas.training import DeviceImages, Placement
+from raynas.training.device import reproducible
+from raynas.training.final import FinalConfig, FinalTraining
+from raynas.training.images import AugmentationConfig
+from raynas.training.source import MemorySource
+from tests.nn.small_networks import TINY
+from tests.training.tiny_children import digits
+
+NO_AUGMENTATION = AugmentationConfig(crop_padding=0, flip=False)
+
+
+def final_config(**fields: Any) -> FinalConfig:
+    return FinalConfig(**{"epochs": 2, "batch_size": 32, "precision": "float32", **fields})
+
+
+def source(
+    images: DeviceImages | None = None, augmentation: AugmentationConfig | None = None
+) -> MemorySource:
+    return MemorySource(images or digits(), augmentation or AugmentationConfig(flip=False), seed=0)
+
+
+def network(**fields: Any) -> Network:
+    config = NetworkConfig(**{"cells_per_stack": 1, "filters": 4, "num_reductions": 1, **fields})
+    with reproducible(0, Placement()):
+        return Network(TINY, config, in_channels=1, num_classes=10, image_size=8)
+
+
+class FrozenNorms(nn.Module):
+    """A network whose batch norms use their running statistics in training too: batches don't matter."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images_NCHW: torch.Tensor) -> Any:
+        return self.inner(images_NCHW)
+
+    def train(self, mode: bool = True) -> FrozenNorms:
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+
+def weights_of(training: FinalTraining) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in training.evaluated.state_dict().items()}
+
+
+def train_with_frozen_norms(placement: Placement, **fields: Any) -> dict[str, torch.Tensor]:
+    training = FinalTraining(
+        FrozenNorms(network()), source(augmentation=NO_AUGMENTATION), final_config(**fields), placement
+    )
+    training.run()
+    return weights_of(training)
+
+
+def train_on_ranks(num_ranks: int, folder: Path, **fields: Any) -> list[dict[str, torch.Tensor]]:
+    multiprocessing.spawn(_rank, (num_ranks, str(folder), fields), nprocs=num_ranks)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(num_ranks)]
+
+
+def _rank(rank: int, num_ranks: int, folder: str, fields: dict[str, Any]) -> None:
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    meeting = f"file://{folder}/meeting"
+    distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=num_ranks)
+    try:
+        torch.set_num_threads(1)
+        weights = train_with_frozen_norms(Placement(rank=rank, num_ranks=num_ranks), **fields)
+        torch.save(weights, f"{folder}/{rank}.pt")
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,138 @@
+"""Final training: it learns, it can be interrupted anywhere, and how it is divided does not matter."""
+
+from __future__ import annotations
+
+import copy
+import io
+import math
+
+import pytest
+import torch
+
+from raynas.errors import InvalidConfig, TrainingFailed
+from raynas.training import Placement
+from raynas.training.final import FinalTraining
+from tests.training.final_runs import (
+    final_config,
+    network,
+    source,
+    train_on_ranks,
+    train_with_frozen_norms,
+    weights_of,
+)
+from tests.training.tiny_children import digits
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+def largest_difference(one, other):
+    return max((one[name] - other[name]).abs().max().item() for name in one if one[name].is_floating_point())
+
+
+def test_it_learns_digits_and_reports_each_epoch():
+    summaries = []
+    config = final_config(epochs=4, optimizer={"learning_rate": 0.1}, average_decay=0.99)
+    training = FinalTraining(network(), source(digits(1024, 256)), config, Placement())
+    training.run(summaries.append)
+    assert [summary.epoch for summary in summaries] == [1, 2, 3, 4]
+    assert summaries[-1].train_loss < summaries[0].train_loss
+    assert summaries[-1].top1 > 0.3
+    assert summaries[-1].top1 <= summaries[-1].top5 <= 1.0
+
+
+OPTIMIZERS = [
+    {"name": "sgd"},
+    {"name": "rmsprop", "learning_rate": 0.01},
+    {"name": "adamw", "learning_rate": 1e-3},
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: optimizer["name"])
+@pytest.mark.parametrize("saved", [0, 1, 2, 3])
+def test_an_interrupted_training_ends_with_the_same_weights(optimizer, saved):
+    config = final_config(
+        batch_size=16,
+        optimizer=optimizer,
+        average_decay=0.9,
+        checkpoint_steps=4,
+        schedule={"warmup_epochs": 0.5},
+    )
+    states: list[bytes] = []
+
+    def save(_: object) -> None:
+        file = io.BytesIO()
+        torch.save(whole.state_dict(), file)
+        states.append(file.getvalue())
+
+    whole = FinalTraining(network(drop_path=0.0), source(), config, Placement())
+    whole.run(save)
+    resumed = FinalTraining(network(drop_path=0.0), source(), config, Placement())
+    resumed.load_state_dict(torch.load(io.BytesIO(states[saved]), weights_only=True))
+    resumed.run()
+    assert_same(weights_of(whole), weights_of(resumed))
+
+
+def test_accumulated_steps_give_the_update_of_the_whole_batch():
+    whole = train_with_frozen_norms(Placement(), epochs=1)
+    parts = train_with_frozen_norms(Placement(), epochs=1, accumulate=4)
+    assert largest_difference(whole, parts) < 1e-5
+
+
+def test_two_ranks_give_the_updates_of_one_with_twice_the_batch(tmp_path):
+    one = train_with_frozen_norms(Placement(), epochs=1)
+    first, second = train_on_ranks(2, tmp_path, epochs=1)
+    assert_same(first, second)
+    assert largest_difference(one, first) < 1e-5
+
+
+def test_an_auxiliary_head_is_trained_and_not_evaluated():
+    training = FinalTraining(network(auxiliary_head=True), source(), final_config(epochs=1), Placement())
+    before = copy.deepcopy(training.network.auxiliary.classifier.weight.detach())
+    training.run()
+    assert not torch.equal(before, training.network.auxiliary.classifier.weight)
+    assert 0.0 <= training.accuracies()[0] <= 1.0
+
+
+def test_the_average_lags_behind_and_is_what_is_evaluated():
+    training = FinalTraining(network(), source(), final_config(average_decay=0.9999), Placement())
+    training.run()
+    averaged, last = training.evaluated.stem[0][0].weight, training.network.stem[0][0].weight
+    assert not torch.equal(averaged, last)
+    # Not stuck at the start either: TensorFlow's warm-up of the decay.
+    assert (averaged - last).norm() < (network().stem[0][0].weight - last).norm()
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_with_advice():
+    config = final_config(optimizer={"learning_rate": 1e30}, gradient_clip=None)
+    with pytest.raises(TrainingFailed, match=r"The loss became (nan|inf).*learning_rate"):
+        FinalTraining(network(), source(), config, Placement()).run()
+
+
+@pytest.mark.parametrize(
+    ("fields", "placement", "message"),
+    [
+        ({"batch_size": 33}, Placement(num_ranks=2), "can't be divided over 2 workers and 1 accumulated"),
+        ({"accumulate": 3}, Placement(), "Give a multiple of 3"),
+        ({"batch_size": 100_000}, Placement(), "is more than the data set has"),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_refused(fields, placement, message):
+    with pytest.raises(InvalidConfig, match=message):
+        FinalTraining(network(), source(), final_config(**fields), placement)
+
+
+def test_each_image_comes_once_in_an_epoch_whatever_the_ranks():
+    everything = source()
+    size = everything.images.split.train_labels_N.size // 4 * 4
+    for num_ranks in (1, 2, 4):
+        batches = [
+            list(everything.train_batches(3, 4 // num_ranks, rank=rank, num_ranks=num_ranks))
+            for rank in range(num_ranks)
+        ]
+        steps = list(zip(*batches, strict=True))
+        assert sum(len(batch.labels_N) for step in steps for batch in step) == size
+        assert all(len({batch.position for batch in step}) == 1 for step in steps)
+    assert not math.isnan(everything.num_classes)

@@ -1,0 +1,63 @@
+"""Optimisers against their formulas, and learning rates over time."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from raynas.training.optimizers import OptimizerConfig, ScheduleConfig, build_optimizer
+
+
+def test_rmsprop_is_tensorflows():
+    weight = nn.Parameter(torch.tensor([[0.5, -2.0]], dtype=torch.float64))
+    layer = nn.Module()
+    layer.weight = weight
+    config = OptimizerConfig(
+        name="rmsprop", learning_rate=0.1, momentum=0.8, decay=0.9, epsilon=1.0, weight_decay=0.01
+    )
+    optimizer = build_optimizer(layer, config, batch_size=1)
+    expected, square, velocity = [0.5, -2.0], [1.0, 1.0], [0.0, 0.0]
+    for step in range(5):
+        gradient = [step + 1.0, -0.5 * step]
+        weight.grad = torch.tensor([gradient], dtype=torch.float64)
+        optimizer.step()
+        for i in range(2):
+            g = gradient[i] + 0.01 * expected[i]
+            square[i] = 0.9 * square[i] + 0.1 * g * g
+            velocity[i] = 0.8 * velocity[i] + 0.1 * g / math.sqrt(square[i] + 1.0)
+            expected[i] -= velocity[i]
+    assert weight[0].tolist() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["sgd", "rmsprop", "adamw"])
+def test_norms_and_biases_have_no_weight_decay(name):
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 2))
+    optimizer = build_optimizer(network, OptimizerConfig(name=name, weight_decay=0.1), 1)
+    decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert [decays[id(p)] for p in network.parameters()] == [0.1, 0.0, 0.0, 0.0, 0.1, 0.0]
+
+
+def test_the_rate_is_proportional_to_the_batch_where_it_says_for_which_batch_it_is():
+    assert OptimizerConfig(learning_rate=0.04, reference_batch=32).rate(1600) == pytest.approx(2.0)
+    assert OptimizerConfig(learning_rate=0.04).rate(1600) == 0.04
+
+
+def test_cosine_falls_to_nothing_after_a_linear_rise():
+    schedule = ScheduleConfig(warmup_epochs=2)
+    factors = [schedule.factor(epoch, 10) for epoch in (0, 1, 2, 5, 10)]
+    assert factors == pytest.approx([0.0, 0.5, 0.5 * (1 + math.cos(0.2 * math.pi)), 0.5, 0.0])
+
+
+def test_exponential_falls_in_steps_to_its_floor():
+    schedule = ScheduleConfig(name="exponential", decay_rate=0.5, decay_epochs=2.4, floor=0.2)
+    assert [schedule.factor(epoch, 100) for epoch in (0, 2.39, 2.4, 4.8, 7.2, 50)] == [
+        1,
+        1,
+        0.5,
+        0.25,
+        0.2,
+        0.2,
+    ]
