@@ -7,9 +7,11 @@
         InvalidGenotype            a cell that is no cell
         DataError                  a data set that can't be read
         WeightsError               weights that can't be had, read, or don't fit
+        ModelError                 a trained network that can't be read or written
         RunFolderError             a run folder or journal that can't be used as asked
         DoesNotFit                 more resources than the cluster has
       SearchFailed                 the run itself failed; exit code 1
+      TrainingFailed               a final training diverged or can't go on; exit code 1
 
 Errors keep plain string arguments, so that they survive pickling across Ray actors.
 """
@@ -44,6 +46,10 @@ class WeightsError(UsageError):
     """Weights of a network that can't be fetched, read, or that don't fit it."""
 
 
+class ModelError(UsageError):
+    """A trained network on disk that is missing, garbled or incomplete, or can't be written."""
+
+
 class RunFolderError(UsageError):
     """A run folder or its journal can't be read, resumed or written as asked."""
 
@@ -54,6 +60,10 @@ class DoesNotFit(UsageError):
 
 class SearchFailed(RaynasError):
     """The search started and could not go on."""
+
+
+class TrainingFailed(RaynasError):
+    """A final training started and could not go on."""
 
 
 class UnknownName(UsageError):
