@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
-from raynas.config import parse_assignments
-from raynas.console import print_hints, print_leaderboard, resume_command
+from raynas.config import merged, parse_assignments, without_none
+from raynas.console import print_architectures, print_leaderboard
 from raynas.errors import RaynasError, RunFolderError, UnknownName, UsageError
 from raynas.genotype import Genotype
 from raynas.journal import FILE_NAME, Started, read_events
@@ -75,7 +75,7 @@ def search(
         str | None, typer.Option(help="Ray cluster; left out: RAY_ADDRESS, or this machine.")
     ] = None,
     recipe: Annotated[
-        str, typer.Option(help="Where unset options come from: small, nasnet_paper.")
+        str, typer.Option(help="Where unset options come from: small, nasnet_paper, cifar_final.")
     ] = "small",
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, such as child.batch_size=128.")
@@ -83,9 +83,9 @@ def search(
 ) -> None:
     """Search for a cell: train children, learn from their accuracy, print the leaderboard."""
     console = Console()
-    with console.status("Loading ...") if console.is_terminal else contextlib.nullcontext():
-        from raynas.search import execute, prepare_search
-    from raynas.progress import make_progress
+    with _loading(console):
+        from raynas.running import run_on_terminal
+        from raynas.search import prepare_search
 
     prepared = prepare_search(
         data=data,
@@ -101,23 +101,39 @@ def search(
         settings=parse_assignments(set_ or []),
     )
     config = prepared.config
-    console.print(
-        f"raynas search: space {config.space.name}, strategy {config.strategy.name}, "
-        f"data {config.data.source}, {config.children} children of {config.child.epochs} epochs, "
-        f"seed {config.seed}\nrun folder {prepared.folder}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    try:
-        with make_progress(config.children, console) as progress:
-            result = execute(prepared, address=address, listeners=[progress])
-    except KeyboardInterrupt:
-        console.print(
-            f"\nInterrupted. Finished children are kept; go on with\n  {resume_command(prepared.folder)}"
-        )
-        raise typer.Exit(130) from None
-    print_leaderboard(result.leaderboard[:10], console, num_infeasible=result.num_infeasible)
-    print_hints(result, console)
+    what = f"search: space {config.space.name}, strategy {config.strategy.name}"
+    run_on_terminal(prepared, console, what=what, address=address)
+
+
+@app.command()
+@_reports_errors
+def promote(
+    run: RunArgument = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of its cells, best first.")] = 250,
+    repeats: Annotated[int, typer.Option(min=1, help="Trainings of each, with different seeds.")] = 1,
+    recipe: Annotated[str, typer.Option(help="How they are trained.")] = "cifar_final",
+    epochs: Annotated[int | None, typer.Option(help="Epochs per child.  [default: the recipe's]")] = None,
+    workers: Annotated[str | None, typer.Option(help="Workers in all, or 'auto'.  [default: auto]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder.  [default: a new one below runs/]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of data split and children.  [default: 0]")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster; left out: RAY_ADDRESS, or this machine.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, such as network.filters=36.")
+    ] = None,
+) -> None:
+    """Train the best cells of a run longer, to choose the winner; 'search --resume' goes on with it."""
+    console = Console()
+    with _loading(console):
+        from raynas.promote import prepare_promotion
+        from raynas.running import run_on_terminal
+
+    words = {"child": {"epochs": epochs}, "workers": {"count": _worker_count(workers)}, "seed": seed}
+    settings = merged(without_none(words), parse_assignments(set_ or []))
+    prepared = prepare_promotion(run, top=top, repeats=repeats, recipe=recipe, out=out, settings=settings)
+    what = f"promote: the best {prepared.config.children // repeats} cells of {find_run(run)}"
+    run_on_terminal(prepared, console, what=what, address=address)
 
 
 @app.command(name="leaderboard")
@@ -135,6 +151,7 @@ def leaderboard_command(
         console = Console()
         console.print(f"{folder}", highlight=False)
         print_leaderboard(entries, console, num_infeasible=sum(record.is_infeasible for record in records))
+        print_architectures(entries, console)
     else:
         print(render(entries, format))
 
@@ -179,6 +196,37 @@ def show(
     else:
         _write(out, text.encode())
         print(out)
+
+
+@app.command()
+@_reports_errors
+def export(
+    what: Annotated[
+        str, typer.Argument(help="Folder of a trained network or of its run, or a published network's name.")
+    ],
+    format: Annotated[Literal["onnx", "pt2", "safetensors"], typer.Option(help="What to write.")] = "onnx",
+    out: Annotated[
+        Path | None, typer.Option(help="File; its card and picture come beside it.  [default: NAME.FORMAT]")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Of a published network: a file, or timm:TAG such as timm:tf_in1k.")
+    ] = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Of a published network: none, to try things out.")
+    ] = False,
+    num_classes: Annotated[
+        int | None, typer.Option(min=1, help="That --weights have.  [default: as published]")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, help="Pixels per side.  [default: as trained or published]")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+) -> None:
+    """Write a trained network as a file that runs without raynas, and a model card beside it."""
+    from raynas.export_command import Source, run_export
+
+    source = Source(what, weights, random_weights, num_classes, image_size)
+    run_export(source, format, out, force=force, console=Console())
 
 
 @app.command()
@@ -272,6 +320,10 @@ def _write(path: Path, content: bytes) -> None:
         path.write_bytes(content)
     except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror}.") from error
+
+
+def _loading(console: Console) -> contextlib.AbstractContextManager[object]:
+    return console.status("Loading ...") if console.is_terminal else contextlib.nullcontext()
 
 
 def _worker_count(text: str | None) -> int | str | None:

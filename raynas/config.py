@@ -47,6 +47,12 @@ def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
     return result
 
 
+def without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """`tree` without the values that are None, and without what is empty then."""
+    pruned = {k: without_none(value) if isinstance(value, Mapping) else value for k, value in tree.items()}
+    return {key: value for key, value in pruned.items() if value is not None and value != {}}
+
+
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     """['child.epochs=3', 'space.operations=["identity"]'] as a nested dict; a value is JSON or else a
     string.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from raynas.leaderboard import LeaderboardEntry
+from raynas.leaderboard import LeaderboardEntry, by_architecture
 
 if TYPE_CHECKING:
     from raynas.search import SearchResult
@@ -41,6 +41,20 @@ def print_leaderboard(entries: list[LeaderboardEntry], console: Console, *, num_
     if num_infeasible:
         proposals = "1 proposal was" if num_infeasible == 1 else f"{num_infeasible:,} proposals were"
         console.print(f"{proposals} beyond the limits and not trained.", highlight=False)
+
+
+def print_architectures(entries: list[LeaderboardEntry], console: Console) -> None:
+    """Means over repeated trainings, where an architecture was trained more than once."""
+    rows = by_architecture(entries)
+    if all(row.trainings == 1 for row in rows):
+        return
+    table = Table(box=None, pad_edge=False, title="By architecture", title_justify="left")
+    for column in ("rank", "arch_id", "trainings", "mean accuracy", "standard deviation"):
+        table.add_column(column, justify="left" if column == "arch_id" else "right", no_wrap=True)
+    for rank, row in enumerate(rows, start=1):
+        deviation = f"{row.standard_deviation:.4f}" if row.trainings > 1 else ""
+        table.add_row(str(rank), row.arch_id, str(row.trainings), f"{row.mean:.4f}", deviation)
+    console.print(table)
 
 
 def short_count(count: int | None) -> str:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import statistics
 from collections.abc import Callable, Iterable
 from typing import Literal
 
@@ -36,6 +37,36 @@ def leaderboard(records: Iterable[ChildRecord]) -> list[LeaderboardEntry]:
     left out.
     """
     return sorted((_entry(record) for record in records if not record.is_infeasible), key=_rank)
+
+
+class ArchitectureEntry(FrozenModel):
+    """One architecture that was trained several times."""
+
+    arch_id: str
+    trainings: int
+    """Those with a score."""
+    mean: float
+    """Of their accuracies."""
+    standard_deviation: float
+    """Between them, of the sample; 0 for a single one."""
+
+
+def by_architecture(entries: Iterable[LeaderboardEntry]) -> list[ArchitectureEntry]:
+    """Mean accuracy of each architecture over its trainings, best first."""
+    accuracies: dict[str, list[float]] = {}
+    for entry in entries:
+        if entry.accuracy is not None:
+            accuracies.setdefault(entry.arch_id, []).append(entry.accuracy)
+    rows = [
+        ArchitectureEntry(
+            arch_id=arch_id,
+            trainings=len(values),
+            mean=statistics.fmean(values),
+            standard_deviation=statistics.stdev(values) if len(values) > 1 else 0.0,
+        )
+        for arch_id, values in accuracies.items()
+    ]
+    return sorted(rows, key=lambda row: (-row.mean, row.arch_id))
 
 
 def render(entries: list[LeaderboardEntry], format: Literal["json", "csv", "md"]) -> str:

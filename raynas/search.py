@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from raynas.child import TrainChild
-from raynas.config import merged
+from raynas.config import merged, without_none
 from raynas.data import ImageSplit, load_split
 from raynas.draw import genotype_svg
 from raynas.engine.cluster import connected
@@ -121,7 +121,7 @@ def prepare_search(
         "child": {"epochs": epochs},
         "seed": seed,
     }
-    overrides = merged(_without_none(overrides), settings or {})
+    overrides = merged(without_none(overrides), settings or {})
     if resume:
         return _prepare_resume(find_run(Path(out) if out is not None else None), overrides)
     config = search_config(recipe, overrides)
@@ -160,11 +160,6 @@ def image_trainer(
     """What trains children in a worker: the images go to its device once."""
     assert split is not None
     return ChildTrainer(network, child, DeviceImages(split, placement.device), placement)
-
-
-def _without_none(tree: dict[str, Any]) -> dict[str, Any]:
-    pruned = {key: _without_none(value) if isinstance(value, dict) else value for key, value in tree.items()}
-    return {key: value for key, value in pruned.items() if value not in (None, {})}
 
 
 def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearch:

@@ -1,0 +1,68 @@
+"""Promotion: the best cells of a run trained longer. A search whose proposals are a fixed list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from raynas.config import merged
+from raynas.errors import RunFolderError
+from raynas.journal import FILE_NAME, Started, read_events
+from raynas.leaderboard import leaderboard
+from raynas.recipes import search_config
+from raynas.run import ChildRecord, records_of
+from raynas.run_folder import check_is_free, find_run, new_run_folder
+from raynas.search import PreparedSearch
+
+STRATEGY = "raynas.strategies.listed:Listed"
+
+
+def prepare_promotion(
+    run: str | Path | None = None,
+    *,
+    top: int = 250,
+    repeats: int = 1,
+    recipe: str = "cifar_final",
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> PreparedSearch:
+    """The best cells of `run`, to be trained by `recipe`; `raynas.search.execute` does it.
+
+    Args:
+        run: folder of a search, finished or not; None: the newest.
+        top: how many different cells, best first; fewer if the run has fewer.
+        repeats: trainings of each, with seeds of their own.
+        out: the promotion's own run folder; None: a new one.
+        settings: fields of SearchConfig laid over the recipe.
+    Raises:
+        RunFolderError: no such run, or none of its children has a score.
+        UsageError: a setting can't be used.
+    """
+    folder = find_run(Path(run) if run is not None else None)
+    events = read_events(folder / FILE_NAME)
+    started = events[0]
+    assert isinstance(started, Started)
+    architectures = best_architectures(records_of(events), top)
+    if not architectures:
+        raise RunFolderError(f"No child of {folder} has a score yet, so there is nothing to promote.")
+    words = {
+        "space": started.config["space"],
+        "data": started.config["data"],
+        "strategy": {"name": STRATEGY, "architectures": architectures, "origin": str(folder)},
+        "children": len(architectures) * repeats,
+    }
+    config = search_config(recipe, merged(words, settings or {}))
+    target = Path(out) if out is not None else new_run_folder(config.space.name, "promotion")
+    check_is_free(target)
+    return PreparedSearch(target, config, [])
+
+
+def best_architectures(records: Iterable[ChildRecord], top: int) -> list[tuple[int, ...]]:
+    """The actions of the `top` best different cells, best first; two writings of one cell are the same."""
+    by_child = {record.id: record for record in records}
+    best: dict[str, tuple[int, ...]] = {}
+    for entry in leaderboard(by_child.values()):
+        if entry.reward is not None:
+            best.setdefault(entry.arch_id, by_child[entry.child].proposed.actions)
+    return list(best.values())[:top]

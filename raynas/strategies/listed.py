@@ -1,0 +1,36 @@
+"""A fixed list of architectures in place of a search: promotion.
+
+It has no registered name, for it is nothing without a list.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from raynas.space import Actions
+from raynas.strategy import Proposal, Strategy, StrategyConfig
+
+
+class ListedConfig(StrategyConfig):
+    """What is proposed, one after another, and again from the first: each time with another seed."""
+
+    architectures: tuple[tuple[int, ...], ...] = Field(min_length=1)
+    """Actions of the run's search space."""
+    origin: str = ""
+    """The run that they are from."""
+
+
+class Listed(Strategy):
+    """Proposes its list, round after round."""
+
+    Config = ListedConfig
+
+    def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
+        assert isinstance(self.config, ListedConfig)
+        architectures = self.config.architectures
+        return architectures[proposal_id % len(architectures)], {}
+
+    def _learn(self, proposal: Proposal, reward: float) -> dict[str, float] | None:
+        return None
