@@ -1,0 +1,234 @@
+"""A raynas command as a Ray job, from the submission to its end, over a connection that may drop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobStatus, JobSubmissionClient
+
+TOO_LARGE = re.compile(r"exceeds the maximum size|maximum request body size|too large", re.IGNORECASE)
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds
+Answer = TypeVar("Answer")
+
+
+class Refused(Exception):
+    """Says what is wrong and what to do."""
+
+    def __init__(self, message: str, code: int = 2) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def connect(address: str, patience: float) -> JobSubmissionClient:
+    """A client for the cluster, which answers, knows the token and has this Ray version."""
+    # Before Ray is imported: it reads the mode once. And Ray's client prefers these to the given address.
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+        os.environ.pop(name, None)
+    check_token()
+    import ray
+    from ray.exceptions import AuthenticationError
+    from ray.job_submission import JobSubmissionClient
+
+    # What it uploads and leaves out, line by line.
+    for name in ("", ".dashboard.modules.dashboard_sdk", ".dashboard.modules.job.sdk"):
+        logging.getLogger(f"ray{name}").setLevel(logging.ERROR)
+
+    def reach() -> JobSubmissionClient:
+        parts = urlsplit(address)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        # Ray's requests have no time limit: a host that swallows packets is found out here.
+        socket.create_connection((str(parts.hostname), port), timeout=10).close()
+        return JobSubmissionClient(address)
+
+    try:
+        client = retried(reach, patience)
+    except AuthenticationError as error:
+        raise Refused(
+            f"{address} does not accept this token. Copy the cluster's: to ~/.ray/auth_token, or to a file "
+            "that RAY_AUTH_TOKEN_PATH names."
+        ) from error
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        raise Refused(
+            f"No Ray dashboard answers at {address}: {error}. Is the cluster up ('ray up', 'ray start "
+            "--head'), and the tunnel open ('ray dashboard', 'ssh -L', 'kubectl port-forward')?"
+        ) from error
+    if client._server_ray_version != ray.__version__:
+        raise Refused(
+            f"The cluster runs Ray {client._server_ray_version}, this is Ray {ray.__version__}. Install "
+            f"ray=={client._server_ray_version} here, or start the cluster with {ray.__version__}."
+        )
+    return client
+
+
+def check_token() -> None:
+    """Ray aborts where it finds no token; this says what to do."""
+    if os.environ["RAY_AUTH_MODE"] != "token" or os.environ.get("RAY_AUTH_TOKEN"):
+        return
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    if not (path.is_file() and os.access(path, os.R_OK) and path.stat().st_size):
+        raise Refused(
+            f"There is no token in {path}. Copy the cluster's there, or name its file in "
+            "RAY_AUTH_TOKEN_PATH; for a new cluster make one: ray get-auth-token --generate > /dev/null."
+        )
+
+
+def submit(
+    client: JobSubmissionClient, job: str, entrypoint: str, environment: dict[str, Any], patience: float
+) -> None:
+    def attempt() -> None:
+        try:
+            client.submit_job(entrypoint=entrypoint, submission_id=job, runtime_env=environment)
+        except RuntimeError as error:
+            if f"{job} already exists" not in str(error):
+                raise
+
+    try:
+        retried(attempt, patience)
+    except (OSError, RuntimeError, ValueError) as error:
+        if TOO_LARGE.search(str(error)):
+            folder = Path(environment["working_dir"])
+            raise Refused(
+                f"{folder} is too large to upload; Ray takes 100 MiB. The largest in it: {largest(folder)}. "
+                "Leave out what the job does not need (--exclude '/NAME/'); data belongs on shared storage."
+            ) from error
+        raise Refused(f"The cluster did not take the job: {error}") from error
+
+
+def watch(client: JobSubmissionClient, job: str, patience: float) -> int:
+    """Prints the job's log until it ends, or stops it on Ctrl-C; the exit code."""
+    log = JobLog(client, job)
+    try:
+        status = follow(client, log, patience)
+    except KeyboardInterrupt:
+        return stop(client, job, patience, log)
+    say(f"Job {job}: {status.value}")
+    return 0 if status.value == "SUCCEEDED" else 1
+
+
+def stop(client: JobSubmissionClient, job: str, patience: float, log: JobLog | None = None) -> int:
+    """Stops the job and waits until it has stopped; a second Ctrl-C does not wait. The exit code."""
+    say(f"Interrupted: stopping job {job}; finished children are kept.")
+    try:
+        retried(lambda: client.stop_job(job), patience)
+        status = follow(client, log or JobLog(client, job), patience)
+    except (KeyboardInterrupt, OSError, RuntimeError, Refused) as error:
+        say(f"Job {job} may still be running ({type(error).__name__}). Look: ray job status {job}")
+    else:
+        say(f"Job {job}: {status.value}")
+    return 130
+
+
+def follow(client: JobSubmissionClient, log: JobLog, patience: float) -> JobStatus:
+    """Prints what is new in the log until the job has ended; connects again whenever the connection drops."""
+    pause = FIRST_PAUSE
+    while True:
+        num_before = log.num_printed
+        is_complete = asyncio.run(log.print_new())
+        try:
+            status = retried(lambda: client.get_job_status(log.job), patience)
+            if status.is_terminal():
+                if not is_complete:
+                    log.print_rest(retried(lambda: client.get_job_logs(log.job), patience))
+                return status
+        except (OSError, RuntimeError) as error:
+            if "status code 404" in str(error):
+                raise Refused(f"The cluster knows no job {log.job}: was its head restarted?", 1) from error
+            raise Refused(
+                f"Lost job {log.job}, which may still be running: {error}. Watch it again with "
+                f"--follow {log.job}",
+                code=1,
+            ) from error
+        pause = FIRST_PAUSE if log.num_printed > num_before else min(2 * pause, LONGEST_PAUSE)
+        say(f"The log's connection dropped; connecting again in {pause:g} s.")
+        time.sleep(pause)
+
+
+class JobLog:
+    """The log of a job on stdout, each character once, although every connection sends it from its start."""
+
+    def __init__(self, client: JobSubmissionClient, job: str) -> None:
+        self.client = client
+        self.job = job
+        self.num_printed = 0
+
+    async def print_new(self) -> bool:
+        """Prints until the job or the connection ends; False: it was the connection."""
+        import aiohttp
+
+        num_received = 0
+        try:
+            async for text in self.client.tail_job_logs(self.job):
+                self._print(text[max(0, self.num_printed - num_received) :])
+                num_received += len(text)
+        except (OSError, RuntimeError, aiohttp.ClientError):
+            return False
+        return True
+
+    def print_rest(self, whole: str) -> None:
+        self._print(whole[self.num_printed :])
+
+    def _print(self, text: str) -> None:
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Refused(f"Nobody reads the log any more. Job {self.job} goes on.", code=1) from None
+        self.num_printed += len(text)
+
+
+def retried(request: Callable[[], Answer], patience: float) -> Answer:
+    """The answer to a request, which is repeated after longer and longer pauses if the cluster can't answer.
+
+    Raises:
+        OSError, RuntimeError: the last attempt's, after `patience` seconds or if it is no use to try again.
+    """
+    end = time.monotonic() + patience
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            return request()
+        except (OSError, RuntimeError) as error:
+            if not is_passing(error) or time.monotonic() + pause > end:
+                raise
+            say(f"No answer ({first_line(error)}); trying again in {pause:g} s.")
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the same request may be answered later: no connection, or an error on the server's side."""
+    if TOO_LARGE.search(str(error)):
+        return False
+    return isinstance(error, OSError) or "status code 5" in str(error)
+
+
+def largest(folder: Path) -> str:
+    sizes = {entry.name: _size(entry) for entry in folder.iterdir()}
+    top = sorted(sizes, key=lambda name: -sizes[name])[:3]
+    return ", ".join(f"{name} ({sizes[name] / 2**20:.0f} MiB)" for name in top)
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.lstat().st_size for file in files if file.is_file())
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,38 @@
+"""Every raynas command in the launchers' files has the options that the command line has."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+from raynas.cli import app
+
+LAUNCHERS = Path(__file__).parents[2] / "launchers"
+# After submit.py's --, the Slurm script's name, or python -m raynas.
+COMMAND = re.compile(r"(?:(?:^|\s)-- |raynas\.sbatch |python -m raynas )((?:search|promote|train) .+)")
+
+
+def commands() -> list[str]:
+    found = []
+    for path in sorted(LAUNCHERS.rglob("*")):
+        if path.suffix in (".md", ".py", ".yaml", ".sbatch"):
+            text = re.sub(
+                r"\s*\\\n#?\s*|(?<=/promotion)\n\s+(?=--)|(?<= 4)\n\s+(?=--)", " ", path.read_text()
+            )
+            found += COMMAND.findall(text)
+    return found
+
+
+@pytest.mark.parametrize("command", sorted(set(commands())))
+def test_the_command_line_takes_the_command(command):
+    name, *words = shlex.split(command)
+    typer.main.get_command(app).commands[name].make_context(name, list(words))
+    assert "--out" in words
+
+
+def test_search_promotion_and_final_training_are_all_there():
+    assert {command.split()[0] for command in commands()} == {"search", "promote", "train"}
