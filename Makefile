@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := search
-.PHONY: search test check install ui bench test-gpu clean
+.PHONY: search test check install ui bench bench-data test-gpu clean
 
 search: install
 	$(BIN)/raynas search $(ARGS)
@@ -33,6 +33,9 @@ ui: install
 
 bench: install
 	$(BIN)/python -m benchmarks.overhead $(ARGS)
+
+bench-data: install
+	$(BIN)/python -m benchmarks.data $(ARGS)
 
 test-gpu: install
 	$(BIN)/python -m pytest -m gpu $(ARGS)

@@ -1,0 +1,139 @@
+"""A path or URI that the user gave: is it there, may it be read, and which files lie below it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+from pyarrow import fs
+
+from raynas.data.layout import files_below
+from raynas.errors import DataError, did_you_mean
+
+_ALLOWED = (
+    "Allowed: a folder of Parquet shards, one Parquet file, or a folder with one sub folder of images per "
+    "class; a local path, or s3://BUCKET/PATH or gs://BUCKET/PATH"
+)
+_SCHEMES = ("s3", "gs", "gcs", "hdfs", "abfs", "abfss")
+"""Those that pyarrow opens itself."""
+
+_ADVICE = {
+    "s3": "Check the bucket's name and the network, and give credentials: AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY, a profile in ~/.aws, or s3://anonymous@BUCKET/PATH for a public bucket",
+    "gs": "Check the bucket's name and the network, and give credentials: GOOGLE_APPLICATION_CREDENTIALS, or "
+    "gs://anonymous@BUCKET/PATH for a public bucket",
+}
+LOCAL = ""
+"""Instead of a URI: paths of this machine."""
+
+_RETRY_SECONDS = 15
+_PASSWORD = re.compile(r"(?<=://)[^/@]*:[^/@]*@")
+
+
+@functools.lru_cache(maxsize=16)
+def filesystem_of(uri: str) -> fs.FileSystem:
+    """One per process and URI, so that connections and credentials are used again."""
+    return fs.FileSystem.from_uri(uri)[0] if uri else fs.LocalFileSystem()
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A file or folder that exists.
+
+    Args:
+        source: as the user wrote it, without a password: for messages.
+        uri: of the file system, for filesystem_of.
+        path: as the file system calls it.
+    """
+
+    source: str
+    uri: str
+    path: str
+    is_folder: bool
+
+    @property
+    def name(self) -> str:
+        """Last part of the path, without an ending."""
+        return PurePosixPath(self.path).stem
+
+    def files(self, endings: tuple[str, ...]) -> list[str]:
+        """Paths of the files at any depth with one of the endings, sorted; hidden ones are left out."""
+        if self.uri == LOCAL:
+            return [str(path) for path in files_below(Path(self.path), endings)]
+        with _explained(self.source):
+            found = filesystem_of(self.uri).get_file_info(fs.FileSelector(self.path, recursive=True))
+        return sorted(
+            info.path
+            for info in found
+            if info.is_file and info.path.lower().endswith(endings) and not self._is_hidden(info.path)
+        )
+
+    def relative(self, path: str) -> PurePosixPath:
+        """`path` as seen from here."""
+        return PurePosixPath(path).relative_to(self.path)
+
+    def _is_hidden(self, path: str) -> bool:
+        return any(part.startswith(".") for part in self.relative(path).parts)
+
+
+def locate(source: str) -> Location:
+    """Finds what the user named.
+
+    Raises:
+        DataError: it is not there, or the store refuses: no credentials, no such bucket, no network.
+    """
+    scheme, colon, path = source.partition("://")
+    if not colon or scheme == "file":
+        return _local(path or source)
+    if scheme not in _SCHEMES:
+        raise DataError(f"{source!r} has the scheme {scheme!r}. {_ALLOWED}. Give one of these.")
+    return _remote(source)
+
+
+def _local(source: str) -> Location:
+    path = Path(os.path.expanduser(source)).absolute()
+    if not path.exists():
+        siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise DataError(
+            f"{source!r} is not a path that can be read.{did_you_mean(path.name, siblings)} {_ALLOWED}. "
+            "A relative path is seen from the working directory."
+        )
+    return Location(source, LOCAL, path.as_posix(), path.is_dir())
+
+
+def _remote(source: str) -> Location:
+    shown = _PASSWORD.sub("", source)
+    with _explained(shown):
+        source = _impatient(source)
+        path = fs.FileSystem.from_uri(source)[1].rstrip("/")
+        kind = filesystem_of(source).get_file_info(path).type
+    if kind == fs.FileType.NotFound:
+        raise DataError(f"There is nothing at {shown!r}. {_ALLOWED}. Correct the bucket or the path.")
+    return Location(shown, source, path, kind == fs.FileType.Directory)
+
+
+def _impatient(source: str) -> str:
+    """Without a limit, Google's client tries a quarter of an hour before it says that there is no network."""
+    if not source.startswith(("gs://", "gcs://")) or "retry_limit_seconds" in source:
+        return source
+    return f"{source}{'&' if '?' in source else '?'}retry_limit_seconds={_RETRY_SECONDS}"
+
+
+def reason_of(error: Exception) -> str:
+    """What pyarrow says, in one line, without passwords and without a full stop."""
+    return " ".join(_PASSWORD.sub("", str(error)).split()).rstrip(" .")
+
+
+@contextmanager
+def _explained(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        advice = _ADVICE.get(shown.partition("://")[0], _ALLOWED)
+        raise DataError(f"{shown!r} can't be read: {reason_of(error)}. {advice}.") from error

@@ -1,0 +1,63 @@
+"""RandAugment with Pillow: some operations drawn at random, all of one strength."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageOps
+
+_GREY = (128, 128, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class RandAugment:
+    """Applies `num_operations` of the list below, one after the other.
+
+    Args:
+        magnitude: strength of all operations, 0 to 10.
+    Source: Cubuk et al. 2020 (arXiv 1909.13719); ranges of AutoAugment, table 6, where 10 is the strongest.
+    """
+
+    num_operations: int = 2
+    magnitude: float = 9.0
+
+    def __call__(self, picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+        """Another picture of the same size in RGB."""
+        for index in rng.integers(len(OPERATIONS), size=self.num_operations):
+            sign = 1.0 if rng.random() < 0.5 else -1.0
+            picture = OPERATIONS[index](picture, self.magnitude / 10, sign)
+        return picture
+
+
+Operation = Callable[[Image.Image, float, float], Image.Image]
+"""Picture, strength in [0, 1], and 1 or -1 for the direction."""
+
+
+def _affine(picture: Image.Image, *matrix: float) -> Image.Image:
+    return picture.transform(
+        picture.size, Image.Transform.AFFINE, matrix, Image.Resampling.NEAREST, fillcolor=_GREY
+    )
+
+
+def _enhanced(kind: Callable[[Image.Image], ImageEnhance._Enhance]) -> Operation:
+    return lambda picture, strength, sign: kind(picture).enhance(1 + 0.9 * strength * sign)
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    lambda picture, strength, sign: picture,
+    lambda picture, strength, sign: ImageOps.autocontrast(picture),
+    lambda picture, strength, sign: ImageOps.equalize(picture),
+    lambda picture, strength, sign: ImageOps.posterize(picture, 8 - round(4 * strength)),
+    lambda picture, strength, sign: ImageOps.solarize(picture, round(256 * (1 - strength))),
+    lambda picture, strength, sign: picture.rotate(30 * strength * sign, fillcolor=_GREY),
+    lambda picture, strength, sign: _affine(picture, 1, 0.3 * strength * sign, 0, 0, 1, 0),
+    lambda picture, strength, sign: _affine(picture, 1, 0, 0, 0.3 * strength * sign, 1, 0),
+    lambda picture, strength, sign: _affine(picture, 1, 0, picture.width * 0.45 * strength * sign, 0, 1, 0),
+    lambda picture, strength, sign: _affine(picture, 1, 0, 0, 0, 1, picture.height * 0.45 * strength * sign),
+    _enhanced(ImageEnhance.Color),
+    _enhanced(ImageEnhance.Contrast),
+    _enhanced(ImageEnhance.Brightness),
+    _enhanced(ImageEnhance.Sharpness),
+)
