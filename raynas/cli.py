@@ -6,6 +6,7 @@ import contextlib
 import functools
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,15 +15,15 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
+from raynas.cells import find_genotype
 from raynas.config import merged, parse_assignments, without_none
 from raynas.console import print_architectures, print_leaderboard
-from raynas.errors import RaynasError, RunFolderError, UnknownName, UsageError
-from raynas.genotype import Genotype
-from raynas.journal import FILE_NAME, Started, read_events
+from raynas.errors import RaynasError, RunFolderError, UsageError
+from raynas.journal import FILE_NAME, read_events
 from raynas.leaderboard import Format, leaderboard, render
 from raynas.run import records_of
 from raynas.run_folder import find_run
-from raynas.space import make_space, published_cell, published_cells
+from raynas.space import published_cells
 
 app = typer.Typer(
     name="raynas",
@@ -136,6 +137,62 @@ def promote(
     run_on_terminal(prepared, console, what=what, address=address)
 
 
+@app.command()
+@_reports_errors
+def train(
+    what: Annotated[
+        str | None,
+        typer.Argument(help="A published cell or network, a run (its best cell), or JSON."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="'digits', Parquet files, a folder of class folders, or a URI.")
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option(help="cifar_final, imagenet_mobile, imagenet_large or imagenet_today.")
+    ] = "cifar_final",
+    workers: Annotated[
+        str | None, typer.Option(help="Workers in all, over all nodes, or 'auto'.  [default: auto]")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs.  [default: the recipe's]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per update, over all workers.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder.  [default: a new one below runs/]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights and order of images.  [default: 0]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    images_per_second: Annotated[
+        float | None, typer.Option(min=0.001, help="Of one worker: the plan then says how long it takes.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster; left out: RAY_ADDRESS, or this machine.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, such as training.accumulate=2.")
+    ] = None,
+) -> None:
+    """Train one cell's network to the end, on one machine or many; the result can be exported."""
+    console = Console()
+    with _loading(console):
+        from raynas.train_command import run_train
+
+    words = {
+        "data": {"source": data},
+        "workers": {"count": _worker_count(workers)},
+        "training": {"epochs": epochs, "batch_size": batch_size},
+        "seed": seed,
+    }
+    run_train(
+        what,
+        recipe=recipe,
+        settings=merged(without_none(words), parse_assignments(set_ or [])),
+        out=out,
+        resume=resume,
+        is_dry=dry_run,
+        images_per_second=images_per_second,
+        address=address,
+        console=console,
+    )
+
+
 @app.command(name="leaderboard")
 @_reports_errors
 def leaderboard_command(
@@ -178,7 +235,7 @@ def show(
     """Draw a cell; without an argument, the best of the newest run."""
     from raynas.draw import genotype_png, genotype_svg, genotype_text
 
-    genotype = _find_genotype(cell, run)
+    genotype = find_genotype(cell, run)
     title = cell if cell in published_cells() else genotype.arch_id
     if format == "png":
         path = out or Path(f"{genotype.arch_id}.png")
@@ -254,6 +311,24 @@ def doctor(
 
 @app.command()
 @_reports_errors
+def convert(
+    source: Annotated[
+        str, typer.Argument(help="A folder of class folders, a tar file, or a folder of those.")
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder for the shards: new or empty.")],
+    shard_mb: Annotated[int, typer.Option(min=1, help="Megabytes per shard, about.")] = 256,
+    classes: Annotated[
+        Path | None, typer.Option(help="Class folders in the order of labels, one per line, or JSON.")
+    ] = None,
+) -> None:
+    """Turn images into Parquet shards that can be streamed."""
+    from raynas.convert_command import run_convert
+
+    run_convert(source, out, shard_mb=shard_mb, classes=classes, console=Console())
+
+
+@app.command()
+@_reports_errors
 def ui(
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
     port: Annotated[int, typer.Option(help="On 127.0.0.1.")] = 5000,
@@ -269,50 +344,11 @@ def ui(
 def main() -> None:
     """The `raynas` command."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # A job started in the background of a script inherits Ctrl-C as ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # As with `python -m`: a class of the user's own may lie in a file in this folder.
     sys.path.insert(0, os.getcwd())
     app()
-
-
-def _find_genotype(cell: str | None, run: Path | None) -> Genotype:
-    if cell is not None and cell in published_cells():
-        return published_cell(cell).genotype
-    if cell is not None and (Path(cell).suffix == ".json" or Path(cell).is_file()):
-        return _read_genotype(Path(cell))
-    try:
-        folder = find_run(run)
-    except RunFolderError:
-        if run is not None or cell is None:
-            raise
-        # Raises: it is unknown.
-        return published_cell(cell).genotype
-    return _genotype_in_run(cell, folder)
-
-
-def _read_genotype(path: Path) -> Genotype:
-    try:
-        return Genotype.from_json(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{path} can't be read: {error}. Give a JSON file with a normal and a reduction cell."
-        ) from error
-
-
-def _genotype_in_run(cell: str | None, folder: Path) -> Genotype:
-    events = read_events(folder / FILE_NAME)
-    records = {record.id: record for record in records_of(events)}
-    started = events[0]
-    assert isinstance(started, Started)
-    for entry in leaderboard(records.values()):
-        if cell is None or entry.arch_id.startswith(cell):
-            choice = dict(started.config.get("space", {}))
-            return make_space(str(choice.pop("name", "")), **choice).decode(
-                records[entry.child].proposed.actions
-            )
-    if cell is None:
-        raise RunFolderError(f"{folder} has no children yet.")
-    hint = f"It is no file, and no arch_id in {folder} begins so; --run looks in another run."
-    raise UnknownName("published cell", cell, published_cells(), hint)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -9,5 +9,6 @@ from __future__ import annotations
 import raynas.tracking.settings  # noqa: F401
 from raynas.tracking.store import check_store
 from raynas.tracking.tracker import Tracker
+from raynas.tracking.training import TrainingTracker
 
-__all__ = ["Tracker", "check_store"]
+__all__ = ["Tracker", "TrainingTracker", "check_store"]

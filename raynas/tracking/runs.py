@@ -51,7 +51,7 @@ class SearchRuns:
 
         Params can't be changed once written, so those of the first start stay; config.json is of the latest.
         """
-        parent = _first(client, experiment, f"tags.`{RUN_ID}` = '{run_id}' and tags.`{KIND}` = 'search'")
+        parent = first_run(client, experiment, f"tags.`{RUN_ID}` = '{run_id}' and tags.`{KIND}` = 'search'")
         is_new = parent is None
         if parent is None:
             tags = {KIND: "search", RUN_ID: run_id, **tags}
@@ -62,7 +62,7 @@ class SearchRuns:
         params = [param(key, value) for key, value in flattened(config).items()]
         new_params = [new for new in params if new.key not in parent.data.params]
         client.log_batch(parent.info.run_id, params=new_params)
-        _write_texts(client, parent.info, {"config.json": json.dumps(config, indent=2, default=str)})
+        write_texts(client, parent.info, {"config.json": json.dumps(config, indent=2, default=str)})
         return cls(client, parent, run_id=run_id, is_new=is_new)
 
     def has(self, child: int) -> bool:
@@ -76,7 +76,7 @@ class SearchRuns:
         info = self._half_written.get(page.child) or self._create(page)
         self._half_written[page.child] = info
         self.client.log_batch(info.run_id, metrics=page.metrics, params=page.params)
-        _write_texts(self.client, info, page.texts)
+        write_texts(self.client, info, page.texts)
         self.client.set_terminated(info.run_id, page.status, page.end_ms)
         del self._half_written[page.child]
         self._complete.add(page.child)
@@ -93,7 +93,7 @@ class SearchRuns:
         # A request that fails may have been carried out all the same: look before it is made again.
         if page.child in self._in_doubt:
             condition = f"{self._of_parent()} and tags.`{CHILD}` = '{page.child}'"
-            found = _first(self.client, self.experiment_id, condition)
+            found = first_run(self.client, self.experiment_id, condition)
             if found is not None:
                 return found.info
         self._in_doubt.add(page.child)
@@ -117,7 +117,7 @@ class SearchRuns:
         return f"tags.`mlflow.parentRunId` = '{self.parent_id}' and tags.`{KIND}` = 'child'"
 
 
-def _first(client: MlflowClient, experiment: str, condition: str) -> Run | None:
+def first_run(client: MlflowClient, experiment: str, condition: str) -> Run | None:
     found = client.search_runs([experiment], condition, max_results=1, order_by=["attributes.start_time ASC"])
     return found[0] if found else None
 
@@ -132,7 +132,7 @@ def _all(client: MlflowClient, experiment: str, condition: str) -> Iterator[Run]
             return
 
 
-def _write_texts(client: MlflowClient, info: RunInfo, texts: Mapping[str, str]) -> None:
+def write_texts(client: MlflowClient, info: RunInfo, texts: Mapping[str, str]) -> None:
     """Artifacts: straight into the folder where MLflow would copy them, or else all in one upload."""
     if urlsplit(info.artifact_uri).scheme in ("", "file"):
         folder = Path(local_file_uri_to_path(info.artifact_uri))

@@ -47,7 +47,7 @@ class Tracker(RunListener):
         self._is_flush_queued = False
         self._unwritten: set[int] = set()
         self._is_closed = self._has_warned = False
-        self._writer = Writer(is_outage=_is_outage, on_failure=self._warn_once)
+        self._writer = Writer(is_outage=is_outage, on_failure=self._warn_once)
 
     @classmethod
     def open(
@@ -174,7 +174,7 @@ class Tracker(RunListener):
             )
 
 
-def _is_outage(error: Exception) -> bool:
+def is_outage(error: Exception) -> bool:
     if isinstance(error, MlflowException):
         status: int = error.get_http_status_code()
         return status >= HTTP_SERVER_ERROR or status == HTTP_TOO_MANY_REQUESTS

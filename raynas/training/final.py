@@ -9,9 +9,10 @@ the weights.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -80,14 +81,22 @@ class EpochSummary(FrozenModel):
 class FinalTraining:
     """A network in training, with its optimiser, average and place in the data.
 
+    Args:
+        seed: of dropout and drop path, for each update and rank anew, so that any checkpoint is enough.
     Raises:
         InvalidConfig: a batch can't be divided over the ranks, or is larger than the data set.
     """
 
     def __init__(
-        self, network: nn.Module, source: TrainingSource, config: FinalConfig, placement: Placement
+        self,
+        network: nn.Module,
+        source: TrainingSource,
+        config: FinalConfig,
+        placement: Placement,
+        *,
+        seed: int = 0,
     ) -> None:
-        self.source, self.config, self.placement = source, config, placement
+        self.source, self.config, self.placement, self.seed = source, config, placement, seed
         self.micro_batch = _micro_batch(config, placement.num_ranks)
         num_batches = source.num_batches(self.micro_batch, num_ranks=placement.num_ranks)
         self.steps_per_epoch = num_batches // config.accumulate
@@ -133,19 +142,24 @@ class FinalTraining:
         place = state["place"]
         self.epoch, self.step, self.position = place["epoch"], place["step"], place["position"]
 
-    def run(self, save: Callable[[EpochSummary | None], None] = lambda _: None) -> None:
+    def run(
+        self,
+        save: Callable[[EpochSummary | None], None] = lambda _: None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         """Trains what is left of the epochs.
 
         Args:
             save: called on every rank when it is time for a checkpoint: after each epoch with its summary,
                 within an epoch with None.
+            check: called before each update; what it raises ends the training.
         Raises:
             TrainingFailed: the loss is no longer finite.
         """
         began = time.perf_counter()
         while self.epoch < self.config.epochs:
             epoch_began, first_step = time.perf_counter(), self.step
-            loss = self._train_epoch(save)
+            loss = self._train_epoch(save, check)
             training_seconds = time.perf_counter() - epoch_began
             top1, top5 = self.accuracies()
             self.epoch, self.position = self.epoch + 1, 0
@@ -161,7 +175,7 @@ class FinalTraining:
                 )
             )
 
-    def _train_epoch(self, save: Callable[[EpochSummary | None], None]) -> float:
+    def _train_epoch(self, save: Callable[[EpochSummary | None], None], check: Callable[[], None]) -> float:
         """What is left of an epoch; returns the mean loss over it and over the ranks."""
         self.model.train()
         losses: list[Tensor] = []
@@ -176,6 +190,7 @@ class FinalTraining:
         for batch in batches:
             gathered.append(batch)
             if len(gathered) == self.config.accumulate:
+                check()
                 losses.append(self._update(gathered))
                 self.position, gathered = batch.position, []
                 if self.config.checkpoint_steps and self.step % self.config.checkpoint_steps == 0:
@@ -195,10 +210,11 @@ class FinalTraining:
             group["lr"] = rate * self.config.schedule.factor(epoch, self.config.epochs)
         self.optimizer.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self.placement.device)
-        for batch in batches[:-1]:
-            with self._without_exchange():
-                loss += self._backward(batch)
-        loss += self._backward(batches[-1])
+        with self._own_randomness():
+            for batch in batches[:-1]:
+                with self._without_exchange():
+                    loss += self._backward(batch)
+            loss += self._backward(batches[-1])
         self._unchecked_loss += loss
         if self.config.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip, foreach=True)
@@ -226,6 +242,14 @@ class FinalTraining:
             return loss
         auxiliary_loss = F.cross_entropy(auxiliary_NK.float(), labels_N, label_smoothing=smoothing)
         return loss + self.config.auxiliary_weight * auxiliary_loss
+
+    @contextlib.contextmanager
+    def _own_randomness(self) -> Iterator[None]:
+        device = torch.device(self.placement.device)
+        text = f"{self.seed}/{self.step}/{self.placement.rank}"
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(int(hashlib.sha256(text.encode()).hexdigest()[:15], 16))
+            yield
 
     def _without_exchange(self) -> contextlib.AbstractContextManager[None]:
         """Gradients stay on their ranks: the update's last step exchanges them all."""

@@ -67,9 +67,9 @@ def test_an_interrupted_training_ends_with_the_same_weights(optimizer, saved):
         torch.save(whole.state_dict(), file)
         states.append(file.getvalue())
 
-    whole = FinalTraining(network(drop_path=0.0), source(), config, Placement())
+    whole = FinalTraining(network(drop_path=0.5, dropout=0.5), source(), config, Placement())
     whole.run(save)
-    resumed = FinalTraining(network(drop_path=0.0), source(), config, Placement())
+    resumed = FinalTraining(network(drop_path=0.5, dropout=0.5), source(), config, Placement())
     resumed.load_state_dict(torch.load(io.BytesIO(states[saved]), weights_only=True))
     resumed.run()
     assert_same(weights_of(whole), weights_of(resumed))

@@ -1,0 +1,65 @@
+"""Finds the cell that a user means: by name, in a JSON file, or in a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from raynas.errors import RunFolderError, UnknownName, UsageError
+from raynas.genotype import Genotype
+from raynas.journal import FILE_NAME, Started, read_events
+from raynas.leaderboard import leaderboard
+from raynas.run import records_of
+from raynas.run_folder import find_run
+from raynas.space import make_space, published_cell, published_cells
+
+
+def find_genotype(cell: str | None, run: Path | None = None) -> Genotype:
+    """The genotype called `cell`.
+
+    Args:
+        cell: a published cell, a JSON file, a run's folder (its best cell), or the beginning of an arch_id;
+            None: the best cell of `run`.
+        run: where arch_ids are looked up; None: the newest run.
+    Raises:
+        UsageError: nothing is called that; suggests the nearest name.
+    """
+    if cell is not None and cell in published_cells():
+        return published_cell(cell).genotype
+    if cell is not None and (Path(cell) / FILE_NAME).is_file():
+        return _in_run(None, Path(cell))
+    if cell is not None and (Path(cell).suffix == ".json" or Path(cell).is_file()):
+        return _read(Path(cell))
+    try:
+        folder = find_run(run)
+    except RunFolderError:
+        if run is not None or cell is None:
+            raise
+        # Raises: it is unknown.
+        return published_cell(cell).genotype
+    return _in_run(cell, folder)
+
+
+def _read(path: Path) -> Genotype:
+    try:
+        return Genotype.from_json(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path} can't be read: {error}. Give a JSON file with a normal and a reduction cell."
+        ) from error
+
+
+def _in_run(cell: str | None, folder: Path) -> Genotype:
+    events = read_events(folder / FILE_NAME)
+    records = {record.id: record for record in records_of(events)}
+    started = events[0]
+    assert isinstance(started, Started)
+    for entry in leaderboard(records.values()):
+        if cell is None or entry.arch_id.startswith(cell):
+            choice = dict(started.config.get("space", {}))
+            return make_space(str(choice.pop("name", "")), **choice).decode(
+                records[entry.child].proposed.actions
+            )
+    if cell is None:
+        raise RunFolderError(f"{folder} has no children yet.")
+    hint = f"It is no file, and no arch_id in {folder} begins so; --run looks in another run."
+    raise UnknownName("published cell", cell, published_cells(), hint)

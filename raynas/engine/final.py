@@ -1,0 +1,255 @@
+"""Final training on Ray: one TorchTrainer whose workers train one network together.
+
+Checkpoints lie in the run's folder. A lost worker or node restarts all of them from the last one, and a later
+driver with the same folder goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+import torch
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from raynas.engine.cluster import check_free, nodes
+from raynas.engine.config import WorkerConfig
+from raynas.engine.plan import PoolPlan, plan_pool
+from raynas.errors import RaynasError, TrainingFailed
+from raynas.training import Placement
+from raynas.training.final import EpochSummary, FinalTraining
+
+logger = logging.getLogger(__name__)
+
+TrainingFactory = Callable[[Placement, Any], FinalTraining]
+"""Called in each worker with the data at the start of training."""
+STATE_FILE = "state.pt"
+KEPT_CHECKPOINTS = 2
+INTERRUPTED_SECONDS = 30.0
+"""How long an interrupted driver waits for its workers before it leaves them to Ray."""
+FOLDER = "checkpoints"
+
+
+class Mailbox:
+    """What workers tell the driver: summaries of epochs, and an error that would only come again."""
+
+    def __init__(self) -> None:
+        self.summaries: list[EpochSummary] = []
+        self.error: RaynasError | None = None
+        self._news = asyncio.Condition()
+        self._stop = asyncio.Event()
+
+    async def put(self, summary: EpochSummary) -> None:
+        # Epochs that are trained again after a failure are told once.
+        if not self.summaries or summary.epoch > self.summaries[-1].epoch:
+            self.summaries.append(summary)
+            async with self._news:
+                self._news.notify_all()
+
+    async def after(self, count: int) -> list[EpochSummary]:
+        """The summaries beyond the first `count`, as soon as there is one."""
+        async with self._news:
+            await self._news.wait_for(lambda: len(self.summaries) > count)
+        return self.summaries[count:]
+
+    async def rest(self, count: int) -> list[EpochSummary]:
+        """The same, but without waiting."""
+        return self.summaries[count:]
+
+    async def fail(self, error: RaynasError) -> None:
+        self.error = error
+        self._stop.set()
+
+    async def failure(self) -> RaynasError | None:
+        return self.error
+
+    async def stop(self) -> None:
+        self._stop.set()
+
+    async def is_stopped(self) -> bool:
+        return self._stop.is_set()
+
+    async def stopped(self) -> None:
+        """Answers when training is to end."""
+        await self._stop.wait()
+
+
+class _Stopped(Exception):
+    """The driver was interrupted; Train starts the workers again, and they go home."""
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What every worker is started with."""
+
+    mailbox: str
+    factory: TrainingFactory
+    data: list[Any]
+    """A reference in a list is handed on as a reference: each node fetches the data once."""
+    num_threads: int
+    uses_gpu: bool
+
+
+def train_on_cluster(
+    factory: TrainingFactory,
+    data: Any,
+    *,
+    plan: PoolPlan,
+    folder: Path,
+    max_failures: int,
+    report: Callable[[EpochSummary], None],
+) -> Mapping[str, Any]:
+    """Trains to the end; returns the state of the last checkpoint, as FinalTraining.state_dict gave it.
+
+    Args:
+        data: put into Ray's object store once.
+        folder: of the run; FOLDER below it is Ray's.
+        report: called here, after each epoch.
+    Raises:
+        TrainingFailed: workers were lost too often, or the network diverged.
+        UsageError: what the workers raise of it, such as DataError.
+    """
+    name = f"raynas-training-{uuid.uuid4().hex[:12]}"
+    mailbox = ray.remote(Mailbox).options(name=name, num_cpus=0).remote()
+    settings = WorkerSettings(name, factory, [ray.put(data)], max(int(plan.cpus), 1), plan.gpus > 0)
+    fit = _Fit(_trainer(settings, plan, folder, max_failures))
+    fit.start()
+    seen, news = 0, mailbox.after.remote(0)
+    try:
+        while fit.is_alive():
+            if ray.wait([news], timeout=1.0)[0]:
+                for summary in ray.get(news):
+                    seen += 1
+                    report(summary)
+                news = mailbox.after.remote(seen)
+    except BaseException:
+        ray.get(mailbox.stop.remote())
+        fit.join(INTERRUPTED_SECONDS)
+        raise
+    summaries, error = ray.get([mailbox.rest.remote(seen), mailbox.failure.remote()])
+    for summary in summaries:
+        report(summary)
+    if error is not None:
+        raise error
+    return fit.state()
+
+
+class _Fit(threading.Thread):
+    """Trainer.fit beside the driver's own work."""
+
+    def __init__(self, trainer: TorchTrainer) -> None:
+        super().__init__(name="raynas-final-training", daemon=True)
+        self.trainer = trainer
+        self.result: ray.train.Result | None = None
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.result = self.trainer.fit()
+        except Exception as error:
+            logger.debug("final training ended", exc_info=True)
+            self.error = error
+
+    def state(self) -> Mapping[str, Any]:
+        if self.error is not None or self.result is None or self.result.checkpoint is None:
+            raise TrainingFailed(
+                f"The workers could not be kept training: {self.error or 'there is no checkpoint'}. What is "
+                "in the last checkpoint is kept; go on with --resume."
+            ) from self.error
+        return load_state(self.result.checkpoint, "cpu")
+
+
+def load_state(checkpoint: Checkpoint, device: str) -> Mapping[str, Any]:
+    """Tensors and numbers; nothing else is unpickled."""
+    with checkpoint.as_directory() as folder:
+        state: Mapping[str, Any] = torch.load(
+            Path(folder) / STATE_FILE, map_location=device, weights_only=True
+        )
+    return state
+
+
+def plan_training(count: int | str, cpus: float, gpus: float | str) -> PoolPlan:
+    """The workers on the connected cluster; DoesNotFit says what there is and what to change."""
+    live = nodes()
+    has_gpu = gpus != 0 and any(node.gpus >= 1 for node in live)
+    if count == "auto" and not has_gpu:
+        count = 1
+    plan = plan_pool(WorkerConfig.model_validate({"count": count, "cpus": cpus, "gpus": gpus}), live)
+    check_free(plan.num_workers * plan.cpus, plan.num_workers * plan.gpus)
+    return plan
+
+
+def _trainer(settings: WorkerSettings, plan: PoolPlan, folder: Path, max_failures: int) -> TorchTrainer:
+    resources: dict[str, float] = {"CPU": plan.cpus}
+    if plan.gpus:
+        resources["GPU"] = plan.gpus
+    return TorchTrainer(
+        train_worker,
+        train_loop_config=settings,
+        torch_config=TorchConfig(backend="nccl" if plan.gpus >= 1 else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=plan.num_workers, use_gpu=plan.gpus > 0, resources_per_worker=resources
+        ),
+        run_config=RunConfig(
+            name=FOLDER,
+            storage_path=str(folder.absolute()),
+            checkpoint_config=CheckpointConfig(num_to_keep=KEPT_CHECKPOINTS),
+            failure_config=FailureConfig(max_failures=max_failures, controller_failure_limit=1),
+        ),
+    )
+
+
+def train_worker(settings: WorkerSettings) -> None:
+    """What one worker does: from the last checkpoint, if there is one, to the end."""
+    mailbox = ray.get_actor(settings.mailbox)
+    if ray.get(mailbox.is_stopped.remote()):
+        # Started again after an error that would only come again, or after the driver was interrupted.
+        return
+    context = ray.train.get_context()
+    placement = Placement(
+        device=str(ray.train.torch.get_device()) if settings.uses_gpu else "cpu",
+        num_threads=settings.num_threads,
+        rank=context.get_world_rank(),
+        num_ranks=context.get_world_size(),
+    )
+    torch.set_num_threads(settings.num_threads)
+    try:
+        training = settings.factory(placement, ray.get(settings.data[0]))
+        checkpoint = ray.train.get_checkpoint()
+        if checkpoint is not None:
+            training.load_state_dict(load_state(checkpoint, placement.device))
+        stopped = mailbox.stopped.remote()
+        training.run(lambda summary: _save(training, summary, mailbox), lambda: _check(stopped))
+    except RaynasError as error:
+        ray.get(mailbox.fail.remote(error))
+        raise
+
+
+def _check(stopped: Any) -> None:
+    # Asking costs no message: the answer comes by itself.
+    if ray.wait([stopped], timeout=0)[0]:
+        raise _Stopped
+
+
+def _save(training: FinalTraining, summary: EpochSummary | None, mailbox: Any) -> None:
+    """One checkpoint, written by rank 0; the others take part, as Ray demands."""
+    metrics = summary.model_dump() if summary is not None else {"step": training.step}
+    if training.placement.rank != 0:
+        ray.train.report(metrics)
+        return
+    with tempfile.TemporaryDirectory(prefix="raynas-checkpoint-") as folder:
+        torch.save(training.state_dict(), Path(folder) / STATE_FILE)
+        ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
+    if summary is not None:
+        ray.get(mailbox.put.remote(summary))

@@ -1,0 +1,98 @@
+"""A final training in MLflow: one run with its settings, its curves and the description of its model."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from raynas.errors import UsageError
+from raynas.genotype import Genotype
+from raynas.tracking.content import KIND, RUN_ID, flattened, metric, param, scrubbed
+from raynas.tracking.runs import first_run, write_texts
+from raynas.tracking.store import connect, experiment_id, reason, resolved_uri, unusable, without_credentials
+from raynas.tracking.tracker import is_outage
+from raynas.tracking.writer import Writer
+
+logger = logging.getLogger("raynas.tracking")
+
+
+class TrainingTracker:
+    """Writes each epoch once, also when a training is resumed. What it hears is queued; nobody waits for it.
+
+    Attributes:
+        uri: of the store, fit to be printed: without credentials.
+        mlflow_run_id: of the run.
+    """
+
+    def __init__(self, client: MlflowClient, run: Run, *, uri: str) -> None:
+        self.uri, self.mlflow_run_id = without_credentials(uri), str(run.info.run_id)
+        self._client, self._run = client, run
+        self._last_epoch = int(run.data.metrics.get("epoch", 0))
+        self._has_warned = False
+        self._writer = Writer(is_outage=is_outage, on_failure=self._warn_once)
+
+    @classmethod
+    def open(
+        cls,
+        uri: str | None,
+        *,
+        experiment: str,
+        run_name: str,
+        run_id: str,
+        config: Mapping[str, Any],
+        default_store: Path,
+    ) -> TrainingTracker:
+        """The run of the training `run_id`, new or resumed; arguments and errors as of Tracker.open."""
+        resolved = resolved_uri(uri, default_store)
+        client = connect(resolved)
+        try:
+            number = experiment_id(client, experiment, resolved)
+            run = first_run(client, number, f"tags.`{RUN_ID}` = '{run_id}' and tags.`{KIND}` = 'training'")
+            if run is None:
+                run = client.create_run(number, run_name=run_name, tags={KIND: "training", RUN_ID: run_id})
+            client.update_run(run.info.run_id, status="RUNNING")
+            settings = flattened({k: v for k, v in scrubbed(config).items() if k != "genotype"})
+            params = [param(key, value) for key, value in settings.items() if key not in run.data.params]
+            client.log_batch(run.info.run_id, params=params)
+        except UsageError:
+            raise
+        except Exception as error:
+            raise unusable(resolved, error) from None
+        return cls(client, run, uri=resolved)
+
+    def epoch_done(self, epoch: int, values: Mapping[str, float]) -> None:
+        if epoch <= self._last_epoch:
+            return
+        now = time.time()
+        points = [metric(key, value, step=epoch, time=now) for key, value in values.items()]
+        points.append(metric("epoch", epoch, step=epoch, time=now))
+        self._writer.put(partial(self._client.log_batch, self.mlflow_run_id, metrics=points))
+        self._last_epoch = epoch
+
+    def model_written(self, description: str, genotype: Genotype) -> None:
+        """Keeps what describes the network; its weights stay in the training's folder."""
+        from raynas.draw import genotype_svg
+
+        texts = {"model.json": description, "cell.svg": genotype_svg(genotype, title=genotype.arch_id)}
+        self._writer.put(partial(write_texts, self._client, self._run.info, texts))
+
+    def close(self, status: str, *, timeout: float = 60.0) -> None:
+        """Writes what is queued, for about `timeout` seconds at most, and ends the run."""
+        last = partial(self._client.set_terminated, self.mlflow_run_id, status)
+        self._writer.close(last, timeout=timeout)
+
+    def _warn_once(self, error: Exception) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "MLflow can't be written at %s (%s). The training goes on; it is tried again.",
+                self.uri,
+                reason(error),
+            )

@@ -1,0 +1,355 @@
+"""The program of final training: from its config to a model folder, on this machine or on a cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from raynas.config import merged, validated
+from raynas.data import DataConfig, ImageSplit, load_split
+from raynas.engine.cluster import connected
+from raynas.engine.final import plan_training, train_on_cluster
+from raynas.engine.stream import ray_batches
+from raynas.errors import DataError, InvalidConfig, RunFolderError
+from raynas.genotype import Genotype
+from raynas.model_folder import INFO_FILE, ModelInfo, save_model
+from raynas.nn import Complexity, Network, complexity
+from raynas.stream import EvalTransform, ImageIndex, RandAugment, Shuffle, TrainTransform, local_batches
+from raynas.tracking import TrainingTracker, check_store
+from raynas.train_config import TrainConfig, TrainDataConfig
+from raynas.train_recipes import train_config
+from raynas.training import DeviceImages, Placement
+from raynas.training.device import reproducible
+from raynas.training.final import EpochSummary, FinalTraining
+from raynas.training.source import MemorySource, TrainingSource
+from raynas.training.stream_source import IMAGENET_MEAN_C, IMAGENET_STD_C, StreamSource
+
+CONFIG_FILE, CURVE_FILE, MODEL_FOLDER = "training.json", "curve.jsonl", "model"
+DEFAULT_IMAGE_SIZE = 224
+
+
+@dataclass(frozen=True)
+class PreparedTraining:
+    """A training of which everything is known and nothing is started."""
+
+    folder: Path
+    config: TrainConfig
+    data: ImageSplit | ImageIndex
+
+    @property
+    def image_size(self) -> int:
+        if isinstance(self.data, ImageSplit):
+            return self.data.image_size
+        return self.config.data.image_size or DEFAULT_IMAGE_SIZE
+
+    @property
+    def in_channels(self) -> int:
+        return self.data.num_channels if isinstance(self.data, ImageSplit) else 3
+
+    @property
+    def num_train_images(self) -> int:
+        if isinstance(self.data, ImageSplit):
+            return len(self.data.train_labels_N)
+        return self.data.train.num_images
+
+    def complexity(self) -> Complexity:
+        return complexity(
+            Genotype.from_dict(self.config.genotype),
+            self.config.network,
+            in_channels=self.in_channels,
+            num_classes=self.data.num_classes,
+            image_size=self.image_size,
+        )
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training leaves behind."""
+
+    folder: Path
+    model: Path
+    """For raynas.model_folder.load_model and `raynas export`."""
+    summaries: list[EpochSummary]
+
+
+def prepare_training(
+    genotype: Genotype | None,
+    *,
+    cell: str,
+    recipe: str = "cifar_final",
+    out: Path,
+    resume: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> PreparedTraining:
+    """The validated config and the data of a training.
+
+    Args:
+        genotype, cell: what is trained, and what it is called; None to resume.
+        resume: go on with the training in `out`: with its own config; `settings` may change its workers.
+    Raises:
+        UsageError: something given can't be used; nothing was started or overwritten.
+    """
+    if resume:
+        config = _resumed(out, settings or {})
+    else:
+        if (out / CONFIG_FILE).exists():
+            raise RunFolderError(
+                f"{out} holds a training already. Add --resume to go on with it, or give another --out."
+            )
+        assert genotype is not None
+        words = {"cell": cell, "genotype": genotype.to_dict()}
+        config = train_config(recipe, merged(settings or {}, words))
+    prepared = PreparedTraining(out, config, _find_data(config.data, seed=config.seed))
+    prepared.complexity()
+    return prepared
+
+
+def train_final(
+    training: PreparedTraining,
+    *,
+    address: str | None = None,
+    report: Callable[[EpochSummary], None] = lambda _: None,
+) -> TrainResult:
+    """Runs a prepared training to its end.
+
+    Args:
+        address: of a Ray cluster; None takes RAY_ADDRESS, or starts Ray on this machine.
+        report: called after each epoch.
+    Raises:
+        UsageError: the data or the cluster can't be used as asked.
+        TrainingFailed: it diverged, or its workers could not be kept.
+    """
+    config, folder = training.config, training.folder
+    summaries = _read_curve(folder)
+
+    workers = config.workers
+    if config.tracking.enabled:
+        # Before Ray is started: a server that is away is the user's to mend.
+        check_store(config.tracking.uri, _default_store(folder))
+    with connected(address):
+        plan = plan_training(workers.count, workers.cpus, workers.gpus)
+        _check_batch(config, plan.num_workers)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CONFIG_FILE).write_text(config.model_dump_json(indent=1) + "\n")
+        with _tracked(training) as tracker:
+
+            def heard(summary: EpochSummary) -> None:
+                _keep(summary, summaries, folder, tracker)
+                report(summary)
+
+            state = train_on_cluster(
+                functools.partial(build_training, folder=folder, config=config),
+                training.data,
+                plan=plan,
+                folder=folder,
+                max_failures=workers.max_failures,
+                report=heard,
+            )
+            model = _save_model(training, state, summaries)
+            if tracker is not None:
+                genotype = Genotype.from_dict(config.genotype)
+                tracker.model_written((model / INFO_FILE).read_text(), genotype)
+    return TrainResult(folder, model, summaries)
+
+
+@contextlib.contextmanager
+def _tracked(training: PreparedTraining) -> Iterator[TrainingTracker | None]:
+    """MLflow's run, which ends with the block, whatever happens; None if it is switched off."""
+    config = training.config
+    if not config.tracking.enabled:
+        yield None
+        return
+    tracker = TrainingTracker.open(
+        config.tracking.uri,
+        experiment=config.tracking.experiment,
+        run_name=training.folder.name,
+        run_id=config.run_id,
+        config=config.model_dump(mode="json"),
+        default_store=_default_store(training.folder),
+    )
+    status = "FAILED"
+    try:
+        yield tracker
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        tracker.close(status)
+
+
+def _keep(
+    summary: EpochSummary, summaries: list[EpochSummary], folder: Path, tracker: TrainingTracker | None
+) -> None:
+    """An epoch that is new goes into the curve's file and to MLflow."""
+    if summaries and summary.epoch <= summaries[-1].epoch:
+        return
+    with (folder / CURVE_FILE).open("a") as file:
+        file.write(summary.model_dump_json() + "\n")
+    summaries.append(summary)
+    if tracker is not None:
+        tracker.epoch_done(summary.epoch, summary.model_dump(exclude={"epoch"}))
+
+
+def _default_store(folder: Path) -> Path:
+    return folder.parent / "mlflow.db"
+
+
+def build_training(
+    placement: Placement, data: ImageSplit | ImageIndex, *, folder: Path, config: TrainConfig
+) -> FinalTraining:
+    """What a worker trains."""
+    training = PreparedTraining(folder, config, data)
+    with reproducible(config.seed, placement):
+        network = _network(training)
+    return FinalTraining(network, _source(training, placement), config.training, placement, seed=config.seed)
+
+
+def _network(training: PreparedTraining) -> Network:
+    return Network(
+        Genotype.from_dict(training.config.genotype),
+        training.config.network,
+        in_channels=training.in_channels,
+        num_classes=training.data.num_classes,
+        image_size=training.image_size,
+    )
+
+
+def _source(training: PreparedTraining, placement: Placement) -> TrainingSource:
+    config, data = training.config.data, training.data
+    if isinstance(data, ImageSplit):
+        return MemorySource(
+            DeviceImages(data, placement.device), config.augmentation, seed=training.config.seed
+        )
+    processes = max(placement.num_threads - 1, 1) if config.processes == "auto" else config.processes
+    crop = TrainTransform(
+        training.image_size,
+        min_area=config.min_area,
+        color_jitter=config.color_jitter,
+        rand_augment=RandAugment() if config.rand_augment else None,
+    )
+    cut = EvalTransform(training.image_size, config.crop_fraction)
+    shuffle = Shuffle(training.config.seed)
+    assert data.validation is not None
+    if config.loader == "ray":
+        train = ray_batches(data.train, crop, shuffle=shuffle, num_tasks=processes)
+        validation = ray_batches(data.validation, cut, shuffle=None, num_tasks=processes)
+    else:
+        train = local_batches(data.train, crop, shuffle=shuffle, num_processes=processes)
+        validation = local_batches(data.validation, cut, shuffle=None, num_processes=processes)
+    return StreamSource(train, validation, num_classes=data.num_classes, device=placement.device)
+
+
+def _find_data(config: TrainDataConfig, *, seed: int) -> ImageSplit | ImageIndex:
+    if not config.streamed:
+        words = {
+            "source": config.source,
+            "image_size": config.image_size,
+            "validation_images": config.validation_images,
+        }
+        return load_split(validated(DataConfig, words, where="data"), seed=seed)
+    index = ImageIndex.find(config.source, skip_broken=config.skip_broken)
+    if index.validation is None:
+        raise DataError(
+            f"{config.source!r} has no validation images. Name files or folders validation, val or test, "
+            "or train in memory with data.streamed=false, which holds some out."
+        )
+    return index
+
+
+def _check_batch(config: TrainConfig, num_workers: int) -> None:
+    parts = num_workers * config.training.accumulate
+    if config.training.batch_size % parts:
+        raise InvalidConfig(
+            f"training.batch_size = {config.training.batch_size} can't be divided over {num_workers} workers "
+            f"and {config.training.accumulate} accumulated steps. Give a multiple of {parts}."
+        )
+
+
+def _resumed(folder: Path, settings: Mapping[str, Any]) -> TrainConfig:
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise RunFolderError(f"There is no training to resume: {path} does not exist.")
+    try:
+        recorded = json.loads(path.read_text())
+    except ValueError as error:
+        raise RunFolderError(f"{path} can't be read as JSON: {error}.") from error
+    before = validated(TrainConfig, recorded)
+    after = validated(TrainConfig, merged(recorded, settings))
+    unchanged = {"workers": before.workers, "tracking": before.tracking, "run_id": before.run_id}
+    if after.model_copy(update=unchanged) != before:
+        raise RunFolderError(
+            f"The training in {folder} was started with other settings. Resumed, it can have other workers.* "
+            "and tracking.* alone. Leave the rest out, or start a new one with another --out."
+        )
+    return after
+
+
+def _read_curve(folder: Path) -> list[EpochSummary]:
+    path = folder / CURVE_FILE
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return [EpochSummary.model_validate_json(line) for line in lines]
+
+
+def _save_model(training: PreparedTraining, state: Mapping[str, Any], summaries: list[EpochSummary]) -> Path:
+    """The evaluated network of the last checkpoint, with all that is known of it."""
+    network = _network(training)
+    average = state["average"]
+    weights = state["network"]
+    if average is not None:
+        # AveragedModel's own name for the network in it.
+        weights = {k.removeprefix("module."): v for k, v in average.items() if k.startswith("module.")}
+    network.load_state_dict(weights)
+    place = training.folder / MODEL_FOLDER
+    save_model(place, network, _info(training, network, summaries))
+    return place
+
+
+def _info(training: PreparedTraining, network: Network, summaries: list[EpochSummary]) -> ModelInfo:
+    config, data = training.config, training.data
+    pixels: dict[str, Any] = {
+        "mean": IMAGENET_MEAN_C,
+        "std": IMAGENET_STD_C,
+        "crop_fraction": config.data.crop_fraction,
+        "interpolation": "bicubic",
+    }
+    if isinstance(data, ImageSplit):
+        pixels = {"mean": tuple(data.mean_C), "std": tuple(data.std_C)}
+    known = {
+        "cell": config.cell,
+        "recipe": config.recipe,
+        "data": config.data.source,
+        "epochs": config.training.epochs,
+        "seed": config.seed,
+        "top1": summaries[-1].top1 if summaries else None,
+        "top5": summaries[-1].top5 if summaries else None,
+        "torch": version("torch"),
+        "git_commit": _git_commit(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+    return ModelInfo.of(
+        network,
+        **pixels,
+        classes=data.class_names,
+        training=known,
+    )
+
+
+def _git_commit() -> str | None:
+    """Of the folder that the command was typed in."""
+    if shutil.which("git") is None:
+        return None
+    done = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=os.getcwd()
+    )
+    return done.stdout.strip() or None

@@ -1,0 +1,79 @@
+"""The whole of a final training as one validated value: what `raynas train --set` sets."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from raynas.config import FrozenModel
+from raynas.nn import NetworkConfig
+from raynas.search_config import TrackingConfig
+from raynas.training.final import FinalConfig
+from raynas.training.images import AugmentationConfig
+
+
+class TrainDataConfig(FrozenModel):
+    """Where the images are and how they are prepared."""
+
+    source: str = Field("digits", min_length=1)
+    """'digits', Parquet files or a folder of class folders; streamed, also a URI such as s3://bucket/path."""
+    streamed: bool = False
+    """false: decoded once, in memory, for small data sets. true: read and decoded as training goes on."""
+    image_size: int | None = Field(None, ge=4)
+    """Pixels per side. None: streamed, 224; in memory, as the images are."""
+    validation_images: int | None = Field(None, ge=1)
+    """In memory: held out of the training images; None: a tenth."""
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """In memory."""
+    min_area: float = Field(0.08, gt=0, le=1)
+    """Streamed: smallest part of an image that is cut out, as a fraction of its area."""
+    crop_fraction: float = Field(0.875, gt=0, le=1)
+    """Streamed: share of a validation image's shorter side that is looked at."""
+    color_jitter: float = Field(0.0, ge=0, lt=1)
+    """Streamed: brightness, contrast and saturation change by a factor within 1 +- this."""
+    rand_augment: bool = False
+    """Streamed: RandAugment with its paper's two operations of magnitude nine."""
+    skip_broken: bool = False
+    """Streamed: leave shards out that can't be read, in place of refusing the data set."""
+    loader: Literal["processes", "ray"] = "processes"
+    """Streamed: who decodes: processes beside each worker, or Ray Data tasks wherever the cluster has CPUs
+    that the workers leave.
+    """
+    processes: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Streamed: processes or tasks for each worker; 'auto': one less than the worker has CPUs, at least one.
+    """
+
+
+class TrainWorkerConfig(FrozenModel):
+    """The processes that train together, each with the whole network and a share of every batch."""
+
+    count: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """In all, over all nodes; 'auto': as many as the cluster's GPUs hold, or one where it has no GPU."""
+    cpus: float = Field(1, gt=0)
+    """CPUs of a worker, for its network and its decoding."""
+    gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    """GPUs of a worker; 'auto': 1 where the cluster has GPUs, else 0."""
+    max_failures: int = Field(10, ge=0)
+    """How often training goes on from its last checkpoint after workers or nodes were lost."""
+
+
+class TrainConfig(FrozenModel):
+    """Everything that a final training depends on."""
+
+    cell: str
+    """What it is called: a published cell, or where the genotype is from."""
+    genotype: dict[str, Any]
+    """As Genotype.to_dict writes it."""
+    network: NetworkConfig = NetworkConfig()
+    data: TrainDataConfig = TrainDataConfig()
+    training: FinalConfig = FinalConfig()
+    workers: TrainWorkerConfig = TrainWorkerConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Of weights, order of images and augmentation."""
+    recipe: str = ""
+    """Where what was not set came from."""
+    run_id: str = Field(default_factory=lambda: uuid.uuid4().hex)
+    """By which the training is found again in MLflow."""

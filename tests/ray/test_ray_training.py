@@ -1,0 +1,132 @@
+"""Final training on the shared Ray: two workers, a lost one, another driver."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from raynas.engine.final import plan_training, train_on_cluster
+from raynas.errors import DataError
+from raynas.model_folder import load_model
+from raynas.train import build_training, prepare_training, train_final
+from raynas.training import Placement
+from raynas.training.final import FinalTraining
+from raynas.training.source import Batch
+from tests.nn.small_networks import TINY
+
+pytestmark = pytest.mark.ray
+SETTINGS = {
+    "network": {"cells_per_stack": 1, "filters": 4},
+    "training": {"epochs": 3, "precision": "float32", "average_decay": 0.9, "checkpoint_steps": 5},
+    "workers": {"count": 2, "cpus": 0.01},
+    "tracking": {"enabled": False},
+}
+
+
+def prepared(folder: Path, **settings: Any):
+    return prepare_training(TINY, cell="tiny", out=folder, settings=SETTINGS | settings)
+
+
+# The pool is there for its Ray alone, and leaves little of it.
+@pytest.fixture(scope="module")
+def undisturbed(pool, tmp_path_factory):
+    training = prepared(tmp_path_factory.mktemp("undisturbed") / "training")
+    return train_final(training)
+
+
+def weights(model: Path) -> dict[str, torch.Tensor]:
+    return dict(load_model(model).network.state_dict())
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    one_weights, other_weights = weights(one), weights(other)
+    assert [key for key in one_weights if not torch.equal(one_weights[key], other_weights[key])] == []
+
+
+def test_two_workers_train_a_network_that_can_be_loaded(undisturbed):
+    assert [summary.epoch for summary in undisturbed.summaries] == [1, 2, 3]
+    assert undisturbed.summaries[-1].train_loss < undisturbed.summaries[0].train_loss
+    info = load_model(undisturbed.model).info
+    assert info.training["cell"] == "tiny"
+    assert info.training["top1"] == undisturbed.summaries[-1].top1
+
+
+class Interrupted:
+    """A source whose first rank dies once, before the eighth batch of the second epoch."""
+
+    def __init__(self, source: Any, marker: Path) -> None:
+        self.source, self.marker, self.num_classes = source, marker, source.num_classes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.source, name)
+
+    def train_batches(self, epoch: int, batch_size: int, **words: Any) -> Iterator[Batch]:
+        for index, batch in enumerate(self.source.train_batches(epoch, batch_size, **words)):
+            if epoch == 1 and index == 8 and words["rank"] == 0 and not self.marker.exists():
+                self.marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield batch
+
+
+def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
+    training = prepared(tmp_path / "training")
+    # By value: workers can't import a test's module.
+    interrupt, build = Interrupted, functools.partial(build_training, folder=tmp_path, config=training.config)
+    marker = tmp_path / "died"
+
+    def factory(placement: Placement, data: Any) -> FinalTraining:
+        made = build(placement, data)
+        made.source = interrupt(made.source, marker)
+        return made
+
+    told: list[int] = []
+    state = train_on_cluster(
+        factory,
+        training.data,
+        plan=plan_training(2, 0.01, 0),
+        folder=tmp_path,
+        max_failures=1,
+        report=lambda summary: told.append(summary.epoch),
+    )
+    assert marker.exists()
+    assert told == [1, 2, 3]
+    expected = weights(undisturbed.model)
+    given = {k.removeprefix("module."): v for k, v in state["average"].items() if k != "n_averaged"}
+    assert [key for key in expected if not torch.equal(expected[key], given[key])] == []
+
+
+def test_another_driver_goes_on_with_a_training(undisturbed, tmp_path):
+    folder = tmp_path / "training"
+
+    def stop(summary: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_final(prepared(folder), report=stop)
+    resumed = train_final(prepare_training(None, cell="", out=folder, resume=True))
+    assert [summary.epoch for summary in resumed.summaries] == [1, 2, 3]
+    assert_same_weights(resumed.model, undisturbed.model)
+
+
+def test_an_error_of_the_data_ends_the_training_at_once(pool, tmp_path):
+    training = prepared(tmp_path / "training")
+
+    def factory(placement: Placement, data: Any) -> FinalTraining:
+        raise DataError("shard 7 is broken")
+
+    with pytest.raises(DataError, match="shard 7 is broken"):
+        train_on_cluster(
+            factory,
+            training.data,
+            plan=plan_training(1, 0.01, 0),
+            folder=tmp_path,
+            max_failures=5,
+            report=lambda summary: None,
+        )

@@ -1,0 +1,73 @@
+"""What a final training looks like in MLflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from raynas.errors import UsageError
+from raynas.tracking import TrainingTracker
+from search_spaces.nasnet import NASNET_A
+
+CONFIG = {"cell": "nasnet_a", "training": {"epochs": 3}, "genotype": NASNET_A.to_dict(), "seed": 1}
+
+
+def open_tracker(store: Path, **changes: Any) -> TrainingTracker:
+    words = {
+        "experiment": "nas",
+        "run_name": "final",
+        "run_id": "t1",
+        "config": CONFIG,
+        "default_store": store,
+    }
+    return TrainingTracker.open(None, **(words | changes))
+
+
+def the_run(store: Path) -> Any:
+    client = MlflowClient(f"sqlite:///{store}")
+    runs = client.search_runs([client.get_experiment_by_name("nas").experiment_id])
+    assert len(runs) == 1
+    return client, runs[0]
+
+
+@pytest.fixture
+def finished(store: Path) -> Path:
+    """Three epochs, over two drivers, the second of which hears of the second epoch again."""
+    first = open_tracker(store)
+    first.epoch_done(1, {"top1": 0.5})
+    first.epoch_done(2, {"top1": 0.6})
+    first.close("KILLED")
+    second = open_tracker(store)
+    second.epoch_done(2, {"top1": 0.9})
+    second.epoch_done(3, {"top1": 0.7})
+    second.model_written("{}", NASNET_A)
+    second.close("FINISHED")
+    return store
+
+
+def test_it_is_one_run_with_its_settings(finished):
+    _, run = the_run(finished)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["raynas.kind"] == "training"
+    assert run.data.params["training.epochs"] == "3"
+    assert "genotype" not in run.data.params
+
+
+def test_each_epoch_is_on_the_curve_once(finished):
+    client, run = the_run(finished)
+    history = client.get_metric_history(run.info.run_id, "top1")
+    assert [(point.step, point.value) for point in history] == [(1, 0.5), (2, 0.6), (3, 0.7)]
+
+
+def test_the_models_description_and_picture_are_kept(finished):
+    client, run = the_run(finished)
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} >= {"model.json", "cell.svg"}
+
+
+def test_a_store_that_can_not_be_used_is_named(store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")
+    with pytest.raises(UsageError, match="MLflow can't be used at nonsense://nowhere"):
+        open_tracker(store)
