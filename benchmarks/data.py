@@ -1,8 +1,9 @@
 """Images per second of the streaming loaders, beside raw decoding and torch's DataLoader: `make bench-data`.
 
 JPEGs of 500 x 375 are made from the pictures in a folder (COCO's, by default), as many variants of each as it
-takes, and written as Parquet shards. Every path gives training images of 224 pixels. Rates are those of the
-middle half of an epoch; the last column is the whole epoch with the start of its processes.
+takes, and written as Parquet shards. Every path gives training images of 224 pixels, in a short epoch over
+the shards and in a long one over several copies. Its rate is that of the difference, so that starting
+processes and filling buffers cancel out; the last column is the long epoch, start included.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from raynas.torchvision_import import make_torchvision_importable
 
 SIZE = (500, 375)
 BATCH_SIZE = 64
+YARDSTICK = "raw decoding and augmentation"
 _PICTURES = Path(__file__).parents[2] / "shared" / "data" / "coco_tiny"
 
 
@@ -69,34 +71,27 @@ def variant(file: Path, rng: np.random.Generator) -> bytes:
 
 
 @dataclass(frozen=True)
-class Rate:
-    """Images per second in the middle of the epoch, and over all of it."""
+class Epoch:
+    """What one path took for one epoch."""
 
-    steady: float
-    whole: float
-
-
-def rate_of(counts: Iterator[int], began: float) -> Rate:
-    """Consumes an iterator of how many images came.
-
-    The middle half is steady: before it buffers fill up, after it they are emptied, which would flatter.
-    """
-    images, times = [0], [began]
-    for count in counts:
-        images.append(images[-1] + count)
-        times.append(time.perf_counter())
-    begin, end = (next(i for i, n in enumerate(images) if n >= images[-1] * part) for part in (0.25, 0.75))
-    steady = (images[end] - images[begin]) / (times[end] - times[begin])
-    return Rate(steady, images[-1] / (times[-1] - began))
+    num_images: int
+    seconds: float
 
 
-def plain_loop(folder: Path, epoch: int, num_processes: int, *, augments: bool) -> Rate:
+def timed(counts: Iterable[int], began: float) -> Epoch:
+    """Consumes an iterator of how many images came."""
+    return Epoch(sum(counts), time.perf_counter() - began)
+
+
+def plain_loop(folder: Path, epoch: int, num_processes: int, *, augments: bool) -> Epoch:
     """Each process loops over encoded images in its memory: no reading, no batches."""
     context = multiprocessing.get_context("forkserver")
     with context.Pool(num_processes) as pool:
         shares = [(folder, rank, num_processes, epoch, augments) for rank in range(num_processes)]
         rates = pool.map(_loop, shares, chunksize=1)
-    return Rate(sum(rates), sum(rates))
+    # As if all had taken equally long, and without their start: the loop is the yardstick.
+    num_images = ImageIndex.find(str(folder)).train.num_images
+    return Epoch(num_images, num_images / sum(rates))
 
 
 def _loop(share: tuple[Path, int, int, int, bool]) -> float:
@@ -140,7 +135,7 @@ class RowGroups(IterableDataset[Any]):
                 yield transform(image), row["label"]
 
 
-def torch_loader(folder: Path, epoch: int, num_processes: int) -> Rate:
+def torch_loader(folder: Path, epoch: int, num_processes: int) -> Epoch:
     began = time.perf_counter()
     loader = DataLoader(
         RowGroups(folder, epoch),
@@ -148,59 +143,80 @@ def torch_loader(folder: Path, epoch: int, num_processes: int) -> Rate:
         num_workers=num_processes,
         multiprocessing_context="forkserver",
     )
-    return rate_of((len(labels) for _, labels in loader), began)
+    return timed((len(labels) for _, labels in loader), began)
 
 
-def ours(make: Callable[..., Any], folder: Path, epoch: int, **options: int) -> Rate:
+def ours(make: Callable[..., Any], folder: Path, epoch: int, **options: int) -> Epoch:
     began = time.perf_counter()
     images = ImageIndex.find(str(folder)).train
     source = make(images, TrainTransform(), shuffle=Shuffle(seed=0, window=512), **options)
     batches: Iterable[Any] = source.batches(epoch=epoch, batch_size=BATCH_SIZE)
-    return rate_of((len(batch.labels_N) for batch in batches), began)
+    return timed((len(batch.labels_N) for batch in batches), began)
+
+
+def with_copies(folder: Path, num_copies: int) -> Path:
+    """A folder beside it with so many links to each shard."""
+    copies = folder.with_name(f"{folder.name}-{num_copies}")
+    copies.mkdir()
+    for file in folder.iterdir():
+        for number in range(num_copies):
+            os.link(file, copies / f"train-{number}-{file.name}")
+    return copies
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--images", type=int, default=3000)
+    parser.add_argument("--images", type=int, default=2000, help="of the short epoch")
+    parser.add_argument("--copies", type=int, default=7, help="of them in the long epoch")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--pictures", type=Path, default=_PICTURES, help="a folder of JPEG files")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, connected("local", num_cpus=arguments.processes):
-        folder, count = Path(name), arguments.processes
-        num_bytes = write_shards(arguments.pictures, folder, arguments.images)
-        paths: dict[str, Callable[[int], Rate]] = {
-            "raw decoding": lambda epoch: plain_loop(folder, epoch, count, augments=False),
-            "raw decoding and augmentation": lambda epoch: plain_loop(folder, epoch, count, augments=True),
-            "torch DataLoader, torchvision": lambda epoch: torch_loader(folder, epoch, count),
-            "raynas, processes": lambda epoch: ours(local_batches, folder, epoch, num_processes=count),
-            "raynas, Ray Data": lambda epoch: ours(ray_batches, folder, epoch, num_tasks=count),
-        }
-        rates: dict[str, list[Rate]] = {path: [] for path in paths}
+    count = arguments.processes
+    paths: dict[str, Callable[[Path, int], Epoch]] = {
+        "raw decoding": lambda folder, epoch: plain_loop(folder, epoch, count, augments=False),
+        YARDSTICK: lambda folder, epoch: plain_loop(folder, epoch, count, augments=True),
+        "torch DataLoader, torchvision": lambda folder, epoch: torch_loader(folder, epoch, count),
+        "raynas, processes": lambda folder, epoch: ours(local_batches, folder, epoch, num_processes=count),
+        "raynas, Ray Data": lambda folder, epoch: ours(ray_batches, folder, epoch, num_tasks=count),
+    }
+    steady: dict[str, list[float]] = {path: [] for path in paths}
+    whole: dict[str, list[float]] = {path: [] for path in paths}
+    with tempfile.TemporaryDirectory() as name, connected("local", num_cpus=count):
+        short = Path(name, "shards")
+        short.mkdir()
+        num_bytes = write_shards(arguments.pictures, short, arguments.images)
+        long = with_copies(short, arguments.copies)
+        # Ray's processes stay from one epoch to the next: the first would pay for all.
+        ours(ray_batches, short, 0, num_tasks=count)
         # Paths in turn, so that what else the machine does falls on all of them.
         for epoch in range(arguments.repetitions):
             for path, measure in paths.items():
-                rates[path].append(measure(epoch))
-                print(f"{path}: {rates[path][-1].steady:.0f}, load {os.getloadavg()[0]:.1f}", flush=True)
-    _print(rates, count, arguments.images, num_bytes)
+                few, many = measure(short, epoch), measure(long, epoch)
+                seconds = many.seconds - few.seconds
+                steady[path].append((many.num_images - few.num_images) / seconds)
+                whole[path].append(many.num_images / many.seconds)
+                print(f"{path}: {steady[path][-1]:.0f}, load {os.getloadavg()[0]:.1f}", flush=True)
+    print_environment(arguments.images, arguments.copies, num_bytes)
+    print_table(steady, whole, count)
 
 
-def _print(rates: dict[str, list[Rate]], num_cores: int, num_images: int, num_bytes: int) -> None:
+def print_environment(num_images: int, num_copies: int, num_bytes: int) -> None:
     versions = ", ".join(f"{name} {version(name)}" for name in ("ray", "torch", "pyarrow", "pillow"))
-    print(f"\n{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python "
-          f"{platform.python_version()}, {versions}; {num_images} images of {SIZE[0]}x{SIZE[1]}, "
-          f"{num_bytes:,} bytes each, load {os.getloadavg()[0]:.1f}\n")  # fmt: skip
-    print("| path | images/s | per core | of raw decoding and augmentation | with start, images/s |")
-    print("|---|---|---|---|---|")
-    yardstick = statistics.median(rate.steady for rate in rates["raw decoding and augmentation"])
-    for path, measured in rates.items():
-        steady = statistics.median(rate.steady for rate in measured)
-        whole = statistics.median(rate.whole for rate in measured)
-        print(
-            f"| {path} | {steady:.0f} | {steady / num_cores:.0f} | {steady / yardstick:.2f} | {whole:.0f} |"
-        )
+    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs"
+    print(f"\n{machine}, Python {platform.python_version()}, {versions}, load {os.getloadavg()[0]:.1f}")
+    print(f"{num_images:,} images of {num_bytes:,} bytes, in the long epoch {num_copies} times\n")
+
+
+def print_table(steady: dict[str, list[float]], whole: dict[str, list[float]], num_cores: int) -> None:
+    """Medians of the repetitions."""
+    print(f"| path | images/s | per core | of {YARDSTICK} | with start, images/s |\n|---|---|---|---|---|")
+    yardstick = statistics.median(steady[YARDSTICK])
+    for path in steady:
+        rate, slow = statistics.median(steady[path]), statistics.median(whole[path])
+        print(f"| {path} | {rate:.0f} | {rate / num_cores:.0f} | {rate / yardstick:.2f} | {slow:.0f} |")
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def square(image: Image.Image, size: int) -> Image.Image:
 
 
 def _read_header(encoded: EncodedImage) -> _Header:
-    with _opened(encoded) as image:
+    with opened(encoded) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise DataError(
@@ -105,12 +105,12 @@ def _read_header(encoded: EncodedImage) -> _Header:
 
 
 def _pixels(encoded: EncodedImage, size: int, mode: str) -> NDArray[np.uint8]:
-    with _opened(encoded) as image:
-        pixels = np.asarray(square(_converted(image, mode), size))
+    with opened(encoded) as image:
+        pixels = np.asarray(square(converted(image, mode), size))
     return pixels[..., None] if mode == "L" else pixels
 
 
-def _converted(image: Image.Image, mode: str) -> Image.Image:
+def converted(image: Image.Image, mode: str) -> Image.Image:
     if image.mode.startswith("I"):
         image = _high_bytes(image)
     elif image.mode == "F":
@@ -130,7 +130,7 @@ def _high_bytes(image: Image.Image) -> Image.Image:
 
 
 @contextmanager
-def _opened(encoded: EncodedImage) -> Iterator[Image.Image]:
+def opened(encoded: EncodedImage) -> Iterator[Image.Image]:
     stream = encoded.file if encoded.content is None else io.BytesIO(encoded.content)
     try:
         with Image.open(stream, formats=_FORMATS) as image:

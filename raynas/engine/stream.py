@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,8 +67,7 @@ class RayTasks:
         _check_schedulable(self.cpus_per_task)
         early: dict[int, DecodedUnit] = {}
         due = 0
-        # In whatever order they come: Ray Data's own ordering stops the tasks that are ahead. Few are early,
-        # as tasks start in order.
+        # In whatever order they come: Ray Data's own ordering stops the tasks that are ahead.
         for row in self._decoded(decoder, units).iter_batches(batch_size=1, batch_format="numpy"):
             if row["error"][0]:
                 raise DataError(row["error"][0])
@@ -79,10 +79,10 @@ class RayTasks:
     def _decoded(self, decoder: Decoder, units: list[Unit]) -> ray.data.Dataset:
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         # As bytes: Ray Data would take an object apart into columns.
-        items = [{"index": index, "unit": pickle.dumps(unit)} for index, unit in enumerate(units)]
-        num_images = sum(len(unit.numbers_N) for unit in units)
-        num_tasks = min(max(num_images // _IMAGES_PER_TASK, 1), len(units))
-        dataset = ray.data.from_items(items, override_num_blocks=num_tasks)
+        units_per_task = math.ceil(_IMAGES_PER_TASK / max(len(unit.numbers_N) for unit in units))
+        order = interleaved(len(units), self._num_tasks(), units_per_task)
+        items = [{"index": index, "unit": pickle.dumps(units[index])} for index in order]
+        dataset = ray.data.from_items(items, override_num_blocks=math.ceil(len(units) / units_per_task))
         context = dataset.context
         context.enable_progress_bars = False
         # One unit is one block, so that the first is there before the last of its task.
@@ -94,6 +94,21 @@ class RayTasks:
             num_cpus=self.cpus_per_task,
             compute=ray.data.TaskPoolStrategy(self.num_tasks),
         )
+
+    def _num_tasks(self) -> int:
+        cpus = ray.cluster_resources().get("CPU", 1.0)
+        return self.num_tasks or max(int(cpus / self.cpus_per_task), 1)
+
+
+def interleaved(num_units: int, num_tasks: int, units_per_task: int) -> list[int]:
+    """Units in the order in which tasks get them: those that run together take turns, like cards.
+
+    So all of them work on what is needed next, and little is decoded early: of units 0 to 7, two tasks at a
+    time with two units each get 0 2, 1 3, 4 6, 5 7.
+    """
+    together = num_tasks * units_per_task
+    groups = (range(first, min(first + together, num_units)) for first in range(0, num_units, together))
+    return [unit for group in groups for task in range(num_tasks) for unit in group[task::num_tasks]]
 
 
 def _check_schedulable(cpus: float) -> None:

@@ -19,8 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from raynas.data.decode import EncodedImage
-from raynas.data.decode import _opened as opened
+from raynas.data.decode import EncodedImage, opened
 from raynas.errors import DataError
 from raynas.stream.members import Member
 from raynas.stream.split import Split

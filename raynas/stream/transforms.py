@@ -15,9 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from raynas.data.decode import MAX_PIXELS, EncodedImage
-from raynas.data.decode import _converted as converted
-from raynas.data.decode import _opened as opened
+from raynas.data.decode import MAX_PIXELS, EncodedImage, converted, opened
 from raynas.errors import DataError
 from raynas.stream.randaugment import RandAugment
 

@@ -13,13 +13,22 @@ import torch
 from PIL import Image
 
 from raynas.engine.pool import ChildPool
-from raynas.engine.stream import ray_batches
+from raynas.engine.stream import interleaved, ray_batches
 from raynas.errors import DataError, DoesNotFit
 from raynas.stream import EvalTransform, ImageIndex, Shuffle, TrainTransform, local_batches
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 TINY_TASK = 0.01
+
+
+@pytest.mark.parametrize(("num_units", "num_tasks", "per_task"), [(8, 2, 2), (7, 3, 2), (5, 8, 3), (1, 1, 1)])
+def test_tasks_take_turns_and_every_unit_is_taken_once(num_units, num_tasks, per_task):
+    order = interleaved(num_units, num_tasks, per_task)
+    assert sorted(order) == list(range(num_units))
+    assert order[:2] == [0, num_tasks][: len(order)] or num_units <= num_tasks
+
+
 SHUFFLE = Shuffle(seed=0, window=16)
 
 
@@ -35,7 +44,11 @@ def write_images(file: Path, *, last: bytes | None = None) -> Path:
     return file
 
 
-def test_ray_gives_the_batches_that_a_single_process_gives(pool: ChildPool, tmp_path: Path):
+@pytest.mark.parametrize("images_per_task", [1, 20])
+def test_ray_gives_the_batches_that_a_single_process_gives(
+    pool: ChildPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images_per_task: int
+):
+    monkeypatch.setattr("raynas.engine.stream._IMAGES_PER_TASK", images_per_task)
     images = ImageIndex.find(str(write_images(tmp_path / "a.parquet"))).train
     options = {"epoch": 1, "batch_size": 4, "rank": 1, "num_ranks": 2}
     here = local_batches(images, TrainTransform(16), shuffle=SHUFFLE, num_processes=0).batches(**options)
