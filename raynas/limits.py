@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from pydantic import Field
@@ -14,17 +13,10 @@ MAX_REFUSALS_IN_A_ROW = 1000
 """A strategy that proposes nothing else would never come to an end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Of a network, for one image at inference."""
-
-    parameters: int
-    mult_adds: int
-    activations: int
-
-
 class Sized(Protocol):
-    """A Size, or an event that holds one; None is unknown."""
+    """What a network costs for one image, such as raynas.nn.Complexity, or an event that holds it; None is
+    unknown.
+    """
 
     @property
     def parameters(self) -> int | None: ...

@@ -7,8 +7,7 @@ under another name, NAME.safetensors and NAME.json, are read as well. Nothing is
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +28,7 @@ from pydantic import (
 
 from raynas.config import FrozenModel, validated
 from raynas.errors import ModelError, UsageError
+from raynas.files import replace_file
 from raynas.genotype import Genotype
 from raynas.nn import Complexity, Network, NetworkConfig, complexity
 from raynas.weights import load_weights, read_weights
@@ -150,9 +150,9 @@ def save_model(place: Path, network: Network, info: ModelInfo) -> None:
     try:
         weights.parent.mkdir(parents=True, exist_ok=True)
         # As bytes: safetensors' own files can be read by their owner alone.
-        _replace(weights, lambda path: path.write_bytes(safetensors.torch.save(state)))
+        replace_file(weights, lambda path: path.write_bytes(safetensors.torch.save(state)))
         # Last, because a folder with it counts as a model.
-        _replace(description, lambda path: path.write_text(text, encoding="utf-8"))
+        replace_file(description, lambda path: path.write_text(text, encoding="utf-8"))
     except (OSError, safetensors.SafetensorError) as error:
         raise ModelError(f"The network can't be written to {place}: {error}.") from error
 
@@ -210,12 +210,3 @@ def _read_info(path: Path) -> ModelInfo:
         return validated(ModelInfo, value)
     except UsageError as error:
         raise ModelError(f"{path} is no description of a network: {error}") from error
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

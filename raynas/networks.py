@@ -236,12 +236,9 @@ def build(
         WeightsError: the weights can't be had, read, or don't fit.
     """
     published = _as_published(network)
+    name = network if isinstance(network, str) else "your own genotype"
     config = validated(NetworkConfig, merged(published.config.model_dump(), settings), where="network")
-    state = (
-        None
-        if weights is None
-        else read_weights(weights, network if isinstance(network, str) else "your own genotype")
-    )
+    state = None if weights is None else read_weights(weights, name)
     built = Network(
         published.genotype if isinstance(network, str) else network,
         config,

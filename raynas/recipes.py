@@ -25,7 +25,7 @@ def small(settings: Settings) -> dict[str, Any]:
         "network": {"cells_per_stack": 1, "filters": 8},
         "child": {"epochs": 2},
     }
-    if _uses_digits(settings):
+    if uses_digits(settings):
         # 360 validation images put the standard error of an accuracy of 0.95 at 0.011.
         digits = {"data": {"validation_images": 360}, "child": {"epochs": 3, "learning_rate": 0.1}}
         recipe = merged(merged(recipe, DIGITS), digits)
@@ -67,7 +67,7 @@ def cifar_final(settings: Settings) -> dict[str, Any]:
             "augmentation": {"flip": True, "cutout": 16},
         },
     }
-    if _uses_digits(settings):
+    if uses_digits(settings):
         recipe = merged(merged(recipe, DIGITS), {"child": {"augmentation": {"cutout": 4}}})
     return recipe
 
@@ -93,7 +93,8 @@ def search_config(recipe: str = "small", settings: Settings | None = None) -> Se
     return validated(SearchConfig, merged({"network": _networks_of(chosen)}, chosen))
 
 
-def _uses_digits(settings: Settings) -> bool:
+def uses_digits(settings: Settings) -> bool:
+    """Whether the data is the default."""
     data = settings.get("data", {})
     return isinstance(data, Mapping) and data.get("source", "digits") == "digits"
 

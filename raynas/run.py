@@ -20,13 +20,13 @@ from raynas.child import Child, ChildResult, EpochReport
 from raynas.errors import RunFolderError, SearchFailed
 from raynas.genotype import Genotype
 from raynas.journal import Event, Finished, Journal, Proposed
-from raynas.limits import MAX_REFUSALS_IN_A_ROW, NO_LIMITS, LimitsConfig, Size
+from raynas.limits import MAX_REFUSALS_IN_A_ROW, NO_LIMITS, LimitsConfig, Sized
 from raynas.reward import accuracy_reward
 from raynas.space import SearchSpace
 from raynas.strategy import Proposal, Strategy
 
 Reward = Callable[[ChildResult], float | None]
-Measure = Callable[[Genotype], Size]
+Measure = Callable[[Genotype], Sized]
 
 
 @dataclass(frozen=True, slots=True)

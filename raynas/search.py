@@ -24,8 +24,7 @@ from raynas.errors import SearchFailed
 from raynas.genotype import Genotype
 from raynas.journal import FILE_NAME, Event, Journal, Resumed, Started
 from raynas.leaderboard import LeaderboardEntry, leaderboard
-from raynas.limits import Size
-from raynas.nn import NetworkConfig, complexity
+from raynas.nn import Complexity, NetworkConfig, complexity
 from raynas.recipes import search_config
 from raynas.run import Run, RunListener
 from raynas.run_folder import check_is_free, find_run, new_run_folder
@@ -248,15 +247,14 @@ def _check_network(config: SearchConfig, split: ImageSplit) -> None:
     _measure(config.network, split, space.decode((0,) * len(space.decisions)))
 
 
-def _measure(network: NetworkConfig, split: ImageSplit, genotype: Genotype) -> Size:
-    cost = complexity(
+def _measure(network: NetworkConfig, split: ImageSplit, genotype: Genotype) -> Complexity:
+    return complexity(
         genotype,
         network,
         in_channels=split.num_channels,
         num_classes=split.num_classes,
         image_size=split.image_size,
     )
-    return Size(cost.parameters, cost.mult_adds, cost.activations)
 
 
 def _result(run: Run, tracker: Tracker | None, folder: Path) -> SearchResult:

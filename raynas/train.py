@@ -15,12 +15,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from raynas.config import merged, validated
 from raynas.data import DataConfig, ImageSplit, load_split
 from raynas.engine.cluster import connected
 from raynas.engine.final import plan_training, train_on_cluster
 from raynas.engine.stream import ray_batches
-from raynas.errors import DataError, InvalidConfig, RunFolderError
+from raynas.errors import DataError, RunFolderError
+from raynas.files import drop_torn_line, replace_file
 from raynas.genotype import Genotype
 from raynas.model_folder import INFO_FILE, ModelInfo, save_model
 from raynas.nn import Complexity, Network, complexity
@@ -30,7 +33,7 @@ from raynas.train_config import TrainConfig, TrainDataConfig
 from raynas.train_recipes import train_config
 from raynas.training import DeviceImages, Placement
 from raynas.training.device import reproducible
-from raynas.training.final import EpochSummary, FinalTraining
+from raynas.training.final import EpochSummary, FinalTraining, micro_batch
 from raynas.training.source import MemorySource, TrainingSource
 from raynas.training.stream_source import IMAGENET_MEAN_C, IMAGENET_STD_C, StreamSource
 
@@ -130,7 +133,7 @@ def train_final(
         TrainingFailed: it diverged, or its workers could not be kept.
     """
     config, folder = training.config, training.folder
-    summaries = _read_curve(folder)
+    summaries = read_curve(folder)
 
     workers = config.workers
     if config.tracking.enabled:
@@ -138,9 +141,11 @@ def train_final(
         check_store(config.tracking.uri, _default_store(folder))
     with connected(address):
         plan = plan_training(workers.count, workers.cpus, workers.gpus)
-        _check_batch(config, plan.num_workers)
+        # Before the workers are started, which ask the same.
+        micro_batch(config.training, plan.num_workers)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG_FILE).write_text(config.model_dump_json(indent=1) + "\n")
+        text = config.model_dump_json(indent=1) + "\n"
+        replace_file(folder / CONFIG_FILE, lambda path: path.write_text(text))
         with _tracked(training) as tracker:
 
             def heard(summary: EpochSummary) -> None:
@@ -267,15 +272,6 @@ def _find_data(config: TrainDataConfig, *, seed: int) -> ImageSplit | ImageIndex
     return index
 
 
-def _check_batch(config: TrainConfig, num_workers: int) -> None:
-    parts = num_workers * config.training.accumulate
-    if config.training.batch_size % parts:
-        raise InvalidConfig(
-            f"training.batch_size = {config.training.batch_size} can't be divided over {num_workers} workers "
-            f"and {config.training.accumulate} accumulated steps. Give a multiple of {parts}."
-        )
-
-
 def _resumed(folder: Path, settings: Mapping[str, Any]) -> TrainConfig:
     path = folder / CONFIG_FILE
     if not path.is_file():
@@ -295,10 +291,18 @@ def _resumed(folder: Path, settings: Mapping[str, Any]) -> TrainConfig:
     return after
 
 
-def _read_curve(folder: Path) -> list[EpochSummary]:
+def read_curve(folder: Path) -> list[EpochSummary]:
+    """The epochs that were told before, without a line that was torn by a crash."""
     path = folder / CURVE_FILE
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return [EpochSummary.model_validate_json(line) for line in lines]
+    if not path.is_file():
+        return []
+    drop_torn_line(path)
+    try:
+        return [EpochSummary.model_validate_json(line) for line in path.read_bytes().splitlines()]
+    except ValidationError as error:
+        raise RunFolderError(
+            f"{path} is damaged: {error.errors()[0]['msg']}. Correct or remove it; the checkpoints are apart."
+        ) from None
 
 
 def _save_model(training: PreparedTraining, state: Mapping[str, Any], summaries: list[EpochSummary]) -> Path:

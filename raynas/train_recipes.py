@@ -11,6 +11,7 @@ from typing import Any
 from raynas.config import merged, validated
 from raynas.errors import UnknownName
 from raynas.networks import NETWORKS
+from raynas.recipes import uses_digits
 from raynas.train_config import TrainConfig
 
 Settings = Mapping[str, Any]
@@ -30,8 +31,7 @@ def cifar_final(settings: Settings) -> dict[str, Any]:
             "gradient_clip": 5.0,
         },
     }
-    data = settings.get("data", {})
-    if isinstance(data, Mapping) and data.get("source", "digits") == "digits":
+    if uses_digits(settings):
         # 8x8 pixels bear one reduction and a quarter of the cutout, and a mirrored digit is no digit.
         digits = {
             "network": {"num_reductions": 1},

@@ -73,7 +73,7 @@ def open_shard(file: Path, *, label_column: str) -> Shard:
         schema = parquet.schema_arrow
         _check_label_column(file, schema, label_column)
         image_column = _image_column(file, schema)
-        class_names = _class_names(schema, label_column)
+        class_names = names_of_classes(schema, label_column)
         labels = parquet.read(columns=[label_column]).column(0)
         return Shard(
             file=file,
@@ -126,7 +126,7 @@ def _holds_bytes(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(inner) or pa.types.is_large_binary(inner))
 
 
-def _class_names(schema: pa.Schema, label_column: str) -> tuple[str, ...] | None:
+def names_of_classes(schema: pa.Schema, label_column: str) -> tuple[str, ...] | None:
     """Names of the ClassLabel feature in the schema's Hugging Face metadata; None if there are none."""
     try:
         names = json.loads(schema.metadata[b"huggingface"])["info"]["features"][label_column]["names"]

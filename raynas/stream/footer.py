@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -10,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from raynas.data.shard import names_of_classes
 from raynas.errors import DataError, did_you_mean
 from raynas.stream.location import reason_of
 
@@ -41,7 +41,7 @@ def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> F
         with pq.ParquetFile(filesystem.open_input_file(file)) as parquet:
             schema, metadata = parquet.schema_arrow, parquet.metadata
             _check_label_column(file, schema, label_column)
-            class_names = _class_names(schema, label_column)
+            class_names = names_of_classes(schema, label_column)
             return Footer(
                 file=file,
                 image_column=_image_column(file, schema),
@@ -87,16 +87,6 @@ def _holds_bytes(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         return kind.get_field_index("bytes") >= 0 and _holds_bytes(kind.field("bytes").type)
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def _class_names(schema: pa.Schema, label_column: str) -> tuple[str, ...] | None:
-    """Names of the ClassLabel feature in the schema's Hugging Face metadata; None if there are none."""
-    try:
-        names = json.loads(schema.metadata[b"huggingface"])["info"]["features"][label_column]["names"]
-    except (KeyError, TypeError, ValueError):
-        return None
-    is_listing = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
-    return tuple(names) if is_listing else None
 
 
 def _max_label(parquet: pq.ParquetFile, label_column: str) -> int:

@@ -97,7 +97,7 @@ class FinalTraining:
         seed: int = 0,
     ) -> None:
         self.source, self.config, self.placement, self.seed = source, config, placement, seed
-        self.micro_batch = _micro_batch(config, placement.num_ranks)
+        self.micro_batch = micro_batch(config, placement.num_ranks)
         num_batches = source.num_batches(self.micro_batch, num_ranks=placement.num_ranks)
         self.steps_per_epoch = num_batches // config.accumulate
         if self.steps_per_epoch < 1:
@@ -290,7 +290,8 @@ class FinalTraining:
         return top1 / max(total, 1), top5 / max(total, 1)
 
 
-def _micro_batch(config: FinalConfig, num_ranks: int) -> int:
+def micro_batch(config: FinalConfig, num_ranks: int) -> int:
+    """Images of one step of one rank; InvalidConfig if the batch can't be divided so."""
     parts = num_ranks * config.accumulate
     if config.batch_size % parts:
         raise InvalidConfig(

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from raynas.child import ChildResult
 from raynas.cli import app
 from raynas.journal import Journal, Started
-from raynas.limits import LimitsConfig, Size
+from raynas.limits import LimitsConfig
+from raynas.nn import Complexity
 from raynas.recipes import search_config
 from raynas.run import Run
 from search_spaces.nasnet import NASNET_A
@@ -78,7 +79,7 @@ def test_the_leaderboard_says_in_one_line_of_its_table_how_many_were_refused(fol
             config.make_strategy(space),
             num_children=1,
             limits=limits,
-            measure=lambda genotype: Size(next(sizes), 2, 3),
+            measure=lambda genotype: Complexity(next(sizes), 2, 3),
             journal=journal,
         )
         run.finish(run.next_child().id, ChildResult(status="completed", accuracy=0.5))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from raynas.errors import RunFolderError, UsageError
-from raynas.train import prepare_training
+from raynas.train import CURVE_FILE, prepare_training, read_curve
 from raynas.train_command import plan_lines
 from raynas.train_recipes import TRAIN_RECIPES, train_config
+from raynas.training.final import EpochSummary
 from search_spaces.nasnet import NASNET_A
 
 WORDS = {"cell": "nasnet_a", "genotype": NASNET_A.to_dict()}
@@ -95,3 +96,18 @@ def test_resumed_with_other_settings_it_is_refused_but_not_with_other_workers(tm
 def test_what_can_not_be_used_is_named(tmp_path, settings, message):
     with pytest.raises(UsageError, match=message):
         prepared(tmp_path, **settings)
+
+
+def summary_line(epoch: int) -> str:
+    values = {"train_loss": 1.0, "top1": 0.5, "top5": 0.9, "learning_rate": 0.1, "images_per_second": 1.0}
+    return EpochSummary(epoch=epoch, seconds=1.0, **values).model_dump_json() + "\n"
+
+
+def test_a_torn_line_of_the_curve_is_dropped_and_a_damaged_one_named(tmp_path):
+    curve = tmp_path / CURVE_FILE
+    curve.write_text(summary_line(1) + summary_line(2)[:20])
+    assert [summary.epoch for summary in read_curve(tmp_path)] == [1]
+    assert curve.read_text() == summary_line(1)
+    curve.write_text("{}\n" + summary_line(2))
+    with pytest.raises(RunFolderError, match=r"curve\.jsonl is damaged"):
+        read_curve(tmp_path)

@@ -25,6 +25,7 @@ PURE = (
     "raynas.run",
     "raynas.leaderboard",
     "raynas.limits",
+    "raynas.files",
     "raynas.run_folder",
     "raynas.engine.config",
     "raynas.engine.plan",

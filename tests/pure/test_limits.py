@@ -12,7 +12,8 @@ import raynas.run
 from raynas.errors import SearchFailed
 from raynas.genotype import Genotype
 from raynas.journal import Event, Finished, Journal, Proposed, Started, read_events
-from raynas.limits import MAX_REFUSALS_IN_A_ROW, NO_LIMITS, LimitsConfig, Size
+from raynas.limits import MAX_REFUSALS_IN_A_ROW, NO_LIMITS, LimitsConfig
+from raynas.nn import Complexity
 from raynas.run import Run
 from tests.pure.builders import Diary, completed, make_run
 
@@ -20,9 +21,9 @@ STARTED = Started(run_id="r1", raynas="0.1.0", time=1.0, config={})
 LIMITS = LimitsConfig(parameters=0x6000)
 
 
-def size_of(genotype: Genotype) -> Size:
+def size_of(genotype: Genotype) -> Complexity:
     """As good as random, and about five of eight beyond LIMITS."""
-    return Size(parameters=int(genotype.arch_id[:4], 16), mult_adds=5, activations=6)
+    return Complexity(parameters=int(genotype.arch_id[:4], 16), mult_adds=5, activations=6)
 
 
 def limited_run(**words: object) -> Run:
@@ -33,7 +34,7 @@ def run_of_sizes(sizes: Iterable[int], **words: object) -> Run:
     """Its proposals have so many parameters, one after the other; 8 is the limit."""
     left = iter(sizes)
     limits = LimitsConfig(parameters=8)
-    return make_run(limits=limits, measure=lambda genotype: Size(next(left), 1, 1), **words)
+    return make_run(limits=limits, measure=lambda genotype: Complexity(next(left), 1, 1), **words)
 
 
 def train(run: Run) -> list[int]:
@@ -64,7 +65,7 @@ def timeless(events: Iterable[Event]) -> list[Event]:
     ],
 )
 def test_what_is_beyond_a_limit_is_named_and_the_limit_itself_is_within(limits, excess):
-    assert LimitsConfig(**limits).excess(Size(3346538, 20, 30)) == excess
+    assert LimitsConfig(**limits).excess(Complexity(3346538, 20, 30)) == excess
 
 
 @pytest.mark.parametrize("value", [0, -1, 0.5, "many"])
@@ -164,7 +165,7 @@ def test_a_proposal_that_a_killed_driver_left_unrefused_is_refused_before_anythi
 def test_a_search_in_which_everything_is_refused_fails_and_says_why():
     sizes = iter(range(5000, 3000, -1))
     limits = LimitsConfig(parameters=2000, mult_adds=1000)
-    run = make_run(limits=limits, measure=lambda genotype: Size(next(sizes), 1234567, 1))
+    run = make_run(limits=limits, measure=lambda genotype: Complexity(next(sizes), 1234567, 1))
     with pytest.raises(SearchFailed) as caught:
         run.next_child()
     assert str(caught.value).startswith(

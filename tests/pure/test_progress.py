@@ -7,7 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from raynas.limits import LimitsConfig, Size
+from raynas.limits import LimitsConfig
+from raynas.nn import Complexity
 from raynas.progress import LiveTable, PlainLines, make_progress
 from raynas.run import Run
 from tests.pure.builders import completed, failed, make_run, report
@@ -37,7 +38,7 @@ def test_a_pipe_gets_plain_lines_and_a_terminal_the_live_table():
 
 def test_a_finished_child_is_one_line_with_the_journals_keys():
     screen = Screen(num_children=4)
-    run = make_run(listeners=[screen.progress], measure=lambda genotype: Size(1234, 5, 6))
+    run = make_run(listeners=[screen.progress], measure=lambda genotype: Complexity(1234, 5, 6))
     with screen.progress:
         finish_next(run, completed(0.75))
         run.next_child()
@@ -106,7 +107,7 @@ def test_refused_proposals_are_counted_and_no_children(is_terminal):
     sizes = iter([9, 8, 9, 1])
     limits = LimitsConfig(parameters=8)
     listeners = [screen.progress]
-    run = make_run(listeners=listeners, measure=lambda genotype: Size(next(sizes), 5, 6), limits=limits)
+    run = make_run(listeners=listeners, measure=lambda genotype: Complexity(next(sizes), 5, 6), limits=limits)
     assert "beyond" not in screen.progress.summary()
     finish_next(run, completed(0.75))
     finish_next(run, completed(0.5))

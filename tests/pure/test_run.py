@@ -13,7 +13,7 @@ from raynas.child import ChildResult
 from raynas.errors import RunFolderError
 from raynas.journal import Finished, Journal, Proposed, Started, read_events
 from raynas.leaderboard import leaderboard
-from raynas.limits import Size
+from raynas.nn import Complexity
 from raynas.run import Run, records_of
 from tests.pure.builders import TINY, Diary, completed, failed, make_run, report
 
@@ -62,7 +62,7 @@ def test_a_run_without_an_end_is_never_complete():
 
 
 def test_a_child_is_what_its_record_says(journal):
-    run = make_run(journal=journal, measure=lambda genotype: Size(11, 22, 33))
+    run = make_run(journal=journal, measure=lambda genotype: Complexity(11, 22, 33))
     child = run.next_child()
     proposed = run.records[0].proposed
     assert child == run.child(0)

@@ -21,7 +21,8 @@ from raynas.engine.tuning import build_scheduler, tune_run
 from raynas.errors import DoesNotFit, SearchFailed
 from raynas.genotype import Genotype
 from raynas.journal import Finished, Journal, Proposed, Started, read_events
-from raynas.limits import LimitsConfig, Size
+from raynas.limits import LimitsConfig
+from raynas.nn import Complexity
 from raynas.run import Run
 from raynas.space import make_space
 from raynas.strategy import make_strategy
@@ -48,9 +49,9 @@ def behave(monkeypatch):
     return choose
 
 
-def size_of(genotype: Genotype) -> Size:
+def size_of(genotype: Genotype) -> Complexity:
     """As good as random."""
-    return Size(parameters=int(genotype.arch_id[:4], 16), mult_adds=1, activations=1)
+    return Complexity(parameters=int(genotype.arch_id[:4], 16), mult_adds=1, activations=1)
 
 
 def test_what_is_beyond_the_limits_never_reaches_a_worker(pool: ChildPool):
@@ -68,7 +69,7 @@ def test_a_search_in_which_everything_is_refused_ends_with_the_reason(pool: Chil
     behave(child_0=RUNS_FOR_EVER)
     sizes = itertools.chain([1], itertools.repeat(9))
     limits = LimitsConfig(parameters=8)
-    run = make_run(3, measure=lambda genotype: Size(next(sizes), 1, 1), limits=limits)
+    run = make_run(3, measure=lambda genotype: Complexity(next(sizes), 1, 1), limits=limits)
     with pytest.raises(SearchFailed, match=r"limits\.parameters = 8 \(smallest: 9\)"):
         tune_run(run, pool)
     assert run.num_infeasible == 1000

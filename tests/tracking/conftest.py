@@ -13,7 +13,8 @@ from mlflow.entities import Run as MlflowRun
 
 from raynas.child import Child, ChildResult, EpochReport
 from raynas.journal import Event
-from raynas.limits import NO_LIMITS, LimitsConfig, Size
+from raynas.limits import NO_LIMITS, LimitsConfig
+from raynas.nn import Complexity
 from raynas.run import Measure, Run
 from raynas.space import SearchSpace, make_space
 from raynas.strategy import make_strategy
@@ -39,7 +40,7 @@ class FakeSearch:
     num_children: int = 4
     options: dict[str, Any] = field(default_factory=dict)
     space: SearchSpace = field(default_factory=lambda: make_space("nasnet", num_blocks=2))
-    measure: Measure = lambda genotype: Size(1200, 34000, 560)
+    measure: Measure = lambda genotype: Complexity(1200, 34000, 560)
     limits: LimitsConfig = NO_LIMITS
     journal: EventList = field(default_factory=EventList)
     config: dict[str, Any] = field(

@@ -10,7 +10,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from raynas.limits import LimitsConfig, Size
+from raynas.limits import LimitsConfig
+from raynas.nn import Complexity
 from raynas.tracking import runs
 
 WRITES = ("create_run", "log_batch", "log_artifacts", "set_terminated")
@@ -69,7 +70,7 @@ def test_replaying_complete_children_costs_no_request(finished_search: Any, requ
 
 def test_a_replay_does_not_repeat_the_number_of_refusals(search: Any) -> None:
     sizes = iter([9, 8, 8, 9, 9, 8, 9, 8])
-    search.limits, search.measure = LimitsConfig(parameters=8), lambda genotype: Size(next(sizes), 1, 1)
+    search.limits, search.measure = LimitsConfig(parameters=8), lambda genotype: Complexity(next(sizes), 1, 1)
     search.num_children = 3
     assert resumed(search) == 0
     before = everything(search)

@@ -11,7 +11,8 @@ import pytest
 import raynas.run
 from raynas.errors import SearchFailed
 from raynas.genotype import Genotype
-from raynas.limits import LimitsConfig, Size
+from raynas.limits import LimitsConfig
+from raynas.nn import Complexity
 from raynas.tracking.content import flattened, param
 
 
@@ -86,7 +87,7 @@ def test_parent_has_the_progress_of_the_search(finished_search: Any) -> None:
 
 def test_what_was_refused_is_a_number_of_the_parent_and_no_run(search: Any) -> None:
     sizes = iter([9, 8, 9, 9, 8, 8, 9, 8])
-    search.limits, search.measure = LimitsConfig(parameters=8), lambda genotype: Size(next(sizes), 1, 1)
+    search.limits, search.measure = LimitsConfig(parameters=8), lambda genotype: Complexity(next(sizes), 1, 1)
     tracker = search.open()
     search.finish(search.run(tracker))
     assert tracker.close("FINISHED") == 0

@@ -1,0 +1,25 @@
+"""Files that are whole or not there, whenever the process is killed. Pure Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Has `write` make a file beside `path`, which then takes its place in one step."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def drop_torn_line(path: Path) -> None:
+    """Takes away what follows the last newline: a line that was being appended when its writer was killed."""
+    content = path.read_bytes()
+    intact_bytes = content.rfind(b"\n") + 1
+    if intact_bytes < len(content):
+        os.truncate(path, intact_bytes)
