@@ -18,61 +18,23 @@ from typing import Any
 from pydantic import ValidationError
 
 from raynas.config import merged, validated
-from raynas.data import DataConfig, ImageSplit, load_split
+from raynas.data import ImageSplit
 from raynas.engine.cluster import connected
 from raynas.engine.final import plan_training, train_on_cluster
-from raynas.engine.stream import ray_batches
-from raynas.errors import DataError, RunFolderError
+from raynas.errors import RunFolderError
 from raynas.files import drop_torn_line, replace_file
 from raynas.genotype import Genotype
 from raynas.model_folder import INFO_FILE, ModelInfo, save_model
-from raynas.nn import Complexity, Network, complexity
-from raynas.stream import EvalTransform, ImageIndex, RandAugment, Shuffle, TrainTransform, local_batches
+from raynas.nn import Network
 from raynas.tracking import TrainingTracker, check_store
-from raynas.train_config import TrainConfig, TrainDataConfig
+from raynas.train_config import TrainConfig
 from raynas.train_recipes import train_config
-from raynas.training import DeviceImages, Placement
-from raynas.training.device import reproducible
-from raynas.training.final import EpochSummary, FinalTraining, micro_batch
-from raynas.training.source import MemorySource, TrainingSource
-from raynas.training.stream_source import IMAGENET_MEAN_C, IMAGENET_STD_C, StreamSource
+from raynas.train_setup import PreparedTraining, build_training, find_data, make_network
+from raynas.training.final import micro_batch
+from raynas.training.final_config import EpochSummary
+from raynas.training.stream_source import IMAGENET_MEAN_C, IMAGENET_STD_C
 
 CONFIG_FILE, CURVE_FILE, MODEL_FOLDER = "training.json", "curve.jsonl", "model"
-DEFAULT_IMAGE_SIZE = 224
-
-
-@dataclass(frozen=True)
-class PreparedTraining:
-    """A training of which everything is known and nothing is started."""
-
-    folder: Path
-    config: TrainConfig
-    data: ImageSplit | ImageIndex
-
-    @property
-    def image_size(self) -> int:
-        if isinstance(self.data, ImageSplit):
-            return self.data.image_size
-        return self.config.data.image_size or DEFAULT_IMAGE_SIZE
-
-    @property
-    def in_channels(self) -> int:
-        return self.data.num_channels if isinstance(self.data, ImageSplit) else 3
-
-    @property
-    def num_train_images(self) -> int:
-        if isinstance(self.data, ImageSplit):
-            return len(self.data.train_labels_N)
-        return self.data.train.num_images
-
-    def complexity(self) -> Complexity:
-        return complexity(
-            Genotype.from_dict(self.config.genotype),
-            self.config.network,
-            in_channels=self.in_channels,
-            num_classes=self.data.num_classes,
-            image_size=self.image_size,
-        )
 
 
 @dataclass(frozen=True)
@@ -112,7 +74,7 @@ def prepare_training(
         assert genotype is not None
         words = {"cell": cell, "genotype": genotype.to_dict()}
         config = train_config(recipe, merged(settings or {}, words))
-    prepared = PreparedTraining(out, config, _find_data(config.data, seed=config.seed))
+    prepared = PreparedTraining(out, config, find_data(config.data, seed=config.seed))
     prepared.complexity()
     return prepared
 
@@ -210,68 +172,6 @@ def _default_store(folder: Path) -> Path:
     return folder.parent / "mlflow.db"
 
 
-def build_training(
-    placement: Placement, data: ImageSplit | ImageIndex, *, folder: Path, config: TrainConfig
-) -> FinalTraining:
-    """What a worker trains."""
-    training = PreparedTraining(folder, config, data)
-    with reproducible(config.seed, placement):
-        network = _network(training)
-    return FinalTraining(network, _source(training, placement), config.training, placement, seed=config.seed)
-
-
-def _network(training: PreparedTraining) -> Network:
-    return Network(
-        Genotype.from_dict(training.config.genotype),
-        training.config.network,
-        in_channels=training.in_channels,
-        num_classes=training.data.num_classes,
-        image_size=training.image_size,
-    )
-
-
-def _source(training: PreparedTraining, placement: Placement) -> TrainingSource:
-    config, data = training.config.data, training.data
-    if isinstance(data, ImageSplit):
-        return MemorySource(
-            DeviceImages(data, placement.device), config.augmentation, seed=training.config.seed
-        )
-    processes = max(placement.num_threads - 1, 1) if config.processes == "auto" else config.processes
-    crop = TrainTransform(
-        training.image_size,
-        min_area=config.min_area,
-        color_jitter=config.color_jitter,
-        rand_augment=RandAugment() if config.rand_augment else None,
-    )
-    cut = EvalTransform(training.image_size, config.crop_fraction)
-    shuffle = Shuffle(training.config.seed)
-    assert data.validation is not None
-    if config.loader == "ray":
-        train = ray_batches(data.train, crop, shuffle=shuffle, num_tasks=processes)
-        validation = ray_batches(data.validation, cut, shuffle=None, num_tasks=processes)
-    else:
-        train = local_batches(data.train, crop, shuffle=shuffle, num_processes=processes)
-        validation = local_batches(data.validation, cut, shuffle=None, num_processes=processes)
-    return StreamSource(train, validation, num_classes=data.num_classes, device=placement.device)
-
-
-def _find_data(config: TrainDataConfig, *, seed: int) -> ImageSplit | ImageIndex:
-    if not config.streamed:
-        words = {
-            "source": config.source,
-            "image_size": config.image_size,
-            "validation_images": config.validation_images,
-        }
-        return load_split(validated(DataConfig, words, where="data"), seed=seed)
-    index = ImageIndex.find(config.source, skip_broken=config.skip_broken)
-    if index.validation is None:
-        raise DataError(
-            f"{config.source!r} has no validation images. Name files or folders validation, val or test, "
-            "or train in memory with data.streamed=false, which holds some out."
-        )
-    return index
-
-
 def _resumed(folder: Path, settings: Mapping[str, Any]) -> TrainConfig:
     path = folder / CONFIG_FILE
     if not path.is_file():
@@ -307,7 +207,7 @@ def read_curve(folder: Path) -> list[EpochSummary]:
 
 def _save_model(training: PreparedTraining, state: Mapping[str, Any], summaries: list[EpochSummary]) -> Path:
     """The evaluated network of the last checkpoint, with all that is known of it."""
-    network = _network(training)
+    network = make_network(training)
     average = state["average"]
     weights = state["network"]
     if average is not None:

@@ -15,8 +15,9 @@ from raynas.cells import find_genotype
 from raynas.console import command, short_count
 from raynas.errors import UsageError
 from raynas.networks import NETWORKS
-from raynas.train import PreparedTraining, prepare_training, train_final
-from raynas.training.final import EpochSummary
+from raynas.train import prepare_training, train_final
+from raynas.train_setup import PreparedTraining
+from raynas.training.final_config import EpochSummary
 
 MIN_NORM_TIME_CONSTANTS = 5.0
 """Updates, in units of 1 / momentum, after which running statistics have forgotten where they began."""

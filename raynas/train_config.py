@@ -10,7 +10,7 @@ from pydantic import Field
 from raynas.config import FrozenModel
 from raynas.nn import NetworkConfig
 from raynas.search_config import TrackingConfig
-from raynas.training.final import FinalConfig
+from raynas.training.final_config import FinalConfig
 from raynas.training.images import AugmentationConfig
 
 

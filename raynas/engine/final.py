@@ -28,7 +28,8 @@ from raynas.engine.config import WorkerConfig
 from raynas.engine.plan import PoolPlan, plan_pool
 from raynas.errors import RaynasError, TrainingFailed
 from raynas.training import Placement
-from raynas.training.final import EpochSummary, FinalTraining
+from raynas.training.final import FinalTraining
+from raynas.training.final_config import EpochSummary
 
 logger = logging.getLogger(__name__)
 

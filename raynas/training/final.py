@@ -16,66 +16,20 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
-from raynas.config import FrozenModel
 from raynas.errors import InvalidConfig, TrainingFailed
 from raynas.nn.drop_path import set_drop_path_progress
-from raynas.training.device import Placement, Precision, autocast_type
-from raynas.training.optimizers import OptimizerConfig, ScheduleConfig, build_optimizer
+from raynas.training.device import Placement, autocast_type
+from raynas.training.final_config import EpochSummary, FinalConfig
+from raynas.training.optimizers import build_optimizer
 from raynas.training.source import Batch, TrainingSource
 
 STEPS_PER_CHECK = 50
 """Updates between two looks at whether the loss is finite; there is one before each checkpoint too."""
-
-
-class FinalConfig(FrozenModel):
-    """How a network is trained to the end."""
-
-    epochs: int = Field(600, ge=1)
-    """Full passes over the training images."""
-    batch_size: int = Field(96, ge=1)
-    """Images per update, over all ranks and accumulated steps."""
-    accumulate: int = Field(1, ge=1)
-    """Steps whose gradients are added up to one update; batch norm sees one step's images."""
-    optimizer: OptimizerConfig = OptimizerConfig()
-    schedule: ScheduleConfig = ScheduleConfig()
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """Share of the target that is spread over all classes; 0.1 for ImageNet."""
-    gradient_clip: float | None = Field(5.0, gt=0)
-    """Largest global norm of the gradient; None: any."""
-    auxiliary_weight: float = Field(0.4, ge=0)
-    """Of the auxiliary head's loss."""
-    average_decay: float | None = Field(None, gt=0, lt=1)
-    """Of the moving average of the weights, with which the network is evaluated; 0.9999 for ImageNet. It
-    begins lower: (1 + n) / (10 + n) after n updates, as TensorFlow's does. None: no average.
-    """
-    sync_norm: bool = False
-    """Batch norm over the images of all ranks; GPUs alone can do it. false: over each rank's own."""
-    precision: Precision = "auto"
-    """'auto' computes in bfloat16 where the hardware has it, else in float32."""
-    checkpoint_steps: int | None = Field(None, ge=1)
-    """Updates after which a checkpoint is written within an epoch; None: after each epoch alone."""
-
-
-class EpochSummary(FrozenModel):
-    """What is known after an epoch; accuracies are fractions, over all ranks, with the averaged weights."""
-
-    epoch: int
-    """From 1."""
-    train_loss: float
-    top1: float
-    top5: float
-    learning_rate: float
-    """Of the epoch's last update."""
-    images_per_second: float
-    """Over all ranks, training alone."""
-    seconds: float
-    """Since this process began to train."""
 
 
 class FinalTraining:

@@ -8,7 +8,7 @@ from raynas.errors import RunFolderError, UsageError
 from raynas.train import CURVE_FILE, prepare_training, read_curve
 from raynas.train_command import plan_lines
 from raynas.train_recipes import TRAIN_RECIPES, train_config
-from raynas.training.final import EpochSummary
+from raynas.training.final_config import EpochSummary
 from search_spaces.nasnet import NASNET_A
 
 WORDS = {"cell": "nasnet_a", "genotype": NASNET_A.to_dict()}

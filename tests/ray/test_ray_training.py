@@ -15,7 +15,8 @@ import torch
 from raynas.engine.final import plan_training, train_on_cluster
 from raynas.errors import DataError
 from raynas.model_folder import load_model
-from raynas.train import build_training, prepare_training, train_final
+from raynas.train import prepare_training, train_final
+from raynas.train_setup import build_training
 from raynas.training import Placement
 from raynas.training.final import FinalTraining
 from raynas.training.source import Batch

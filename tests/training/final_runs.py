@@ -12,7 +12,8 @@ from torch import distributed, multiprocessing, nn
 from raynas.nn import Network, NetworkConfig
 from raynas.training import DeviceImages, Placement
 from raynas.training.device import reproducible
-from raynas.training.final import FinalConfig, FinalTraining
+from raynas.training.final import FinalTraining
+from raynas.training.final_config import FinalConfig
 from raynas.training.images import AugmentationConfig
 from raynas.training.source import MemorySource
 from tests.nn.small_networks import TINY

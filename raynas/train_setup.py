@@ -1,0 +1,119 @@
+"""What is trained: config and data together, and how a worker makes its network and its batches of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from raynas.config import validated
+from raynas.data import DataConfig, ImageSplit, load_split
+from raynas.engine.stream import ray_batches
+from raynas.errors import DataError
+from raynas.genotype import Genotype
+from raynas.nn import Complexity, Network, complexity
+from raynas.stream import EvalTransform, ImageIndex, RandAugment, Shuffle, TrainTransform, local_batches
+from raynas.train_config import TrainConfig, TrainDataConfig
+from raynas.training import DeviceImages, Placement
+from raynas.training.device import reproducible
+from raynas.training.final import FinalTraining
+from raynas.training.source import MemorySource, TrainingSource
+from raynas.training.stream_source import StreamSource
+
+DEFAULT_IMAGE_SIZE = 224
+
+
+@dataclass(frozen=True)
+class PreparedTraining:
+    """A training of which everything is known and nothing is started."""
+
+    folder: Path
+    config: TrainConfig
+    data: ImageSplit | ImageIndex
+
+    @property
+    def image_size(self) -> int:
+        if isinstance(self.data, ImageSplit):
+            return self.data.image_size
+        return self.config.data.image_size or DEFAULT_IMAGE_SIZE
+
+    @property
+    def in_channels(self) -> int:
+        return self.data.num_channels if isinstance(self.data, ImageSplit) else 3
+
+    @property
+    def num_train_images(self) -> int:
+        if isinstance(self.data, ImageSplit):
+            return len(self.data.train_labels_N)
+        return self.data.train.num_images
+
+    def complexity(self) -> Complexity:
+        return complexity(
+            Genotype.from_dict(self.config.genotype),
+            self.config.network,
+            in_channels=self.in_channels,
+            num_classes=self.data.num_classes,
+            image_size=self.image_size,
+        )
+
+
+def build_training(
+    placement: Placement, data: ImageSplit | ImageIndex, *, folder: Path, config: TrainConfig
+) -> FinalTraining:
+    """What a worker trains."""
+    training = PreparedTraining(folder, config, data)
+    with reproducible(config.seed, placement):
+        network = make_network(training)
+    return FinalTraining(network, _source(training, placement), config.training, placement, seed=config.seed)
+
+
+def make_network(training: PreparedTraining) -> Network:
+    return Network(
+        Genotype.from_dict(training.config.genotype),
+        training.config.network,
+        in_channels=training.in_channels,
+        num_classes=training.data.num_classes,
+        image_size=training.image_size,
+    )
+
+
+def _source(training: PreparedTraining, placement: Placement) -> TrainingSource:
+    config, data = training.config.data, training.data
+    if isinstance(data, ImageSplit):
+        return MemorySource(
+            DeviceImages(data, placement.device), config.augmentation, seed=training.config.seed
+        )
+    processes = max(placement.num_threads - 1, 1) if config.processes == "auto" else config.processes
+    crop = TrainTransform(
+        training.image_size,
+        min_area=config.min_area,
+        color_jitter=config.color_jitter,
+        rand_augment=RandAugment() if config.rand_augment else None,
+    )
+    cut = EvalTransform(training.image_size, config.crop_fraction)
+    shuffle = Shuffle(training.config.seed)
+    assert data.validation is not None
+    if config.loader == "ray":
+        train = ray_batches(data.train, crop, shuffle=shuffle, num_tasks=processes)
+        validation = ray_batches(data.validation, cut, shuffle=None, num_tasks=processes)
+    else:
+        train = local_batches(data.train, crop, shuffle=shuffle, num_processes=processes)
+        validation = local_batches(data.validation, cut, shuffle=None, num_processes=processes)
+    return StreamSource(train, validation, num_classes=data.num_classes, device=placement.device)
+
+
+def find_data(config: TrainDataConfig, *, seed: int) -> ImageSplit | ImageIndex:
+    """The images in memory, or where they are; DataError if they can't be used."""
+    if not config.streamed:
+        words = {
+            "source": config.source,
+            "image_size": config.image_size,
+            "validation_images": config.validation_images,
+        }
+        return load_split(validated(DataConfig, words, where="data"), seed=seed)
+    index = ImageIndex.find(config.source, skip_broken=config.skip_broken)
+    if index.validation is None:
+        raise DataError(
+            f"{config.source!r} has no validation images. Name files or folders validation, val or test, "
+            "or train in memory with data.streamed=false, which holds some out."
+        )
+    return index
