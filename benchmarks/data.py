@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -85,10 +86,9 @@ def timed(counts: Iterable[int], began: float) -> Epoch:
 
 def plain_loop(folder: Path, epoch: int, num_processes: int, *, augments: bool) -> Epoch:
     """Each process loops over encoded images in its memory: no reading, no batches."""
-    context = multiprocessing.get_context("forkserver")
-    with context.Pool(num_processes) as pool:
-        shares = [(folder, rank, num_processes, epoch, augments) for rank in range(num_processes)]
-        rates = pool.map(_loop, shares, chunksize=1)
+    shares = [(folder, rank, num_processes, epoch, augments) for rank in range(num_processes)]
+    with ProcessPoolExecutor(num_processes, multiprocessing.get_context("forkserver")) as pool:
+        rates = list(pool.map(_loop, shares))
     # As if all had taken equally long, and without their start: the loop is the yardstick.
     num_images = ImageIndex.find(str(folder)).train.num_images
     return Epoch(num_images, num_images / sum(rates))
@@ -189,7 +189,8 @@ def main() -> None:
         short.mkdir()
         num_bytes = write_shards(arguments.pictures, short, arguments.images)
         long = with_copies(short, arguments.copies)
-        # Ray's processes stay from one epoch to the next: the first would pay for all.
+        # Our processes and Ray's stay from one epoch to the next: the first would pay for all.
+        ours(local_batches, short, 0, num_processes=count)
         ours(ray_batches, short, 0, num_tasks=count)
         # Paths in turn, so that what else the machine does falls on all of them.
         for epoch in range(arguments.repetitions):

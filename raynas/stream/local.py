@@ -1,20 +1,30 @@
-"""Decodes in processes of this machine, with torch's DataLoader: works where Ray is not installed."""
+"""Decodes in processes of this machine: works where Ray is not installed.
+
+The processes stay from epoch to epoch and serve training and validation: starting one takes a second.
+"""
+
+# Shapes: N images of a unit, H x W pixels, C channels.
 
 from __future__ import annotations
 
+import functools
+import math
 import multiprocessing
 import os
+import signal
+import threading
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.context import BaseContext
-from typing import Any
+from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from numpy.typing import NDArray
 
-from raynas.errors import DataError
+from raynas.errors import TrainingFailed
 from raynas.stream.batches import PlannedBatches
 from raynas.stream.decoding import DecodedUnit, Decoder, Unit
 from raynas.stream.images import ImageSet
@@ -40,64 +50,90 @@ def local_batches(
 
 @dataclass(frozen=True, slots=True)
 class LocalProcesses:
-    """A DecodeAll. The processes are started for every epoch and end with it."""
+    """A DecodeAll."""
 
     num_processes: int
 
     def __call__(self, decoder: Decoder, units: list[Unit]) -> Iterator[DecodedUnit]:
-        """See DecodeAll."""
+        """See DecodeAll.
+
+        Raises:
+            TrainingFailed: a process was killed.
+        """
         if not self.num_processes or not units:
             yield from map(decoder, units)
             return
-        num_processes = min(self.num_processes, len(units))
-        work = _Work(decoder, units, num_slots=num_processes * _UNITS_AHEAD + 1)
-        loader = DataLoader(
-            work,
-            batch_size=None,
-            num_workers=num_processes,
-            prefetch_factor=_UNITS_AHEAD,
-            multiprocessing_context=_process_context(),
-        )
-        for index, answer in enumerate(loader):
-            if isinstance(answer, DataError):
-                raise answer
-            # A copy: the slot is written again when the next unit is asked for.
-            yield DecodedUnit(work.slot(index).copy(), answer.numpy())
-
-
-def _process_context() -> BaseContext:
-    """Not fork: threads of Arrow, and connections to a store, don't live through it."""
-    context = multiprocessing.get_context("forkserver")
-    # The server imports torch once, and a process starts in milliseconds.
-    context.set_forkserver_preload(["__main__", __name__])
-    return context
-
-
-class _Work(Dataset[Any]):
-    """Pixels go into slots of shared memory that are used again: fresh memory costs a tenth of decoding.
-
-    Unit i is written into slot i modulo their number. There is one more than units that are asked for at any
-    time, so nothing is overwritten before it is copied.
-    """
-
-    def __init__(self, decoder: Decoder, units: list[Unit], *, num_slots: int) -> None:
-        self.decoder, self.units = decoder, units
-        size = decoder.transform.image_size
-        most = max(len(unit.numbers_N) for unit in units)
-        slots = torch.empty((num_slots, most, size, size, 3), dtype=torch.uint8)
-        self.slots: Tensor = slots.share_memory_()  # type: ignore[no-untyped-call]
-
-    def __len__(self) -> int:
-        return len(self.units)
-
-    def slot(self, index: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """Pixels of this unit [N, H, W, C]."""
-        images_NHWC = self.slots[index % len(self.slots)].numpy()
-        return images_NHWC[: len(self.units[index].numbers_N)]
-
-    def __getitem__(self, index: int) -> object:
         try:
-            return self.decoder.decode_into(self.slot(index), self.units[index])
-        except DataError as error:
-            # As a value: an exception would come out with the traceback of the other process in its message.
-            return error
+            num_slots = self.num_processes * _UNITS_AHEAD
+            yield from _decoded(process_pool(self.num_processes), decoder, units, num_slots)
+        except BrokenProcessPool as error:
+            process_pool.cache_clear()
+            raise TrainingFailed(
+                f"One of the {self.num_processes} processes that decode images was killed, most likely "
+                "because memory ran out. Lower data.processes, or give the machine more memory (a container: "
+                "a larger /dev/shm)."
+            ) from error
+
+
+@functools.cache
+def process_pool(num_processes: int) -> ProcessPoolExecutor:
+    """Processes that wait for units until this one ends."""
+    # Not fork: threads of Arrow, and connections to a store, don't live through it.
+    context: BaseContext = multiprocessing.get_context("forkserver")
+    return ProcessPoolExecutor(num_processes, context, initializer=_leave_with_parent)
+
+
+def _leave_with_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def leave() -> None:
+        # Killed, it could not say that nothing comes any more.
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=leave, daemon=True).start()
+
+
+def _decoded(
+    pool: ProcessPoolExecutor, decoder: Decoder, units: list[Unit], num_slots: int
+) -> Iterator[DecodedUnit]:
+    """Pixels go through slots of shared memory, again and again: fresh memory costs a tenth of decoding."""
+    num_slots = min(num_slots, len(units))
+    size, most = decoder.transform.image_size, max(len(unit.numbers_N) for unit in units)
+    shape = (num_slots, most, size, size, 3)
+    memory = SharedMemory(create=True, size=math.prod(shape))
+    slots_SNHWC = np.ndarray(shape, np.uint8, memory.buf)
+
+    def submit(index: int) -> Future[NDArray[np.int64]]:
+        return pool.submit(_decode, decoder, units[index], memory.name, shape, index % num_slots)
+
+    waiting = deque(map(submit, range(num_slots)))
+    try:
+        for index, unit in enumerate(units):
+            labels_N = waiting.popleft().result()
+            # A copy: the slot goes to the next unit.
+            images_NHWC = slots_SNHWC[index % num_slots, : len(unit.numbers_N)].copy()
+            if index + num_slots < len(units):
+                waiting.append(submit(index + num_slots))
+            yield DecodedUnit(images_NHWC, labels_N)
+    finally:
+        for future in waiting:
+            future.cancel()
+        wait(waiting)
+        del slots_SNHWC
+        memory.close()
+        memory.unlink()
+
+
+def _decode(
+    decoder: Decoder, unit: Unit, memory: str, shape: tuple[int, ...], slot: int
+) -> NDArray[np.int64]:
+    slots_SNHWC = np.ndarray(shape, np.uint8, _attached(memory).buf)
+    return decoder.decode_into(slots_SNHWC[slot, : len(unit.numbers_N)], unit)
+
+
+@functools.lru_cache(2)
+def _attached(name: str) -> SharedMemory:
+    return SharedMemory(name)

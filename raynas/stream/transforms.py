@@ -70,8 +70,10 @@ class TrainTransform:
             picture = _color_jitter(picture, self.color_jitter, rng)
         if self.rand_augment is not None:
             picture = self.rand_augment(picture, rng)
-        pixels_HWC = np.asarray(picture)
-        return pixels_HWC[:, ::-1] if self.flip and rng.random() < 0.5 else pixels_HWC
+        if self.flip and rng.random() < 0.5:
+            # Here, not as a view of the array, which takes eight times as long to copy.
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return np.asarray(picture)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from raynas.errors import DataError
+from raynas.errors import DataError, TrainingFailed
 from raynas.stream import EvalTransform, ImageIndex, Shuffle, TrainTransform, local_batches
 
 from .stream_sets import number_of, picture_bytes, write_shard, write_shards
@@ -81,6 +86,44 @@ def test_a_corrupt_image_in_another_process_is_one_sentence(tmp_path):
     source = local_batches(images, EvalTransform(8), shuffle=None, num_processes=1)
     with pytest.raises(DataError, match=r"^The image in row 9 .* Replace or remove it\.$"):
         list(source.batches(epoch=0, batch_size=5))
+
+
+@dataclasses.dataclass(frozen=True)
+class Killed(EvalTransform):
+    """As if the kernel took the process for its memory."""
+
+    def __call__(self, encoded, rng):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_is_named_and_the_next_epoch_has_new_ones(index):
+    source = local_batches(index.train, Killed(8), shuffle=None, num_processes=1)
+    with pytest.raises(TrainingFailed, match=r"1 processes that decode images was killed.* Lower"):
+        list(source.batches(epoch=0, batch_size=8))
+    source = local_batches(index.train, EvalTransform(8), shuffle=None, num_processes=1)
+    assert sorted(numbers(source.batches(epoch=0, batch_size=8))) == list(range(40))
+
+
+def test_processes_end_with_a_parent_that_is_killed(tmp_path):
+    write_shard(tmp_path / "a.parquet", range(8), rows_per_group=2)
+    program = f"""
+import os, signal
+from raynas.stream import EvalTransform, ImageIndex, local_batches
+from raynas.stream.local import process_pool
+if __name__ == "__main__":
+    images = ImageIndex.find({str(tmp_path)!r}).train
+    source = local_batches(images, EvalTransform(8), shuffle=None, num_processes=1)
+    list(source.batches(epoch=0, batch_size=4))
+    print(*process_pool(1)._processes, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    (tmp_path / "program.py").write_text(program)
+    # Answers when the last process with its standard output has ended.
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py"], capture_output=True, check=False, timeout=120
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert len(done.stdout.split()) == 1
 
 
 def test_an_epoch_that_is_over_gives_no_batches(index):
