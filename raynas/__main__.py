@@ -1,6 +1,6 @@
 """`python -m raynas`."""
 
-from raynas.cli import main
+from raynas.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -12,7 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 from raynas import export as export_module
-from raynas.cli import app
+from raynas.cli.main import app
 from raynas.errors import ModelError, RaynasError
 from raynas.export import export
 from raynas.genotype import Genotype

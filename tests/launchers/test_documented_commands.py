@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from raynas.cli import app
+from raynas.cli.main import app
 
 LAUNCHERS = Path(__file__).parents[2] / "launchers"
 # After submit.py's --, the Slurm script's name, or python -m raynas.

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from raynas.child import ChildResult
-from raynas.cli import app
+from raynas.cli.main import app
 from raynas.journal import Journal, Started
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from raynas.cli.training import plan_lines
 from raynas.errors import RunFolderError, UsageError
 from raynas.train import CURVE_FILE, prepare_training, read_curve
-from raynas.train_command import plan_lines
 from raynas.train_recipes import TRAIN_RECIPES, train_config
 from raynas.training.final_config import EpochSummary
 from search_spaces.nasnet import NASNET_A

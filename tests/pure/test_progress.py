@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
+from raynas.cli.progress import LiveTable, PlainLines, make_progress
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
-from raynas.progress import LiveTable, PlainLines, make_progress
 from raynas.run import Run
 from tests.pure.builders import completed, failed, make_run, report
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from raynas.cli import app
+from raynas.cli.main import app
 from raynas.errors import DataError
 from raynas.stream import ImageIndex
 from raynas.stream.convert import convert

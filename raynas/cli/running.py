@@ -5,8 +5,8 @@ from __future__ import annotations
 import typer
 from rich.console import Console
 
-from raynas.console import print_architectures, print_hints, print_leaderboard, resume_command
-from raynas.progress import make_progress
+from raynas.cli.console import print_architectures, print_hints, print_leaderboard, resume_command
+from raynas.cli.progress import make_progress
 from raynas.search import PreparedSearch, execute
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from raynas.console import short_count
+from raynas.cli.console import short_count
 from raynas.networks import NETWORKS
 from raynas.nn import Complexity, NetworkConfig, complexity
 from raynas.space import SPACES, PublishedCell, make_space, published_cells

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from raynas.cells import find_genotype
-from raynas.console import command, short_count
+from raynas.cli.console import command, short_count
 from raynas.errors import UsageError
 from raynas.networks import NETWORKS
 from raynas.train import prepare_training, train_final

@@ -1,0 +1,24 @@
+"""The entrance of the command line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+
+# In the order in which `raynas --help` lists them.
+from raynas.cli import search, train, look  # noqa: F401  # isort: skip
+from raynas.cli.app import app
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """The `raynas` command."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # A job started in the background of a script inherits Ctrl-C as ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # As with `python -m`: a class of the user's own may lie in a file in this folder.
+    sys.path.insert(0, os.getcwd())
+    app()

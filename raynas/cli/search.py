@@ -1,0 +1,99 @@
+"""`raynas search` and `raynas promote`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from raynas.cli.app import (
+    AddressOption,
+    FolderOption,
+    RunArgument,
+    SetOption,
+    WorkersOption,
+    app,
+    loading,
+    reports_errors,
+    worker_count,
+)
+from raynas.config import merged, parse_assignments, without_none
+from raynas.run_folder import find_run
+
+
+@app.command()
+@reports_errors
+def search(
+    data: Annotated[
+        str | None, typer.Option(help="'digits', Parquet files, or a folder of class folders.")
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Search space: a name, or package.module:ClassName.")
+    ] = None,
+    strategy: Annotated[str | None, typer.Option(help="ppo, random, or package.module:ClassName.")] = None,
+    children: Annotated[int | None, typer.Option(help="Architectures to try.  [default: 24]")] = None,
+    workers: WorkersOption = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs per child.")] = None,
+    out: FolderOption = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of controller, data split and children.  [default: 0]")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, or with the newest.")
+    ] = False,
+    address: AddressOption = None,
+    recipe: Annotated[
+        str, typer.Option(help="Where unset options come from: small, nasnet_paper, cifar_final.")
+    ] = "small",
+    set_: SetOption = None,
+) -> None:
+    """Search for a cell: train children, learn from their accuracy, print the leaderboard."""
+    console = Console()
+    with loading(console):
+        from raynas.cli.running import run_on_terminal
+        from raynas.search import prepare_search
+
+    prepared = prepare_search(
+        data=data,
+        space=space,
+        strategy=strategy,
+        children=children,
+        workers=worker_count(workers),
+        epochs=epochs,
+        out=out,
+        seed=seed,
+        resume=resume,
+        recipe=recipe,
+        settings=parse_assignments(set_ or []),
+    )
+    config = prepared.config
+    what = f"search: space {config.space.name}, strategy {config.strategy.name}"
+    run_on_terminal(prepared, console, what=what, address=address)
+
+
+@app.command()
+@reports_errors
+def promote(
+    run: RunArgument = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of its cells, best first.")] = 250,
+    repeats: Annotated[int, typer.Option(min=1, help="Trainings of each, with different seeds.")] = 1,
+    recipe: Annotated[str, typer.Option(help="How they are trained.")] = "cifar_final",
+    epochs: Annotated[int | None, typer.Option(help="Epochs per child.  [default: the recipe's]")] = None,
+    workers: WorkersOption = None,
+    out: FolderOption = None,
+    seed: Annotated[int | None, typer.Option(help="Of data split and children.  [default: 0]")] = None,
+    address: AddressOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Train the best cells of a run longer, to choose the winner; 'search --resume' goes on with it."""
+    console = Console()
+    with loading(console):
+        from raynas.cli.running import run_on_terminal
+        from raynas.promote import prepare_promotion
+
+    words = {"child": {"epochs": epochs}, "workers": {"count": worker_count(workers)}, "seed": seed}
+    settings = merged(without_none(words), parse_assignments(set_ or []))
+    prepared = prepare_promotion(run, top=top, repeats=repeats, recipe=recipe, out=out, settings=settings)
+    what = f"promote: the best {prepared.config.children // repeats} cells of {find_run(run)}"
+    run_on_terminal(prepared, console, what=what, address=address)
