@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from raynas.errors import RunFolderError, UnknownName, UsageError
@@ -11,10 +12,24 @@ from raynas.leaderboard import leaderboard
 from raynas.run import records_of
 from raynas.run_folder import find_run
 from raynas.space import make_space, published_cell, published_cells
+from raynas.tracking_config import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCell:
+    """A cell, and the child of a run that it was found at, if it was."""
+
+    genotype: Genotype
+    origin: Origin | None = None
 
 
 def find_genotype(cell: str | None, run: Path | None = None) -> Genotype:
-    """The genotype called `cell`.
+    """The genotype called `cell`; arguments and errors as of `find_cell`."""
+    return find_cell(cell, run).genotype
+
+
+def find_cell(cell: str | None, run: Path | None = None) -> FoundCell:
+    """What is called `cell`.
 
     Args:
         cell: a published cell, a JSON file, a run's folder (its best cell), or the beginning of an arch_id;
@@ -24,18 +39,18 @@ def find_genotype(cell: str | None, run: Path | None = None) -> Genotype:
         UsageError: nothing is called that; suggests the nearest name.
     """
     if cell is not None and cell in published_cells():
-        return published_cell(cell).genotype
+        return FoundCell(published_cell(cell).genotype)
     if cell is not None and (Path(cell) / FILE_NAME).is_file():
         return _in_run(None, Path(cell))
     if cell is not None and (Path(cell).suffix == ".json" or Path(cell).is_file()):
-        return _read(Path(cell))
+        return FoundCell(_read(Path(cell)))
     try:
         folder = find_run(run)
     except RunFolderError:
         if run is not None or cell is None:
             raise
         # Raises: it is unknown.
-        return published_cell(cell).genotype
+        return FoundCell(published_cell(cell).genotype)
     return _in_run(cell, folder)
 
 
@@ -48,7 +63,7 @@ def _read(path: Path) -> Genotype:
         ) from error
 
 
-def _in_run(cell: str | None, folder: Path) -> Genotype:
+def _in_run(cell: str | None, folder: Path) -> FoundCell:
     events = read_events(folder / FILE_NAME)
     records = {record.id: record for record in records_of(events)}
     started = events[0]
@@ -56,9 +71,9 @@ def _in_run(cell: str | None, folder: Path) -> Genotype:
     for entry in leaderboard(records.values()):
         if cell is None or entry.arch_id.startswith(cell):
             choice = dict(started.config.get("space", {}))
-            return make_space(str(choice.pop("name", "")), **choice).decode(
-                records[entry.child].proposed.actions
-            )
+            space = make_space(str(choice.pop("name", "")), **choice)
+            genotype = space.decode(records[entry.child].proposed.actions)
+            return FoundCell(genotype, Origin(run_id=started.run_id, folder=str(folder), child=entry.child))
     if cell is None:
         raise RunFolderError(f"{folder} has no children yet.")
     hint = f"It is no file, and no arch_id in {folder} begins so; --run looks in another run."

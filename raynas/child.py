@@ -32,7 +32,7 @@ class EpochReport(FrozenModel):
     """Share of the held-out validation images classified rightly."""
     train_loss: float
     """Mean over the epoch's steps; natural logarithm."""
-    seconds: float = Field(ge=0)
+    seconds: float = Field(ge=0, allow_inf_nan=False)
     """Since the child's training began."""
 
 
@@ -46,7 +46,7 @@ class ChildResult(FrozenModel):
     accuracy: float | None = Field(None, ge=0, le=1)
     """After the last epoch; None for a failed or infeasible child."""
     curve: tuple[EpochReport, ...] = ()
-    seconds: float = Field(0.0, ge=0)
+    seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
     """Time on the worker, building the network included."""
     reason: str = ""
 

@@ -12,6 +12,7 @@
         DoesNotFit                 more resources than the cluster has
       SearchFailed                 the run itself failed; exit code 1
       TrainingFailed               a final training diverged or can't go on; exit code 1
+      TrackingFailed               MLflow could not be filled in to the end; exit code 1
 
 Errors keep plain string arguments, so that they survive pickling across Ray actors.
 """
@@ -64,6 +65,10 @@ class SearchFailed(RaynasError):
 
 class TrainingFailed(RaynasError):
     """A final training started and could not go on."""
+
+
+class TrackingFailed(RaynasError):
+    """MLflow went away, or refused something, while a run was written into it."""
 
 
 class UnknownName(UsageError):

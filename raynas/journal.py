@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Literal
@@ -21,6 +22,19 @@ from raynas.config import FrozenModel
 from raynas.errors import RunFolderError
 
 FILE_NAME = "journal.jsonl"
+LOCKS = Path("/proc/locks")
+"""Linux's list of the file locks that are held."""
+
+Time = Annotated[float, Field(ge=0, lt=253402300800)]
+"""Seconds since 1970; up to the year 9999."""
+
+
+class Driver(FrozenModel):
+    """The process that runs a search."""
+
+    host: str
+    slots: int = Field(ge=1)
+    """Children that it trains at the same time."""
 
 
 class Started(FrozenModel):
@@ -31,9 +45,10 @@ class Started(FrozenModel):
     run_id: str
     raynas: str
     """Version that wrote it."""
-    time: float
-    """Seconds since 1970, here and below."""
+    time: Time
     config: dict[str, Any]
+    driver: Driver | None = None
+    """None: not known, here and below."""
 
 
 class Proposed(FrozenModel):
@@ -41,7 +56,7 @@ class Proposed(FrozenModel):
 
     kind: Literal["proposed"] = "proposed"
     child: int = Field(ge=0)
-    time: float
+    time: Time
     actions: tuple[int, ...]
     arch_id: str = Field(pattern="^[0-9a-f]{12}$")
     parameters: int | None = None
@@ -55,7 +70,7 @@ class Finished(FrozenModel):
 
     kind: Literal["finished"] = "finished"
     child: int = Field(ge=0)
-    time: float
+    time: Time
     reward: float | None
     result: ChildResult
 
@@ -64,9 +79,10 @@ class Resumed(FrozenModel):
     """A new driver took over; unfinished children go back to the queue."""
 
     kind: Literal["resumed"] = "resumed"
-    time: float
+    time: Time
     children: int
     """How many children the run is to have from now on."""
+    driver: Driver | None = None
 
 
 Event = Annotated[Started | Proposed | Finished | Resumed, Field(discriminator="kind")]
@@ -141,6 +157,28 @@ def read_events(path: Path) -> list[Event]:
     if not path.is_file():
         raise RunFolderError(f"{path} does not exist. A run folder holds a {FILE_NAME}.")
     return _read(path)[0]
+
+
+def recorded_config(events: Sequence[Event]) -> dict[str, Any]:
+    """The config that a run was started with, and the number of children that it was last asked for."""
+    started = events[0]
+    assert isinstance(started, Started)
+    targets = [event.children for event in events if isinstance(event, Resumed)]
+    return started.config | {"children": targets[-1]} if targets else started.config
+
+
+def is_being_written(path: Path) -> bool | None:
+    """Whether a process that this machine knows of holds the journal's lock; None: the system doesn't tell.
+
+    Only looks: a lock taken to find out would turn away a driver that starts at that moment.
+    """
+    try:
+        lines = LOCKS.read_text().splitlines()
+        inode = path.stat().st_ino
+    except OSError:
+        return None
+    # By inode alone: the device is another one than stat's on btrfs and overlays.
+    return any(" FLOCK " in line and f":{inode} " in line for line in lines)
 
 
 def _read(path: Path) -> tuple[list[Event], int]:

@@ -31,6 +31,7 @@ from raynas.errors import ModelError, UsageError
 from raynas.files import replace_file
 from raynas.genotype import Genotype
 from raynas.nn import Complexity, Network, NetworkConfig, complexity
+from raynas.preprocess import Preprocessing
 from raynas.weights import load_weights, read_weights
 
 WEIGHTS_FILE, INFO_FILE = "model.safetensors", "model.json"
@@ -105,6 +106,13 @@ class ModelInfo(FrozenModel):
             **fields,
         )
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How a picture becomes its input."""
+        return Preprocessing(
+            self.image_size, self.crop_fraction, self.mean, self.std, interpolation=self.interpolation
+        )
+
     def complexity(self) -> Complexity:
         """Without the auxiliary head; InvalidConfig if image_size is too small."""
         return complexity(
@@ -164,12 +172,7 @@ def load_model(place: Path) -> LoadedModel:
         ModelError: a file is missing, garbled, or doesn't fit the other; names it.
     """
     weights, description = _files(place)
-    if not description.is_file():
-        raise ModelError(
-            f"{place} holds no trained network: there is no {description}. Give a folder with {INFO_FILE} "
-            f"and {WEIGHTS_FILE}, as training writes it."
-        )
-    info = _read_info(description)
+    info = read_info(place)
     try:
         network = Network(
             info.genotype,
@@ -185,6 +188,17 @@ def load_model(place: Path) -> LoadedModel:
     except UsageError as error:
         raise ModelError(f"{weights} does not go with {description}: {error}") from error
     return LoadedModel(network.eval(), info)
+
+
+def read_info(place: Path) -> ModelInfo:
+    """What is known of a network on disk, without its weights; ModelError as of `load_model`."""
+    _, description = _files(place)
+    if not description.is_file():
+        raise ModelError(
+            f"{place} holds no trained network: there is no {description}. Give a folder with {INFO_FILE} "
+            f"and {WEIGHTS_FILE}, as training writes it."
+        )
+    return _read_info(description)
 
 
 def _files(place: Path) -> tuple[Path, Path]:

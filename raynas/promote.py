@@ -49,7 +49,8 @@ def prepare_promotion(
     words = {
         "space": started.config["space"],
         "data": started.config["data"],
-        "strategy": {"name": STRATEGY, "architectures": architectures, "origin": str(folder)},
+        "strategy": {"name": STRATEGY, "architectures": architectures},
+        "origin": {"run_id": started.run_id, "folder": str(folder)},
         "children": len(architectures) * repeats,
     }
     config = search_config(recipe, merged(words, settings or {}))

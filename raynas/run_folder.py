@@ -11,6 +11,8 @@ from raynas.errors import RunFolderError
 from raynas.journal import FILE_NAME
 
 RUNS = Path("runs")
+TRAINING_FILE = "training.json"
+"""In the folder of a final training, which has no journal."""
 
 
 def new_run_folder(space: str, strategy: str) -> Path:
@@ -38,6 +40,11 @@ def find_run(folder: Path | None) -> Path:
     """`folder` if it holds a journal; without one, the newest run below runs/."""
     if folder is not None:
         if not (folder / FILE_NAME).is_file():
+            if (folder / TRAINING_FILE).is_file():
+                raise RunFolderError(
+                    f"{folder} holds a final training, and no search: there is no {FILE_NAME} in it. "
+                    "'raynas train --resume' goes on with it; give a search's folder here."
+                )
             raise RunFolderError(
                 f"{folder} holds no run: there is no {FILE_NAME} in it.{_runs_listing(folder)}"
             )
@@ -48,6 +55,11 @@ def find_run(folder: Path | None) -> Path:
             f"There is no run below {RUNS.resolve()}. Start one with 'raynas search', or give a folder."
         )
     return newest.parent
+
+
+def default_store(folder: Path) -> Path:
+    """MLflow's SQLite file of the runs beside the run in `folder`."""
+    return folder.parent / "mlflow.db"
 
 
 def _journals(folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import socket
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,12 +23,12 @@ from raynas.engine.tuning import build_scheduler, tune_run
 from raynas.engine.worker import TrainerFactory
 from raynas.errors import SearchFailed
 from raynas.genotype import Genotype
-from raynas.journal import FILE_NAME, Event, Journal, Resumed, Started
+from raynas.journal import FILE_NAME, Driver, Event, Journal, Resumed, Started, recorded_config
 from raynas.leaderboard import LeaderboardEntry, leaderboard
 from raynas.nn import Complexity, NetworkConfig, complexity
 from raynas.recipes import search_config
 from raynas.run import Run, RunListener
-from raynas.run_folder import check_is_free, find_run, new_run_folder
+from raynas.run_folder import check_is_free, default_store, find_run, new_run_folder
 from raynas.search_config import SearchConfig, resumed_config
 from raynas.space import SearchSpace
 from raynas.tracking import Tracker, check_store
@@ -142,12 +143,12 @@ def execute(
     _check_network(config, split)
     if config.tracking.enabled:
         # Before Ray is started: a server that is away is the user's to mend.
-        check_store(config.tracking.uri, _default_store(search))
+        check_store(config.tracking.uri, default_store(search.folder))
     make_trainer = factory or functools.partial(image_trainer, network=config.network, child=config.child)
     with (
         connected(address),
         ChildPool(make_trainer, data=split, config=config.workers) as pool,
-        _opened(search, split, listeners) as (run, tracker),
+        _opened(search, split, listeners, num_slots=pool.plan.num_slots) as (run, tracker),
     ):
         tune_run(run, pool, scheduler=build_scheduler(config.scheduler, config.child.epochs))
     return _result(run, tracker, search.folder)
@@ -164,27 +165,18 @@ def image_trainer(
 def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearch:
     journal, events = Journal.reopen(folder / FILE_NAME)
     journal.close()
-    started = events[0]
-    assert isinstance(started, Started)
-    return PreparedSearch(
-        folder, resumed_config(_with_last_target(started.config, events), overrides), events
-    )
-
-
-def _with_last_target(recorded: dict[str, Any], events: Sequence[Event]) -> dict[str, Any]:
-    targets = [event.children for event in events if isinstance(event, Resumed)]
-    return recorded | {"children": targets[-1]} if targets else recorded
+    return PreparedSearch(folder, resumed_config(recorded_config(events), overrides), events)
 
 
 @contextlib.contextmanager
 def _opened(
-    search: PreparedSearch, split: ImageSplit, listeners: Sequence[RunListener]
+    search: PreparedSearch, split: ImageSplit, listeners: Sequence[RunListener], *, num_slots: int
 ) -> Iterator[tuple[Run, Tracker | None]]:
     """The run, with its journal and its tracker open; both are closed whatever happens."""
     config, space = search.config, search.config.make_space()
-    journal, run_id = _open_journal(search)
+    journal, started = _open_journal(search, Driver(host=socket.gethostname(), slots=num_slots))
     with journal:
-        tracker = _open_tracker(search, run_id, space)
+        tracker = _open_tracker(search, started, space)
         run = Run(
             space,
             config.make_strategy(space),
@@ -209,19 +201,24 @@ def _opened(
                 tracker.close(status)
 
 
-def _open_journal(search: PreparedSearch) -> tuple[Journal, str]:
+def _open_journal(search: PreparedSearch, driver: Driver) -> tuple[Journal, Started]:
     path = search.folder / FILE_NAME
     if not search.events:
-        config = search.config.model_dump(mode="json")
-        started = Started(run_id=uuid.uuid4().hex, raynas=version("raynas"), time=time.time(), config=config)
-        return Journal.create(path, started), started.run_id
+        started = Started(
+            run_id=uuid.uuid4().hex,
+            raynas=version("raynas"),
+            time=time.time(),
+            config=search.config.model_dump(mode="json"),
+            driver=driver,
+        )
+        return Journal.create(path, started), started
     journal, _ = Journal.reopen(path)
-    journal.append(Resumed(time=time.time(), children=search.config.children))
+    journal.append(Resumed(time=time.time(), children=search.config.children, driver=driver))
     assert isinstance(search.events[0], Started)
-    return journal, search.events[0].run_id
+    return journal, search.events[0]
 
 
-def _open_tracker(search: PreparedSearch, run_id: str, space: SearchSpace) -> Tracker | None:
+def _open_tracker(search: PreparedSearch, started: Started, space: SearchSpace) -> Tracker | None:
     tracking = search.config.tracking
     if not tracking.enabled:
         return None
@@ -229,16 +226,14 @@ def _open_tracker(search: PreparedSearch, run_id: str, space: SearchSpace) -> Tr
         tracking.uri,
         experiment=tracking.experiment,
         run_name=search.folder.name,
-        run_id=run_id,
+        run_id=started.run_id,
         config=search.config.model_dump(mode="json"),
         space=space,
-        default_store=_default_store(search),
+        default_store=default_store(search.folder),
         run_folder=search.folder,
+        start_time=started.time,
+        origin=search.config.origin,
     )
-
-
-def _default_store(search: PreparedSearch) -> Path:
-    return search.folder.parent / "mlflow.db"
 
 
 def _check_network(config: SearchConfig, split: ImageSplit) -> None:

@@ -15,6 +15,7 @@ from raynas.limits import LimitsConfig
 from raynas.nn import NetworkConfig
 from raynas.space import SearchSpace, make_space
 from raynas.strategy import STRATEGIES, Strategy, StrategyConfig, make_strategy
+from raynas.tracking_config import Origin, TrackingConfig
 from raynas.training import ChildConfig
 
 
@@ -28,17 +29,6 @@ class Choice(FrozenModel):
     @property
     def options(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
-
-
-class TrackingConfig(FrozenModel):
-    """Where MLflow is written."""
-
-    enabled: bool = True
-    """false: the journal alone."""
-    uri: str | None = None
-    """None: MLFLOW_TRACKING_URI, or else a SQLite file beside the run folders."""
-    experiment: str = Field("raynas", min_length=1)
-    """MLflow's experiment."""
 
 
 class SearchConfig(FrozenModel):
@@ -62,6 +52,8 @@ class SearchConfig(FrozenModel):
     workers: WorkerConfig = WorkerConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     tracking: TrackingConfig = TrackingConfig()
+    origin: Origin | None = None
+    """Of a promotion: the run whose cells are promoted."""
 
     @field_validator("space")
     @classmethod

@@ -5,36 +5,32 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
-import shutil
-import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from raynas.config import merged, validated
-from raynas.data import ImageSplit
 from raynas.engine.cluster import connected
-from raynas.engine.final import plan_training, train_on_cluster
+from raynas.engine.final import train_on_cluster
+from raynas.engine.final_plan import plan_training
 from raynas.errors import RunFolderError
 from raynas.files import drop_torn_line, replace_file
 from raynas.genotype import Genotype
-from raynas.model_folder import INFO_FILE, ModelInfo, save_model
-from raynas.nn import Network
-from raynas.tracking import TrainingTracker, check_store
+from raynas.model_folder import INFO_FILE
+from raynas.run_folder import default_store
+from raynas.tracking import Registered, TrainingTracker, check_store
+from raynas.tracking_config import Origin
 from raynas.train_config import TrainConfig
+from raynas.train_models import registered_name, save_models
 from raynas.train_recipes import train_config
-from raynas.train_setup import PreparedTraining, build_training, find_data, make_network
+from raynas.train_setup import PreparedTraining, build_training, find_data
 from raynas.training.final import micro_batch
 from raynas.training.final_config import EpochSummary
-from raynas.training.stream_source import IMAGENET_MEAN_C, IMAGENET_STD_C
 
-CONFIG_FILE, CURVE_FILE, MODEL_FOLDER = "training.json", "curve.jsonl", "model"
+CONFIG_FILE, CURVE_FILE = "training.json", "curve.jsonl"
 
 
 @dataclass(frozen=True)
@@ -43,14 +39,19 @@ class TrainResult:
 
     folder: Path
     model: Path
-    """For raynas.model_folder.load_model and `raynas export`."""
+    """The last epoch's network, for raynas.model_folder.load_model and `raynas export`."""
+    best: Path
+    """The network of the epoch with the highest top-1."""
     summaries: list[EpochSummary]
+    registered: Registered | None
+    """In MLflow's registry; None: MLflow is switched off or away."""
 
 
 def prepare_training(
     genotype: Genotype | None,
     *,
     cell: str,
+    origin: Origin | None = None,
     recipe: str = "cifar_final",
     out: Path,
     resume: bool = False,
@@ -60,6 +61,7 @@ def prepare_training(
 
     Args:
         genotype, cell: what is trained, and what it is called; None to resume.
+        origin: the run that the genotype is from; None: from none.
         resume: go on with the training in `out`: with its own config; `settings` may change its workers.
     Raises:
         UsageError: something given can't be used; nothing was started or overwritten.
@@ -72,7 +74,7 @@ def prepare_training(
                 f"{out} holds a training already. Add --resume to go on with it, or give another --out."
             )
         assert genotype is not None
-        words = {"cell": cell, "genotype": genotype.to_dict()}
+        words = {"cell": cell, "genotype": genotype.to_dict(), "origin": origin}
         config = train_config(recipe, merged(settings or {}, words))
     prepared = PreparedTraining(out, config, find_data(config.data, seed=config.seed))
     prepared.complexity()
@@ -100,11 +102,12 @@ def train_final(
     workers = config.workers
     if config.tracking.enabled:
         # Before Ray is started: a server that is away is the user's to mend.
-        check_store(config.tracking.uri, _default_store(folder))
+        check_store(config.tracking.uri, default_store(folder))
     with connected(address):
-        plan = plan_training(workers.count, workers.cpus, workers.gpus)
-        # Before the workers are started, which ask the same.
-        micro_batch(config.training, plan.num_workers)
+        plan = plan_training(workers.count, workers.cpus, workers.gpus, at_least=workers.at_least)
+        if workers.at_least is None:
+            # Before the workers are started, which ask the same.
+            micro_batch(config.training, plan.num_workers)
         folder.mkdir(parents=True, exist_ok=True)
         text = config.model_dump_json(indent=1) + "\n"
         replace_file(folder / CONFIG_FILE, lambda path: path.write_text(text))
@@ -114,7 +117,7 @@ def train_final(
                 _keep(summary, summaries, folder, tracker)
                 report(summary)
 
-            state = train_on_cluster(
+            states = train_on_cluster(
                 functools.partial(build_training, folder=folder, config=config),
                 training.data,
                 plan=plan,
@@ -122,11 +125,14 @@ def train_final(
                 max_failures=workers.max_failures,
                 report=heard,
             )
-            model = _save_model(training, state, summaries)
+            models = save_models(training, states, summaries)
             if tracker is not None:
                 genotype = Genotype.from_dict(config.genotype)
-                tracker.model_written((model / INFO_FILE).read_text(), genotype)
-    return TrainResult(folder, model, summaries)
+                tracker.model_written((models["last"] / INFO_FILE).read_text(), genotype)
+                tracker.register(registered_name(config), models)
+    # It is known when the tracker is closed.
+    registered = tracker.registered if tracker is not None else None
+    return TrainResult(folder, models["last"], models["best"], summaries, registered)
 
 
 @contextlib.contextmanager
@@ -142,7 +148,9 @@ def _tracked(training: PreparedTraining) -> Iterator[TrainingTracker | None]:
         run_name=training.folder.name,
         run_id=config.run_id,
         config=config.model_dump(mode="json"),
-        default_store=_default_store(training.folder),
+        default_store=default_store(training.folder),
+        arch_id=Genotype.from_dict(config.genotype).arch_id,
+        origin=config.origin,
     )
     status = "FAILED"
     try:
@@ -166,10 +174,6 @@ def _keep(
     summaries.append(summary)
     if tracker is not None:
         tracker.epoch_done(summary.epoch, summary.model_dump(exclude={"epoch"}))
-
-
-def _default_store(folder: Path) -> Path:
-    return folder.parent / "mlflow.db"
 
 
 def _resumed(folder: Path, settings: Mapping[str, Any]) -> TrainConfig:
@@ -203,57 +207,3 @@ def read_curve(folder: Path) -> list[EpochSummary]:
         raise RunFolderError(
             f"{path} is damaged: {error.errors()[0]['msg']}. Correct or remove it; the checkpoints are apart."
         ) from None
-
-
-def _save_model(training: PreparedTraining, state: Mapping[str, Any], summaries: list[EpochSummary]) -> Path:
-    """The evaluated network of the last checkpoint, with all that is known of it."""
-    network = make_network(training)
-    average = state["average"]
-    weights = state["network"]
-    if average is not None:
-        # AveragedModel's own name for the network in it.
-        weights = {k.removeprefix("module."): v for k, v in average.items() if k.startswith("module.")}
-    network.load_state_dict(weights)
-    place = training.folder / MODEL_FOLDER
-    save_model(place, network, _info(training, network, summaries))
-    return place
-
-
-def _info(training: PreparedTraining, network: Network, summaries: list[EpochSummary]) -> ModelInfo:
-    config, data = training.config, training.data
-    pixels: dict[str, Any] = {
-        "mean": IMAGENET_MEAN_C,
-        "std": IMAGENET_STD_C,
-        "crop_fraction": config.data.crop_fraction,
-        "interpolation": "bicubic",
-    }
-    if isinstance(data, ImageSplit):
-        pixels = {"mean": tuple(data.mean_C), "std": tuple(data.std_C)}
-    known = {
-        "cell": config.cell,
-        "recipe": config.recipe,
-        "data": config.data.source,
-        "epochs": config.training.epochs,
-        "seed": config.seed,
-        "top1": summaries[-1].top1 if summaries else None,
-        "top5": summaries[-1].top5 if summaries else None,
-        "torch": version("torch"),
-        "git_commit": _git_commit(),
-        "date": time.strftime("%Y-%m-%d"),
-    }
-    return ModelInfo.of(
-        network,
-        **pixels,
-        classes=data.class_names,
-        training=known,
-    )
-
-
-def _git_commit() -> str | None:
-    """Of the folder that the command was typed in."""
-    if shutil.which("git") is None:
-        return None
-    done = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=os.getcwd()
-    )
-    return done.stdout.strip() or None

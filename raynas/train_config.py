@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from raynas.config import FrozenModel
 from raynas.nn import NetworkConfig
-from raynas.search_config import TrackingConfig
+from raynas.tracking_config import Origin, TrainTrackingConfig
 from raynas.training.final_config import FinalConfig
 from raynas.training.images import AugmentationConfig
 
@@ -51,12 +51,25 @@ class TrainWorkerConfig(FrozenModel):
 
     count: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """In all, over all nodes; 'auto': as many as the cluster's GPUs hold, or one where it has no GPU."""
+    at_least: int | None = Field(None, ge=1)
+    """After a lost node, or until enough nodes are there, so many workers train; more join as they come. A
+    batch that can't be divided is then rounded down. None: training waits for all.
+    """
     cpus: float = Field(1, gt=0)
     """CPUs of a worker, for its network and its decoding."""
     gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     """GPUs of a worker; 'auto': 1 where the cluster has GPUs, else 0."""
     max_failures: int = Field(10, ge=0)
     """How often training goes on from its last checkpoint after workers or nodes were lost."""
+
+    @model_validator(mode="after")
+    def _check_at_least(self) -> Self:
+        if self.at_least is not None and self.count != "auto" and self.at_least > self.count:
+            raise ValueError(
+                f"workers.at_least = {self.at_least} is more than workers.count = {self.count}. Give at most "
+                "that."
+            )
+        return self
 
 
 class TrainConfig(FrozenModel):
@@ -66,11 +79,13 @@ class TrainConfig(FrozenModel):
     """What it is called: a published cell, or where the genotype is from."""
     genotype: dict[str, Any]
     """As Genotype.to_dict writes it."""
+    origin: Origin | None = None
+    """The run and the child that the cell is from; None: it is from no run."""
     network: NetworkConfig = NetworkConfig()
     data: TrainDataConfig = TrainDataConfig()
     training: FinalConfig = FinalConfig()
     workers: TrainWorkerConfig = TrainWorkerConfig()
-    tracking: TrackingConfig = TrackingConfig()
+    tracking: TrainTrackingConfig = TrainTrackingConfig()
     seed: int = Field(0, ge=0, lt=2**31)
     """Of weights, order of images and augmentation."""
     recipe: str = ""

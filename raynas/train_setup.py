@@ -15,7 +15,7 @@ from raynas.stream import EvalTransform, ImageIndex, RandAugment, Shuffle, Train
 from raynas.train_config import TrainConfig, TrainDataConfig
 from raynas.training import DeviceImages, Placement
 from raynas.training.device import reproducible
-from raynas.training.final import FinalTraining
+from raynas.training.final import FinalTraining, divisible
 from raynas.training.source import MemorySource, TrainingSource
 from raynas.training.stream_source import StreamSource
 
@@ -63,7 +63,10 @@ def build_training(
     training = PreparedTraining(folder, config, data)
     with reproducible(config.seed, placement):
         network = make_network(training)
-    return FinalTraining(network, _source(training, placement), config.training, placement, seed=config.seed)
+    settings = config.training
+    if config.workers.at_least is not None:
+        settings = divisible(settings, placement.num_ranks)
+    return FinalTraining(network, _source(training, placement), settings, placement, seed=config.seed)
 
 
 def make_network(training: PreparedTraining) -> Network:

@@ -67,7 +67,8 @@ def short_count(count: int | None) -> str:
     return str(count)
 
 
-def print_hints(result: SearchResult, console: Console) -> None:
+def print_hints(result: SearchResult, console: Console, *, data: str, is_promotion: bool) -> None:
+    """What was written, and the commands that come next."""
     folder = result.run_folder
     lines = [f"\nBest cell: {folder / 'best_cell.svg'}, {folder / 'best_genotype.json'}"]
     if result.mlflow_uri and result.mlflow_uri.startswith("sqlite:"):
@@ -76,8 +77,14 @@ def print_hints(result: SearchResult, console: Console) -> None:
         )
     elif result.mlflow_uri:
         lines.append(f"Compare cells in the MLflow UI: {result.mlflow_uri}")
-    more = len(result.leaderboard) * 2
-    lines.append(f"Go on with this search:\n  {resume_command(folder)} --children {more}")
+    run = shlex.quote(str(folder))
+    if not is_promotion:
+        more = len(result.leaderboard) * 2
+        lines.append(f"Go on with this search:\n  {resume_command(folder)} --children {more}")
+        lines.append(
+            f"Train its best cells longer:\n  {command()} promote {run} --top 5"
+        )
+    lines.append(f"Train the best cell to the end:\n  {command()} train {run} --data {shlex.quote(data)}")
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 

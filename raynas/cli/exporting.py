@@ -16,8 +16,8 @@ from raynas.networks import NETWORKS, PublishedNetwork, build
 from raynas.nn import Network
 from raynas.weights import load_weights, read_weights
 
-SUBFOLDER = "model"
-"""Of a run's folder: its trained network."""
+SUBFOLDERS = ("model", "best")
+"""Of a run's folder: its trained networks, first the one that is meant where none is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def find_model(source: Source) -> LoadedModel:
 
 def _trained(source: Source) -> LoadedModel:
     place = Path(source.what)
-    found = next((path for path in (place, place / SUBFOLDER) if is_model(path)), None)
+    found = next((path for path in (place, place / SUBFOLDERS[0]) if is_model(path)), None)
     if found is None:
         _refuse(place)
     given = {"--weights": source.weights, "--num-classes": source.num_classes}
@@ -79,8 +79,8 @@ def _refuse(place: Path) -> NoReturn:
     if place.exists():
         raise ModelError(
             f"{place} holds no trained network: there is no {INFO_FILE} in it, nor in its folder "
-            f"{SUBFOLDER!r}. A search keeps cells, not weights: 'raynas train' its best cell first, or give "
-            "the name of a published network."
+            f"{SUBFOLDERS[0]!r}. A search keeps cells, not weights: 'raynas train' its best cell first, or "
+            "give the name of a published network."
         )
     hint = f"A folder of a trained network, with its {INFO_FILE}, will do too; there is nothing at {place}."
     raise UnknownName("published network", str(place), NETWORKS, hint)
@@ -117,11 +117,11 @@ def _published_info(published: PublishedNetwork, network: Network, source: Sourc
     origin = source.weights or "random: this network is not trained"
     return ModelInfo.of(
         network,
-        mean=(preprocessing.mean,) * 3,
-        std=(preprocessing.std,) * 3,
+        mean=preprocessing.mean,
+        std=preprocessing.std,
         # Pictures of 32 pixels were never cut.
         crop_fraction=preprocessing.crop_fraction if published.image_size > 32 else 1.0,
-        interpolation="bicubic",
+        interpolation=preprocessing.interpolation,
         training={
             "network": source.what,
             # The name alone: folders are nobody else's business.
@@ -136,8 +136,12 @@ def _name(what: str) -> str:
     """Of the file, where none is given."""
     if what in NETWORKS:
         return what
-    folder = Path(what).resolve()
-    return folder.parent.name if folder.name == SUBFOLDER else folder.stem if folder.suffix else folder.name
+    place = Path(what).resolve()
+    if place.name == SUBFOLDERS[0]:
+        return place.parent.name
+    if place.name in SUBFOLDERS:
+        return f"{place.parent.name}-{place.name}"
+    return place.stem if place.suffix else place.name
 
 
 def _report(exported: Exported) -> str:

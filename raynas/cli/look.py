@@ -1,9 +1,11 @@
-"""Commands that look at what is there: leaderboard, spaces, show, ui and doctor."""
+"""Commands that look at what is there: leaderboard, status, spaces, show, ui and doctor."""
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,12 +15,14 @@ from rich.console import Console
 from raynas.cells import find_genotype
 from raynas.cli.app import AddressOption, RunArgument, app, fail, reports_errors
 from raynas.cli.console import print_architectures, print_leaderboard
+from raynas.cli.status import print_status, status_json
 from raynas.errors import RunFolderError, UsageError
-from raynas.journal import FILE_NAME, read_events
+from raynas.journal import FILE_NAME, is_being_written, read_events
 from raynas.leaderboard import Format, leaderboard, render
 from raynas.run import records_of
 from raynas.run_folder import find_run
 from raynas.space import published_cells
+from raynas.status import driver_state, status_of
 
 
 @app.command(name="leaderboard")
@@ -39,6 +43,25 @@ def leaderboard_command(
         print_architectures(entries, console)
     else:
         print(render(entries, format))
+
+
+@app.command()
+@reports_errors
+def status(
+    run: RunArgument = None,
+    format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
+) -> None:
+    """Print how a run does, from another terminal: children, best, rate, workers' use, time left."""
+    folder = find_run(run)
+    path, now = folder / FILE_NAME, time.time()
+    is_locked = is_being_written(path)
+    events = read_events(path)
+    driver = driver_state(events, is_locked=is_locked, host=socket.gethostname())
+    found = status_of(events, now=now, driver=driver)
+    if format == "table":
+        print_status(found, folder, Console(), now=now)
+    else:
+        print(status_json(found, folder))
 
 
 @app.command()

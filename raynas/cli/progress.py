@@ -64,7 +64,7 @@ class SearchProgress(RunListener):
         return (self.num_children - self.num_finished) * 3600.0 / rate if rate else None
 
     def summary(self) -> str:
-        left = "?" if self.seconds_left is None else _duration(self.seconds_left)
+        left = "?" if self.seconds_left is None else duration(self.seconds_left)
         best = f"best {self.best.reward:.4f} ({self.best.proposed.arch_id})" if self.best else "no score yet"
         refused = f", {self.num_infeasible} beyond the limits" if self.num_infeasible else ""
         return f"{best}, {self.children_per_hour:.0f} children per hour, {left} left{refused}"
@@ -184,6 +184,7 @@ def _number(value: float | None) -> str | None:
     return None if value is None else f"{value:.4f}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """'2 h 5 min' or '5 min 3 s'."""
     minutes, hours = int(seconds // 60), int(seconds // 3600)
     return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min {int(seconds % 60)} s"

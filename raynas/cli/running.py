@@ -7,6 +7,7 @@ from rich.console import Console
 
 from raynas.cli.console import print_architectures, print_hints, print_leaderboard, resume_command
 from raynas.cli.progress import make_progress
+from raynas.promote import STRATEGY
 from raynas.search import PreparedSearch, execute
 
 
@@ -33,4 +34,5 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
         raise typer.Exit(130) from None
     print_leaderboard(result.leaderboard[:10], console, num_infeasible=result.num_infeasible)
     print_architectures(result.leaderboard, console)
-    print_hints(result, console)
+    is_promotion = config.strategy.name == STRATEGY
+    print_hints(result, console, data=config.data.source, is_promotion=is_promotion)

@@ -35,6 +35,9 @@ def train(
         str, typer.Option(help="cifar_final, imagenet_mobile, imagenet_large or imagenet_today.")
     ] = "cifar_final",
     workers: WorkersOption = None,
+    min_workers: Annotated[
+        int | None, typer.Option(min=1, help="Train with so many when nodes are lost.  [default: all]")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs.  [default: the recipe's]")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images per update, over all workers.")] = None,
     out: FolderOption = None,
@@ -54,7 +57,7 @@ def train(
 
     words = {
         "data": {"source": data},
-        "workers": {"count": worker_count(workers)},
+        "workers": {"count": worker_count(workers), "at_least": min_workers},
         "training": {"epochs": epochs, "batch_size": batch_size},
         "seed": seed,
     }

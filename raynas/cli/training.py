@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from raynas.cells import find_genotype
+from raynas.cells import find_cell
 from raynas.cli.console import command, short_count
 from raynas.errors import UsageError
 from raynas.networks import NETWORKS
-from raynas.train import prepare_training, train_final
+from raynas.train import TrainResult, prepare_training, train_final
 from raynas.train_setup import PreparedTraining
 from raynas.training.final_config import EpochSummary
 
@@ -38,11 +39,12 @@ def run_train(
     """Prepares, prints the plan, and trains unless `is_dry`; after Ctrl-C says how to go on."""
     if resume and out is None:
         raise UsageError("--resume needs --out, the folder of the training to go on with.")
-    cell = NETWORKS[what].cell if what in NETWORKS else what
+    found = None if resume else find_cell(NETWORKS[what].cell if what in NETWORKS else what)
     folder = out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-training"
     prepared = prepare_training(
-        None if resume else find_genotype(cell),
+        found.genotype if found else None,
         cell=str(what or "best"),
+        origin=found.origin if found else None,
         recipe=recipe,
         out=folder,
         resume=resume,
@@ -58,14 +60,19 @@ def run_train(
     except KeyboardInterrupt:
         console.print(f"\nInterrupted. Go on from the last checkpoint with\n  {_resume(prepared.folder)}")
         raise typer.Exit(130) from None
+    console.print("\n".join(result_lines(result)), markup=False, highlight=False, soft_wrap=True)
+
+
+def result_lines(result: TrainResult) -> list[str]:
+    """What came of it, and what to type next."""
     best = max(result.summaries, key=lambda summary: summary.top1)
-    console.print(
-        f"\nDone: top-1 {result.summaries[-1].top1:.4f}, best {best.top1:.4f} after epoch {best.epoch}.\n"
-        f"The network: {result.model}\nExport it:\n  {command()} export {result.folder}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    lines = [
+        f"\nDone: top-1 {result.summaries[-1].top1:.4f}, best {best.top1:.4f} after epoch {best.epoch}.",
+        f"The network: {result.model}, of the best epoch: {result.best}",
+    ]
+    if result.registered is not None:
+        lines.append(f"In MLflow's registry: {result.registered}")
+    return [*lines, f"Export it:\n  {command()} export {shlex.quote(str(result.folder))}"]
 
 
 def plan_lines(training: PreparedTraining, images_per_second: float | None) -> list[str]:

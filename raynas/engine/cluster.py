@@ -21,8 +21,15 @@ _SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",
 }
+
+
+_PATIENCE = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
+
+
+def set_patience(seconds: float) -> None:
+    """How long Ray Train waits for the resources of its workers at a time, unless the user has set it."""
+    os.environ.setdefault(_PATIENCE, f"{seconds:g}")
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """Final training on Ray: one TorchTrainer whose workers train one network together.
 
-Checkpoints lie in the run's folder. A lost worker or node restarts all of them from the last one, and a later
-driver with the same folder goes on from there.
+Checkpoints lie in the run's folder. A lost worker or node restarts all of them from the last one, on as many
+workers or, where the plan allows, on what is left of them; a later driver with the same folder goes on from
+there too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 import ray.train
@@ -23,9 +24,8 @@ import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from raynas.engine.cluster import check_free, nodes
-from raynas.engine.config import WorkerConfig
-from raynas.engine.plan import PoolPlan, plan_pool
+from raynas.engine.cluster import set_patience
+from raynas.engine.final_plan import TrainingPlan
 from raynas.errors import RaynasError, TrainingFailed
 from raynas.training import Placement
 from raynas.training.final import FinalTraining
@@ -36,10 +36,15 @@ logger = logging.getLogger(__name__)
 TrainingFactory = Callable[[Placement, Any], FinalTraining]
 """Called in each worker with the data at the start of training."""
 STATE_FILE = "state.pt"
-KEPT_CHECKPOINTS = 2
+SCORE = "top1"
+HEAD_NODE = {"node:__internal_head__": 0.0001}
 INTERRUPTED_SECONDS = 30.0
 """How long an interrupted driver waits for its workers before it leaves them to Ray."""
 FOLDER = "checkpoints"
+PATIENCE_SECONDS = 30.0
+"""For workers to find room; then it is looked again how many there is room for."""
+MAX_WAITS_FOR_NODES = 120
+"""An hour in all: a lost spot machine is rarely replaced at once."""
 
 
 class Mailbox:
@@ -102,16 +107,24 @@ class WorkerSettings:
     uses_gpu: bool
 
 
+class TrainedStates(NamedTuple):
+    """As FinalTraining.state_dict gave them: after the last epoch, and after the one with the best top-1."""
+
+    last: Mapping[str, Any]
+    best: Mapping[str, Any]
+    best_epoch: int
+
+
 def train_on_cluster(
     factory: TrainingFactory,
     data: Any,
     *,
-    plan: PoolPlan,
+    plan: TrainingPlan,
     folder: Path,
     max_failures: int,
     report: Callable[[EpochSummary], None],
-) -> Mapping[str, Any]:
-    """Trains to the end; returns the state of the last checkpoint, as FinalTraining.state_dict gave it.
+) -> TrainedStates:
+    """Trains to the end.
 
     Args:
         data: put into Ray's object store once.
@@ -122,7 +135,8 @@ def train_on_cluster(
         UsageError: what the workers raise of it, such as DataError.
     """
     name = f"raynas-training-{uuid.uuid4().hex[:12]}"
-    mailbox = ray.remote(Mailbox).options(name=name, num_cpus=0).remote()
+    # On the head node, which is no spot machine.
+    mailbox = ray.remote(Mailbox).options(name=name, num_cpus=0, resources=HEAD_NODE).remote()
     settings = WorkerSettings(name, factory, [ray.put(data)], max(int(plan.cpus), 1), plan.gpus > 0)
     fit = _Fit(_trainer(settings, plan, folder, max_failures))
     fit.start()
@@ -143,7 +157,7 @@ def train_on_cluster(
         report(summary)
     if error is not None:
         raise error
-    return fit.state()
+    return fit.states()
 
 
 class _Fit(threading.Thread):
@@ -162,13 +176,17 @@ class _Fit(threading.Thread):
             logger.debug("final training ended", exc_info=True)
             self.error = error
 
-    def state(self) -> Mapping[str, Any]:
+    def states(self) -> TrainedStates:
         if self.error is not None or self.result is None or self.result.checkpoint is None:
             raise TrainingFailed(
                 f"The workers could not be kept training: {self.error or 'there is no checkpoint'}. What is "
                 "in the last checkpoint is kept; go on with --resume."
             ) from self.error
-        return load_state(self.result.checkpoint, "cpu")
+        last = load_state(self.result.checkpoint, "cpu")
+        scored = [(c, m) for c, m in self.result.best_checkpoints or () if SCORE in m]
+        checkpoint, summary = max(scored, key=lambda pair: (pair[1][SCORE], pair[1]["epoch"]))
+        same = checkpoint.path == self.result.checkpoint.path
+        return TrainedStates(last, last if same else load_state(checkpoint, "cpu"), int(summary["epoch"]))
 
 
 def load_state(checkpoint: Checkpoint, device: str) -> Mapping[str, Any]:
@@ -180,18 +198,8 @@ def load_state(checkpoint: Checkpoint, device: str) -> Mapping[str, Any]:
     return state
 
 
-def plan_training(count: int | str, cpus: float, gpus: float | str) -> PoolPlan:
-    """The workers on the connected cluster; DoesNotFit says what there is and what to change."""
-    live = nodes()
-    has_gpu = gpus != 0 and any(node.gpus >= 1 for node in live)
-    if count == "auto" and not has_gpu:
-        count = 1
-    plan = plan_pool(WorkerConfig.model_validate({"count": count, "cpus": cpus, "gpus": gpus}), live)
-    check_free(plan.num_workers * plan.cpus, plan.num_workers * plan.gpus)
-    return plan
-
-
-def _trainer(settings: WorkerSettings, plan: PoolPlan, folder: Path, max_failures: int) -> TorchTrainer:
+def _trainer(settings: WorkerSettings, plan: TrainingPlan, folder: Path, max_failures: int) -> TorchTrainer:
+    set_patience(PATIENCE_SECONDS)
     resources: dict[str, float] = {"CPU": plan.cpus}
     if plan.gpus:
         resources["GPU"] = plan.gpus
@@ -200,13 +208,18 @@ def _trainer(settings: WorkerSettings, plan: PoolPlan, folder: Path, max_failure
         train_loop_config=settings,
         torch_config=TorchConfig(backend="nccl" if plan.gpus >= 1 else "gloo"),
         scaling_config=ScalingConfig(
-            num_workers=plan.num_workers, use_gpu=plan.gpus > 0, resources_per_worker=resources
+            num_workers=(plan.at_least, plan.num_workers) if plan.is_elastic else plan.num_workers,
+            use_gpu=plan.gpus > 0,
+            resources_per_worker=resources,
         ),
         run_config=RunConfig(
             name=FOLDER,
             storage_path=str(folder.absolute()),
-            checkpoint_config=CheckpointConfig(num_to_keep=KEPT_CHECKPOINTS),
-            failure_config=FailureConfig(max_failures=max_failures, controller_failure_limit=1),
+            # The best; Train keeps the latest besides.
+            checkpoint_config=CheckpointConfig(num_to_keep=1, checkpoint_score_attribute=SCORE),
+            failure_config=FailureConfig(
+                max_failures=max_failures, controller_failure_limit=MAX_WAITS_FOR_NODES
+            ),
         ),
     )
 

@@ -19,7 +19,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from raynas.data import ImageSplit
-from raynas.engine.cluster import check_free, nodes
+from raynas.engine.cluster import check_free, nodes, set_patience
 from raynas.engine.config import WorkerConfig
 from raynas.engine.plan import PoolPlan, WorkerGroup, plan_pool
 from raynas.engine.queue import WorkQueue
@@ -28,6 +28,7 @@ from raynas.errors import SearchFailed
 
 logger = logging.getLogger(__name__)
 
+PATIENCE_SECONDS = 180.0
 INTERRUPTED_SECONDS = 10.0
 """How long an interrupted search waits for its workers before it leaves them to Ray."""
 
@@ -114,6 +115,7 @@ class ChildPool:
             self.error = error
 
     def _trainer(self, index: int, group: WorkerGroup) -> TorchTrainer:
+        set_patience(PATIENCE_SECONDS)
         plan = self.plan
         resources: dict[str, float] = {"CPU": plan.cpus}
         if plan.gpus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,6 +78,7 @@ class _Worker:
     def _train(self, child: Child) -> ChildResult:
         # Resolves as soon as a scheduler ends the child: asking it costs no message.
         stopped = self.queue.stopped.remote(child.id) if self.placement.rank == 0 else None
+        began = time.perf_counter()
 
         def report(report: EpochReport) -> None:
             self.queue.report.remote(self.name, child.id, report)
@@ -89,20 +91,21 @@ class _Worker:
         except Exception as error:
             if self.placement.num_ranks > 1:
                 # The other ranks wait in a collective for this one: only a restart of the group frees them.
-                ray.get(self.queue.finish.remote(self.name, child.id, _failure(error)))
+                failed = _failure(error, time.perf_counter() - began)
+                ray.get(self.queue.finish.remote(self.name, child.id, failed))
                 raise
-            return _failure(error)
+            return _failure(error, time.perf_counter() - began)
 
 
-def _failure(error: Exception) -> ChildResult:
+def _failure(error: Exception, seconds: float = 0.0) -> ChildResult:
     if isinstance(error, torch.OutOfMemoryError):
         torch.cuda.empty_cache()
-        return ChildResult(
-            status="failed", reason="out of GPU memory: use a smaller child.batch_size or network"
-        )
+        reason = "out of GPU memory: use a smaller child.batch_size or network"
+        return ChildResult(status="failed", seconds=seconds, reason=reason)
     place = traceback.extract_tb(error.__traceback__)[-1]
     return ChildResult(
         status="failed",
+        seconds=seconds,
         reason=f"{type(error).__name__}: {error} (in {place.name}, {place.filename}, line {place.lineno})"[
             :1000
         ],

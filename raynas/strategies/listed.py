@@ -18,8 +18,6 @@ class ListedConfig(StrategyConfig):
 
     architectures: tuple[tuple[int, ...], ...] = Field(min_length=1)
     """Actions of the run's search space."""
-    origin: str = ""
-    """The run that they are from."""
 
 
 class Listed(Strategy):

@@ -20,11 +20,13 @@ from raynas.space import SearchSpace
 from raynas.tracking.content import child_page, metric
 from raynas.tracking.runs import SearchRuns
 from raynas.tracking.store import connect, experiment_id, reason, resolved_uri, unusable, without_credentials
-from raynas.tracking.writer import Writer
+from raynas.tracking.writer import JobQueue, Writer
+from raynas.tracking_config import Origin
 
 logger = logging.getLogger("raynas.tracking")
 
-MAX_POINTS = 1000
+ENOUGH_POINTS = 900
+"""To be written together: with the rest of their step they are still one request."""
 HTTP_TOO_MANY_REQUESTS = 429
 HTTP_SERVER_ERROR = 500
 
@@ -37,17 +39,19 @@ class Tracker(RunListener):
         mlflow_run_id: of the parent run.
     """
 
-    def __init__(self, runs: SearchRuns, *, space: SearchSpace, uri: str) -> None:
+    def __init__(
+        self, runs: SearchRuns, *, space: SearchSpace, uri: str, writer: JobQueue | None = None
+    ) -> None:
         self.uri, self.mlflow_run_id = without_credentials(uri), runs.parent_id
         self._runs, self._space = runs, space
         self._num_finished = self._num_infeasible = 0
         self._finish_time = 0.0
         self._best_accuracy: float | None = None
-        self._points: deque[Metric] = deque()
+        self._points: deque[list[Metric]] = deque()
         self._is_flush_queued = False
         self._unwritten: set[int] = set()
         self._is_closed = self._has_warned = False
-        self._writer = Writer(is_outage=is_outage, on_failure=self._warn_once)
+        self._writer = writer or Writer(is_outage=is_outage, on_failure=self._warn_once)
 
     @classmethod
     def open(
@@ -61,6 +65,9 @@ class Tracker(RunListener):
         space: SearchSpace,
         default_store: Path,
         run_folder: Path | None = None,
+        origin: Origin | None = None,
+        start_time: float | None = None,
+        writer: JobQueue | None = None,
     ) -> Tracker:
         """The tracker of the search `run_id`, new or resumed.
 
@@ -68,6 +75,9 @@ class Tracker(RunListener):
             uri: None for MLFLOW_TRACKING_URI, or else the SQLite file `default_store`.
             config: of the search; credentials in its URIs are left out.
             run_folder: where the journal is; becomes a tag.
+            origin: of a promotion; a new one is nested in that run, if the store has it.
+            start_time: of a new search, in seconds since 1970; None: now.
+            writer: of a search that nobody runs any more: its parent is not RUNNING again. None: a thread.
         Raises:
             UsageError: the store can't be used; names the URI, what went wrong and what to do.
         """
@@ -82,12 +92,35 @@ class Tracker(RunListener):
                 run_id=run_id,
                 config=config,
                 tags=tags,
+                origin=origin,
+                start_time=start_time,
             )
+            if writer is None and not runs.is_new:
+                runs.resume(config)
         except UsageError:
             raise
         except Exception as error:
             raise unusable(resolved, error) from None
-        return cls(runs, space=space, uri=resolved)
+        return cls(runs, space=space, uri=resolved, writer=writer)
+
+    @property
+    def status(self) -> str:
+        """Of the parent run, in MLflow's words."""
+        return self._runs.status
+
+    @property
+    def is_new(self) -> bool:
+        """Whether MLflow had nothing of the search."""
+        return self._runs.is_new
+
+    @property
+    def num_written(self) -> int:
+        """Children that were not in MLflow, and now are."""
+        return self._runs.num_written
+
+    def config_changed(self, config: Mapping[str, Any]) -> None:
+        """The search goes on with another config than it was opened with."""
+        self._writer.put(partial(self._runs.write_config, config))
 
     def child_finished(self, record: ChildRecord, child: Child) -> None:
         if self._is_closed or record.finished is None:
@@ -119,20 +152,21 @@ class Tracker(RunListener):
         else:
             self._add_points(statistics, step=self._num_finished, clock="children_finished")
 
-    def close(self, status: str, *, timeout: float = 60.0) -> int:
+    def close(self, status: str, *, end_time: float | None = None, timeout: float = 60.0) -> int:
         """Writes what is queued, for about `timeout` seconds at most, and ends the parent run.
 
         Args:
             status: MLflow's: FINISHED, KILLED or FAILED.
+            end_time: in seconds since 1970; None: now.
         Returns:
-            How many children could not be written; the journal fills them in when the search is resumed.
+            How many children could not be written; `raynas sync`, or a resume, fills them in.
         """
         if not self._is_closed:
             if self._num_infeasible > self._runs.logged_values.get("children_infeasible", 0):
                 # Those refused after the last child's end are on no curve yet.
                 self._queue_points({"children_infeasible": self._num_infeasible}, step=self._num_finished)
             self._is_closed = True
-            self._writer.close(partial(self._runs.end, status), timeout=timeout)
+            self._writer.close(partial(self._runs.end, status, end_time), timeout=timeout)
         return len(self._unwritten)
 
     def _add_points(self, values: Mapping[str, float], *, step: int, clock: str) -> None:
@@ -143,7 +177,7 @@ class Tracker(RunListener):
 
     def _queue_points(self, values: Mapping[str, float], *, step: int) -> None:
         time = self._finish_time
-        self._points.extend(metric(key, value, step=step, time=time) for key, value in values.items())
+        self._points.append([metric(key, value, step=step, time=time) for key, value in values.items()])
         if not self._is_flush_queued:
             self._is_flush_queued = True
             self._writer.put(self._write_points)
@@ -157,10 +191,14 @@ class Tracker(RunListener):
         # Before they are counted: whoever adds one from now on queues a job for it.
         self._is_flush_queued = False
         while self._points:
+            # Whole steps in one request: what a later driver finds of a step is all of it.
+            num_steps, points = 0, list[Metric]()
             # By index: the search may append meanwhile, which an iterator does not bear.
-            points = [self._points[index] for index in range(min(len(self._points), MAX_POINTS))]
+            while num_steps < len(self._points) and len(points) < ENOUGH_POINTS:
+                points += self._points[num_steps]
+                num_steps += 1
             self._runs.write_points(points)
-            for _ in points:
+            for _ in range(num_steps):
                 self._points.popleft()
 
     def _warn_once(self, error: Exception) -> None:
@@ -168,7 +206,7 @@ class Tracker(RunListener):
             self._has_warned = True
             logger.warning(
                 "MLflow can't be written at %s (%s). The search goes on, what is missing is tried "
-                "again, and the journal has everything.",
+                "again, and the journal has everything: 'raynas sync' fills in what stays missing.",
                 self.uri,
                 reason(error),
             )

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 FIRST_PAUSE_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 30.0
@@ -14,6 +15,15 @@ MAX_TRIES = 5
 LAST_JOB_SECONDS = 5.0
 
 Job = Callable[[], None]
+
+
+class JobQueue(Protocol):
+    """Takes jobs, and has carried them out when it is closed, if that can be done."""
+
+    def put(self, job: Job) -> None: ...
+
+    def close(self, last: Job, *, timeout: float) -> None:
+        """Waits at most about `timeout` seconds; `last` is for the end."""
 
 
 @dataclass(slots=True)

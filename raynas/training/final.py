@@ -59,6 +59,8 @@ class FinalTraining:
                 f"training.batch_size = {config.batch_size} is more than the data set has. Give a "
                 "smaller one."
             )
+        # A schedule goes by images: in the middle of an epoch the number of ranks may change.
+        self._images_per_epoch = self.steps_per_epoch * config.batch_size
         if config.sync_norm and torch.device(placement.device).type == "cuda":
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         self.network = network.to(placement.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -157,7 +159,7 @@ class FinalTraining:
         return float(mean)
 
     def _update(self, batches: list[Batch]) -> Tensor:
-        epoch = self.step / self.steps_per_epoch
+        epoch = self.epoch + min(self.position / self._images_per_epoch, 1.0)
         set_drop_path_progress(self.network, epoch / self.config.epochs)
         rate = self.config.optimizer.rate(self.config.batch_size)
         for group in self.optimizer.param_groups:
@@ -253,6 +255,13 @@ def micro_batch(config: FinalConfig, num_ranks: int) -> int:
             f"{config.accumulate} accumulated steps. Give a multiple of {parts}."
         )
     return config.batch_size // parts
+
+
+def divisible(config: FinalConfig, num_ranks: int) -> FinalConfig:
+    """With the batch rounded down to what so many ranks can share, and at least one image for each."""
+    parts = num_ranks * config.accumulate
+    size = max(config.batch_size // parts, 1) * parts
+    return config.model_copy(update={"batch_size": size})
 
 
 def _average(network: nn.Module, decay: float | None) -> AveragedModel | None:

@@ -62,6 +62,13 @@ def test_a_run_is_exported_by_its_folder_or_its_models_folder(trained, folder):
     assert (folder / "run.safetensors").read_bytes() == (folder / "out/mine.safetensors").read_bytes()
 
 
+def test_the_best_epochs_network_is_exported_by_its_folder_under_a_name_of_its_own(trained, folder, small):
+    info = small.info.model_copy(update={"training": {"epochs": 2}})
+    save_model(trained / "best", small.network, info)
+    assert call("run/best", "--format", "safetensors")[0] == 0
+    assert load_model(folder / "run-best.safetensors").info.training == {"epochs": 2}
+
+
 @torch.no_grad()
 def test_what_was_exported_as_safetensors_can_be_read_and_exported_again(trained, small):
     assert call("run", "--format", "safetensors", "--out", "a.safetensors")[0] == 0

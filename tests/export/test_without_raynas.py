@@ -14,7 +14,6 @@ import torch
 from PIL import Image
 
 from raynas.export import Exported, export
-from raynas.preprocess import Preprocessing
 from tests.export.small_models import SMALL_MODELS
 
 ROOT = Path(__file__).parents[2]
@@ -67,9 +66,7 @@ def test_the_file_gives_the_same_logits_at_any_batch_size(exported, models, imag
 @torch.no_grad()
 def test_the_code_in_the_card_runs_and_prepares_pictures_as_raynas_does(exported, models, name, format):
     info = models[name].info
-    preprocessing = Preprocessing(info.image_size, info.crop_fraction, info.mean[0], info.std[0])
-    mode = "L" if info.in_channels == 1 else "RGB"
-    image_CHW = preprocessing(picture().convert(mode))[: info.in_channels]
+    image_CHW = info.preprocessing(picture())
     with np.load(f"{exported[name, format].file}.npz") as logits:
         expected_NK = models[name].network(image_CHW[None]).numpy()
         np.testing.assert_allclose(logits["card"], expected_NK, atol=TOLERANCE, rtol=0)

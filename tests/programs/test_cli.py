@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from raynas.cells import find_cell
 from raynas.child import ChildResult
 from raynas.cli.main import app
 from raynas.journal import Journal, Started
@@ -43,6 +44,20 @@ def call(*words: str) -> tuple[int, str, str]:
     result = CliRunner().invoke(app, list(words))
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("cell", ["runs/one", None])
+def test_a_cell_of_a_run_knows_the_run_and_the_child(folder, cell):
+    found = find_cell(cell)
+    origin = found.origin
+    assert (origin.run_id, origin.folder, origin.child) == ("r", "runs/one", 4)
+    assert find_cell(found.genotype.arch_id).origin.child == 4
+
+
+def test_a_published_cell_and_one_in_a_file_are_from_no_run(folder):
+    (folder / "cell.json").write_text(NASNET_A.to_json())
+    assert find_cell("nasnet_a").origin is None
+    assert find_cell("cell.json").origin is None
 
 
 def test_the_leaderboard_of_the_newest_run_is_a_table(folder):

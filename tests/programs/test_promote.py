@@ -63,6 +63,11 @@ def test_space_and_data_are_the_runs_and_the_rest_is_the_recipes(run, tmp_path):
     assert config.network.num_reductions == 1
 
 
+def test_it_is_written_down_which_run_the_cells_are_from(run, tmp_path):
+    origin = prepare_promotion(run, out=tmp_path / "out").config.origin
+    assert (origin.run_id, origin.folder, origin.child) == ("r", str(run), None)
+
+
 def test_a_run_without_scores_has_nothing_to_promote(tmp_path):
     config = search_config("small").model_dump(mode="json")
     started = Started(run_id="r", raynas="0", time=0.0, config=config)

@@ -91,6 +91,10 @@ def test_resumed_with_other_settings_it_is_refused_but_not_with_other_workers(tm
         ({"training": {"epoch": 3}}, r"training\.epoch is not an option"),
         ({"network": {"stem": "imagenet", "num_reductions": 2}}, "Images of 8 pixels are too small"),
         ({"data": {"source": "nowhere"}}, "nowhere"),
+        ({"tracking": {"registered_model": "a/b"}}, r"tracking\.registered_model = 'a/b': .*neither '/' nor"),
+        ({"tracking": {"registered_model": " "}}, r"tracking\.registered_model = ' '"),
+        ({"tracking": {"registered_model": "..a"}}, r"tracking\.registered_model = '\.\.a'"),
+        ({"workers": {"count": 2, "at_least": 3}}, r"at_least = 3 is more than workers\.count = 2"),
     ],
 )
 def test_what_can_not_be_used_is_named(tmp_path, settings, message):

@@ -17,7 +17,18 @@ from pydantic import ValidationError
 
 from raynas.child import ChildResult, EpochReport
 from raynas.errors import RunFolderError
-from raynas.journal import Event, Finished, Journal, Proposed, Resumed, Started, read_events
+from raynas.journal import (
+    Driver,
+    Event,
+    Finished,
+    Journal,
+    Proposed,
+    Resumed,
+    Started,
+    is_being_written,
+    read_events,
+    recorded_config,
+)
 
 STARTED = Started(run_id="r1", raynas="0.1.0", time=1.0, config={"children": 3})
 PROPOSED = Proposed(child=0, time=2.0, actions=(0, 1, 2), arch_id="0123456789ab", info={"log_probs": [-0.7]})
@@ -82,7 +93,12 @@ later_events = st.one_of(
         info=objects,
     ),
     st.builds(Finished, child=st.integers(0, 10**6), time=times, reward=st.none() | numbers, result=results),
-    st.builds(Resumed, time=times, children=st.integers(1, 10**6)),
+    st.builds(
+        Resumed,
+        time=times,
+        children=st.integers(1, 10**6),
+        driver=st.none() | st.builds(Driver, host=st.text(), slots=st.integers(1, 10**4)),
+    ),
 )
 
 
@@ -239,6 +255,32 @@ def test_a_new_journal_does_not_touch_one_that_is_there(written):
     with pytest.raises(RunFolderError, match=r"exists already\. Add --resume"):
         Journal.create(written, STARTED)
     assert written.read_bytes() == before
+
+
+def test_who_looks_sees_a_lock_and_takes_none(path, monkeypatch):
+    with Journal.create(path, STARTED):
+        monkeypatch.setattr("fcntl.flock", lambda *_: pytest.fail("a lock was taken"))
+        assert is_being_written(path)
+        monkeypatch.undo()
+    assert is_being_written(path) is False
+
+
+def test_where_the_system_does_not_list_its_locks_nothing_is_known(written, monkeypatch):
+    monkeypatch.setattr("raynas.journal.LOCKS", Path("/nowhere/locks"))
+    assert is_being_written(written) is None
+
+
+@pytest.mark.parametrize("time", ["NaN", "Infinity", "-1.0", "1e300"])
+def test_a_time_that_is_none_is_refused(written, time):
+    written.write_text(written.read_text().replace('"time":3.0', f'"time":{time}'))
+    with pytest.raises(RunFolderError, match=r"line 3: finished\.time"):
+        read_events(written)
+
+
+def test_the_recorded_config_has_the_number_of_children_that_was_last_asked_for():
+    assert recorded_config(EVENTS[:3]) == {"children": 3}
+    assert recorded_config(EVENTS) == {"children": 5}
+    assert STARTED.config == {"children": 3}
 
 
 @pytest.mark.parametrize("read", [read_events, Journal.reopen])

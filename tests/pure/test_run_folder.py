@@ -89,6 +89,13 @@ def test_a_folder_without_a_run_is_refused_with_the_runs_that_there_are():
             find_run(folder)
 
 
+def test_a_final_training_is_called_so():
+    Path("final").mkdir()
+    Path("final/training.json").touch()
+    with pytest.raises(RunFolderError, match="final holds a final training, and no search"):
+        find_run(Path("final"))
+
+
 def test_a_folder_without_a_run_where_there_is_none_is_refused():
     with pytest.raises(RunFolderError, match=r"there is no journal\.jsonl in it\.$"):
         find_run(Path("not/there"))

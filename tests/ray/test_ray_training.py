@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 import torch
 
-from raynas.engine.final import plan_training, train_on_cluster
+from raynas.engine.final import train_on_cluster
+from raynas.engine.final_plan import plan_training
 from raynas.errors import DataError
 from raynas.model_folder import load_model
 from raynas.train import prepare_training, train_final
 from raynas.train_setup import build_training
 from raynas.training import Placement
 from raynas.training.final import FinalTraining
+from raynas.training.final_config import EpochSummary
 from raynas.training.source import Batch
 from tests.nn.small_networks import TINY
 
@@ -87,19 +89,20 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
         made.source = interrupt(made.source, marker)
         return made
 
-    told: list[int] = []
-    state = train_on_cluster(
+    told: list[EpochSummary] = []
+    states = train_on_cluster(
         factory,
         training.data,
         plan=plan_training(2, 0.01, 0),
         folder=tmp_path,
         max_failures=1,
-        report=lambda summary: told.append(summary.epoch),
+        report=told.append,
     )
     assert marker.exists()
-    assert told == [1, 2, 3]
+    assert [summary.epoch for summary in told] == [1, 2, 3]
+    assert states.best_epoch == max(told, key=lambda summary: (summary.top1, summary.epoch)).epoch
     expected = weights(undisturbed.model)
-    given = {k.removeprefix("module."): v for k, v in state["average"].items() if k != "n_averaged"}
+    given = {k.removeprefix("module."): v for k, v in states.last["average"].items() if k != "n_averaged"}
     assert [key for key in expected if not torch.equal(expected[key], given[key])] == []
 
 

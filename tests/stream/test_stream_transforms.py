@@ -54,7 +54,7 @@ def test_any_mode_becomes_rgb_of_the_same_brightness(name, transform):
 @pytest.mark.parametrize("size", [(90, 60), (60, 90), (33, 33), (20, 200)])
 def test_evaluation_cuts_what_preprocessing_cuts(size):
     image, transform = gradient(*size), EvalTransform(24, crop_fraction=0.875)
-    expected_CHW = Preprocessing(image_size=24, crop_fraction=0.875, mean=0.0, std=1.0)(image) * 255
+    expected_CHW = Preprocessing(24, 0.875, mean=(0.0,) * 3, std=(1.0,) * 3)(image) * 255
     pixels_HWC = transform(encoded(image), rng())
     assert abs(pixels_HWC - expected_CHW.permute(1, 2, 0).numpy()).max() <= 1.01
 

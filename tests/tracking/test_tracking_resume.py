@@ -12,7 +12,8 @@ from mlflow.exceptions import MlflowException
 
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
-from raynas.tracking import runs
+from raynas.tracking import Backlog, runs
+from raynas.tracking.runs import SearchRuns
 
 WRITES = ("create_run", "log_batch", "log_artifacts", "set_terminated")
 
@@ -89,6 +90,23 @@ def test_a_replay_does_not_repeat_the_controller_s_curves(search: Any) -> None:
     assert resumed(search) == 0
     assert [step for step, _ in search.points(search.parent, "kl")] == [1, 2, 3, 4, 5, 6]
     assert [step for step, _ in search.points(search.parent, "children_finished")] == list(range(1, 9))
+
+
+def test_the_points_of_a_step_are_in_one_request(search: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests: list[list[tuple[str, int]]] = []
+    monkeypatch.setattr("raynas.tracking.tracker.ENOUGH_POINTS", 3)
+    tracker = search.open(writer=Backlog())
+    search.finish(search.run(tracker))
+    original = SearchRuns.write_points
+
+    def write_points(self: SearchRuns, points: Any) -> None:
+        requests.append([(point.key, point.step) for point in points])
+        original(self, points)
+
+    monkeypatch.setattr(SearchRuns, "write_points", write_points)
+    assert tracker.close("FINISHED") == 0
+    steps = [[(key, step) for key in ("children_finished", "best_accuracy")] for step in range(1, 5)]
+    assert requests == [steps[0] + steps[1], steps[2] + steps[3]]
 
 
 def test_a_longer_search_goes_on_in_the_same_runs(finished_search: Any) -> None:

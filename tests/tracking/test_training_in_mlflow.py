@@ -9,21 +9,9 @@ import pytest
 from mlflow import MlflowClient
 
 from raynas.errors import UsageError
-from raynas.tracking import TrainingTracker
 from search_spaces.nasnet import NASNET_A
-
-CONFIG = {"cell": "nasnet_a", "training": {"epochs": 3}, "genotype": NASNET_A.to_dict(), "seed": 1}
-
-
-def open_tracker(store: Path, **changes: Any) -> TrainingTracker:
-    words = {
-        "experiment": "nas",
-        "run_name": "final",
-        "run_id": "t1",
-        "config": CONFIG,
-        "default_store": store,
-    }
-    return TrainingTracker.open(None, **(words | changes))
+from tests.nn.small_networks import TINY
+from tests.tracking.trained_models import open_tracker
 
 
 def the_run(store: Path) -> Any:
@@ -52,6 +40,7 @@ def test_it_is_one_run_with_its_settings(finished):
     _, run = the_run(finished)
     assert run.info.status == "FINISHED"
     assert run.data.tags["raynas.kind"] == "training"
+    assert run.data.tags["raynas.arch_id"] == TINY.arch_id
     assert run.data.params["training.epochs"] == "3"
     assert "genotype" not in run.data.params
 

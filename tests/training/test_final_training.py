@@ -9,9 +9,10 @@ import math
 import pytest
 import torch
 
+from benchmarks.full_step import step
 from raynas.errors import InvalidConfig, TrainingFailed
 from raynas.training import Placement
-from raynas.training.final import FinalTraining
+from raynas.training.final import FinalTraining, divisible, micro_batch
 from tests.training.final_runs import (
     final_config,
     network,
@@ -122,6 +123,50 @@ def test_a_loss_that_is_not_finite_ends_the_training_with_advice():
 def test_a_batch_that_does_not_fit_is_refused(fields, placement, message):
     with pytest.raises(InvalidConfig, match=message):
         FinalTraining(network(), source(), final_config(**fields), placement)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "accumulate", "num_ranks", "expected"),
+    [(32, 1, 2, 32), (32, 1, 3, 30), (32, 2, 3, 30), (256, 1, 7, 252), (2, 1, 3, 3)],
+)
+def test_a_batch_is_rounded_down_to_what_ranks_can_share(batch_size, accumulate, num_ranks, expected):
+    config = divisible(final_config(batch_size=batch_size, accumulate=accumulate), num_ranks)
+    assert config.batch_size == expected
+    assert micro_batch(config, num_ranks) * num_ranks * accumulate == expected
+
+
+class _Enough(Exception):
+    pass
+
+
+def test_a_schedule_goes_by_images_when_the_batch_changes_in_an_epoch():
+    config = final_config(epochs=4, schedule={"name": "cosine"}, optimizer={"learning_rate": 0.1})
+    first, second = (
+        FinalTraining(network(), source(), changed, Placement()) for changed in (config, divisible(config, 5))
+    )
+    assert second.config.batch_size == 30
+    steps = first.steps_per_epoch + first.steps_per_epoch // 2
+
+    def stop_after(training: FinalTraining, step: int) -> None:
+        if training.step == step:
+            raise _Enough
+
+    with pytest.raises(_Enough):
+        first.run(check=lambda: stop_after(first, steps))
+    second.load_state_dict(first.state_dict())
+    with pytest.raises(_Enough):
+        second.run(check=lambda: stop_after(second, steps + 1))
+    share = first.position / (second.steps_per_epoch * 30)
+    expected = 0.1 * config.schedule.factor(1 + share, 4)
+    assert second.optimizer.param_groups[0]["lr"] == pytest.approx(expected, rel=1e-9)
+    assert 0.3 < share < 0.6
+
+
+@pytest.mark.parametrize("name", ["nasnet_a_mobile", "nasnet_a_large"])
+def test_a_full_size_network_takes_a_step(name):
+    done = step(name, num_images=2)
+    assert done["changed"] == 1.0
+    assert done["is_finite"]
 
 
 def test_each_image_comes_once_in_an_epoch_whatever_the_ranks():

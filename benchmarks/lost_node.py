@@ -1,0 +1,129 @@
+"""What a lost node does to a final training: `python -m benchmarks.lost_node CELL --data PATH`.
+
+The same training three times, on a Ray of its own with a head without CPUs and two nodes with one CPU each:
+left alone; with a node killed in the middle and another one started; and with a node killed for good, so that
+one worker goes on alone. Prints the curves and how far the parameters are from those of the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray.cluster_utils import Cluster
+
+from raynas.cells import find_genotype
+from raynas.config import merged, parse_assignments
+from raynas.engine.cluster import connected
+from raynas.model_folder import load_model
+from raynas.train import prepare_training, train_final
+
+CASES = ("undisturbed", "replaced", "gone")
+
+
+@contextmanager
+def two_nodes() -> Iterator[Cluster]:
+    """A cluster in processes of this machine, connected."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    try:
+        with connected(cluster.address):
+            yield cluster
+    finally:
+        cluster.shutdown()
+
+
+def kill_a_node(cluster: Cluster, folder: Path, *, replaces: bool) -> None:
+    """Once the next checkpoint is there. Training goes on meanwhile."""
+    known = _checkpoints(folder)
+    while _checkpoints(folder) <= known:
+        time.sleep(0.05)
+    cluster.remove_node(sorted(cluster.worker_nodes, key=lambda node: node.unique_id)[0])
+    if replaces:
+        cluster.add_node(num_cpus=1)
+
+
+def _checkpoints(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "checkpoints").glob("checkpoint_*")}
+
+
+def train(case: str, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """One of CASES: its curve and what happened."""
+    settings = merged(
+        parse_assignments(arguments.set),
+        {
+            "data": {"source": arguments.data},
+            "workers": {"count": 2, "cpus": 1, "at_least": 1 if case == "gone" else None},
+            "tracking": {"enabled": False},
+        },
+    )
+    out = folder / case
+    prepared = prepare_training(
+        find_genotype(arguments.cell),
+        cell=arguments.cell,
+        recipe=arguments.recipe,
+        out=out,
+        settings=settings,
+    )
+    with two_nodes() as cluster:
+        killed_at = None
+
+        def epoch_done(summary: Any) -> None:
+            nonlocal killed_at
+            print(f"{case}: {summary.model_dump_json()}", flush=True)
+            if case != "undisturbed" and summary.epoch == arguments.after_epoch:
+                kill_a_node(cluster, out, replaces=case == "replaced")
+                killed_at = time.time() - began
+
+        began = time.time()
+        result = train_final(prepared, report=epoch_done)
+        num_nodes = sum(node["Alive"] for node in ray.nodes())
+    return {
+        "case": case,
+        "seconds": time.time() - began,
+        "killed_after": killed_at,
+        "nodes_at_the_end": num_nodes,
+        "curve": [summary.model_dump() for summary in result.summaries],
+        "model": str(result.model),
+    }
+
+
+def difference(one: Path, other: Path) -> float:
+    """The largest between two networks' tensors."""
+    ours, theirs = (load_model(path).network.state_dict() for path in (one, other))
+    return max(float((ours[key].double() - theirs[key].double()).abs().max()) for key in ours)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("cell")
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--recipe", default="imagenet_mobile")
+    parser.add_argument("--after-epoch", type=int, default=1, help="the node is killed in the next")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES)
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--out", type=Path, help="keep the trainings here")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = arguments.out or Path(name)
+        cases = [train(case, folder, arguments) for case in arguments.cases]
+        for case in cases:
+            case["difference"] = difference(Path(case["model"]), Path(cases[0]["model"]))
+    print(json.dumps(cases, indent=1))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()

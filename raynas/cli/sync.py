@@ -1,0 +1,47 @@
+"""`raynas sync`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from raynas.cli.app import RunArgument, app, loading, reports_errors
+from raynas.run_folder import find_run
+
+
+@app.command()
+@reports_errors
+def sync(
+    run: RunArgument = None,
+    uri: Annotated[
+        str | None,
+        typer.Option(help="MLflow's.  [default: the run's, or MLFLOW_TRACKING_URI, or mlflow.db beside it]"),
+    ] = None,
+) -> None:
+    """Write into MLflow what it missed of a run, such as while its server was away."""
+    folder, console = find_run(run), Console()
+    with loading(console):
+        from raynas.sync import sync_run
+
+    bar = Progress(
+        TextColumn("writing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task("writing", total=None)
+    with bar:
+        result = sync_run(
+            folder, uri=uri, report=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    console.print(
+        f"{folder}: {result.num_added:,} of {result.num_children:,} children added, the run is "
+        f"{result.status}, at {result.uri}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,165 @@
+"""How a run does: what became of its children, how fast it is, what is left. Made of the journal's events
+alone. Pure Python.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from raynas.config import FrozenModel
+from raynas.journal import Event, Resumed, Started, recorded_config
+from raynas.leaderboard import leaderboard
+from raynas.run import ChildRecord, records_of
+from raynas.shifts import shifts_of, utilisation
+
+MAX_REASON_LENGTH = 100
+
+DriverState = Literal["running", "gone", "unknown"]
+
+
+class ChildCounts(FrozenModel):
+    """How many children are where."""
+
+    asked: int | None
+    """The run is to have; None: the journal doesn't say."""
+    done: int
+    """Completed, stopped or failed."""
+    completed: int
+    stopped: int
+    failed: int
+    running: int
+    """Handed out; at most as many as the driver trains at the same time."""
+    waiting: int
+    """Handed out beyond these: in the workers' queue."""
+    interrupted: int
+    """Handed out by a driver that is gone; a resume trains them again."""
+    to_come: int | None
+    """Not handed out yet."""
+    infeasible: int
+    """Proposals beyond the limits; in none of the other counts."""
+
+
+class BestChild(FrozenModel):
+    """The first of the leaderboard."""
+
+    arch_id: str
+    child: int
+    accuracy: float | None
+
+
+class Status(FrozenModel):
+    """A run at one moment; moments are in seconds since 1970."""
+
+    children: ChildCounts
+    failures: dict[str, int]
+    """The failed children by a short reason, the most frequent first; a number in it is written N."""
+    best: BestChild | None
+    active_seconds: float
+    """In which a driver was at work; pauses between a kill and a resume are left out."""
+    children_per_hour: float | None
+    """Done ones, over the active time; None before there is any."""
+    utilisation: float | None
+    """Share of the workers' time spent on training, in [0, 1]; None: not known yet."""
+    seconds_left: float | None
+    """At this rate; None: not known yet."""
+    driver: DriverState
+    driver_since: float
+    """When the last driver began."""
+    last_event: float
+
+    @property
+    def is_complete(self) -> bool:
+        return self.children.asked is not None and self.children.done >= self.children.asked
+
+
+def status_of(events: Sequence[Event], *, now: float, driver: DriverState) -> Status:
+    """The status of a run with these events.
+
+    Args:
+        driver: the last one; unless it is known to be gone, unfinished children count as running or waiting.
+    """
+    records = records_of(events)
+    shifts = shifts_of(events)
+    children = _counts(records, _target(events), shifts[-1].slots, driver)
+    left = None if children.asked is None else max(children.asked - children.done, 0)
+    if driver == "running" and left != 0:
+        shifts = shifts_of(events, until=now)
+    seconds = sum(shift.seconds for shift in shifts)
+    rate = children.done / seconds * 3600.0 if seconds > 0 else None
+    return Status(
+        children=children,
+        failures=_failures(records),
+        best=_best(records),
+        active_seconds=seconds,
+        children_per_hour=rate,
+        utilisation=utilisation(shifts),
+        seconds_left=0.0 if left == 0 else left * 3600.0 / rate if left and rate else None,
+        driver="gone" if left == 0 and driver == "unknown" else driver,
+        driver_since=shifts[-1].began,
+        last_event=max(event.time for event in events),
+    )
+
+
+def driver_state(events: Iterable[Event], *, is_locked: bool | None, host: str) -> DriverState:
+    """Whether the run's last driver is alive.
+
+    Args:
+        is_locked: what `journal.is_being_written` said, asked before the events were read.
+        host: this machine; the locks of another are not seen here.
+    """
+    if is_locked:
+        return "running"
+    last = [event.driver for event in events if isinstance(event, Started | Resumed)][-1]
+    return "gone" if is_locked is False and last is not None and last.host == host else "unknown"
+
+
+def short_reason(reason: str) -> str:
+    """The first line of a failure's reason without its place and numbers, so that equal failures look
+    equal.
+    """
+    line = reason.strip().partition("\n")[0].partition(" (in ")[0]
+    line = "".join(letter if letter.isprintable() else " " for letter in line)
+    line = re.sub(r"\b0x[0-9a-fA-F]+|\d+(?:\.\d+)*", "N", line).strip()
+    return line if len(line) <= MAX_REASON_LENGTH else line[: MAX_REASON_LENGTH - 3] + "..."
+
+
+def _counts(
+    records: Iterable[ChildRecord], asked: int | None, slots: int | None, driver: DriverState
+) -> ChildCounts:
+    ends = Counter(record.result.status if record.result else "unfinished" for record in records)
+    unfinished, infeasible = ends.pop("unfinished", 0), ends.pop("infeasible", 0)
+    is_gone = driver == "gone"
+    running = 0 if is_gone else unfinished if slots is None else min(unfinished, slots)
+    return ChildCounts(
+        asked=asked,
+        done=ends.total(),
+        completed=ends["completed"],
+        stopped=ends["stopped"],
+        failed=ends["failed"],
+        running=running,
+        waiting=0 if is_gone else unfinished - running,
+        interrupted=unfinished if is_gone else 0,
+        to_come=None if asked is None else max(asked - ends.total() - unfinished, 0),
+        infeasible=infeasible,
+    )
+
+
+def _target(events: Sequence[Event]) -> int | None:
+    children = recorded_config(events).get("children")
+    return children if isinstance(children, int) else None
+
+
+def _failures(records: Iterable[ChildRecord]) -> dict[str, int]:
+    results = [record.result for record in records]
+    reasons = [short_reason(result.reason) for result in results if result and result.status == "failed"]
+    return dict(Counter(reasons).most_common())
+
+
+def _best(records: Iterable[ChildRecord]) -> BestChild | None:
+    first = next(iter(leaderboard(records)), None)
+    if first is None or first.reward is None:
+        return None
+    return BestChild(arch_id=first.arch_id, child=first.child, accuracy=first.accuracy)
