@@ -165,12 +165,13 @@ def save_model(place: Path, network: Network, info: ModelInfo) -> None:
         raise ModelError(f"The network can't be written to {place}: {error}.") from error
 
 
-def load_model(place: Path) -> LoadedModel:
+def load_model(place: str | Path) -> LoadedModel:
     """The network of a model folder, or of NAME.safetensors with NAME.json beside it, on the CPU.
 
     Raises:
         ModelError: a file is missing, garbled, or doesn't fit the other; names it.
     """
+    place = Path(place)
     weights, description = _files(place)
     info = read_info(place)
     try:

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from raynas.cells import find_genotype
-from raynas.cli.app import AddressOption, RunArgument, app, fail, reports_errors
+from raynas.cli.app import AddressOption, RunArgument, app, fail, loading, reports_errors
 from raynas.cli.console import print_architectures, print_leaderboard
 from raynas.cli.status import print_status, status_json
 from raynas.errors import RunFolderError, UsageError
@@ -116,6 +116,10 @@ def ui(
     store = runs / "mlflow.db"
     if not store.is_file():
         raise RunFolderError(f"There is no {store}. Run 'raynas search' first, or give --runs.")
+    with loading(Console()):
+        from raynas.tracking.store import runs_page
+
+    print(f"The runs: http://127.0.0.1:{port}{runs_page(store)}", flush=True)
     words = ["mlflow", "ui", "--backend-store-uri", f"sqlite:///{store.resolve()}", "--host", "127.0.0.1"]
     os.execv(sys.executable, [sys.executable, "-m", *words, "--port", str(port)])
 

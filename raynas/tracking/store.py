@@ -70,6 +70,16 @@ def experiment_id(client: MlflowClient, name: str, uri: str) -> str:
     return str(experiment.experiment_id)
 
 
+def runs_page(store: Path) -> str:
+    """Where the MLflow UI over a SQLite file lists the runs of its newest experiment, without the host.
+
+    Its own first page is for language models.
+    """
+    experiments = connect(f"sqlite:///{store.resolve()}").search_experiments(max_results=1)
+    place = f"experiments/{experiments[0].experiment_id}/runs" if experiments else "experiments"
+    return f"/#/{place}?workflowType=machine_learning"
+
+
 def unusable(uri: str, error: Exception) -> UsageError:
     return UsageError(
         f"MLflow can't be used at {without_credentials(uri)}: {reason(error)}\n"

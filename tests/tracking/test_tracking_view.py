@@ -14,6 +14,7 @@ from raynas.genotype import Genotype
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
 from raynas.tracking.content import flattened, param
+from raynas.tracking.store import connect, experiment_id, runs_page
 
 
 def test_each_child_is_nested_in_the_one_parent(finished_search: Any) -> None:
@@ -152,3 +153,10 @@ def test_param_is_cut_to_the_limit_of_mlflow() -> None:
 
 def test_empty_table_in_the_config_stays_visible() -> None:
     assert flattened({"a": {}, "b": {"c": {"d": None}}}) == {"a": {}, "b.c.d": None}
+
+
+def test_the_ui_is_opened_where_the_runs_are(tmp_path):
+    store = tmp_path / "mlflow.db"
+    client = connect(f"sqlite:///{store}")
+    number = experiment_id(client, "mine", f"sqlite:///{store}")
+    assert runs_page(store) == f"/#/experiments/{number}/runs?workflowType=machine_learning"
