@@ -15,14 +15,16 @@ from typing import Any
 
 import ray
 import ray.train
+from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from raynas.child import Child
 from raynas.data import ImageSplit
 from raynas.engine.cluster import check_free, nodes
 from raynas.engine.config import WorkerConfig
 from raynas.engine.plan import PoolPlan, WorkerGroup, plan_pool
-from raynas.engine.queue import WorkQueue
+from raynas.engine.queue import News, WorkQueue
 from raynas.engine.worker import TrainerFactory, WorkerSettings, serve_children
 from raynas.errors import SearchFailed
 
@@ -67,6 +69,7 @@ class ChildPool:
         self._threads: list[threading.Thread] = []
         self._is_closing = False
         self.queue: Any = None
+        self._coming: Any = None
 
     def __enter__(self) -> ChildPool:
         check_free(self.plan.num_workers * self.plan.cpus, self.plan.num_workers * self.plan.gpus)
@@ -91,9 +94,33 @@ class ChildPool:
         if self.error is not None:
             raise SearchFailed(f"the workers could not be kept running: {self.error}") from self.error
 
+    def begin(self) -> None:
+        """A search begins: children are numbered anew, and nothing more is heard of earlier ones."""
+        ray.get(self.queue.begin.remote())
+        self._coming = self.queue.news.remote()
+
+    def submit(self, child: Child) -> None:
+        """Queues a child."""
+        self.queue.submit.remote(child)
+
     def stop(self, child_id: int) -> None:
         """Ends a child early; its worker takes the next one at once."""
         self.queue.stop.remote(child_id)
+
+    def news(self, timeout: float) -> list[News]:
+        """What happened since the last call, of all children and in order; empty after `timeout` seconds.
+
+        Raises:
+            SearchFailed: the work queue is gone.
+        """
+        if not ray.wait([self._coming], timeout=timeout)[0]:
+            return []
+        try:
+            news: list[News] = ray.get(self._coming)
+        except RayActorError as error:
+            raise SearchFailed(f"the work queue was lost, with the node it was on: {error}") from error
+        self._coming = self.queue.news.remote()
+        return news
 
     def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
         self._is_closing = True

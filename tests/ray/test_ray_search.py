@@ -16,8 +16,9 @@ from raynas.engine.cluster import nodes
 from raynas.engine.config import SchedulerConfig, WorkerConfig
 from raynas.engine.plan import plan_pool
 from raynas.engine.pool import ChildPool
+from raynas.engine.schedulers import build_scheduler
 from raynas.engine.searcher import TuneSearcher
-from raynas.engine.tuning import build_scheduler, tune_run
+from raynas.engine.tuning import tune_run
 from raynas.errors import DoesNotFit, SearchFailed
 from raynas.genotype import Genotype
 from raynas.journal import Finished, Journal, Proposed, Started, read_events
@@ -117,9 +118,10 @@ def test_a_scheduler_frees_the_worker_of_a_child_that_would_run_for_ever(pool, b
         assert record.reward == pytest.approx(accuracy_of(record.proposed.arch_id) / 2)
 
 
-def test_asha_runs_a_search_to_its_end(pool):
+@pytest.mark.parametrize("name", ["asha", "median"])
+def test_early_stopping_runs_a_search_to_its_end(pool, name):
     run = make_run(8)
-    tune_run(run, pool, scheduler=build_scheduler(SchedulerConfig(name="asha"), epochs=2))
+    tune_run(run, pool, scheduler=build_scheduler(SchedulerConfig(name=name), epochs=2))
     statuses = Counter(record.result.status for record in run.records.values())
     assert statuses["completed"] + statuses["stopped"] == 8
     assert statuses["completed"] >= 1
