@@ -75,13 +75,16 @@ class ChildPool:
         check_free(self.plan.num_workers * self.plan.cpus, self.plan.num_workers * self.plan.gpus)
         actor = ray.remote(QueueActor).options(name=self._name, num_cpus=0, max_concurrency=100_000)
         self.queue = actor.remote(self.config.max_attempts, [ray.put(self.data)])
+        self._start_workers()
+        return self
+
+    def _start_workers(self) -> None:
         for index, group in enumerate(self.plan.groups):
             thread = threading.Thread(
                 target=self._run_group, args=(index, group), name=f"raynas-group-{index}", daemon=True
             )
             thread.start()
             self._threads.append(thread)
-        return self
 
     def wait_ready(self) -> None:
         """Returns when the first worker asks for a child; SearchFailed if none can be started."""
