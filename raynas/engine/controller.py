@@ -85,12 +85,11 @@ class SearchController(TuneController):  # type: ignore[misc]
         """Nothing: Tune would look up the cluster's resources."""
 
     def _maybe_update_trial_queue(self) -> None:
-        has_room = len(self._trials) < self._max_live
-        if has_room:
+        if len(self._trials) < self._max_live:
             super()._maybe_update_trial_queue()
-        # A searcher that passes a turn, as after refusals, is asked again at once.
-        passed = has_room and not self._pending_trials and not self._search_alg.is_finished()
-        self._actor_manager.is_hurried = passed
+        # While there is room, Tune asks for the next child without waiting for news.
+        has_room = len(self._trials) < self._max_live
+        self._actor_manager.is_hurried = has_room and not self._search_alg.is_finished()
 
     def _schedule_trial_actor(self, trial: Trial) -> None:
         actor = self._actor_manager.add_actor(trial.config)

@@ -6,6 +6,7 @@ message.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 import threading
@@ -98,8 +99,12 @@ class ChildPool:
             raise SearchFailed(f"the workers could not be kept running: {self.error}") from self.error
 
     def begin(self) -> None:
-        """A search begins: children are numbered anew, and nothing more is heard of earlier ones."""
-        ray.get(self.queue.begin.remote())
+        """A search begins: children are numbered anew, and nothing more is heard of earlier ones.
+
+        Raises:
+            SearchFailed: the work queue is gone; so `news`.
+        """
+        self._get(self.queue.begin.remote())
         self._coming = self.queue.news.remote()
 
     def submit(self, child: Child) -> None:
@@ -111,27 +116,27 @@ class ChildPool:
         self.queue.stop.remote(child_id)
 
     def news(self, timeout: float) -> list[News]:
-        """What happened since the last call, of all children and in order; empty after `timeout` seconds.
-
-        Raises:
-            SearchFailed: the work queue is gone.
-        """
+        """What happened since the last call, of all children and in order; empty after `timeout` seconds."""
         if not ray.wait([self._coming], timeout=timeout)[0]:
             return []
-        try:
-            news: list[News] = ray.get(self._coming)
-        except RayActorError as error:
-            raise SearchFailed(f"the work queue was lost, with the node it was on: {error}") from error
+        news: list[News] = self._get(self._coming)
         self._coming = self.queue.news.remote()
         return news
 
     def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
         self._is_closing = True
-        ray.get(self.queue.close.remote())
+        with contextlib.suppress(RayActorError):
+            ray.get(self.queue.close.remote())
         # Workers go home between two steps of a child; after an interruption they are not waited for long.
         for thread in self._threads:
             thread.join(timeout=None if kind is None else INTERRUPTED_SECONDS)
         self._scratch.cleanup()
+
+    def _get(self, answer: Any) -> Any:
+        try:
+            return ray.get(answer)
+        except RayActorError as error:
+            raise SearchFailed(f"the work queue was lost, as if with its node: {error}") from error
 
     def _run_group(self, index: int, group: WorkerGroup) -> None:
         try:

@@ -40,6 +40,7 @@ class Trainers:
         self.running: dict[int, list[float]] = {}
         self.stopped: list[int] = []
         self.most_live = 0
+        self.timeouts: list[tuple[int, float]] = []
 
     def submit(self, child: Child) -> None:
         self.waiting.append(child)
@@ -50,6 +51,7 @@ class Trainers:
         self.running.pop(child_id, None)
 
     def news(self, timeout: float) -> list[News]:
+        self.timeouts.append((len(self.waiting) + len(self.running), timeout))
         while self.waiting and len(self.running) < 2:
             child = self.waiting.popleft()
             self.running[child.id] = []
@@ -93,6 +95,12 @@ def test_every_child_is_trained_once_with_what_it_said():
     assert statuses(run) == {"completed": 20}
     assert [run.records[id].reward for id in range(20)] == [id / 20 for id in range(20)]
     assert trainers.most_live == 3
+
+
+def test_nothing_is_waited_for_while_there_is_room_for_another_child():
+    _, trainers = search(make_run(9), lambda id: (0.5,))
+    waits = {live: {timeout > 0 for n, timeout in trainers.timeouts[:8] if n == live} for live in (1, 2, 3)}
+    assert waits == {1: {False}, 2: {False}, 3: {True}}
 
 
 def test_a_search_leaves_no_trial_behind_and_no_file(tmp_path, monkeypatch):

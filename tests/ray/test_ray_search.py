@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
@@ -152,6 +153,16 @@ def test_a_worker_that_can_not_begin_ends_the_search_with_its_reason(tmp_path):
     sliver = WorkerConfig(count=1, cpus=0.01)
     with pytest.raises(SearchFailed, match="no such library"), ChildPool(factory, config=sliver) as broken:
         tune_run(make_run(2), broken)
+
+
+def test_a_search_whose_queue_is_lost_ends_with_the_reason(pool):
+    def search() -> None:
+        with ChildPool(pool.factory, config=WorkerConfig(count=1, cpus=0.01)) as lost:
+            ray.kill(lost.queue)
+            tune_run(make_run(2), lost)
+
+    with pytest.raises(SearchFailed, match="work queue was lost"):
+        search()
 
 
 def test_the_searcher_works_in_somebody_elses_tuner(pool, tmp_path):
