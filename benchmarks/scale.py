@@ -84,8 +84,8 @@ def growth(arguments: argparse.Namespace) -> None:
             tune_run(run, pool)
             trained = time.perf_counter()
             lost = tracker[0].close("FINISHED", timeout=7200) if tracker else 0
+            rest = time.perf_counter() - trained
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    rest = time.perf_counter() - trained
     print(f"{arguments.children} children in {trained - began:.0f} s, MLflow's rest in another {rest:.0f} s, "
           f"{lost} lost; peak RSS {peak:.0f} MB; {folder}")  # fmt: skip
 
