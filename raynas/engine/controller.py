@@ -144,6 +144,7 @@ class ChildActor:
     def __init__(self, child_id: int) -> None:
         self.child_id = child_id
         self.news: deque[News] = deque()
+        self.has_ended = False
         self.on_result: Callable[[ChildActor, dict[str, Any]], None] | None = None
 
     @property
@@ -152,6 +153,7 @@ class ChildActor:
 
     def hear(self, news: News) -> None:
         """Takes in one piece of news; an end that comes with the last report is one with it."""
+        self.has_ended = news.result is not None
         last = self.news[-1] if self.news else None
         if news.result is not None and last is not None:
             self.news[-1] = News(self.child_id, last.report, news.result)
@@ -201,10 +203,11 @@ class ChildActors:
         return actor
 
     def remove_actor(self, tracked_actor: ChildActor, kill: bool = False, stop_future: Any = None) -> bool:
-        """Frees the child's worker; False, as nothing is left that could take its time to stop."""
+        """Frees the worker of a child that has not ended; False, as nothing is left to be waited for."""
         if self._live.pop(tracked_actor.child_id, None) is not None:
             del self._live_actors_to_ray_actors_resources[tracked_actor]
-            self._children.stop(tracked_actor.child_id)
+            if not tracked_actor.has_ended:
+                self._children.stop(tracked_actor.child_id)
         return False
 
     def is_actor_started(self, tracked_actor: ChildActor) -> bool:

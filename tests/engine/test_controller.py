@@ -47,7 +47,7 @@ class Trainers:
         self.most_live = max(self.most_live, len(self.waiting) + len(self.running))
 
     def stop(self, child_id: int) -> None:
-        self.stopped += [child_id] if child_id in self.running else []
+        self.stopped.append(child_id)
         self.running.pop(child_id, None)
 
     def news(self, timeout: float) -> list[News]:
@@ -92,6 +92,7 @@ def statuses(run: Run) -> Counter[str]:
 def test_every_child_is_trained_once_with_what_it_said():
     run = make_run(20)
     _, trainers = search(run, lambda id: (0.1, id / 20))
+    assert trainers.stopped == []
     assert statuses(run) == {"completed": 20}
     assert [run.records[id].reward for id in range(20)] == [id / 20 for id in range(20)]
     assert trainers.most_live == 3
