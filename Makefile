@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := search
-.PHONY: search test check install ui bench bench-data test-gpu clean
+.PHONY: search test check install ui bench bench-data bench-scale test-gpu clean
 
 search: install
 	$(BIN)/raynas search $(ARGS)
@@ -36,6 +36,15 @@ bench: install
 
 bench-data: install
 	$(BIN)/python -m benchmarks.data $(ARGS)
+
+# A long search and its resume, 450 simulated workers, eight busy ones: half an hour; CHILDREN=2000 for less.
+CHILDREN ?= 20000
+bench-scale: install
+	rm -rf build/bench-scale
+	$(BIN)/python -m benchmarks.scale growth --children $(CHILDREN) --out build/bench-scale
+	$(BIN)/python -m benchmarks.scale resume --out build/bench-scale
+	$(BIN)/python -m benchmarks.scale workers --workers 450
+	$(BIN)/python -m benchmarks.scale workers --workers 8 --children 400 --seconds 2 --spread 0
 
 test-gpu: install
 	$(BIN)/python -m pytest -m gpu $(ARGS)

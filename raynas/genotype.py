@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from raynas.errors import InvalidGenotype, did_you_mean
@@ -64,6 +64,9 @@ class Block:
     input_b: int
     op_b: str
     combiner: str = "add"
+
+
+_BLOCK_FIELDS = tuple(field.name for field in fields(Block))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +239,7 @@ def _check_keys(value: Any, expected: Sequence[str], where: str) -> None:
 
 def _cell_to_dict(cell: CellGenotype) -> dict[str, Any]:
     value: dict[str, Any] = {
-        "blocks": [asdict(block) for block in cell.blocks],
+        "blocks": [{name: getattr(block, name) for name in _BLOCK_FIELDS} for block in cell.blocks],
         "concat": list(cell.concat),
     }
     return value | ({"num_inputs": cell.num_inputs} if cell.is_chained else {})
@@ -248,11 +251,10 @@ def _cell_from_dict(value: Any, where: str) -> CellGenotype:
     for field in ("blocks", "concat"):
         if not isinstance(value[field], list | tuple):
             raise InvalidGenotype(f"{where}: {field} must be a list; got {type(value[field]).__name__}.")
-    names = tuple(field.name for field in fields(Block))
     blocks = []
     for index, block in enumerate(value["blocks"]):
-        _check_keys(block, names, f"{where}, block {index}")
-        blocks.append(Block(**{name: block[name] for name in names}))
+        _check_keys(block, _BLOCK_FIELDS, f"{where}, block {index}")
+        blocks.append(Block(**{name: block[name] for name in _BLOCK_FIELDS}))
     try:
         return CellGenotype(tuple(blocks), tuple(value["concat"]), value.get("num_inputs", NUM_INPUTS))
     except InvalidGenotype as error:

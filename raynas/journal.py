@@ -1,9 +1,10 @@
 """The append-only record of a run: one validated JSON event a line. The truth; everything else is a view of
 it.
 
-Each event is flushed to disk before anything is done about it, so a killed driver loses at most the children
-that were running. A last line that was torn by a crash is dropped; a broken line anywhere else is an error.
-Nothing is unpickled: a journal from a stranger is data.
+Each event is written before anything is done about it, and the end of each child is flushed to disk, so a
+killed driver, or a machine, loses at most the children that were running. A last line that was torn by a
+crash is dropped; a broken line anywhere else is an error. Nothing is unpickled: a journal from a stranger is
+data.
 """
 
 from __future__ import annotations
@@ -131,12 +132,16 @@ class Journal:
         return journal, events
 
     def append(self, event: Started | Proposed | Finished | Resumed) -> None:
-        """Writes one event and waits until it is on the disk."""
+        """Writes one event and waits until it is on the disk.
+
+        A proposal isn't waited for: it is lost with the power at worst, and then so is its child's training.
+        """
         line = memoryview(event.model_dump_json().encode() + b"\n")
         # A disk that is nearly full takes a part of a line and says so; the rest then raises.
         while line:
             line = line[self._file.write(line) :]
-        os.fsync(self._file.fileno())
+        if not isinstance(event, Proposed):
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         self._file.close()

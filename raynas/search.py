@@ -19,7 +19,8 @@ from raynas.data import ImageSplit, load_split
 from raynas.draw import genotype_svg
 from raynas.engine.cluster import connected
 from raynas.engine.pool import ChildPool
-from raynas.engine.tuning import build_scheduler, tune_run
+from raynas.engine.schedulers import build_scheduler
+from raynas.engine.tuning import tune_run
 from raynas.engine.worker import TrainerFactory
 from raynas.errors import SearchFailed
 from raynas.genotype import Genotype

@@ -81,9 +81,7 @@ def print_hints(result: SearchResult, console: Console, *, data: str, is_promoti
     if not is_promotion:
         more = len(result.leaderboard) * 2
         lines.append(f"Go on with this search:\n  {resume_command(folder)} --children {more}")
-        lines.append(
-            f"Train its best cells longer:\n  {command()} promote {run} --top 5"
-        )
+        lines.append(f"Train its best cells longer:\n  {command()} promote {run} --top 5")
     lines.append(f"Train the best cell to the end:\n  {command()} train {run} --data {shlex.quote(data)}")
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 

@@ -12,18 +12,8 @@ import ray
 from raynas.engine.plan import NodeResources
 from raynas.errors import DoesNotFit, UsageError
 
-# Tune's files and callbacks are not this program's record (the journal is), and its loop is faster without
-# them.
-_SETTINGS = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-}
-
-
+HEAD_NODE = {"node:__internal_head__": 0.0001}
+"""Resources of an actor that must outlive the workers: the head is no spot machine."""
 _PATIENCE = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 
 
@@ -42,8 +32,6 @@ def connected(address: str | None = None, *, num_cpus: int | None = None) -> Ite
     Raises:
         UsageError: there is no cluster at the address.
     """
-    for name, value in _SETTINGS.items():
-        os.environ.setdefault(name, value)
     for name in ("ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.ERROR)
     if ray.is_initialized():

@@ -29,9 +29,13 @@ class WorkerConfig(FrozenModel):
 class SchedulerConfig(FrozenModel):
     """Early stopping of children by a Tune scheduler."""
 
-    name: Literal["none", "asha"] = "none"
-    """'asha' stops the worse children at rungs of epochs (Li et al. 2018, arXiv 1810.05934)."""
+    name: Literal["none", "asha", "median"] = "none"
+    """'asha' stops the worse children at rungs of epochs (Li et al. 2018, arXiv 1810.05934); 'median' stops
+    a child whose best accuracy is below the median of the others' means (Golovin et al. 2017, section 3.2.1).
+    """
     grace_epochs: int = Field(1, ge=1)
     """No child is stopped before this many epochs."""
     reduction_factor: float = Field(3, gt=1)
-    """One child in this many goes on from each rung."""
+    """Of 'asha': one child in this many goes on from each rung."""
+    min_children: int = Field(5, ge=1)
+    """Of 'median': so many others must have come to an epoch before a child is stopped there."""

@@ -24,7 +24,7 @@ import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from raynas.engine.cluster import set_patience
+from raynas.engine.cluster import HEAD_NODE, set_patience
 from raynas.engine.final_plan import TrainingPlan
 from raynas.errors import RaynasError, TrainingFailed
 from raynas.training import Placement
@@ -37,7 +37,6 @@ TrainingFactory = Callable[[Placement, Any], FinalTraining]
 """Called in each worker with the data at the start of training."""
 STATE_FILE = "state.pt"
 SCORE = "top1"
-HEAD_NODE = {"node:__internal_head__": 0.0001}
 INTERRUPTED_SECONDS = 30.0
 """How long an interrupted driver waits for its workers before it leaves them to Ray."""
 FOLDER = "checkpoints"
@@ -135,7 +134,6 @@ def train_on_cluster(
         UsageError: what the workers raise of it, such as DataError.
     """
     name = f"raynas-training-{uuid.uuid4().hex[:12]}"
-    # On the head node, which is no spot machine.
     mailbox = ray.remote(Mailbox).options(name=name, num_cpus=0, resources=HEAD_NODE).remote()
     settings = WorkerSettings(name, factory, [ray.put(data)], max(int(plan.cpus), 1), plan.gpus > 0)
     fit = _Fit(_trainer(settings, plan, folder, max_failures))

@@ -6,6 +6,7 @@ message.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 import threading
@@ -15,14 +16,16 @@ from typing import Any
 
 import ray
 import ray.train
+from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from raynas.child import Child
 from raynas.data import ImageSplit
-from raynas.engine.cluster import check_free, nodes, set_patience
+from raynas.engine.cluster import HEAD_NODE, check_free, nodes, set_patience
 from raynas.engine.config import WorkerConfig
 from raynas.engine.plan import PoolPlan, WorkerGroup, plan_pool
-from raynas.engine.queue import WorkQueue
+from raynas.engine.queue import News, WorkQueue
 from raynas.engine.worker import TrainerFactory, WorkerSettings, serve_children
 from raynas.errors import SearchFailed
 
@@ -68,18 +71,24 @@ class ChildPool:
         self._threads: list[threading.Thread] = []
         self._is_closing = False
         self.queue: Any = None
+        self._coming: Any = None
 
     def __enter__(self) -> ChildPool:
         check_free(self.plan.num_workers * self.plan.cpus, self.plan.num_workers * self.plan.gpus)
-        actor = ray.remote(QueueActor).options(name=self._name, num_cpus=0, max_concurrency=100_000)
+        actor = ray.remote(QueueActor).options(
+            name=self._name, num_cpus=0, max_concurrency=100_000, resources=HEAD_NODE
+        )
         self.queue = actor.remote(self.config.max_attempts, [ray.put(self.data)])
+        self._start_workers()
+        return self
+
+    def _start_workers(self) -> None:
         for index, group in enumerate(self.plan.groups):
             thread = threading.Thread(
                 target=self._run_group, args=(index, group), name=f"raynas-group-{index}", daemon=True
             )
             thread.start()
             self._threads.append(thread)
-        return self
 
     def wait_ready(self) -> None:
         """Returns when the first worker asks for a child; SearchFailed if none can be started."""
@@ -92,17 +101,45 @@ class ChildPool:
         if self.error is not None:
             raise SearchFailed(f"the workers could not be kept running: {self.error}") from self.error
 
+    def begin(self) -> None:
+        """A search begins: children are numbered anew, and nothing more is heard of earlier ones.
+
+        Raises:
+            SearchFailed: the work queue is gone; so `news`.
+        """
+        self._get(self.queue.begin.remote())
+        self._coming = self.queue.news.remote()
+
+    def submit(self, child: Child) -> None:
+        """Queues a child."""
+        self.queue.submit.remote(child)
+
     def stop(self, child_id: int) -> None:
         """Ends a child early; its worker takes the next one at once."""
         self.queue.stop.remote(child_id)
 
+    def news(self, timeout: float) -> list[News]:
+        """What happened since the last call, of all children and in order; empty after `timeout` seconds."""
+        if not ray.wait([self._coming], timeout=timeout)[0]:
+            return []
+        news: list[News] = self._get(self._coming)
+        self._coming = self.queue.news.remote()
+        return news
+
     def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
         self._is_closing = True
-        ray.get(self.queue.close.remote())
+        with contextlib.suppress(RayActorError):
+            ray.get(self.queue.close.remote())
         # Workers go home between two steps of a child; after an interruption they are not waited for long.
         for thread in self._threads:
             thread.join(timeout=None if kind is None else INTERRUPTED_SECONDS)
         self._scratch.cleanup()
+
+    def _get(self, answer: Any) -> Any:
+        try:
+            return ray.get(answer)
+        except RayActorError as error:
+            raise SearchFailed(f"the work queue was lost, as if with its node: {error}") from error
 
     def _run_group(self, index: int, group: WorkerGroup) -> None:
         try:

@@ -1,7 +1,8 @@
-"""The work queue between trials and workers: the paper's "global workqueue" (Zoph et al. 2018, section 3).
+"""The work queue between driver and workers: the paper's "global workqueue" (Zoph et al. 2018, section 3).
 
-Plain asyncio; pool.py makes a Ray actor of it. A trial submits a child and waits for its news; a worker takes
-the oldest child, reports each epoch, and takes the next as it hands in the result.
+Plain asyncio; pool.py makes a Ray actor of it. The driver submits children and hears of all of them in one
+call at a time; a worker takes the oldest child, reports each epoch, and takes the next as it hands in the
+result.
 """
 
 from __future__ import annotations
@@ -12,30 +13,36 @@ from dataclasses import dataclass, field
 
 from raynas.child import Child, ChildResult, EpochReport
 
-REMEMBERED = 1000
-"""Ended children whose results are kept, for trials that ask late."""
-GONE = ChildResult(status="stopped", reason="it is no longer in the pool")
-
 
 @dataclass(eq=False)
 class _Work:
-    """One child on its way through the pool; over when it has a result."""
+    """One child on its way through the pool."""
 
     child: Child
-    reports: deque[EpochReport] = field(default_factory=deque)
     last_epoch: int = 0
-    result: ChildResult | None = None
     attempts: int = 0
-    has_news: asyncio.Event = field(default_factory=asyncio.Event)
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class News:
-    """What a trial hears: an epoch's report, the child's end, or both at once."""
+    """An epoch's report of a child, or its end."""
 
+    child_id: int
     report: EpochReport | None
     result: ChildResult | None
+
+
+class _Mailbox:
+    """News that the driver has not heard yet."""
+
+    def __init__(self) -> None:
+        self.news: list[News] = []
+        self.has_news = asyncio.Event()
+
+    def put(self, news: News) -> None:
+        self.news.append(news)
+        self.has_news.set()
 
 
 class WorkQueue:
@@ -49,40 +56,25 @@ class WorkQueue:
         self._max_attempts = max_attempts
         self._work: dict[int, _Work] = {}
         self._waiting: deque[_Work] = deque()
-        self._ended: deque[_Work] = deque()
         self._running: dict[str, _Work] = {}
-        self._calls: dict[str, int] = {}
-        self._may_take = asyncio.Condition()
+        self._idle: dict[str, asyncio.Future[Child | None]] = {}
+        self._mailbox = _Mailbox()
         self._has_worker = asyncio.Event()
-        self._held_until = 0
         self._is_closed = False
         self._failure: str | None = None
 
-    async def begin(self, num_trials: int) -> None:
-        """A search begins: children are numbered anew; none is handed out before so many were submitted.
-
-        Tune reuses a finished trial's actor for the next trial, and gives up the actor that it is still
-        starting for it: with quick children it would start and give up processes for ever. So all start
-        first.
-        """
-        for work in list(self._work.values()):
-            self._end(work, GONE)
-        self._work.clear()
-        self._waiting.clear()
-        self._ended.clear()
-        self._held_until = num_trials
+    async def begin(self) -> None:
+        """A search begins: children are numbered anew, and nothing more is heard of earlier ones."""
+        self._end_all()
+        self._mailbox.news.clear()
+        self._mailbox.has_news.set()
+        self._mailbox = _Mailbox()
 
     async def submit(self, child: Child) -> None:
-        """Queues a child; one that is queued, running or has just ended is left as it is.
-
-        An actor that Tune has given up for another may still submit its child, late.
-        """
-        if child.id in self._work:
-            return
+        """Queues a child whose number is new in this search."""
         self._work[child.id] = _Work(child)
         self._waiting.append(self._work[child.id])
-        async with self._may_take:
-            self._may_take.notify_all()
+        self._serve_idle()
 
     async def take(self, worker: str, finished: tuple[int, ChildResult] | None = None) -> Child | None:
         """The next child for `worker`, waited for; None when the queue is closed.
@@ -95,55 +87,46 @@ class WorkQueue:
         """
         if finished is not None:
             self._finish(worker, *finished)
-        call = self._calls[worker] = self._calls.get(worker, 0) + 1
         self._has_worker.set()
         self._give_back(worker)
-        async with self._may_take:
-            # A worker that died while it waited left a call behind: wake it, so that it takes no child.
-            self._may_take.notify_all()
-            await self._may_take.wait_for(
-                lambda: self._is_closed or self._calls[worker] > call or self._has_child_to_give()
-            )
-            if self._is_closed or self._calls[worker] > call:
-                return None
-            work = self._waiting.popleft()
-            self._held_until = 0
-        work.attempts += 1
-        self._running[worker] = work
-        return work.child
+        # A worker that died while it waited left a call behind, which must take no child.
+        self._send_home(worker)
+        if self._is_closed:
+            return None
+        if self._waiting:
+            return self._hand_out(worker)
+        self._idle[worker] = asyncio.get_running_loop().create_future()
+        return await self._idle[worker]
 
     async def report(self, worker: str, child_id: int, report: EpochReport) -> None:
         """One epoch of a running child; epochs that an earlier attempt has reported are left out."""
         work = self._running.get(worker)
-        if work is None or work.child.id != child_id or work.result is not None:
+        if work is None or work.child.id != child_id or work.is_over.is_set():
             return
         if report.epoch > work.last_epoch:
             work.last_epoch = report.epoch
-            work.reports.append(report)
-            work.has_news.set()
+            self._mailbox.put(News(child_id, report, None))
 
     async def finish(self, worker: str, child_id: int, result: ChildResult) -> None:
         """The end of a child whose worker does not take another."""
         self._finish(worker, child_id, result)
 
-    async def news(self, child_id: int) -> News:
-        """The child's next report or its end, waited for; of an unknown child that it is gone."""
-        work = self._work.get(child_id)
-        if work is None:
-            return News(None, GONE)
-        await work.has_news.wait()
-        report = work.reports.popleft() if work.reports else None
-        if work.reports:
-            return News(report, None)
-        if work.result is None:
-            work.has_news.clear()
-        return News(report, work.result)
+    async def news(self) -> list[News]:
+        """What happened since the last call, of all children and in order; waited for.
+
+        For one caller at a time. Empty when another search has begun meanwhile.
+        """
+        mailbox = self._mailbox
+        await mailbox.has_news.wait()
+        mailbox.has_news.clear()
+        news, mailbox.news = mailbox.news, []
+        return news
 
     async def stop(self, child_id: int) -> None:
         """Ends a child early: off the queue, or its worker is told; what it still says is thrown away."""
         work = self._work.get(child_id)
         if work is not None:
-            self._end(work, GONE)
+            self._end(work)
 
     async def stopped(self, child_id: int) -> None:
         """Returns when the child has to stop or is over: what its worker watches."""
@@ -158,9 +141,7 @@ class WorkQueue:
     async def give_up(self, reason: str) -> None:
         """A worker that can never train: all go home, as a restart would only repeat it."""
         self._failure = self._failure or reason
-        self._is_closed = True
-        async with self._may_take:
-            self._may_take.notify_all()
+        self._close()
 
     async def failure(self) -> str | None:
         """Why a worker gave up, if one did."""
@@ -168,14 +149,31 @@ class WorkQueue:
 
     async def close(self) -> None:
         """Sends every worker home."""
-        self._is_closed = True
-        for work in list(self._work.values()):
-            self._end(work, GONE)
-        async with self._may_take:
-            self._may_take.notify_all()
+        self._end_all()
+        self._close()
 
-    def _has_child_to_give(self) -> bool:
-        return bool(self._waiting) and len(self._work) >= self._held_until
+    def _close(self) -> None:
+        self._is_closed = True
+        for worker in list(self._idle):
+            self._send_home(worker)
+
+    def _serve_idle(self) -> None:
+        while self._waiting and self._idle:
+            worker = next(iter(self._idle))
+            call = self._idle.pop(worker)
+            if not call.done():
+                call.set_result(self._hand_out(worker))
+
+    def _hand_out(self, worker: str) -> Child:
+        work = self._waiting.popleft()
+        work.attempts += 1
+        self._running[worker] = work
+        return work.child
+
+    def _send_home(self, worker: str) -> None:
+        call = self._idle.pop(worker, None)
+        if call is not None and not call.done():
+            call.set_result(None)
 
     def _finish(self, worker: str, child_id: int, result: ChildResult) -> None:
         work = self._running.get(worker)
@@ -183,22 +181,24 @@ class WorkQueue:
             del self._running[worker]
             self._end(work, result)
 
-    def _end(self, work: _Work, result: ChildResult) -> None:
-        """Tells everybody who waits; the first end counts."""
-        if work.result is not None:
+    def _end(self, work: _Work, result: ChildResult | None = None) -> None:
+        """The first end counts; without a result nobody is to hear of it."""
+        if work.is_over.is_set():
             return
-        work.result = result
-        work.has_news.set()
         work.is_over.set()
+        del self._work[work.child.id]
         if work in self._waiting:
             self._waiting.remove(work)
-        self._ended.append(work)
-        if len(self._ended) > REMEMBERED:
-            self._work.pop(self._ended.popleft().child.id, None)
+        if result is not None:
+            self._mailbox.put(News(work.child.id, None, result))
+
+    def _end_all(self) -> None:
+        for work in list(self._work.values()):
+            self._end(work)
 
     def _give_back(self, worker: str) -> None:
         work = self._running.pop(worker, None)
-        if work is None or work.result is not None:
+        if work is None or work.is_over.is_set():
             return
         if work.attempts >= self._max_attempts:
             self._end(work, ChildResult(status="failed", reason=f"its worker died {work.attempts} times"))

@@ -20,12 +20,14 @@ from ray.tune.search import Searcher
 
 from raynas.child import ChildResult, EpochReport
 from raynas.config import validated
-from raynas.engine.trial import CHILD_RESULT
 from raynas.errors import RunFolderError
 from raynas.journal import Finished, Proposed
 from raynas.run import Run
 from raynas.space import make_space
 from raynas.strategy import make_strategy
+
+CHILD_RESULT = "child_result"
+"""Key of the ChildResult in a pool's last report of a child; None in the reports before."""
 
 MAX_REFUSALS = 20
 """Of one `suggest`: a few tenths of a second, as Tune stands still meanwhile."""
@@ -112,7 +114,7 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
             reason = "its trial ended in an error" if error else "its trial was dropped before it began"
             self.run.finish(child_id, ChildResult(status="failed", reason=reason))
         elif result.get(CHILD_RESULT) is not None:
-            self.run.finish(child_id, ChildResult.model_validate_json(result[CHILD_RESULT]))
+            self.run.finish(child_id, result[CHILD_RESULT])
         else:
             # Tune passes a trial's last report here alone.
             if result.get(self._metric) is not None:

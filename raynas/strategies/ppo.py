@@ -12,16 +12,18 @@ log-probabilities of the policy that drew it, and the ratio is taken against tho
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
 import torch
 from pydantic import Field
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from raynas.space import Actions, SearchSpace
-from raynas.strategies.controller import Controller
+from raynas.strategies.controller import Controller, Sampler
 from raynas.strategy import Proposal, Strategy, StrategyConfig, register_strategy
 
 
@@ -57,14 +59,17 @@ class PPO(Strategy):
         self.controller = Controller(
             num_choices, hidden_units=self.options.hidden_units, generator=torch.Generator().manual_seed(seed)
         )
-        self._sampler = self.controller.sampler()
+        self._sampler: Sampler | None = None
         self.optimizer = torch.optim.Adam(self.controller.parameters(), lr=self.options.learning_rate)
         self.baseline: float | None = None
         self.policy_version = 0
         self._batch: list[tuple[Proposal, float]] = []
 
     def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
-        sample = self._sampler.draw(np.random.default_rng([self.seed, proposal_id]))
+        with _one_thread():
+            # Made when it is asked for: a replay learns a thousand times and draws once.
+            self._sampler = self._sampler or self.controller.sampler()
+            sample = self._sampler.draw(np.random.default_rng([self.seed, proposal_id]))
         return sample.actions, {"log_probs": list(sample.log_probs), "policy_version": self.policy_version}
 
     def _learn(self, proposal: Proposal, reward: float) -> dict[str, float] | None:
@@ -87,7 +92,7 @@ class PPO(Strategy):
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
-        self._sampler = self.controller.sampler()
+        self._sampler = None
         self.policy_version += 1
         return self._statistics(actions_BT, old_log_probs_BT, rewards)
 
@@ -149,12 +154,19 @@ def kl_estimate(log_probs_BT: Tensor, old_log_probs_BT: Tensor) -> Tensor:
     return (difference_BT.exp() - 1.0 - difference_BT).sum(dim=1).mean()
 
 
+@functools.cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    # The sums of a matrix product depend on the number of threads; a replay must give the same bits.
+    # The sums of a matrix product depend on the number of threads; a replay must give the same bits. And of
+    # products this small, threads that wait for each other on a busy machine take most of the time.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with _blas().limit(limits=1, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(threads)

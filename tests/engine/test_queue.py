@@ -65,18 +65,6 @@ def test_children_are_handed_out_in_the_order_they_came():
     run(scenario())
 
 
-def test_a_child_is_queued_once_while_it_is_waiting_or_running():
-    async def scenario():
-        queue = await queue_with(1, 1)
-        assert await taken(queue, "a") == 1
-        await queue.submit(child(1))
-        waiting = await begun(taken(queue, "b"))
-        await queue.submit(child(2))
-        assert await waiting == 2
-
-    run(scenario())
-
-
 def test_waiting_workers_get_a_child_each():
     async def scenario():
         queue = await queue_with()
@@ -93,7 +81,7 @@ def test_a_worker_finishes_a_child_and_takes_the_next_in_one_call():
         queue = await queue_with(1, 2)
         assert await taken(queue) == 1
         assert await taken(queue, finished=(1, done(0.75))) == 2
-        assert await queue.news(1) == News(None, done(0.75))
+        assert await queue.news() == [News(1, None, done(0.75))]
 
     run(scenario())
 
@@ -102,55 +90,43 @@ def test_a_result_is_heard_while_its_worker_waits_for_the_next_child():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue)
-        news = await begun(queue.news(1))
+        news = await begun(queue.news())
         waiting = await begun(taken(queue, finished=(1, done())))
-        assert await news == News(None, done())
+        assert await news == [News(1, None, done())]
         await queue.submit(child(2))
         assert await waiting == 2
 
     run(scenario())
 
 
-def test_news_are_every_report_in_order_and_the_end_with_the_last():
+def test_one_call_brings_the_news_of_all_children_in_order():
     async def scenario():
-        queue = await queue_with(1)
-        await taken(queue)
-        for epoch in (1, 2, 3):
-            await queue.report("w", 1, report(epoch))
-        await queue.finish("w", 1, done())
-        heard = [await queue.news(1) for _ in range(3)]
-        assert heard == [News(report(1), None), News(report(2), None), News(report(3), done())]
+        queue = await queue_with(1, 2)
+        await taken(queue, "a")
+        await taken(queue, "b")
+        await queue.report("b", 2, report(1))
+        await queue.report("a", 1, report(1))
+        await queue.report("b", 2, report(2))
+        await queue.finish("a", 1, done())
+        assert await queue.news() == [
+            News(2, report(1), None),
+            News(1, report(1), None),
+            News(2, report(2), None),
+            News(1, None, done()),
+        ]
 
     run(scenario())
 
 
-def test_news_are_waited_for():
+def test_news_are_waited_for_and_told_once():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue)
         for epoch in (1, 2):
-            news = await begun(queue.news(1))
+            news = await begun(queue.news())
             assert not news.done()
             await queue.report("w", 1, report(epoch))
-            assert await news == News(report(epoch), None)
-
-    run(scenario())
-
-
-def test_news_after_the_end_are_the_end_again():
-    async def scenario():
-        queue = await queue_with(1)
-        await taken(queue)
-        await queue.finish("w", 1, done())
-        assert [await queue.news(1) for _ in range(3)] == [News(None, done())] * 3
-
-    run(scenario())
-
-
-def test_news_of_a_child_that_the_queue_does_not_know_do_not_hang():
-    async def scenario():
-        queue = await queue_with()
-        assert (await queue.news(99)).result.status == "stopped"
+            assert await news == [News(1, report(epoch), None)]
 
     run(scenario())
 
@@ -169,8 +145,8 @@ def test_a_child_whose_worker_dies_too_often_has_failed():
     async def scenario():
         queue = await queue_with(1, 2, max_attempts=3)
         assert [await taken(queue) for _ in range(4)] == [1, 1, 1, 2]
-        news = await queue.news(1)
-        assert news == News(None, ChildResult(status="failed", reason="its worker died 3 times"))
+        failed = ChildResult(status="failed", reason="its worker died 3 times")
+        assert await queue.news() == [News(1, None, failed)]
 
     run(scenario())
 
@@ -179,7 +155,7 @@ def test_with_one_attempt_a_dead_workers_child_has_failed():
     async def scenario():
         queue = await queue_with(1, 2, max_attempts=1)
         assert [await taken(queue) for _ in range(2)] == [1, 2]
-        assert (await queue.news(1)).result.reason == "its worker died 1 times"
+        assert [news.result.reason for news in await queue.news()] == ["its worker died 1 times"]
 
     run(scenario())
 
@@ -194,7 +170,7 @@ def test_reports_that_a_second_attempt_repeats_are_left_out():
         for epoch in (1, 2, 3):
             await queue.report("w", 1, report(epoch))
         await queue.finish("w", 1, done())
-        heard = [(await queue.news(1)).report.epoch for _ in range(3)]
+        heard = [news.report.epoch for news in await queue.news() if news.report]
         assert heard == [1, 2, 3]
 
     run(scenario())
@@ -217,7 +193,6 @@ def test_a_waiting_child_that_is_stopped_is_not_handed_out():
         queue = await queue_with(1, 2)
         await queue.stop(1)
         assert await taken(queue) == 2
-        assert (await queue.news(1)).result.status == "stopped"
 
     run(scenario())
 
@@ -232,9 +207,7 @@ def test_a_running_child_that_is_stopped_is_told_and_what_it_still_says_is_throw
         await told
         await queue.report("w", 1, report(1))
         assert await taken(queue, finished=(1, done())) == 2
-        late = await queue.news(1)
-        assert late.report is None
-        assert late.result is not None
+        assert not (await begun(queue.news())).done()
 
     run(scenario())
 
@@ -249,45 +222,16 @@ def test_a_stopped_child_whose_worker_dies_is_not_tried_again():
     run(scenario())
 
 
-def test_who_waits_for_news_of_a_child_that_is_stopped_does_not_wait_for_ever():
-    async def scenario():
-        queue = await queue_with(1, 2)
-        await taken(queue)
-        running, waiting = await begun(queue.news(1)), await begun(queue.news(2))
-        await queue.stop(2)
-        await queue.stop(1)
-        await queue.finish("w", 1, done())
-        await settled()
-        assert (running.done(), waiting.done()) == (True, True)
-
-    run(scenario())
-
-
-def test_a_child_that_has_ended_is_not_trained_again_when_it_is_submitted_late():
-    async def scenario():
-        queue = await queue_with(1)
-        await taken(queue)
-        await queue.finish("w", 1, done())
-        await queue.news(1)
-        await queue.submit(child(1))
-        waiting = await begun(taken(queue))
-        await queue.submit(child(2))
-        assert await waiting == 2
-
-    run(scenario())
-
-
 def test_a_second_search_trains_its_own_children_of_the_same_numbers():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue)
         await queue.finish("w", 1, done(0.25))
-        await queue.news(1)
-        await queue.begin(1)
+        await queue.begin()
         await queue.submit(child(1))
         assert await taken(queue) == 1
         await queue.finish("w", 1, done(0.75))
-        assert (await queue.news(1)).result == done(0.75)
+        assert await queue.news() == [News(1, None, done(0.75))]
 
     run(scenario())
 
@@ -299,14 +243,29 @@ def test_a_second_search_does_not_hear_of_what_the_first_one_stopped():
         queue = await queue_with(1)
         await taken(queue)
         await queue.stop(1)
-        await queue.begin(1)
+        await queue.begin()
         await queue.submit(child(1))
-        news = await begun(queue.news(1))
+        news = await begun(queue.news())
         next_one = await begun(taken(queue, finished=(1, done(0.25))))
         assert next_one.done()
         assert next_one.result() == 1
         await queue.finish("w", 1, done(0.75))
-        assert (await news).result == done(0.75)
+        assert await news == [News(1, None, done(0.75))]
+
+    run(scenario())
+
+
+def test_a_call_that_the_first_search_left_behind_takes_no_news_of_the_second():
+    async def scenario():
+        queue = await queue_with(1)
+        await taken(queue)
+        left_behind = await begun(queue.news())
+        await queue.begin()
+        assert await left_behind == []
+        await queue.submit(child(1))
+        await taken(queue, "other")
+        await queue.finish("other", 1, done())
+        assert await queue.news() == [News(1, None, done())]
 
     run(scenario())
 
@@ -334,13 +293,13 @@ def test_stopped_returns_when_the_child_is_over():
     run(scenario())
 
 
-def test_a_result_that_comes_twice_is_not_lost():
+def test_a_result_that_comes_twice_is_told_once():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue)
         for _ in range(2):
             await queue.finish("w", 1, done())
-        assert (await queue.news(1)).result == done()
+        assert await queue.news() == [News(1, None, done())]
 
     run(scenario())
 
@@ -368,34 +327,6 @@ def test_close_tells_running_children_to_stop_and_hands_out_no_more():
     run(scenario())
 
 
-def test_nothing_is_handed_out_before_as_many_as_held_for_were_submitted():
-    async def scenario():
-        queue = await queue_with()
-        await queue.begin(2)
-        waiting = [await begun(taken(queue, worker)) for worker in "ab"]
-        await queue.submit(child(1))
-        await settled()
-        assert not any(task.done() for task in waiting)
-        await queue.submit(child(2))
-        assert sorted([await task for task in waiting]) == [1, 2]
-        await queue.submit(child(3))
-        assert await taken(queue, "c") == 3
-
-    run(scenario())
-
-
-def test_a_child_that_is_stopped_counts_as_submitted():
-    async def scenario():
-        queue = await queue_with()
-        await queue.begin(2)
-        await queue.submit(child(1))
-        await queue.stop(1)
-        await queue.submit(child(2))
-        assert await taken(queue) == 2
-
-    run(scenario())
-
-
 def test_the_first_worker_is_waited_for():
     async def scenario():
         queue = await queue_with(1, 2)
@@ -418,20 +349,18 @@ def test_many_children_and_dying_workers_give_every_child_one_end():
             await asyncio.sleep(0)
             finished = None if count % 7 == 0 else (found.id, done(found.id / 100))
 
-    async def ends(queue: WorkQueue, id: int) -> list[ChildResult]:
-        await queue.submit(child(id))
-        heard: list[News] = []
-        while not heard or heard[-1].result is None:
-            heard.append(await queue.news(id))
-        assert [news.report for news in heard if news.report] == [report(1)]
-        return [news.result for news in heard if news.result]
-
     async def scenario():
         queue = WorkQueue()
         workers = [asyncio.create_task(worker(queue, name)) for name in "abcde"]
-        results = await asyncio.gather(*(ends(queue, id) for id in range(60)))
+        for id in range(60):
+            await queue.submit(child(id))
+        heard: list[News] = []
+        while sum(news.result is not None for news in heard) < 60:
+            heard += await queue.news()
         await queue.close()
         await asyncio.gather(*workers)
-        assert results == [[done(id / 100)] for id in range(60)]
+        for id in range(60):
+            of_child = [(news.report, news.result) for news in heard if news.child_id == id]
+            assert of_child == [(report(1), None), (None, done(id / 100))]
 
     run(scenario())

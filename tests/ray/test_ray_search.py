@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
@@ -16,8 +17,9 @@ from raynas.engine.cluster import nodes
 from raynas.engine.config import SchedulerConfig, WorkerConfig
 from raynas.engine.plan import plan_pool
 from raynas.engine.pool import ChildPool
+from raynas.engine.schedulers import build_scheduler
 from raynas.engine.searcher import TuneSearcher
-from raynas.engine.tuning import build_scheduler, tune_run
+from raynas.engine.tuning import tune_run
 from raynas.errors import DoesNotFit, SearchFailed
 from raynas.genotype import Genotype
 from raynas.journal import Finished, Journal, Proposed, Started, read_events
@@ -117,9 +119,10 @@ def test_a_scheduler_frees_the_worker_of_a_child_that_would_run_for_ever(pool, b
         assert record.reward == pytest.approx(accuracy_of(record.proposed.arch_id) / 2)
 
 
-def test_asha_runs_a_search_to_its_end(pool):
+@pytest.mark.parametrize("name", ["asha", "median"])
+def test_early_stopping_runs_a_search_to_its_end(pool, name):
     run = make_run(8)
-    tune_run(run, pool, scheduler=build_scheduler(SchedulerConfig(name="asha"), epochs=2))
+    tune_run(run, pool, scheduler=build_scheduler(SchedulerConfig(name=name), epochs=2))
     statuses = Counter(record.result.status for record in run.records.values())
     assert statuses["completed"] + statuses["stopped"] == 8
     assert statuses["completed"] >= 1
@@ -150,6 +153,16 @@ def test_a_worker_that_can_not_begin_ends_the_search_with_its_reason(tmp_path):
     sliver = WorkerConfig(count=1, cpus=0.01)
     with pytest.raises(SearchFailed, match="no such library"), ChildPool(factory, config=sliver) as broken:
         tune_run(make_run(2), broken)
+
+
+def test_a_search_whose_queue_is_lost_ends_with_the_reason(pool):
+    def search() -> None:
+        with ChildPool(pool.factory, config=WorkerConfig(count=1, cpus=0.01)) as lost:
+            ray.kill(lost.queue)
+            tune_run(make_run(2), lost)
+
+    with pytest.raises(SearchFailed, match="work queue was lost"):
+        search()
 
 
 def test_the_searcher_works_in_somebody_elses_tuner(pool, tmp_path):
