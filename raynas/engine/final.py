@@ -28,6 +28,7 @@ from raynas.engine.cluster import HEAD_NODE, set_patience
 from raynas.engine.final_plan import TrainingPlan
 from raynas.errors import RaynasError, TrainingFailed
 from raynas.training import Placement
+from raynas.training.device import is_out_of_memory
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import EpochSummary
 
@@ -40,6 +41,10 @@ SCORE = "top1"
 INTERRUPTED_SECONDS = 30.0
 """How long an interrupted driver waits for its workers before it leaves them to Ray."""
 FOLDER = "checkpoints"
+MEMORY_ADVICE = (
+    "Raise training.accumulate or lower training.batch_size or data.image_size; on a host, data.processes "
+    "and the number of workers per node count too."
+)
 PATIENCE_SECONDS = 30.0
 """For workers to find room; then it is looked again how many there is room for."""
 MAX_WAITS_FOR_NODES = 120
@@ -176,9 +181,12 @@ class _Fit(threading.Thread):
 
     def states(self) -> TrainedStates:
         if self.error is not None or self.result is None or self.result.checkpoint is None:
+            reason = str(self.error or "there is no checkpoint")
+            # Ray kills a worker before the kernel would.
+            advice = f" {MEMORY_ADVICE}" if "memory" in reason.lower() else ""
             raise TrainingFailed(
-                f"The workers could not be kept training: {self.error or 'there is no checkpoint'}. What is "
-                "in the last checkpoint is kept; go on with --resume."
+                f"The workers could not be kept training: {reason}. What is in the last checkpoint is kept; "
+                f"go on with --resume.{advice}"
             ) from self.error
         last = load_state(self.result.checkpoint, "cpu")
         scored = [(c, m) for c, m in self.result.best_checkpoints or () if SCORE in m]
@@ -236,6 +244,7 @@ def train_worker(settings: WorkerSettings) -> None:
         num_ranks=context.get_world_size(),
     )
     torch.set_num_threads(settings.num_threads)
+    training = None
     try:
         training = settings.factory(placement, ray.get(settings.data[0]))
         checkpoint = ray.train.get_checkpoint()
@@ -246,6 +255,15 @@ def train_worker(settings: WorkerSettings) -> None:
     except RaynasError as error:
         ray.get(mailbox.fail.remote(error))
         raise
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        # It would only come again.
+        images = f" with {training.micro_batch} images a step" if training is not None else ""
+        where = f"on {placement.device}"
+        failure = TrainingFailed(f"A worker ran out of memory {where}{images}. {MEMORY_ADVICE}")
+        ray.get(mailbox.fail.remote(failure))
+        raise failure from error
 
 
 def _check(stopped: Any) -> None:

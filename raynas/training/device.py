@@ -43,6 +43,11 @@ class Placement:
         return bool(shared.item())
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether torch could not allocate, on a GPU or on the host."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def autocast_type(precision: Precision, device: str) -> torch.dtype | None:
     """The type to compute in, or None for plain float32; 'auto' is bfloat16 where the hardware has it.
 

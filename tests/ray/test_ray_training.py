@@ -14,7 +14,7 @@ import torch
 
 from raynas.engine.final import train_on_cluster
 from raynas.engine.final_plan import plan_training
-from raynas.errors import DataError
+from raynas.errors import DataError, TrainingFailed
 from raynas.model_folder import load_model
 from raynas.train import prepare_training, train_final
 from raynas.train_setup import build_training
@@ -119,13 +119,21 @@ def test_another_driver_goes_on_with_a_training(undisturbed, tmp_path):
     assert_same_weights(resumed.model, undisturbed.model)
 
 
-def test_an_error_of_the_data_ends_the_training_at_once(pool, tmp_path):
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (DataError("shard 7 is broken"), DataError, "shard 7 is broken"),
+        (torch.OutOfMemoryError("CUDA out of memory"), TrainingFailed, r"ran out of memory.*accumulate"),
+    ],
+    ids=["data", "memory"],
+)
+def test_an_error_that_would_only_come_again_ends_the_training_at_once(pool, tmp_path, error, kind, message):
     training = prepared(tmp_path / "training")
 
     def factory(placement: Placement, data: Any) -> FinalTraining:
-        raise DataError("shard 7 is broken")
+        raise error
 
-    with pytest.raises(DataError, match="shard 7 is broken"):
+    with pytest.raises(kind, match=message):
         train_on_cluster(
             factory,
             training.data,
