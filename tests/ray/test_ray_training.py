@@ -27,7 +27,7 @@ from tests.nn.small_networks import TINY
 pytestmark = pytest.mark.ray
 SETTINGS = {
     "network": {"cells_per_stack": 1, "filters": 4},
-    "training": {"epochs": 3, "precision": "float32", "average_decay": 0.9, "checkpoint_steps": 5},
+    "training": {"epochs": 3, "precision": "float32", "average_decay": 0.9, "checkpoint_steps": 20},
     "workers": {"count": 2, "cpus": 0.01},
     "tracking": {"enabled": False},
 }
@@ -62,7 +62,7 @@ def test_two_workers_train_a_network_that_can_be_loaded(undisturbed):
 
 
 class Interrupted:
-    """A source whose first rank dies once, before the eighth batch of the second epoch."""
+    """A source whose first rank dies once, in the middle of the second epoch."""
 
     def __init__(self, source: Any, marker: Path) -> None:
         self.source, self.marker, self.num_classes = source, marker, source.num_classes
@@ -72,7 +72,7 @@ class Interrupted:
 
     def train_batches(self, epoch: int, batch_size: int, **words: Any) -> Iterator[Batch]:
         for index, batch in enumerate(self.source.train_batches(epoch, batch_size, **words)):
-            if epoch == 1 and index == 8 and words["rank"] == 0 and not self.marker.exists():
+            if epoch == 1 and index == 28 and words["rank"] == 0 and not self.marker.exists():
                 self.marker.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             yield batch
