@@ -24,7 +24,8 @@ from raynas.engine.cluster import connected
 from raynas.engine.pool import ChildPool
 from raynas.engine.tuning import tune_run
 from raynas.journal import Journal, Started
-from raynas.run import ChildRecord, Run, RunListener
+from raynas.records import ChildRecord, RunListener
+from raynas.run import Run
 from raynas.space import SearchSpace, make_space
 from raynas.strategy import make_strategy
 from raynas.tracking import Tracker

@@ -33,7 +33,8 @@ from raynas.engine.pool import ChildPool
 from raynas.engine.schedulers import build_scheduler
 from raynas.engine.tuning import tune_run
 from raynas.journal import FILE_NAME, Journal, Started
-from raynas.run import ChildRecord, Run, RunListener
+from raynas.records import ChildRecord, RunListener
+from raynas.run import Run
 from raynas.space import make_space
 from raynas.strategy import make_strategy
 

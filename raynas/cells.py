@@ -9,7 +9,7 @@ from raynas.errors import RunFolderError, UnknownName, UsageError
 from raynas.genotype import Genotype
 from raynas.journal import FILE_NAME, Started, read_events
 from raynas.leaderboard import leaderboard
-from raynas.run import records_of
+from raynas.records import records_of
 from raynas.run_folder import find_run
 from raynas.space import make_space, published_cell, published_cells
 from raynas.tracking_config import Origin

@@ -74,6 +74,8 @@ class Finished(FrozenModel):
     time: Time
     reward: float | None
     result: ChildResult
+    reused_from: int | None = Field(None, ge=0)
+    """The child of the same architecture whose score this is; None: it was trained itself."""
 
 
 class Resumed(FrozenModel):

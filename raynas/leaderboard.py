@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from raynas.config import FrozenModel
-from raynas.run import ChildRecord
+from raynas.records import ChildRecord
 
 Format = Literal["table", "json", "csv", "md"]
 
@@ -29,6 +29,8 @@ class LeaderboardEntry(FrozenModel):
     activations: int | None
     seconds: float | None
     epochs: int
+    reused_from: int | None = None
+    """The child whose score it is, of the same architecture; None: its own."""
     reason: str
 
 
@@ -55,7 +57,7 @@ def by_architecture(entries: Iterable[LeaderboardEntry]) -> list[ArchitectureEnt
     """Mean accuracy of each architecture over its trainings, best first."""
     accuracies: dict[str, list[float]] = {}
     for entry in entries:
-        if entry.accuracy is not None:
+        if entry.accuracy is not None and entry.reused_from is None:
             accuracies.setdefault(entry.arch_id, []).append(entry.accuracy)
     rows = [
         ArchitectureEntry(
@@ -87,6 +89,7 @@ def _entry(record: ChildRecord) -> LeaderboardEntry:
         activations=proposed.activations,
         seconds=round(result.seconds, 3) if result else None,
         epochs=len(result.curve) if result else 0,
+        reused_from=record.finished.reused_from if record.finished else None,
         reason=result.reason if result else "",
     )
 

@@ -11,7 +11,7 @@ from raynas.errors import RunFolderError
 from raynas.journal import FILE_NAME, Started, read_events
 from raynas.leaderboard import leaderboard
 from raynas.recipes import search_config
-from raynas.run import ChildRecord, records_of
+from raynas.records import ChildRecord, records_of
 from raynas.run_folder import check_is_free, find_run, new_run_folder
 from raynas.search import PreparedSearch
 
@@ -52,6 +52,8 @@ def prepare_promotion(
         "strategy": {"name": STRATEGY, "architectures": architectures},
         "origin": {"run_id": started.run_id, "folder": str(folder)},
         "children": len(architectures) * repeats,
+        # Each repeat is a training of its own.
+        "equal_cells": "retrain",
     }
     config = search_config(recipe, merged(words, settings or {}))
     target = Path(out) if out is not None else new_run_folder(config.space.name, "promotion")

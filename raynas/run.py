@@ -13,64 +13,22 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from raynas.child import Child, ChildResult, EpochReport
+from raynas.equal_cells import EqualCells
 from raynas.errors import RunFolderError, SearchFailed
 from raynas.genotype import Genotype
 from raynas.journal import Event, Finished, Journal, Proposed
 from raynas.limits import MAX_REFUSALS_IN_A_ROW, NO_LIMITS, LimitsConfig, Sized
+from raynas.records import ChildRecord, RunListener
 from raynas.reward import accuracy_reward
 from raynas.space import SearchSpace
 from raynas.strategy import Proposal, Strategy
 
 Reward = Callable[[ChildResult], float | None]
 Measure = Callable[[Genotype], Sized]
-
-
-@dataclass(frozen=True, slots=True)
-class ChildRecord:
-    """What the journal says of one child; `result` is None until it is finished."""
-
-    proposed: Proposed
-    finished: Finished | None = None
-
-    @property
-    def id(self) -> int:
-        return self.proposed.child
-
-    @property
-    def is_infeasible(self) -> bool:
-        """Whether it was refused, as beyond the limits."""
-        return self.finished is not None and self.finished.result.status == "infeasible"
-
-    @property
-    def result(self) -> ChildResult | None:
-        return self.finished.result if self.finished else None
-
-    @property
-    def reward(self) -> float | None:
-        return self.finished.reward if self.finished else None
-
-
-class RunListener:
-    """Is told what happens in a run, in order; a view, such as the terminal's table or the MLflow tracker."""
-
-    def child_proposed(self, record: ChildRecord, child: Child) -> None:
-        """A child goes to the queue."""
-
-    def epoch_reported(self, record: ChildRecord, report: EpochReport) -> None:
-        """A running child said how it does."""
-
-    def child_finished(self, record: ChildRecord, child: Child) -> None:
-        """A child ended and is in the journal."""
-
-    def child_refused(self, record: ChildRecord) -> None:
-        """A proposal was beyond the limits and is in the journal; nothing else is told of it."""
-
-    def policy_updated(self, statistics: dict[str, float]) -> None:
-        """The strategy learned."""
 
 
 class Run:
@@ -80,6 +38,8 @@ class Run:
         num_children: the run is complete when this many have finished, infeasible ones not counted.
         measure: the size of a genotype's network, if known before training.
         limits: of that size; they need a `measure`.
+        reuses: a proposal whose architecture was trained before, to its last epoch, gets that score and is
+            not trained; one whose architecture is being trained waits for it.
         journal: None keeps the run in memory alone.
     """
 
@@ -93,6 +53,7 @@ class Run:
         reward: Reward = accuracy_reward,
         measure: Measure | None = None,
         limits: LimitsConfig = NO_LIMITS,
+        reuses: bool = False,
         journal: Journal | None = None,
         listeners: Sequence[RunListener] = (),
     ) -> None:
@@ -108,6 +69,7 @@ class Run:
         self._queue: deque[int] = deque()
         self._refused_in_a_row: list[Proposed] = []
         self._curves: dict[int, list[EpochReport]] = {}
+        self.reuses, self._equals = reuses, EqualCells()
         self._is_closed = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -130,29 +92,33 @@ class Run:
         """Whether there is, or will be, another child to hand out."""
         if self._is_closed:
             return False
-        if self._queue or self.num_children is None:
-            return True
-        return len(self.records) - self.num_infeasible < self.num_children
+        return bool(self._queue) or self._equals.is_awaited or self._may_propose
+
+    @property
+    def _may_propose(self) -> bool:
+        return self.num_children is None or len(self.records) - self.num_infeasible < self.num_children
 
     def next_child(self, *, max_refusals: int | None = None) -> Child | None:
         """The next child to train: one that was interrupted, else a new proposal that is within the limits.
 
         Args:
-            max_refusals: in this call; for a caller that can't wait, and comes back while the run `has_more`.
+            max_refusals: and reused scores, in this call; for a caller that can't wait, and comes back while
+                the run `has_more`.
         Returns:
             None if all are handed out, or after `max_refusals`.
         Raises:
             SearchFailed: too many proposals in a row are beyond the limits.
         """
         num_refused = 0
-        while self.has_more and num_refused != max_refusals:
+        while not self._is_closed and (self._queue or self._may_propose) and num_refused != max_refusals:
             child = self.child(self._queue.popleft()) if self._queue else self._propose()
             # As the journal has it: a killed driver may have left a proposal that it was about to refuse.
             excess = self.limits.excess(self.records[child.id].proposed)
-            if not excess:
+            if excess:
+                self._refuse(child.id, excess)
+            elif not self._is_reused(child):
                 self._hand_out(child)
                 return child
-            self._refuse(child.id, excess)
             num_refused += 1
         return None
 
@@ -178,17 +144,16 @@ class Run:
 
     def finish(self, child_id: int, result: ChildResult) -> None:
         """A child's end. A second end of the same child changes nothing, nor does any after `close`."""
-        record = self.records[child_id]
-        if self._is_closed or record.finished is not None:
+        if self._is_closed or self.records[child_id].finished is not None:
             return
-        self._curves.pop(child_id, None)
-        reward = self.reward(result) if result.status != "infeasible" else None
-        if reward is not None and not math.isfinite(reward):
-            reward = None
-        finished = Finished(child=child_id, time=time.time(), reward=reward, result=result)
-        if self.journal is not None:
-            self.journal.append(finished)
-        self._apply_finished(finished)
+        self._finish(child_id, result)
+        is_scored = result.status == "completed"
+        arch_id = self.records[child_id].proposed.arch_id
+        for waiting in self._equals.ended(child_id, arch_id, is_scored=is_scored):
+            if is_scored:
+                self._reuse(waiting, child_id)
+            else:
+                self._queue.append(waiting)
 
     def close(self) -> None:
         """From now on nothing is handed out or taken back: what runs is interrupted, and stays unfinished."""
@@ -212,7 +177,10 @@ class Run:
                     raise RunFolderError(
                         f"the journal finishes child {event.child} twice or before it is proposed."
                     )
+                self._check_reused(event)
                 self._replay_finished(event)
+        for child_id in self.records.keys() & set(running):
+            self._equals.owner(child_id, self.records[child_id].proposed.arch_id)
         self._curves.update({child_id: [] for child_id in running})
         self._queue.extend(
             id for id, record in self.records.items() if record.finished is None and id not in running
@@ -224,6 +192,34 @@ class Run:
         return Child(
             child_id, self.space.decode(proposed.actions), proposed.arch_id, _child_seed(self.seed, child_id)
         )
+
+    def _is_reused(self, child: Child) -> bool:
+        """Whether it is not to be trained: its architecture has a score, or is about to get one."""
+        owner = self._equals.owner(child.id, child.arch_id) if self.reuses else child.id
+        if owner == child.id:
+            return False
+        if self.records[owner].finished is not None:
+            self._reuse(child.id, owner)
+        else:
+            self._equals.wait(child.id, owner)
+        return True
+
+    def _reuse(self, child_id: int, owner: int) -> None:
+        result = self.records[owner].result
+        assert result is not None
+        self._finish(child_id, result.model_copy(update={"seconds": 0.0}), reused_from=owner)
+
+    def _finish(self, child_id: int, result: ChildResult, *, reused_from: int | None = None) -> None:
+        self._curves.pop(child_id, None)
+        reward = self.reward(result) if result.status != "infeasible" else None
+        if reward is not None and not math.isfinite(reward):
+            reward = None
+        finished = Finished(
+            child=child_id, time=time.time(), reward=reward, result=result, reused_from=reused_from
+        )
+        if self.journal is not None:
+            self.journal.append(finished)
+        self._apply_finished(finished)
 
     def _hand_out(self, child: Child) -> None:
         self._refused_in_a_row.clear()
@@ -273,6 +269,16 @@ class Run:
                 f"its arch_id {event.arch_id}."
             )
 
+    def _check_reused(self, event: Finished) -> None:
+        if event.reused_from is None:
+            return
+        source = self.records.get(event.reused_from)
+        if source is None or source.proposed.arch_id != self.records[event.child].proposed.arch_id:
+            raise RunFolderError(
+                f"the journal's child {event.child} has the score of child {event.reused_from}, which is not "
+                "there or of another architecture."
+            )
+
     def _replay_finished(self, event: Finished) -> None:
         try:
             self._apply_finished(event)
@@ -291,6 +297,8 @@ class Run:
                 listener.child_refused(record)
         else:
             self.num_finished += 1
+            if event.result.status == "completed":
+                self._equals.owner(event.child, record.proposed.arch_id)
             self._tell_finished(record)
         statistics = self.strategy.observe(_proposal(record.proposed), event.reward)
         for listener in self.listeners if statistics else ():
@@ -302,17 +310,6 @@ class Run:
         for listener in self.listeners:
             assert child is not None
             listener.child_finished(record, child)
-
-
-def records_of(events: Iterable[Event]) -> list[ChildRecord]:
-    """The children in a journal, without a strategy or a space: for reading a run from outside."""
-    records: dict[int, ChildRecord] = {}
-    for event in events:
-        if isinstance(event, Proposed):
-            records[event.child] = ChildRecord(event)
-        elif isinstance(event, Finished) and event.child in records:
-            records[event.child] = replace(records[event.child], finished=event)
-    return list(records.values())
 
 
 def _proposal(event: Proposed) -> Proposal:

@@ -28,7 +28,8 @@ from raynas.journal import FILE_NAME, Driver, Event, Journal, Resumed, Started, 
 from raynas.leaderboard import LeaderboardEntry, leaderboard
 from raynas.nn import Complexity, NetworkConfig, complexity
 from raynas.recipes import search_config
-from raynas.run import Run, RunListener
+from raynas.records import RunListener
+from raynas.run import Run
 from raynas.run_folder import check_is_free, default_store, find_run, new_run_folder
 from raynas.search_config import SearchConfig, resumed_config
 from raynas.space import SearchSpace
@@ -187,6 +188,7 @@ def _opened(
             listeners=[*([tracker] if tracker else []), *listeners],
             measure=functools.partial(_measure, config.network, split),
             limits=config.limits,
+            reuses=config.equal_cells == "reuse",
         )
         status = "FAILED"
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
@@ -48,6 +48,8 @@ class SearchConfig(FrozenModel):
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()
     limits: LimitsConfig = LimitsConfig()
+    equal_cells: Literal["reuse", "retrain"] = "reuse"
+    """What becomes of an architecture that was trained before in this run: 'reuse' gives it that score."""
     child: ChildConfig = ChildConfig()
     workers: WorkerConfig = WorkerConfig()
     scheduler: SchedulerConfig = SchedulerConfig()

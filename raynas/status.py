@@ -12,7 +12,7 @@ from typing import Literal
 from raynas.config import FrozenModel
 from raynas.journal import Event, Resumed, Started, recorded_config
 from raynas.leaderboard import leaderboard
-from raynas.run import ChildRecord, records_of
+from raynas.records import ChildRecord, records_of
 from raynas.shifts import shifts_of, utilisation
 
 MAX_REASON_LENGTH = 100

@@ -27,7 +27,7 @@ def print_leaderboard(entries: list[LeaderboardEntry], console: Console, *, num_
             str(rank),
             entry.arch_id,
             str(entry.child),
-            entry.status,
+            entry.status if entry.reused_from is None else f"as child {entry.reused_from}",
             "" if entry.accuracy is None else f"{entry.accuracy:.4f}",
             short_count(entry.parameters),
             short_count(entry.mult_adds),

@@ -19,7 +19,7 @@ from raynas.cli.status import print_status, status_json
 from raynas.errors import RunFolderError, UsageError
 from raynas.journal import FILE_NAME, is_being_written, read_events
 from raynas.leaderboard import Format, leaderboard, render
-from raynas.run import records_of
+from raynas.records import records_of
 from raynas.run_folder import find_run
 from raynas.space import published_cells
 from raynas.status import driver_state, status_of

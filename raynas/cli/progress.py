@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from raynas.child import Child, EpochReport
-from raynas.run import ChildRecord, RunListener
+from raynas.records import ChildRecord, RunListener
 
 RECENT = 8
 """Finished children that the live table keeps in sight."""
@@ -84,12 +84,13 @@ class PlainLines(SearchProgress):
     def child_finished(self, record: ChildRecord, child: Child) -> None:
         super().child_finished(record, child)
         result = record.result
-        if not self.is_running or result is None:
+        if not self.is_running or result is None or record.finished is None:
             return
         fields = {
             "child": f"{record.id}",
             "arch_id": record.proposed.arch_id,
             "status": result.status,
+            "reused_from": record.finished.reused_from,
             "accuracy": _number(result.accuracy),
             "reward": _number(record.reward),
             "parameters": record.proposed.parameters,

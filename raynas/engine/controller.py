@@ -85,10 +85,11 @@ class SearchController(TuneController):  # type: ignore[misc]
         """Nothing: Tune would look up the cluster's resources."""
 
     def _maybe_update_trial_queue(self) -> None:
-        if len(self._trials) < self._max_live:
+        num_before = len(self._trials)
+        if num_before < self._max_live:
             super()._maybe_update_trial_queue()
-        # While there is room, Tune asks for the next child without waiting for news.
-        has_room = len(self._trials) < self._max_live
+        # While there is room and a next child, Tune asks for it without waiting for news.
+        has_room = num_before < len(self._trials) < self._max_live
         self._actor_manager.is_hurried = has_room and not self._search_alg.is_finished()
 
     def _schedule_trial_actor(self, trial: Trial) -> None:

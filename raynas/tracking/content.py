@@ -13,7 +13,7 @@ from mlflow.entities import Metric, Param
 from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH, MAX_TAG_VAL_LENGTH
 
 from raynas.child import Child
-from raynas.run import ChildRecord
+from raynas.records import ChildRecord
 from raynas.space import SearchSpace
 from raynas.tracking.store import without_credentials
 
@@ -48,6 +48,8 @@ def child_page(record: ChildRecord, child: Child, space: SearchSpace) -> ChildPa
     tags = {KIND: "child", CHILD: str(child.id), ARCH_ID: child.arch_id}
     if result.reason:
         tags["raynas.reason"] = without_credentials(result.reason)[:MAX_TAG_VAL_LENGTH]
+    if record.finished.reused_from is not None:
+        tags["raynas.reused_from"] = str(record.finished.reused_from)
     return ChildPage(
         child=child.id,
         name=name,

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from raynas.child import Child
 from raynas.errors import UsageError
-from raynas.run import ChildRecord, RunListener
+from raynas.records import ChildRecord, RunListener
 from raynas.space import SearchSpace
 from raynas.tracking.content import child_page, metric
 from raynas.tracking.runs import SearchRuns

@@ -252,3 +252,18 @@ def test_what_the_controller_reads_and_sets_is_there():
         "_max_pending_trials",
     )  # fmt: skip
     assert [name for name in names if not hasattr(controller, name)] == [], ADVICE
+
+
+def test_children_that_wait_for_an_equal_one_keep_nobody_busy():
+    space = make_space("nasnet", num_blocks=1)
+    actions = tuple(0 for _ in space.decisions)
+    strategy = make_strategy("raynas.strategies.listed:Listed", space, seed=0, architectures=[actions])
+    run = Run(space, strategy, num_children=6, reuses=True)
+    _, trainers = search(run, lambda child: [0.5, 0.6])
+    assert run.is_complete
+    assert [record.finished.reused_from for record in run.records.values()] == [None, 0, 0, 0, 0, 0]
+    # One is trained. After its submission there is nothing to hurry for.
+    assert trainers.most_live == 1
+    hurried, *waited = [timeout == 0 for _, timeout in trainers.timeouts]
+    assert hurried
+    assert not any(waited)

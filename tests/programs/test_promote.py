@@ -9,7 +9,7 @@ from raynas.journal import Finished, Journal, Proposed, Started
 from raynas.leaderboard import by_architecture, leaderboard
 from raynas.promote import best_architectures, prepare_promotion
 from raynas.recipes import search_config
-from raynas.run import records_of
+from raynas.records import records_of
 from raynas.space import make_space
 from raynas.strategy import make_strategy
 from tests.pure.builders import completed, failed

@@ -7,7 +7,8 @@ from typing import Any
 
 from raynas.child import Child, ChildResult, EpochReport
 from raynas.journal import Finished, Journal, Proposed
-from raynas.run import ChildRecord, Run, RunListener
+from raynas.records import ChildRecord, RunListener
+from raynas.run import Run
 from raynas.strategy import make_strategy
 from search_spaces.nasnet import NASNetSpace
 

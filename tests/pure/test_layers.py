@@ -23,6 +23,8 @@ PURE = (
     "raynas.reward",
     "raynas.journal",
     "raynas.run",
+    "raynas.records",
+    "raynas.equal_cells",
     "raynas.leaderboard",
     "raynas.shifts",
     "raynas.status",

@@ -14,7 +14,8 @@ from raynas.errors import RunFolderError
 from raynas.journal import Finished, Journal, Proposed, Started, read_events
 from raynas.leaderboard import leaderboard
 from raynas.nn import Complexity
-from raynas.run import Run, records_of
+from raynas.records import records_of
+from raynas.run import Run
 from tests.pure.builders import TINY, Diary, completed, failed, make_run, report
 
 STARTED = Started(run_id="r1", raynas="0.1.0", time=1.0, config={})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from raynas.child import ChildResult
 from raynas.journal import Driver, Event, Finished, Proposed, Resumed, Started
 from raynas.leaderboard import leaderboard
-from raynas.run import records_of
+from raynas.records import records_of
 from raynas.status import Status, driver_state, short_reason, status_of
 from tests.pure.builders import infeasible
 
