@@ -14,6 +14,8 @@ from raynas.errors import DoesNotFit, UsageError
 
 HEAD_NODE = {"node:__internal_head__": 0.0001}
 """Resources of an actor that must outlive the workers: the head is no spot machine."""
+NODE_ID = "ray.io/node-id"
+"""The label by which Ray places an actor on one node; unlike an address, it never comes back."""
 _PATIENCE = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 
 
@@ -47,9 +49,7 @@ def connected(address: str | None = None, *, num_cpus: int | None = None) -> Ite
 def nodes() -> list[NodeResources]:
     """The live nodes of the connected cluster."""
     return [
-        NodeResources(
-            node["NodeManagerAddress"], node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0)
-        )
+        NodeResources(node["NodeID"], node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0))
         for node in ray.nodes()
         if node["Alive"]
     ]

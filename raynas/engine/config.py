@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from raynas.config import FrozenModel
 
@@ -13,17 +13,44 @@ class WorkerConfig(FrozenModel):
     """The pool that trains children."""
 
     count: int | Literal["auto"] = "auto"
-    """Workers in all; 'auto': as many as the cluster's GPUs hold, or its CPUs where it has no GPU."""
+    """Workers in all; 'auto': as many as the cluster's GPUs hold, or its CPUs where it has no GPU. Where
+    fewer fit, fewer start, and more as nodes join.
+    """
     cpus: float = Field(1, gt=0)
     """CPUs of a worker, and its number of threads."""
     gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
-    """GPUs of a worker; a fraction packs several on one card. 'auto': 1 where the cluster has GPUs, else
-    0.
+    """GPUs of a worker; a fraction packs several on one card, each kept to its share of the memory. 'auto':
+    1 where the cluster has GPUs, else 0.
+    """
+    cpu_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
+    """CPU-only workers beside those with a GPU; 'auto': as many as the CPUs left over hold. A child's score
+    differs a little between the two.
     """
     per_child: int = Field(1, ge=1)
     """Workers that train one child together, each on its share of every batch."""
     max_attempts: int = Field(3, ge=1)
     """A child whose worker dies this often is failed."""
+    time_limit_seconds: float | None = Field(None, gt=0)
+    """For one attempt at a child; one that takes longer is stopped and failed. None: any time."""
+    grace_seconds: float = Field(60, gt=0)
+    """What a child may take beyond its time limit to come to the end of a step or a validation; one that
+    takes longer hangs, and its worker is killed and replaced.
+    """
+    checkpoint_epochs: int = Field(0, ge=0)
+    """A child is kept after every so many epochs, and goes on there if its worker dies; 0: it begins anew.
+    Worth it where an epoch takes minutes.
+    """
+    wait_seconds: float = Field(600, ge=0)
+    """For a node to join, when the last one with room for a worker has been lost."""
+
+    @model_validator(mode="after")
+    def _check_kinds(self) -> WorkerConfig:
+        if self.cpu_workers and self.per_child > 1:
+            raise ValueError(
+                f"cpu_workers = {self.cpu_workers!r} can't be had with per_child = {self.per_child}: workers "
+                "that share a child must be alike. Set one of them back."
+            )
+        return self
 
 
 class SchedulerConfig(FrozenModel):

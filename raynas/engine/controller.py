@@ -23,8 +23,8 @@ from ray.tune.search import Searcher
 from ray.tune.search.search_algorithm import SearchAlgorithm
 
 from raynas.child import Child
-from raynas.engine.queue import News
 from raynas.engine.searcher import CHILD_RESULT
+from raynas.engine.work import News
 from raynas.genotype import Genotype
 
 # Tune keys its waiting trials by their resources; no child asks for any.
@@ -66,7 +66,7 @@ class SearchController(TuneController):  # type: ignore[misc]
             checkpoint_period=float("inf"),
         )
         self._actor_manager: ChildActors = ChildActors(children)
-        self._max_live = max_live
+        self.max_live = max_live
         # One at a time: a child is submitted before the next is thought of.
         self._max_pending_trials = 1
         # What a searcher or a scheduler raises is to reach the caller as it is.
@@ -86,10 +86,10 @@ class SearchController(TuneController):  # type: ignore[misc]
 
     def _maybe_update_trial_queue(self) -> None:
         num_before = len(self._trials)
-        if num_before < self._max_live:
+        if num_before < self.max_live:
             super()._maybe_update_trial_queue()
         # While there is room and a next child, Tune asks for it without waiting for news.
-        has_room = num_before < len(self._trials) < self._max_live
+        has_room = num_before < len(self._trials) < self.max_live
         self._actor_manager.is_hurried = has_room and not self._search_alg.is_finished()
 
     def _schedule_trial_actor(self, trial: Trial) -> None:

@@ -1,12 +1,13 @@
-"""How many workers, of what size, on which nodes: decided before anything is started. Pure Python.
+"""How many workers, of what size, on which nodes: decided before anything is started, and again as nodes come
+and go. Pure Python.
 
-Worker groups are of node size, so that a lost node restarts only its own group.
+Worker groups are of node size, so that a lost node takes only its own group with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from raynas.engine.config import WorkerConfig
 from raynas.errors import DoesNotFit
@@ -16,36 +17,55 @@ from raynas.errors import DoesNotFit
 class NodeResources:
     """What one live node has in all."""
 
-    address: str
+    id: str
     cpus: float
     gpus: float
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerGroup:
-    """Workers that start and fail together; `node` is None where Ray may choose."""
+    """Workers that start together; `node` is None where Ray may choose."""
 
     num_workers: int
     node: str | None
+    gpus: float = 0
+    """Of each worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolPlan:
-    """What will be started."""
+    """What will be started.
+
+    Args:
+        cpus, gpus: of each worker; CPU-only workers beside those with a GPU have no GPU.
+        notice: what the user is to know, such as that these are fewer workers than were asked for.
+    """
 
     groups: tuple[WorkerGroup, ...]
     cpus: float
     gpus: float
     per_child: int
+    notice: str = ""
 
     @property
     def num_workers(self) -> int:
         return sum(group.num_workers for group in self.groups)
 
     @property
+    def num_gpus(self) -> float:
+        return sum(group.num_workers * group.gpus for group in self.groups)
+
+    @property
     def num_slots(self) -> int:
         """Children that train at the same time."""
         return self.num_workers // self.per_child
+
+
+def settled(config: WorkerConfig, nodes: Sequence[NodeResources]) -> WorkerConfig:
+    """With the GPUs of a worker as a number: what is started later is to be like what is started now."""
+    if config.gpus != "auto":
+        return config
+    return config.model_copy(update={"gpus": float(any(node.gpus >= 1 for node in nodes))})
 
 
 def plan_pool(config: WorkerConfig, nodes: Sequence[NodeResources]) -> PoolPlan:
@@ -54,35 +74,88 @@ def plan_pool(config: WorkerConfig, nodes: Sequence[NodeResources]) -> PoolPlan:
     Raises:
         DoesNotFit: says what was asked, what there is and what to change.
     """
-    gpus = config.gpus if config.gpus != "auto" else float(any(node.gpus >= 1 for node in nodes))
-    capacity = [_capacity(node, config.cpus, gpus) for node in nodes]
-    available = sum(capacity) // config.per_child * config.per_child
-    count = available if config.count == "auto" else config.count
-    size = f"{config.cpus:g} CPU" + (f" and {gpus:g} GPU" if gpus else "")
-    if config.count == "auto" and 0 < sum(capacity) < config.per_child:
+    config = settled(config, nodes)
+    assert config.gpus != "auto"
+    room = sum(_room(node, config, ()) for node in nodes)
+    count = room // config.per_child * config.per_child if config.count == "auto" else config.count
+    if config.count == "auto" and 0 < room < config.per_child:
         raise DoesNotFit(
-            f"A child takes {config.per_child} workers of {size} each; the cluster has {_describe(nodes)}, "
-            f"which is room for {sum(capacity)}. Set workers.per_child to less, or add nodes."
+            f"A child takes {config.per_child} workers of {_size(config)} each; the cluster has "
+            f"{describe(nodes)}, which is room for {room}. Set workers.per_child to less, or add nodes."
         )
-    if count < 1 or count > sum(capacity):
-        asked = "at least one worker" if count < 1 else _plural(count, "worker")
-        raise DoesNotFit(
-            f"Asked for {asked} of {size} each; the cluster has {_describe(nodes)}, which is room for "
-            f"{sum(capacity)}. {_advice(sum(capacity), gpus)}"
-        )
+    if count < 1 or count > room:
+        raise DoesNotFit(f"{_asked(count, room, config, nodes)} {_advice(room, config.gpus)}")
     if count % config.per_child:
         raise DoesNotFit(
             f"{_plural(count, 'worker')} can't be divided into children of {config.per_child} workers "
             "each. Choose workers.count as a multiple of workers.per_child."
         )
+    return PoolPlan(tuple(more_groups(config, nodes, ())), config.cpus, config.gpus, config.per_child)
+
+
+def plan_what_fits(config: WorkerConfig, nodes: Sequence[NodeResources]) -> PoolPlan:
+    """The same, or as many workers as there is room for; the rest may start when nodes join.
+
+    Raises:
+        DoesNotFit: there is no room for a single child.
+    """
+    asked = settled(config, nodes)
+    room = sum(_room(node, asked, ()) for node in nodes) // asked.per_child * asked.per_child
+    if asked.count == "auto" or room == 0 or asked.count <= room or asked.count % asked.per_child:
+        return plan_pool(asked, nodes)
+    notice = f"{_asked(asked.count, room, asked, nodes)} The others start as nodes join."
+    return replace(plan_pool(asked.model_copy(update={"count": room}), nodes), notice=notice)
+
+
+def more_groups(
+    config: WorkerConfig, nodes: Sequence[NodeResources], running: Sequence[WorkerGroup]
+) -> list[WorkerGroup]:
+    """What is to be started beside the groups that run already; of a `settled` config."""
+    assert config.gpus != "auto"
     if config.per_child > 1:
-        groups = [WorkerGroup(config.per_child, None)] * (count // config.per_child)
-    else:
-        groups = _by_node(count, nodes, capacity)
-    return PoolPlan(tuple(groups), config.cpus, gpus, config.per_child)
+        room = sum(_room(node, config, ()) for node in nodes)
+        num_running = sum(group.num_workers for group in running)
+        wanted = room if config.count == "auto" else min(room, config.count)
+        num_more = max(wanted - num_running, 0) // config.per_child
+        return [WorkerGroup(config.per_child, None, config.gpus)] * num_more
+    groups = _spread(config, nodes, running, config.count)
+    if config.gpus and config.cpu_workers:
+        without = config.model_copy(update={"gpus": 0.0})
+        groups += _spread(without, nodes, [*running, *groups], config.cpu_workers)
+    return groups
 
 
-def _capacity(node: NodeResources, cpus: float, gpus: float) -> int:
+def _spread(
+    config: WorkerConfig,
+    nodes: Sequence[NodeResources],
+    running: Sequence[WorkerGroup],
+    count: int | str,
+) -> list[WorkerGroup]:
+    """Groups of workers of one kind, the roomiest node first, until `count` of them run."""
+    assert config.gpus != "auto"
+    rooms = [(_room(node, config, running), node) for node in nodes]
+    left = sum(room for room, _ in rooms)
+    if not isinstance(count, str):
+        left = min(left, count - sum(group.num_workers for group in running if group.gpus == config.gpus))
+    groups = []
+    for room, node in sorted(rooms, key=lambda pair: -pair[0]):
+        if (taken := min(room, left)) > 0:
+            groups.append(WorkerGroup(taken, node.id, config.gpus))
+            left -= taken
+    return groups
+
+
+def _room(node: NodeResources, config: WorkerConfig, running: Sequence[WorkerGroup]) -> int:
+    """Workers that fit on a node beside those that run there."""
+    assert config.gpus != "auto"
+    there = [group for group in running if group.node == node.id]
+    by_cpu = room_on(node, config.cpus, 0) - sum(group.num_workers for group in there)
+    alike = sum(group.num_workers for group in there if bool(group.gpus) == bool(config.gpus))
+    return max(min(by_cpu, room_on(node, config.cpus, config.gpus) - alike), 0)
+
+
+def room_on(node: NodeResources, cpus: float, gpus: float) -> int:
+    """Workers of this size that one node holds."""
     by_cpu = int(node.cpus / cpus + 1e-6)
     if gpus == 0:
         return by_cpu
@@ -91,16 +164,25 @@ def _capacity(node: NodeResources, cpus: float, gpus: float) -> int:
     return min(by_cpu, by_gpu)
 
 
-def _by_node(count: int, nodes: Sequence[NodeResources], capacity: Sequence[int]) -> list[WorkerGroup]:
-    groups = []
-    for node, room in sorted(zip(nodes, capacity, strict=True), key=lambda pair: -pair[1]):
-        if (taken := min(room, count)) > 0:
-            groups.append(WorkerGroup(taken, node.address if len(nodes) > 1 else None))
-            count -= taken
-    return groups
+def lack(config: WorkerConfig, nodes: Sequence[NodeResources]) -> str:
+    """What was asked, and what there is, where no worker of a `settled` config fits any more."""
+    return _asked(0, sum(_room(node, config, ()) for node in nodes), config, nodes)
 
 
-def _describe(nodes: Sequence[NodeResources]) -> str:
+def _asked(count: int, room: int, config: WorkerConfig, nodes: Sequence[NodeResources]) -> str:
+    asked = "at least one worker" if count < 1 else _plural(count, "worker")
+    return (
+        f"Asked for {asked} of {_size(config)} each; the cluster has {describe(nodes)}, which is room for "
+        f"{room}."
+    )
+
+
+def _size(config: WorkerConfig) -> str:
+    return f"{config.cpus:g} CPU" + (f" and {config.gpus:g} GPU" if config.gpus else "")
+
+
+def describe(nodes: Sequence[NodeResources]) -> str:
+    """'8 CPU and 1 GPU on 2 nodes'."""
     cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
     return f"{cpus:g} CPU and {gpus:g} GPU on {_plural(len(nodes), 'node')}"
 

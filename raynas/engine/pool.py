@@ -9,44 +9,59 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
-import threading
 import uuid
 from types import TracebackType
 from typing import Any
 
 import ray
-import ray.train
 from ray.exceptions import RayActorError
-from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchConfig, TorchTrainer
 
 from raynas.child import Child
 from raynas.data import ImageSplit
 from raynas.engine.cluster import HEAD_NODE, check_free, nodes, set_patience
 from raynas.engine.config import WorkerConfig
-from raynas.engine.plan import PoolPlan, WorkerGroup, plan_pool
-from raynas.engine.queue import News, WorkQueue
-from raynas.engine.worker import TrainerFactory, WorkerSettings, serve_children
+from raynas.engine.group import GroupRun, GroupStart
+from raynas.engine.keeper import CLOSING_SECONDS, Keeper
+from raynas.engine.plan import PoolPlan, WorkerGroup, plan_what_fits, settled
+from raynas.engine.queue import WorkQueue
+from raynas.engine.work import News, TimeLimit
+from raynas.engine.worker import TrainerFactory, WorkerSettings
 from raynas.errors import SearchFailed
 
 logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 180.0
 INTERRUPTED_SECONDS = 10.0
-"""How long an interrupted search waits for its workers before it leaves them to Ray."""
+"""How long an interrupted search waits for its workers before it ends them."""
 
 
 class QueueActor(WorkQueue):
-    """The WorkQueue as an actor, with the data set that every worker needs."""
+    """The WorkQueue as an actor, with the data set that every worker needs and who controls the groups."""
 
-    def __init__(self, max_attempts: int, data: list[Any]) -> None:
-        super().__init__(max_attempts)
+    def __init__(self, max_attempts: int, time_limit: TimeLimit | None, data: list[Any]) -> None:
+        super().__init__(max_attempts, time_limit)
         # A reference in a list is handed on as a reference: each node fetches the arrays once, into shared
         # memory.
         self._data = data
+        self._controllers: dict[str, Any] = {}
 
     async def data(self) -> Any:
         return self._data[0]
+
+    async def introduce(self, group: str, controller: Any) -> None:
+        self._controllers[group] = controller
+
+    async def controller(self, group: str) -> Any:
+        """Of a group's Ray Train run; None: it has not begun."""
+        return self._controllers.get(group)
+
+    async def save(self, worker: str, child_id: int, state: Any) -> None:
+        # In Ray's store, which spills to disk, and owned here: it must outlive its worker.
+        await super().save(worker, child_id, ray.put(state))
+
+    async def saved(self, child_id: int) -> Any:
+        reference = await super().saved(child_id)
+        return None if reference is None else await reference
 
 
 class ChildPool:
@@ -63,32 +78,42 @@ class ChildPool:
     def __init__(
         self, factory: TrainerFactory, *, data: ImageSplit | None = None, config: WorkerConfig | None = None
     ) -> None:
-        self.factory, self.data, self.config = factory, data, config or WorkerConfig()
-        self.plan: PoolPlan = plan_pool(self.config, nodes())
-        self.error: Exception | None = None
+        live = nodes()
+        self.factory, self.data, self.config = factory, data, settled(config or WorkerConfig(), live)
+        self.plan: PoolPlan = plan_what_fits(self.config, live)
         self._name = f"raynas-queue-{uuid.uuid4().hex[:12]}"
         self._scratch = tempfile.TemporaryDirectory(prefix="raynas-pool-", ignore_cleanup_errors=True)
-        self._threads: list[threading.Thread] = []
-        self._is_closing = False
+        self._keeper: Keeper | None = None
         self.queue: Any = None
         self._coming: Any = None
 
+    @property
+    def num_slots(self) -> int:
+        """Children that train at the same time; changes as nodes come and go."""
+        num_workers = self.plan.num_workers if self._keeper is None else self._keeper.num_workers
+        return num_workers // self.config.per_child
+
     def __enter__(self) -> ChildPool:
-        check_free(self.plan.num_workers * self.plan.cpus, self.plan.num_workers * self.plan.gpus)
+        check_free(self.plan.num_workers * self.plan.cpus, self.plan.num_gpus)
+        if self.plan.notice:
+            logger.warning(self.plan.notice)
         actor = ray.remote(QueueActor).options(
             name=self._name, num_cpus=0, max_concurrency=100_000, resources=HEAD_NODE
         )
-        self.queue = actor.remote(self.config.max_attempts, [ray.put(self.data)])
+        self.queue = actor.remote(self.config.max_attempts, self._time_limit, [ray.put(self.data)])
         self._start_workers()
         return self
 
+    @property
+    def _time_limit(self) -> TimeLimit | None:
+        seconds = self.config.time_limit_seconds
+        return None if seconds is None else TimeLimit(seconds, self.config.grace_seconds)
+
     def _start_workers(self) -> None:
-        for index, group in enumerate(self.plan.groups):
-            thread = threading.Thread(
-                target=self._run_group, args=(index, group), name=f"raynas-group-{index}", daemon=True
-            )
-            thread.start()
-            self._threads.append(thread)
+        set_patience(PATIENCE_SECONDS)
+        self._keeper = Keeper(self.config, self._make_group, self.queue, nodes)
+        self._keeper.add(self.plan.groups)
+        self._keeper.start()
 
     def wait_ready(self) -> None:
         """Returns when the first worker asks for a child; SearchFailed if none can be started."""
@@ -97,9 +122,10 @@ class ChildPool:
             self.check()
 
     def check(self) -> None:
-        """SearchFailed if a worker group is gone for good."""
-        if self.error is not None:
-            raise SearchFailed(f"the workers could not be kept running: {self.error}") from self.error
+        """SearchFailed if the workers are gone for good."""
+        error = None if self._keeper is None else self._keeper.error
+        if error is not None:
+            raise SearchFailed(f"the workers could not be kept running: {error}") from error
 
     def begin(self) -> None:
         """A search begins: children are numbered anew, and nothing more is heard of earlier ones.
@@ -127,12 +153,11 @@ class ChildPool:
         return news
 
     def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
-        self._is_closing = True
         with contextlib.suppress(RayActorError):
             ray.get(self.queue.close.remote())
         # Workers go home between two steps of a child; after an interruption they are not waited for long.
-        for thread in self._threads:
-            thread.join(timeout=None if kind is None else INTERRUPTED_SECONDS)
+        if self._keeper is not None:
+            self._keeper.close(CLOSING_SECONDS if kind is None else INTERRUPTED_SECONDS)
         self._scratch.cleanup()
 
     def _get(self, answer: Any) -> Any:
@@ -141,39 +166,15 @@ class ChildPool:
         except RayActorError as error:
             raise SearchFailed(f"the work queue was lost, as if with its node: {error}") from error
 
-    def _run_group(self, index: int, group: WorkerGroup) -> None:
-        try:
-            self._trainer(index, group).fit()
-            if not self._is_closing:
-                reason = ray.get(self.queue.failure.remote())
-                self.error = RuntimeError(reason or "a worker group ended before the search did")
-        except Exception as error:
-            logger.debug("worker group %d ended", index, exc_info=True)
-            self.error = error
-
-    def _trainer(self, index: int, group: WorkerGroup) -> TorchTrainer:
-        set_patience(PATIENCE_SECONDS)
-        plan = self.plan
-        resources: dict[str, float] = {"CPU": plan.cpus}
-        if plan.gpus:
-            resources["GPU"] = plan.gpus
-        if group.node is not None:
-            resources[f"node:{group.node}"] = 0.0001
+    def _make_group(self, number: int, group: WorkerGroup) -> GroupRun:
         settings = WorkerSettings(
-            self._name, index, self.factory, max(int(plan.cpus), 1), plan.gpus > 0, plan.per_child
+            self._name,
+            f"group {number}",
+            self.factory,
+            max(int(self.plan.cpus), 1),
+            group.gpus,
+            self.plan.per_child,
+            self._time_limit,
+            self.config.checkpoint_epochs,
         )
-        # Two ranks on one card can't speak NCCL, and ranks that train their own children have nothing to say.
-        backend = "nccl" if plan.per_child > 1 and plan.gpus >= 1 else "gloo"
-        return TorchTrainer(
-            serve_children,
-            train_loop_config=settings,
-            torch_config=TorchConfig(backend=backend),
-            scaling_config=ScalingConfig(
-                num_workers=group.num_workers, use_gpu=plan.gpus > 0, resources_per_worker=resources
-            ),
-            run_config=RunConfig(
-                name=f"group-{index}",
-                storage_path=self._scratch.name,
-                failure_config=FailureConfig(max_failures=-1, controller_failure_limit=1),
-            ),
-        )
+        return GroupRun(GroupStart(group, self.plan.cpus, settings, self._scratch.name), self.queue)

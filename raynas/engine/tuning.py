@@ -15,7 +15,7 @@ def num_prefetched(num_slots: int) -> int:
 
     One for every four, as few as will do: a child waits with a policy that others may have improved.
     """
-    return -(-num_slots // 4)
+    return max(-(-num_slots // 4), 1)
 
 
 def tune_run(run: Run, pool: ChildPool, *, scheduler: TrialScheduler | None = None) -> None:
@@ -33,11 +33,9 @@ def tune_run(run: Run, pool: ChildPool, *, scheduler: TrialScheduler | None = No
             raise searcher.failure
 
     pool.begin()
-    num_slots = pool.plan.num_slots
-    controller = SearchController(
-        searcher, pool, max_live=num_slots + num_prefetched(num_slots), scheduler=scheduler
-    )
+    controller = SearchController(searcher, pool, max_live=0, scheduler=scheduler)
     while not controller.is_finished():
         check()
+        controller.max_live = pool.num_slots + num_prefetched(pool.num_slots)
         controller.step()
     check()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,17 @@ import torch
 
 from raynas.child import Child, ChildResult, EpochReport, TrainChild
 from raynas.data import ImageSplit
+from raynas.engine.reasons import failed
+from raynas.engine.work import TimeLimit, worker_name
 from raynas.training import Placement
+from raynas.training.trainer import Resumable
 
 TrainerFactory = Callable[[Placement, ImageSplit | None], TrainChild]
 """Called once in each worker; what it returns trains one child after another."""
+
+CONTEXT_BYTES = 600 * 2**20
+"""What a process takes of a GPU's memory before it allocates anything: CUDA's context and its kernels."""
+STDERR = 2
 
 
 @dataclass(frozen=True)
@@ -26,11 +34,13 @@ class WorkerSettings:
     """What every worker of a group is started with."""
 
     queue_name: str
-    group: int
+    group: str
     factory: TrainerFactory
     num_threads: int
-    uses_gpu: bool
+    gpus: float
     per_child: int
+    time_limit: TimeLimit | None
+    checkpoint_epochs: int
 
 
 def serve_children(settings: WorkerSettings) -> None:
@@ -45,22 +55,48 @@ def serve_children(settings: WorkerSettings) -> None:
     rank = ray.train.get_context().get_world_rank()
     shares = settings.per_child > 1
     placement = Placement(
-        device=str(ray.train.torch.get_device()) if settings.uses_gpu else "cpu",
+        device=str(ray.train.torch.get_device()) if settings.gpus else "cpu",
         num_threads=settings.num_threads,
         rank=rank if shares else 0,
         num_ranks=settings.per_child if shares else 1,
     )
     try:
+        if 0 < settings.gpus < 1:
+            _keep_to_share(placement.device, settings.gpus)
         train = settings.factory(placement, ray.get(ray.get(queue.data.remote())))
     except Exception as error:
-        ray.get(queue.give_up.remote(_failure(error).reason))
+        ray.get(queue.give_up.remote(failed(error).reason))
         return
-    _Worker(queue, f"group {settings.group}, rank {rank}", placement, train).serve()
+    worker = _Worker(
+        queue,
+        worker_name(settings.group, rank),
+        placement,
+        train,
+        time_limit=settings.time_limit,
+        checkpoint_epochs=settings.checkpoint_epochs,
+    )
+    worker.serve()
+
+
+def _keep_to_share(device: str, gpus: float) -> None:
+    """A child that needs more than its worker's share of a card fails, and not its neighbours."""
+    total = torch.cuda.get_device_properties(device).total_memory
+    torch.cuda.set_per_process_memory_fraction(max(gpus - CONTEXT_BYTES / total, 0.01), device)
 
 
 class _Worker:
-    def __init__(self, queue: Any, name: str, placement: Placement, train: TrainChild) -> None:
+    def __init__(
+        self,
+        queue: Any,
+        name: str,
+        placement: Placement,
+        train: TrainChild,
+        *,
+        time_limit: TimeLimit | None = None,
+        checkpoint_epochs: int = 0,
+    ) -> None:
         self.queue, self.name, self.placement, self.train = queue, name, placement, train
+        self.time_limit, self.checkpoint_epochs = time_limit, checkpoint_epochs
 
     def serve(self) -> None:
         finished: tuple[int, ChildResult] | None = None
@@ -76,7 +112,7 @@ class _Worker:
         return shared[0]
 
     def _train(self, child: Child) -> ChildResult:
-        # Resolves as soon as a scheduler ends the child: asking it costs no message.
+        # Resolves as soon as the child has to stop: asking it costs no message.
         stopped = self.queue.stopped.remote(child.id) if self.placement.rank == 0 else None
         began = time.perf_counter()
 
@@ -86,27 +122,56 @@ class _Worker:
         def should_stop() -> bool:
             return stopped is not None and bool(ray.wait([stopped], timeout=0)[0])
 
+        train = self.train
+        if self.checkpoint_epochs and isinstance(train, Resumable):
+            train = train.keeping(_QueueCheckpoints(self.queue, self.name, child.id, self.checkpoint_epochs))
         try:
-            return self.train(child, report, should_stop)
-        except Exception as error:
+            with _watched(self.time_limit):
+                return train(child, report, should_stop)
+        # What a child's code exits with is no reason for the worker to go.
+        except (Exception, SystemExit) as error:
+            result = failed(error, time.perf_counter() - began)
             if self.placement.num_ranks > 1:
                 # The other ranks wait in a collective for this one: only a restart of the group frees them.
-                failed = _failure(error, time.perf_counter() - began)
-                ray.get(self.queue.finish.remote(self.name, child.id, failed))
+                ray.get(self.queue.finish.remote(self.name, child.id, result))
                 raise
-            return _failure(error, time.perf_counter() - began)
+        if self.placement.device != "cpu":
+            # Here, where no traceback holds the child's tensors any more.
+            torch.cuda.empty_cache()
+        return result
 
 
-def _failure(error: Exception, seconds: float = 0.0) -> ChildResult:
-    if isinstance(error, torch.OutOfMemoryError):
-        torch.cuda.empty_cache()
-        reason = "out of GPU memory: use a smaller child.batch_size or network"
-        return ChildResult(status="failed", seconds=seconds, reason=reason)
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return ChildResult(
-        status="failed",
-        seconds=seconds,
-        reason=f"{type(error).__name__}: {error} (in {place.name}, {place.filename}, line {place.lineno})"[
-            :1000
-        ],
-    )
+@contextlib.contextmanager
+def _watched(limit: TimeLimit | None) -> Iterator[None]:
+    """Ends this process if the block takes longer than a child may; Ray Train starts another in its place.
+
+    The watch is a thread of C, which a child that holds Python's lock can't stop.
+    """
+    if limit is None:
+        yield
+        return
+    faulthandler.dump_traceback_later(limit.seconds + limit.grace, exit=True, file=STDERR)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+@dataclass(frozen=True)
+class _QueueCheckpoints:
+    """One child's checkpoints, in the queue: any worker can reach it, and it stands on the head node."""
+
+    queue: Any
+    worker: str
+    child_id: int
+    every_epochs: int
+
+    def load(self) -> bytes | None:
+        state: bytes | None = ray.get(self.queue.saved.remote(self.child_id))
+        return state
+
+    def save(self, epoch: int, state: bytes) -> None:
+        self.queue.save.remote(self.worker, self.child_id, state)
+
+    def is_due(self, epoch: int) -> bool:
+        return epoch % self.every_epochs == 0

@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from raynas.child import ChildResult, EpochReport, Report, ShouldStop
 from raynas.config import FrozenModel
 from raynas.nn.drop_path import set_drop_path_progress
+from raynas.training.child_checkpoint import (
+    Checkpoints,
+    from_bytes,
+    random_state,
+    set_random_state,
+    to_bytes,
+)
 from raynas.training.device import Placement, Precision, autocast_type
 from raynas.training.images import AugmentationConfig, DeviceImages
 
@@ -54,6 +63,7 @@ def train_child(
     placement: Placement | None = None,
     report: Report = lambda _: None,
     should_stop: ShouldStop = lambda: False,
+    checkpoints: Checkpoints | None = None,
 ) -> ChildResult:
     """Trains `network` in place; a child that diverges is a result, not an exception.
 
@@ -62,13 +72,17 @@ def train_child(
         report: called on rank 0 after each epoch.
         should_stop: asked before each step, where rank 0's answer counts; True ends the child with status
             'stopped'.
+        checkpoints: where it goes on if an earlier attempt was kept; on a CPU the result is the same to the
+            last bit, but for the seconds.
     Raises:
         Whatever torch raises, such as running out of memory.
     """
     loop = _ChildLoop(network, images, config, seed, placement or Placement(device=images.device))
-    began = time.perf_counter()
-    curve: list[EpochReport] = []
-    for epoch in range(1, config.epochs + 1):
+    curve = loop.resume(checkpoints)
+    for told in curve if loop.placement.rank == 0 else ():
+        report(told)
+    began = time.perf_counter() - (curve[-1].seconds if curve else 0.0)
+    for epoch in range(len(curve) + 1, config.epochs + 1):
         ended = loop.train_epoch(epoch, should_stop)
         if ended is not None:
             return ended.model_copy(update={"accuracy": _last_accuracy(ended, curve), "curve": tuple(curve)})
@@ -80,6 +94,8 @@ def train_child(
         curve.append(EpochReport(epoch=epoch, accuracy=accuracy, train_loss=loop.mean_loss, seconds=seconds))
         if loop.placement.rank == 0:
             report(curve[-1])
+        if checkpoints is not None and epoch < config.epochs and checkpoints.is_due(epoch):
+            loop.keep(checkpoints, curve)
     return ChildResult(status="completed", accuracy=curve[-1].accuracy, curve=tuple(curve))
 
 
@@ -116,6 +132,38 @@ class _ChildLoop:
         self.generator = torch.Generator().manual_seed(seed)
         self.steps_done = 0
         self.mean_loss = math.nan
+
+    def keep(self, checkpoints: Checkpoints, curve: list[EpochReport]) -> None:
+        """Between two epochs; all ranks take part and rank 0 saves."""
+        draws: list[Any] = [random_state(self.placement.device)]
+        if self.placement.num_ranks > 1:
+            draws = [None] * self.placement.num_ranks
+            distributed.all_gather_object(draws, random_state(self.placement.device))
+        if self.placement.rank == 0:
+            state = {
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "schedule": self.schedule.state_dict(),
+                "generator": self.generator.get_state(),
+                "random": draws,
+                "steps_done": self.steps_done,
+                "curve": [report.model_dump() for report in curve],
+            }
+            checkpoints.save(len(curve), to_bytes(state))
+
+    def resume(self, checkpoints: Checkpoints | None) -> list[EpochReport]:
+        """Goes to where an earlier attempt was kept; returns its curve, empty if there was none."""
+        kept = checkpoints.load() if checkpoints is not None else None
+        if kept is None:
+            return []
+        state: Mapping[str, Any] = from_bytes(kept, self.placement.device)
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.generator.set_state(state["generator"].cpu())
+        set_random_state(state["random"][self.placement.rank], self.placement.device)
+        self.steps_done = state["steps_done"]
+        return [EpochReport(**report) for report in state["curve"]]
 
     def train_epoch(self, epoch: int, should_stop: ShouldStop) -> ChildResult | None:
         """One pass; a result if the child has to end here."""

@@ -17,9 +17,9 @@ from ray.tune.search.search_algorithm import SearchAlgorithm
 from raynas.child import Child, ChildResult, EpochReport
 from raynas.engine.config import SchedulerConfig
 from raynas.engine.controller import ChildActors, SearchController
-from raynas.engine.queue import News
 from raynas.engine.schedulers import MedianStopping, build_scheduler
 from raynas.engine.searcher import TuneSearcher
+from raynas.engine.work import News
 from raynas.run import Run
 from raynas.space import make_space
 from raynas.strategy import make_strategy

@@ -11,8 +11,8 @@ from raynas.engine.plan import NodeResources, PoolPlan, WorkerGroup, plan_pool
 from raynas.errors import DoesNotFit
 
 
-def node(cpus: float, gpus: float = 0, address: str = "10.0.0.1") -> NodeResources:
-    return NodeResources(address, cpus, gpus)
+def node(cpus: float, gpus: float = 0, id: str = "n") -> NodeResources:
+    return NodeResources(id, cpus, gpus)
 
 
 def plan(*nodes: NodeResources, **words: object) -> PoolPlan:
@@ -26,16 +26,16 @@ def assert_refused(message: str, *nodes: NodeResources, **words: object) -> None
 
 
 def test_auto_is_a_worker_per_cpu_where_there_is_no_gpu():
-    assert plan(node(8)) == PoolPlan((WorkerGroup(8, None),), cpus=1, gpus=0, per_child=1)
+    assert plan(node(8)) == PoolPlan((WorkerGroup(8, "n"),), cpus=1, gpus=0, per_child=1)
 
 
 def test_auto_is_a_worker_per_gpu_where_there_are_some():
-    assert plan(node(8, 2)) == PoolPlan((WorkerGroup(2, None),), cpus=1, gpus=1, per_child=1)
+    assert plan(node(8, 2)) == PoolPlan((WorkerGroup(2, "n", 1),), cpus=1, gpus=1, per_child=1)
 
 
 def test_auto_leaves_out_nodes_without_a_gpu():
     chosen = plan(node(64, 0, "a"), node(8, 2, "b"))
-    assert chosen.groups == (WorkerGroup(2, "b"),)
+    assert chosen.groups == (WorkerGroup(2, "b", 1),)
 
 
 def test_auto_is_as_many_as_have_their_cpus():
@@ -74,7 +74,7 @@ def test_workers_that_share_a_child_are_a_group_that_ray_may_place():
 node_lists = st.lists(
     st.builds(
         NodeResources,
-        address=st.uuids().map(str),
+        id=st.uuids().map(str),
         cpus=st.integers(0, 64).map(float),
         gpus=st.integers(0, 8).map(float),
     ),
@@ -99,9 +99,9 @@ def test_a_plan_has_the_workers_that_were_asked_for_and_no_node_has_too_many(con
     assert chosen.num_slots * config.per_child == chosen.num_workers >= 1
     assert chosen.num_workers * chosen.cpus <= sum(node.cpus for node in nodes) + 1e-3
     assert chosen.num_workers * chosen.gpus <= sum(node.gpus for node in nodes) + 1e-3
-    by_address = {node.address: node for node in nodes}
+    by_id = {node.id: node for node in nodes}
     for group in chosen.groups:
-        room = [by_address[group.node]] if group.node else nodes
+        room = [by_id[group.node]] if group.node else nodes
         assert group.num_workers * chosen.cpus <= sum(node.cpus for node in room) + 1e-3
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from raynas.child import Child, ChildResult, EpochReport
-from raynas.engine.queue import News, WorkQueue
+from raynas.engine.queue import WorkQueue
+from raynas.engine.work import News
 from search_spaces.nasnet import NASNET_A
 
 ARCH_ID = NASNET_A.arch_id
@@ -155,7 +156,7 @@ def test_with_one_attempt_a_dead_workers_child_has_failed():
     async def scenario():
         queue = await queue_with(1, 2, max_attempts=1)
         assert [await taken(queue) for _ in range(2)] == [1, 2]
-        assert [news.result.reason for news in await queue.news()] == ["its worker died 1 times"]
+        assert [news.result.reason for news in await queue.news()] == ["its worker died once"]
 
     run(scenario())
 

@@ -35,6 +35,7 @@ PURE = (
     "raynas.engine.config",
     "raynas.engine.plan",
     "raynas.engine.queue",
+    "raynas.engine.work",
 )
 PLANS = tuple(
     f"raynas.nn.{name}"
