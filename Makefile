@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := search
-.PHONY: search test check install ui bench bench-data bench-scale test-gpu clean
+.PHONY: search test check install ui bench bench-data bench-scale poison chaos-workers test-gpu clean
 
 search: install
 	$(BIN)/raynas search $(ARGS)
@@ -45,6 +45,13 @@ bench-scale: install
 	$(BIN)/python -m benchmarks.scale resume --out build/bench-scale
 	$(BIN)/python -m benchmarks.scale workers --workers 450
 	$(BIN)/python -m benchmarks.scale workers --workers 8 --children 400 --seconds 2 --spread 0
+
+# 40 poisoned children among 200, and 25 kills of workers, groups and nodes: exit code 1 if anything is lost.
+poison: install
+	$(BIN)/python -m benchmarks.poison $(ARGS)
+
+chaos-workers: install
+	$(BIN)/python -m benchmarks.chaos_workers $(ARGS)
 
 test-gpu: install
 	$(BIN)/python -m pytest -m gpu $(ARGS)

@@ -1,4 +1,7 @@
-"""Keeps a pool's worker groups: drops those whose node is gone, and starts others where there is room."""
+"""Keeps a pool's worker groups: drops those whose node is gone, and starts others where there is room.
+
+Knows Ray only through what it is given.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
-
-import ray
-from ray.exceptions import RayError
+from typing import Protocol
 
 from raynas.engine.config import WorkerConfig
 from raynas.engine.plan import NodeResources, WorkerGroup, lack, more_groups
@@ -43,24 +43,37 @@ class Group(Protocol):
     def kill(self) -> None: ...
 
 
+class Desk(Protocol):
+    """What the keeper asks the work queue; ConnectionError if it can't be asked."""
+
+    def failure(self) -> str | None:
+        """Why a worker gave up, if one did."""
+
+    def has_served(self, group: str) -> bool:
+        """Whether a worker of the group has ever asked for a child."""
+
+    def evict(self, group: str) -> None:
+        """The group is gone; its children wait again."""
+
+
 class Keeper(threading.Thread):
     """Looks after the groups in a thread of its own, until it is closed.
 
     Args:
         config: a settled one.
         make_group: of a number that is new, and where it is to be.
-        find_nodes: the live nodes.
+        find_nodes: the live nodes; ConnectionError if they can't be known just now.
     """
 
     def __init__(
         self,
         config: WorkerConfig,
         make_group: Callable[[int, WorkerGroup], Group],
-        queue: Any,
+        desk: Desk,
         find_nodes: Callable[[], list[NodeResources]],
     ) -> None:
         super().__init__(name="raynas-keeper", daemon=True)
-        self.config, self.make_group, self.queue, self.find_nodes = config, make_group, queue, find_nodes
+        self.config, self.make_group, self.desk, self.find_nodes = config, make_group, desk, find_nodes
         self.groups: list[Group] = []
         self.error: BaseException | None = None
         self._num_started = 0
@@ -77,9 +90,12 @@ class Keeper(threading.Thread):
         while self.error is None and not self._closing.wait(WATCH_SECONDS):
             try:
                 self.tend(self.find_nodes())
-            except (RayError, ConnectionError, RuntimeError) as error:
-                # Of the queue's loss the driver hears by itself; what passes is looked at again.
+            except ConnectionError as error:
+                # Of the queue's loss the driver hears by itself; anything else passes.
                 logger.debug("the cluster could not be looked at", exc_info=error)
+            except Exception as error:
+                # A pool that nobody keeps would wait for ever.
+                self.error = error
 
     def add(self, groups: Sequence[WorkerGroup]) -> None:
         """Starts these groups."""
@@ -131,9 +147,7 @@ class Keeper(threading.Thread):
 
     def _bury(self, group: Group) -> None:
         """A group that ended by itself: why, and whether it is worth another try."""
-        reason, has_served = ray.get(
-            [self.queue.failure.remote(), self.queue.has_served.remote(group.group_name)]
-        )
+        reason, has_served = self.desk.failure(), self.desk.has_served(group.group_name)
         self._forget(group)
         if reason:
             self.error = RuntimeError(reason)
@@ -148,9 +162,8 @@ class Keeper(threading.Thread):
             logger.warning("no worker can be started on node %s: %s", str(node)[:12], error)
 
     def _forget(self, group: Group) -> None:
+        self.desk.evict(group.group_name)
         self.groups.remove(group)
-        # Its children wait in the queue from now on.
-        ray.get(self.queue.evict.remote(group.group_name))
 
     def _grow(self, nodes: Sequence[NodeResources]) -> None:
         if self._failed_starts[None] >= MAX_STARTS:

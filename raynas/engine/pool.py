@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayError
 
 from raynas.child import Child
 from raynas.data import ImageSplit
@@ -64,6 +64,28 @@ class QueueActor(WorkQueue):
         return None if reference is None else await reference
 
 
+class _QueueDesk:
+    """The queue as the keeper asks it."""
+
+    def __init__(self, queue: Any) -> None:
+        self._queue = queue
+
+    def failure(self) -> str | None:
+        return self._ask(self._queue.failure.remote())  # type: ignore[no-any-return]
+
+    def has_served(self, group: str) -> bool:
+        return bool(self._ask(self._queue.has_served.remote(group)))
+
+    def evict(self, group: str) -> None:
+        self._ask(self._queue.evict.remote(group))
+
+    def _ask(self, answer: Any) -> Any:
+        try:
+            return ray.get(answer)
+        except RayError as error:
+            raise ConnectionError(str(error)) from error
+
+
 class ChildPool:
     """Workers for the length of a with-block.
 
@@ -111,7 +133,7 @@ class ChildPool:
 
     def _start_workers(self) -> None:
         set_patience(PATIENCE_SECONDS)
-        self._keeper = Keeper(self.config, self._make_group, self.queue, nodes)
+        self._keeper = Keeper(self.config, self._make_group, _QueueDesk(self.queue), nodes)
         self._keeper.add(self.plan.groups)
         self._keeper.start()
 

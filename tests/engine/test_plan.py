@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raynas.engine.config import WorkerConfig
-from raynas.engine.plan import NodeResources, PoolPlan, WorkerGroup, plan_pool
+from raynas.engine.plan import (
+    NodeResources,
+    PoolPlan,
+    WorkerGroup,
+    more_groups,
+    plan_pool,
+    plan_what_fits,
+    settled,
+)
 from raynas.errors import DoesNotFit
 
 
@@ -179,3 +187,69 @@ def test_auto_with_room_for_less_than_one_child_says_how_many_workers_a_child_ne
 def test_a_worker_of_no_or_negative_size_is_no_config(words):
     with pytest.raises(ValueError, match=next(iter(words))):
         WorkerConfig(**words)
+
+
+def test_fewer_workers_than_asked_for_start_with_a_notice():
+    chosen = plan_what_fits(WorkerConfig(count=9), [node(4, 0, "a"), node(4, 0, "b")])
+    assert chosen.num_workers == 8
+    assert chosen.notice == (
+        "Asked for 9 workers of 1 CPU each; the cluster has 8 CPU and 0 GPU on 2 nodes, which is room for 8. "
+        "The others start as nodes join."
+    )
+
+
+@pytest.mark.parametrize("count", ["auto", 3, 8])
+def test_as_many_workers_as_asked_for_need_no_notice(count):
+    nodes = [node(4, 0, "a"), node(4, 0, "b")]
+    assert plan_what_fits(WorkerConfig(count=count), nodes) == plan_pool(WorkerConfig(count=count), nodes)
+
+
+@pytest.mark.parametrize(
+    "words", [{"count": 9, "gpus": 1}, {"count": 3, "per_child": 2}, {"count": 16, "per_child": 16}]
+)
+def test_what_does_not_fit_at_all_is_refused(words):
+    with pytest.raises(DoesNotFit):
+        plan_what_fits(WorkerConfig(**words), [node(8)])
+
+
+def test_fewer_children_than_asked_for_keep_all_of_their_workers():
+    assert plan_what_fits(WorkerConfig(count=9, per_child=3), [node(8)]).num_slots == 2
+
+
+def test_cpu_only_workers_take_what_the_others_leave():
+    chosen = plan(node(8, 2, "a"), node(4, 0, "b"), cpu_workers="auto")
+    assert chosen.groups == (WorkerGroup(2, "a", 1), WorkerGroup(6, "a"), WorkerGroup(4, "b"))
+    assert (chosen.num_workers, chosen.num_gpus) == (12, 2)
+
+
+def test_as_many_cpu_only_workers_as_asked_for():
+    chosen = plan(node(8, 2, "a"), node(4, 0, "b"), count=1, cpu_workers=8)
+    assert chosen.groups == (WorkerGroup(1, "a", 1), WorkerGroup(7, "a"), WorkerGroup(1, "b"))
+
+
+def test_cpu_only_workers_are_nothing_beside_workers_without_a_gpu():
+    assert plan(node(8), count=2, cpu_workers=4) == plan(node(8), count=2)
+
+
+def test_cpu_only_workers_can_not_share_a_child():
+    with pytest.raises(ValueError, match="cpu_workers = 2 can't be had with per_child = 2"):
+        WorkerConfig(cpu_workers=2, per_child=2)
+
+
+@given(worker_configs, node_lists, node_lists)
+def test_what_is_started_later_fits_beside_what_runs(config, before, joined):
+    """As nodes join, there are at most as many workers as asked for, and as many as fit if there is room."""
+    config = settled(config, before)
+    running = more_groups(config, before, ())
+    everything = [*before, *joined]
+    more = more_groups(config, everything, running)
+    for there in everything:
+        groups = [group for group in [*running, *more] if group.node == there.id]
+        assert sum(group.num_workers for group in groups) * config.cpus <= there.cpus + 1e-3
+        assert sum(group.num_workers * group.gpus for group in groups) <= there.gpus + 1e-3
+    total = sum(group.num_workers for group in [*running, *more])
+    try:
+        assert total == plan_what_fits(config, everything).num_workers
+    except DoesNotFit:
+        assert total < config.per_child or config.count % config.per_child
+    assert more_groups(config, everything, [*running, *more]) == []

@@ -1,0 +1,208 @@
+"""The keeper of a pool's worker groups, with groups that do nothing and a cluster that is a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from raynas.engine.config import WorkerConfig
+from raynas.engine.keeper import MAX_STARTS, Keeper
+from raynas.engine.plan import NodeResources, WorkerGroup
+
+
+class FakeGroup:
+    def __init__(self, number: int, group: WorkerGroup) -> None:
+        self.group, self.group_name = group, f"group {number}"
+        self.error: Exception | None = None
+        self.is_running = False
+        self.is_killed = False
+
+    def start(self) -> None:
+        self.is_running = True
+
+    def is_alive(self) -> bool:
+        return self.is_running
+
+    def join(self, timeout: float | None = None) -> None:
+        if timeout is None:
+            assert not self.is_running, "would wait for ever"
+
+    def find_controller(self) -> None:
+        pass
+
+    def kill(self) -> None:
+        self.is_running, self.is_killed = False, True
+
+    def end(self, error: Exception) -> None:
+        self.is_running, self.error = False, error
+
+
+class FakeDesk:
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self.served: set[str] = set()
+        self.evicted: list[str] = []
+
+    def failure(self) -> str | None:
+        return self.reason
+
+    def has_served(self, group: str) -> bool:
+        return group in self.served
+
+    def evict(self, group: str) -> None:
+        self.evicted.append(group)
+
+
+class Cluster:
+    """A keeper and all that it has to do with."""
+
+    def __init__(self, nodes: Sequence[NodeResources], **fields: object) -> None:
+        self.nodes, self.desk = list(nodes), FakeDesk()
+        self.started: list[FakeGroup] = []
+        self.keeper = Keeper(WorkerConfig(gpus=0, **fields), self._make, self.desk, lambda: self.nodes)
+        self.keeper.tend(self.nodes)
+
+    def _make(self, number: int, group: WorkerGroup) -> FakeGroup:
+        self.started.append(FakeGroup(number, group))
+        return self.started[-1]
+
+    def tend(self, *nodes: NodeResources) -> None:
+        self.nodes = list(nodes) or self.nodes
+        self.keeper.tend(self.nodes)
+
+    @property
+    def running(self) -> dict[str | None, int]:
+        return {group.group.node: group.group.num_workers for group in self.keeper.groups}
+
+
+def node(id: str, cpus: float = 2) -> NodeResources:
+    return NodeResources(id, cpus, 0)
+
+
+A, B, C = (node(id) for id in "abc")
+
+
+def test_a_lost_nodes_group_is_dropped_and_its_children_are_given_back():
+    cluster = Cluster([A, B])
+    cluster.tend(B)
+    assert cluster.running == {"b": 2}
+    assert cluster.started[0].is_killed
+    assert cluster.desk.evicted == ["group 0"]
+    assert cluster.keeper.num_workers == 2
+
+
+def test_a_node_that_joins_gets_a_group():
+    cluster = Cluster([A])
+    cluster.tend(A, B)
+    assert cluster.running == {"a": 2, "b": 2}
+
+
+def test_no_more_workers_start_than_were_asked_for():
+    cluster = Cluster([A], count=3)
+    cluster.tend(A, B, C)
+    assert cluster.running == {"a": 2, "b": 1}
+    cluster.tend(B, C)
+    assert cluster.keeper.num_workers == 3
+
+
+def test_a_group_that_ends_although_it_served_is_started_again():
+    cluster = Cluster([A])
+    for number in range(3 * MAX_STARTS):
+        cluster.desk.served.add(f"group {number}")
+        cluster.started[-1].end(RuntimeError("crashed"))
+        cluster.tend()
+    assert cluster.keeper.error is None
+    assert cluster.running == {"a": 2}
+    assert cluster.desk.evicted == [f"group {number}" for number in range(3 * MAX_STARTS)]
+
+
+def test_a_node_where_no_worker_starts_is_left_out_until_the_cluster_changes(caplog):
+    cluster = Cluster([A, B])
+    for _ in range(MAX_STARTS):
+        cluster.started[-1].end(RuntimeError("no library"))
+        cluster.tend()
+    assert cluster.running == {"a": 2}
+    assert "no worker can be started on node b: no library" in caplog.text
+    cluster.tend(A, B, C)
+    assert cluster.running == {"a": 2, "b": 2, "c": 2}
+
+
+def test_a_search_in_which_no_worker_starts_ends_with_the_reason():
+    cluster = Cluster([A])
+    for _ in range(MAX_STARTS):
+        assert cluster.keeper.error is None
+        cluster.started[-1].end(RuntimeError("no room"))
+        cluster.tend()
+    assert str(cluster.keeper.error) == "no room"
+
+
+def test_what_a_worker_can_not_do_ends_the_search():
+    cluster = Cluster([A, B])
+    cluster.desk.reason = "no such library"
+    cluster.started[0].end(RuntimeError("ended"))
+    cluster.tend()
+    assert str(cluster.keeper.error) == "no such library"
+
+
+def test_a_group_that_just_ends_is_an_error_if_it_goes_on_so():
+    cluster = Cluster([A])
+    for _ in range(MAX_STARTS):
+        cluster.started[-1].is_running = False
+        cluster.tend()
+    assert "ended before the search did" in str(cluster.keeper.error)
+
+
+def test_when_the_last_node_is_gone_another_is_waited_for():
+    cluster = Cluster([A], wait_seconds=3600)
+    cluster.tend(node("head", cpus=0))
+    assert cluster.keeper.error is None
+    assert cluster.keeper.num_workers == 0
+    cluster.tend(node("head", cpus=0), B)
+    assert cluster.running == {"b": 2}
+
+
+def test_when_none_comes_the_search_ends_and_says_what_is_missing():
+    cluster = Cluster([A], wait_seconds=0)
+    cluster.tend(node("head", cpus=0.5))
+    assert str(cluster.keeper.error) == (
+        "the last of them was lost, and for 0 s no node has had room for another. Asked for at least one "
+        "worker of 1 CPU each; the cluster has 0.5 CPU and 0 GPU on 1 node, which is room for 0. Add nodes, "
+        "and go on with --resume"
+    )
+
+
+def test_workers_that_share_a_child_are_started_again_where_there_is_room():
+    cluster = Cluster([A, B], per_child=2)
+    assert cluster.running == {None: 2}
+    assert cluster.keeper.num_workers == 4
+    cluster.tend(A, B, C)
+    assert cluster.keeper.num_workers == 6
+
+
+def test_closing_ends_groups_that_do_not_end_by_themselves():
+    cluster = Cluster([A, B])
+    cluster.started[0].is_running = False
+    cluster.keeper.start()
+    cluster.keeper.close(patience=0.0)
+    assert [group.is_killed for group in cluster.started] == [False, True]
+
+
+@pytest.mark.parametrize("error", [ConnectionError("away"), RuntimeError("broken")])
+def test_a_cluster_that_can_not_be_looked_at_now_is_looked_at_again_and_another_error_ends_the_search(
+    error, monkeypatch
+):
+    monkeypatch.setattr("raynas.engine.keeper.WATCH_SECONDS", 0.0)
+    cluster = Cluster([A])
+    looks = iter([error, None])
+
+    def find_nodes():
+        found = next(looks, None)
+        if found is not None:
+            raise found
+        cluster.keeper._closing.set()
+        return cluster.nodes
+
+    cluster.keeper.find_nodes = find_nodes
+    cluster.keeper.run()
+    assert cluster.keeper.error is (None if isinstance(error, ConnectionError) else error)
