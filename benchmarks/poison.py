@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 
-from raynas.child import Child, ChildResult, EpochReport, Report, ShouldStop, TrainChild
+from raynas.child import Child, ChildResult, Report, ShouldStop, TrainChild
 from raynas.data import DataConfig, ImageSplit, load_split
 from raynas.engine.cluster import connected
 from raynas.engine.config import WorkerConfig
@@ -39,7 +39,7 @@ REASONS = {
     "GPU memory": r"^out of GPU memory: use a smaller child\.batch_size",
     "host memory": r"^out of host memory: use a smaller child\.batch_size",
     "hangs": r"^hung after epoch 0: ",
-    "kills its process": r"^its worker died 3 times: killed by a signal",
+    "kills its process": r"^its worker died (twice|3 times): killed by a signal",
 }
 """Each kind of poison, and what is to be said of a child that has it."""
 SPACE = {"num_blocks": 1}
@@ -87,15 +87,29 @@ def make_trainer(placement: Placement, split: ImageSplit | None, *, poison: dict
     return train
 
 
-def answer_the_roll(folder: Path, num_workers: int, child: Child, seconds: float) -> ChildResult:
-    """A child that ends when as many others are being trained as there are workers."""
-    (folder / str(child.id)).touch()
-    deadline = time.monotonic() + seconds
-    while len(list(folder.iterdir())) < num_workers and time.monotonic() < deadline:
+def answer_the_roll(folder: Path, num_workers: int, child: Child, should_stop: ShouldStop) -> ChildResult:
+    """A child that is done when as many are being trained at the same time as there are workers."""
+    mine, everybody = folder / str(child.id), folder / "everybody"
+    mine.touch()
+    while not everybody.exists() and not should_stop():
+        if len(list(folder.iterdir())) >= num_workers:
+            everybody.touch()
         time.sleep(0.05)
-    present = len(list(folder.iterdir()))
-    epoch = EpochReport(epoch=1, accuracy=present / num_workers, train_loss=0.0, seconds=0.0)
-    return ChildResult(status="completed", accuracy=epoch.accuracy, curve=(epoch,))
+    mine.unlink()
+    if not everybody.exists():
+        return ChildResult(status="stopped")
+    return ChildResult(status="completed", accuracy=1.0)
+
+
+def all_answer(pool: ChildPool, folder: Path, num_workers: int) -> bool:
+    """Whether every worker trains; one that was killed a moment ago may still be on its way."""
+    folder.mkdir()
+    for _ in range(5):
+        roll = new_run(num_workers)
+        tune_run(roll, pool)
+        if all(record.reward == 1.0 for record in roll.records.values()):
+            return True
+    return False
 
 
 def with_roll_call(
@@ -106,7 +120,7 @@ def with_roll_call(
 
     def train(child: Child, report: Report, should_stop: ShouldStop) -> ChildResult:
         if folder.exists():
-            return answer_the_roll(folder, num_workers, child, seconds=120)
+            return answer_the_roll(folder, num_workers, child, should_stop)
         return train_poisoned(child, report, should_stop)
 
     return train
@@ -158,11 +172,9 @@ def main() -> None:
             run = new_run(arguments.children)
             tune_run(run, pool)
             seconds = time.perf_counter() - began
-            folder.mkdir()
-            roll = new_run(arguments.workers)
-            tune_run(roll, pool)
+            is_complete = all_answer(pool, folder, arguments.workers)
     found = wrong(run, poison)
-    if min(record.reward or 0.0 for record in roll.records.values()) < 1:
+    if not is_complete:
         found.append(f"not all of the {arguments.workers} workers answered at the end")
     for kind, count in Counter(poison.values()).items():
         example = next(run.records[id].result for id in chosen if poison[id] == kind)

@@ -21,7 +21,7 @@ from raynas.data import ImageSplit
 from raynas.engine.cluster import HEAD_NODE, check_free, nodes, set_patience
 from raynas.engine.config import WorkerConfig
 from raynas.engine.group import GroupRun, GroupStart
-from raynas.engine.keeper import CLOSING_SECONDS, Keeper
+from raynas.engine.keeper import CLOSING_SECONDS, Group, Keeper
 from raynas.engine.plan import PoolPlan, WorkerGroup, plan_what_fits, settled
 from raynas.engine.queue import WorkQueue
 from raynas.engine.work import News, TimeLimit
@@ -114,6 +114,11 @@ class ChildPool:
         """Children that train at the same time; changes as nodes come and go."""
         num_workers = self.plan.num_workers if self._keeper is None else self._keeper.num_workers
         return num_workers // self.config.per_child
+
+    @property
+    def groups(self) -> list[Group]:
+        """The worker groups at work just now."""
+        return [] if self._keeper is None else list(self._keeper.groups)
 
     def __enter__(self) -> ChildPool:
         check_free(self.plan.num_workers * self.plan.cpus, self.plan.num_gpus)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +19,16 @@ from raynas.training import Placement
 
 NUM_WORKERS = 2
 # What a child does is told by its number, so that a test can choose it.
-RAISES, NAN, DIES_ONCE, RUNS_FOR_EVER = range(1000, 1004)
+RAISES, NAN, DIES_ONCE, RUNS_FOR_EVER, DIES_FIRST, WAITS_FOR_IT = range(1000, 1006)
 
 
 def accuracy_of(arch_id: str) -> float:
     return int(arch_id[:4], 16) / 0xFFFF
+
+
+def attempts_at(kind: int, marker: Path) -> int:
+    """How often a worker has begun with a child of a kind that leaves a file for it."""
+    return len(list(marker.parent.glob(f"attempt-{kind}-*")))
 
 
 def stand_in(marker: Path, child: Child, report: Report, should_stop: ShouldStop) -> ChildResult:
@@ -36,6 +42,15 @@ def stand_in(marker: Path, child: Child, report: Report, should_stop: ShouldStop
     if kind == DIES_ONCE and not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    if kind in (DIES_FIRST, WAITS_FOR_IT):
+        (marker.parent / f"attempt-{kind}-{time.time_ns()}").touch()
+    if kind == DIES_FIRST and attempts_at(kind, marker) == 1:
+        while attempts_at(WAITS_FOR_IT, marker) == 0:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if kind == WAITS_FOR_IT:
+        while attempts_at(DIES_FIRST, marker) < 2:
+            time.sleep(0.05)
     curve = (
         EpochReport(epoch=1, accuracy=accuracy / 2, train_loss=1.0, seconds=0.1),
         EpochReport(epoch=2, accuracy=accuracy, train_loss=0.5, seconds=0.2),
@@ -50,8 +65,13 @@ def stand_in(marker: Path, child: Child, report: Report, should_stop: ShouldStop
 
 
 @pytest.fixture(scope="session")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildPool]:
-    marker = tmp_path_factory.mktemp("markers") / "died"
+def marker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That a child has died once; beside it lie the other traces that children leave."""
+    return tmp_path_factory.mktemp("markers") / "died"
+
+
+@pytest.fixture(scope="session")
+def pool(marker: Path) -> Iterator[ChildPool]:
     # Defined here, so that Ray sends it by value: workers can't import a test's module.
     train_stand_in = stand_in
 

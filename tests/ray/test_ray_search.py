@@ -29,7 +29,17 @@ from raynas.run import Run
 from raynas.space import make_space
 from raynas.strategy import make_strategy
 
-from .conftest import DIES_ONCE, NAN, NUM_WORKERS, RAISES, RUNS_FOR_EVER, accuracy_of
+from .conftest import (
+    DIES_FIRST,
+    DIES_ONCE,
+    NAN,
+    NUM_WORKERS,
+    RAISES,
+    RUNS_FOR_EVER,
+    WAITS_FOR_IT,
+    accuracy_of,
+    attempts_at,
+)
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -133,6 +143,15 @@ def test_a_killed_workers_child_is_trained_again_by_another(pool, behave):
     run = make_run(5)
     tune_run(run, pool)
     assert [record.result.status for record in run.records.values()] == ["completed"] * 5
+
+
+def test_a_worker_that_dies_is_replaced_and_its_neighbours_child_goes_on(pool, behave, marker):
+    # Each waits for the other: the second for the first's second attempt, which its own worker can't make.
+    behave(child_0=DIES_FIRST, child_1=WAITS_FOR_IT)
+    run = make_run(2)
+    tune_run(run, pool)
+    assert [record.result.status for record in run.records.values()] == ["completed"] * 2
+    assert (attempts_at(DIES_FIRST, marker), attempts_at(WAITS_FOR_IT, marker)) == (2, 1)
 
 
 def test_more_workers_than_cpus_are_refused_with_what_there_is(pool):
