@@ -22,13 +22,36 @@ GENOTYPES = {"tiny": TINY, "previous_alone": Genotype(_PREVIOUS_ALONE, _PREVIOUS
 STOP_AFTER_STEPS = 4
 
 
+class FileCheckpoints:
+    """Of one child, in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self) -> bytes | None:
+        return self.path.read_bytes() if self.path.exists() else None
+
+    def save(self, epoch: int, state: bytes) -> None:
+        self.path.write_bytes(state)
+
+    def is_due(self, epoch: int) -> bool:
+        return True
+
+
 def train_ranks(num_ranks: int, folder: Path) -> list[dict[str, dict]]:
-    """Three children, one after another, over so many processes; what each process ended with."""
+    """Children, one after another, over so many processes; what each process ended with."""
     multiprocessing.spawn(_rank, (num_ranks, str(folder)), nprocs=num_ranks)
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(num_ranks)]
 
 
-def train_rank(rank: int, num_ranks: int, genotype: str, *, stops: bool = False) -> dict:
+def train_rank(
+    rank: int,
+    num_ranks: int,
+    genotype: str,
+    *,
+    stops: bool = False,
+    checkpoints: FileCheckpoints | None = None,
+) -> dict:
     images, placement = digits(), Placement(rank=rank, num_ranks=num_ranks)
     reports = []
     answers = itertools.chain([False] * STOP_AFTER_STEPS, itertools.repeat(stops and rank == 0))
@@ -42,6 +65,7 @@ def train_rank(rank: int, num_ranks: int, genotype: str, *, stops: bool = False)
             placement=placement,
             report=reports.append,
             should_stop=lambda: next(answers),
+            checkpoints=checkpoints,
         )
     return {
         "result": result,
@@ -62,8 +86,10 @@ def _rank(rank: int, num_ranks: int, folder: str) -> None:
     distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=num_ranks)
     try:
         # In one group of processes: starting them is what takes the time.
+        kept = FileCheckpoints(Path(folder) / "kept")
         ends = {
-            "tiny": train_rank(rank, num_ranks, "tiny"),
+            "tiny": train_rank(rank, num_ranks, "tiny", checkpoints=kept),
+            "resumed": train_rank(rank, num_ranks, "tiny", checkpoints=kept),
             "stopped": train_rank(rank, num_ranks, "tiny", stops=True),
             "previous_alone": train_rank(rank, num_ranks, "previous_alone"),
         }

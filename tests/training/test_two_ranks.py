@@ -42,6 +42,13 @@ def test_rank_0_alone_reports(ranks):
     assert [rank["num_reports"] for rank in ranks] == [2, 0]
 
 
+def test_ranks_that_go_on_from_a_checkpoint_come_to_the_same_end(all_ends, ranks):
+    for ends, undisturbed in zip(all_ends, ranks, strict=True):
+        assert curve_of(ends["resumed"]["result"]) == curve_of(undisturbed["result"])
+        assert_same_tensors(ends["resumed"]["parameters"], undisturbed["parameters"])
+        assert_same_tensors(ends["resumed"]["buffers"], undisturbed["buffers"])
+
+
 def test_two_ranks_come_near_to_one(ranks):
     # Not to the same bits: each rank normalises its own half of a batch.
     alone, together = train_rank(0, 1, "tiny")["result"], ranks[0]["result"]
