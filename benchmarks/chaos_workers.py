@@ -246,7 +246,7 @@ def main() -> None:
         found.append(f"{again} epochs were trained again, although children go on from the last one")
     kills = ", ".join(f"{count} x {kind}" for kind, count in sorted(chaos[0].done.items()))
     print(f"{arguments.children} children on {arguments.nodes} nodes, killed: {kills}; {seconds:.0f} s; "
-          f"{again} of {epochs} epochs were trained before; load {os.getloadavg()[0]:.1f}")  # fmt: skip
+          f"{again} of {epochs} epochs were trained again; load {os.getloadavg()[0]:.1f}")  # fmt: skip
     for line in found:
         print(f"WRONG: {line}")
     print("as if left alone" if not found else f"{len(found)} wrong")
