@@ -48,7 +48,7 @@ class SearchController(TuneController):  # type: ignore[misc]
     """Tune's event loop for one search: `while not controller.is_finished(): controller.step()`.
 
     Args:
-        max_live: children that are queued or running at a time.
+        max_live: children that are queued or running at a time; may be set anew at any time.
     """
 
     def __init__(

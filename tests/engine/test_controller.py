@@ -104,6 +104,22 @@ def test_nothing_is_waited_for_while_there_is_room_for_another_child():
     assert waits == {1: {False}, 2: {False}, 3: {True}}
 
 
+@pytest.mark.parametrize(("before", "after"), [(2, 6), (6, 2)])
+def test_as_many_children_are_handed_out_as_there_is_room_for_just_now(before, after):
+    run, trainers = make_run(40), Trainers(lambda id: (0.1, 0.2, 0.3))
+    controller = SearchController(TuneSearcher(run), trainers, max_live=before)
+    while run.num_finished < 20:
+        controller.step()
+    assert trainers.most_live == before
+    controller.max_live = after
+    while run.num_finished < 30:
+        controller.step()
+    trainers.most_live = 0
+    while not controller.is_finished():
+        controller.step()
+    assert trainers.most_live == after
+
+
 def test_a_search_leaves_no_trial_behind_and_no_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
