@@ -33,6 +33,7 @@ PURE = (
     "raynas.run_folder",
     "raynas.tracking_config",
     "raynas.engine.config",
+    "raynas.engine.keeper",
     "raynas.engine.plan",
     "raynas.engine.queue",
     "raynas.engine.work",
