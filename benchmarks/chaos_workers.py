@@ -24,12 +24,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import ray
 from ray.cluster_utils import Cluster
 
 from raynas.child import Child, ChildResult, EpochReport, Report, ShouldStop, TrainChild
 from raynas.data import ImageSplit
 from raynas.engine.cluster import connected
 from raynas.engine.config import WorkerConfig
+from raynas.engine.keeper import Group
 from raynas.engine.pool import ChildPool
 from raynas.engine.tuning import tune_run
 from raynas.journal import FILE_NAME, Finished, Journal, Proposed, Started, read_events
@@ -110,8 +112,6 @@ class Chaos(RunListener):
                 self._progress.wait_for(lambda threshold=threshold: self._num_finished >= threshold)
             time.sleep(self.rng.uniform(0, 1))
             kind = self.rng.choice(KINDS) if number >= len(KINDS) else KINDS[number]
-            if kind == "node" and len(self.cluster.worker_nodes) < 2:
-                kind = "group"
             self.done[kind] += 1
             began = time.perf_counter()
             KILLS[kind](self)
@@ -133,12 +133,24 @@ class Chaos(RunListener):
         while not list((self.folder / "workers").iterdir()):
             time.sleep(0.05)
 
+    def _serving_groups(self, at_least: int) -> list[Group]:
+        """Waited for: a node that is on its way is none that can be lost."""
+        while True:
+            groups = [
+                group
+                for group in self.pool.groups
+                if ray.get(self.pool.queue.has_served.remote(group.group_name))
+            ]
+            if len(groups) >= at_least:
+                return groups
+            time.sleep(0.2)
+
     def _end_group(self) -> None:
-        while not (groups := self.pool.groups):
-            time.sleep(0.05)
-        self.rng.choice(groups).kill()
+        self.rng.choice(self._serving_groups(1)).kill()
 
     def _remove_node(self) -> None:
+        # Not the last one: others are added as children end.
+        self._serving_groups(2)
         nodes = sorted(self.cluster.worker_nodes, key=lambda node: node.unique_id)
         self.cluster.remove_node(self.rng.choice(nodes), allow_graceful=False)
         with self._progress:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+import ray.util
 from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.backend import Backend
@@ -97,6 +98,7 @@ class GroupRun(threading.Thread):
         self.group, self.group_name, self.queue = start.group, start.name, queue
         self.error: BaseException | None = None
         self._controller: Any = None
+        self._place: Any = None
         self._trainer = _trainer(start)
 
     def run(self) -> None:
@@ -107,17 +109,22 @@ class GroupRun(threading.Thread):
             logger.debug("%s ended", self.group_name, exc_info=True)
             self.error = error
 
-    def find_controller(self) -> None:
-        """Remembers who controls the group, once it is known: later the queue may be lost."""
-        if self._controller is None:
-            with contextlib.suppress(RayActorError):
-                self._controller = ray.get(self.queue.controller.remote(self.group_name))
+    def look_up(self) -> None:
+        """Remembers who controls the group and where its workers are: later the queue may be lost."""
+        with contextlib.suppress(RayActorError):
+            self._controller, self._place = ray.get(self.queue.whereabouts.remote(self.group_name))
 
     def kill(self) -> None:
         """Ends a run that would go on or wait; its thread ends soon after."""
-        self.find_controller()
+        self.look_up()
         if self._controller is not None:
             ray.kill(self._controller)
+
+    def clear(self) -> None:
+        """Frees what a run has left behind: of one whose controller was killed the resources stay taken."""
+        self.look_up()
+        if self._place is not None:
+            ray.util.remove_placement_group(self._place)
 
 
 def _trainer(start: GroupStart) -> TorchTrainer:

@@ -38,9 +38,11 @@ class Group(Protocol):
 
     def join(self, timeout: float | None = None) -> None: ...
 
-    def find_controller(self) -> None: ...
+    def look_up(self) -> None: ...
 
     def kill(self) -> None: ...
+
+    def clear(self) -> None: ...
 
 
 class Desk(Protocol):
@@ -80,6 +82,8 @@ class Keeper(threading.Thread):
         self._failed_starts: Counter[str | None] = Counter()
         self._known_nodes: set[str] = set()
         self._empty_since: float | None = None
+        self._has_served = False
+        self._last_error: BaseException | None = None
         self._closing = threading.Event()
 
     @property
@@ -117,7 +121,7 @@ class Keeper(threading.Thread):
             elif not group.is_alive():
                 self._bury(group)
             else:
-                group.find_controller()
+                group.look_up()
         if self.error is None:
             self._grow(nodes)
             self._check_hope(nodes)
@@ -133,11 +137,11 @@ class Keeper(threading.Thread):
         for group in late:
             group.kill()
         for group in late:
+            group.clear()
             group.join(patience)
 
     def _drop(self, group: Group) -> None:
         self._forget(group)
-        group.kill()
         logger.warning(
             "node %s left the cluster, and with it %d of the workers; %d are left",
             str(group.group.node)[:12],
@@ -153,16 +157,20 @@ class Keeper(threading.Thread):
             self.error = RuntimeError(reason)
             return
         error = group.error or RuntimeError("a worker group ended before the search did")
+        self._last_error, self._has_served = error, self._has_served or has_served
         node = group.group.node
         self._failed_starts[node] = 0 if has_served else self._failed_starts[node] + 1
         logger.debug("%s ended: %s", group.group_name, error)
         if self._failed_starts[node] >= MAX_STARTS:
-            if not self.groups:
+            if not self.groups and not self._has_served:
                 self.error = error
             logger.warning("no worker can be started on node %s: %s", str(node)[:12], error)
 
     def _forget(self, group: Group) -> None:
         self.desk.evict(group.group_name)
+        if group.is_alive():
+            group.kill()
+        group.clear()
         self.groups.remove(group)
 
     def _grow(self, nodes: Sequence[NodeResources]) -> None:
@@ -183,7 +191,8 @@ class Keeper(threading.Thread):
         now = time.monotonic()
         self._empty_since = self._empty_since or now
         if now - self._empty_since >= self.config.wait_seconds:
+            why = f" The last try ended with: {self._last_error}." if self._last_error else ""
             self.error = RuntimeError(
                 f"the last of them was lost, and for {self.config.wait_seconds:g} s no node has had room for "
-                f"another. {lack(self.config, nodes)} Add nodes, and go on with --resume"
+                f"another. {lack(self.config, nodes)}{why} Add nodes, and go on with --resume"
             )

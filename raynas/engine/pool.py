@@ -44,6 +44,7 @@ class QueueActor(WorkQueue):
         # memory.
         self._data = data
         self._controllers: dict[str, Any] = {}
+        self._places: dict[str, Any] = {}
 
     async def data(self) -> Any:
         return self._data[0]
@@ -51,9 +52,12 @@ class QueueActor(WorkQueue):
     async def introduce(self, group: str, controller: Any) -> None:
         self._controllers[group] = controller
 
-    async def controller(self, group: str) -> Any:
-        """Of a group's Ray Train run; None: it has not begun."""
-        return self._controllers.get(group)
+    async def occupy(self, group: str, place: Any) -> None:
+        self._places[group] = place
+
+    async def whereabouts(self, group: str) -> tuple[Any, Any]:
+        """The controller of a group's Ray Train run and the placement group of its workers; None: not yet."""
+        return self._controllers.get(group), self._places.get(group)
 
     async def save(self, worker: str, child_id: int, state: Any) -> None:
         # In Ray's store, which spills to disk, and owned here: it must outlive its worker.

@@ -12,6 +12,7 @@ from typing import Any
 import ray
 import ray.train
 import ray.train.torch
+import ray.util
 import torch
 
 from raynas.child import Child, ChildResult, EpochReport, TrainChild
@@ -52,6 +53,7 @@ def serve_children(settings: WorkerSettings) -> None:
     except ValueError:
         # Restarted after the search was over.
         return
+    queue.occupy.remote(settings.group, ray.util.get_current_placement_group())
     rank = ray.train.get_context().get_world_rank()
     shares = settings.per_child > 1
     placement = Placement(

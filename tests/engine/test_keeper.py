@@ -16,7 +16,7 @@ class FakeGroup:
         self.group, self.group_name = group, f"group {number}"
         self.error: Exception | None = None
         self.is_running = False
-        self.is_killed = False
+        self.is_killed = self.is_cleared = False
 
     def start(self) -> None:
         self.is_running = True
@@ -28,8 +28,12 @@ class FakeGroup:
         if timeout is None:
             assert not self.is_running, "would wait for ever"
 
-    def find_controller(self) -> None:
+    def look_up(self) -> None:
         pass
+
+    def clear(self) -> None:
+        assert not self.is_running
+        self.is_cleared = True
 
     def kill(self) -> None:
         self.is_running, self.is_killed = False, True
@@ -88,6 +92,7 @@ def test_a_lost_nodes_group_is_dropped_and_its_children_are_given_back():
     cluster.tend(B)
     assert cluster.running == {"b": 2}
     assert cluster.started[0].is_killed
+    assert cluster.started[0].is_cleared
     assert cluster.desk.evicted == ["group 0"]
     assert cluster.keeper.num_workers == 2
 
@@ -114,6 +119,7 @@ def test_a_group_that_ends_although_it_served_is_started_again():
         cluster.tend()
     assert cluster.keeper.error is None
     assert cluster.running == {"a": 2}
+    assert all(group.is_cleared for group in cluster.started[:-1])
     assert cluster.desk.evicted == [f"group {number}" for number in range(3 * MAX_STARTS)]
 
 
@@ -135,6 +141,16 @@ def test_a_search_in_which_no_worker_starts_ends_with_the_reason():
         cluster.started[-1].end(RuntimeError("no room"))
         cluster.tend()
     assert str(cluster.keeper.error) == "no room"
+
+
+def test_a_search_that_went_well_waits_for_nodes_before_it_ends_with_the_reason():
+    cluster = Cluster([A], wait_seconds=0)
+    cluster.desk.served.add("group 0")
+    for _ in range(1 + MAX_STARTS):
+        assert cluster.keeper.error is None
+        cluster.started[-1].end(RuntimeError("no room"))
+        cluster.tend()
+    assert "The last try ended with: no room. Add nodes" in str(cluster.keeper.error)
 
 
 def test_what_a_worker_can_not_do_ends_the_search():
