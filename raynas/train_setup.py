@@ -8,10 +8,20 @@ from pathlib import Path
 from raynas.config import validated
 from raynas.data import DataConfig, ImageSplit, load_split
 from raynas.engine.stream import ray_batches
-from raynas.errors import DataError
+from raynas.errors import DataError, InvalidConfig
 from raynas.genotype import Genotype
 from raynas.nn import Complexity, Network, complexity
-from raynas.stream import EvalTransform, ImageIndex, RandAugment, Shuffle, TrainTransform, local_batches
+from raynas.stream import (
+    BatchSource,
+    EvalTransform,
+    GrowingBatches,
+    Growth,
+    ImageIndex,
+    RandAugment,
+    Shuffle,
+    TrainTransform,
+    local_batches,
+)
 from raynas.train_config import TrainConfig, TrainDataConfig
 from raynas.training import DeviceImages, Placement
 from raynas.training.device import reproducible
@@ -37,6 +47,12 @@ class PreparedTraining:
         return self.config.data.image_size or DEFAULT_IMAGE_SIZE
 
     @property
+    def growth(self) -> Growth | None:
+        """None: training images are of image_size pixels throughout."""
+        first, epochs = self.config.data.first_image_size, self.config.training.epochs
+        return Growth(first, self.image_size, self.config.data.size_stages, epochs) if first else None
+
+    @property
     def in_channels(self) -> int:
         return self.data.num_channels if isinstance(self.data, ImageSplit) else 3
 
@@ -46,14 +62,33 @@ class PreparedTraining:
             return len(self.data.train_labels_N)
         return self.data.train.num_images
 
-    def complexity(self) -> Complexity:
+    def complexity(self, image_size: int | None = None) -> Complexity:
+        """Args: image_size: pixels per side; None: the training's own."""
         return complexity(
             Genotype.from_dict(self.config.genotype),
             self.config.network,
             in_channels=self.in_channels,
             num_classes=self.data.num_classes,
-            image_size=self.image_size,
+            image_size=image_size or self.image_size,
         )
+
+    def check(self) -> None:
+        """InvalidConfig if images are too small for the network, or can't grow as asked."""
+        self.complexity()
+        first = self.config.data.first_image_size
+        if first is None:
+            return
+        if not self.config.data.streamed:
+            raise InvalidConfig(
+                f"data.first_image_size = {first}: only streamed images grow. Leave it out, or set "
+                "data.streamed=true."
+            )
+        if first > self.image_size:
+            raise InvalidConfig(
+                f"data.first_image_size = {first} is more than data.image_size = {self.image_size}, to which "
+                "images grow. Give at most that, or null for no growth."
+            )
+        self.complexity(first)
 
 
 def build_training(
@@ -96,11 +131,13 @@ def _source(training: PreparedTraining, placement: Placement) -> TrainingSource:
     shuffle = Shuffle(training.config.seed)
     assert data.validation is not None
     if config.loader == "ray":
-        train = ray_batches(data.train, crop, shuffle=shuffle, num_tasks=processes)
+        planned = ray_batches(data.train, crop, shuffle=shuffle, num_tasks=processes)
         validation = ray_batches(data.validation, cut, shuffle=None, num_tasks=processes)
     else:
-        train = local_batches(data.train, crop, shuffle=shuffle, num_processes=processes)
+        planned = local_batches(data.train, crop, shuffle=shuffle, num_processes=processes)
         validation = local_batches(data.validation, cut, shuffle=None, num_processes=processes)
+    growth = training.growth
+    train: BatchSource = planned if growth is None else GrowingBatches(planned, crop, growth)
     return StreamSource(train, validation, num_classes=data.num_classes, device=placement.device)
 
 

@@ -24,6 +24,7 @@ import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from raynas.engine.checkpoints import FOLDER, STATE_FILE, load_state
 from raynas.engine.cluster import HEAD_NODE, set_patience
 from raynas.engine.final_plan import TrainingPlan
 from raynas.errors import RaynasError, TrainingFailed
@@ -36,11 +37,9 @@ logger = logging.getLogger(__name__)
 
 TrainingFactory = Callable[[Placement, Any], FinalTraining]
 """Called in each worker with the data at the start of training."""
-STATE_FILE = "state.pt"
 SCORE = "top1"
 INTERRUPTED_SECONDS = 30.0
 """How long an interrupted driver waits for its workers before it leaves them to Ray."""
-FOLDER = "checkpoints"
 MEMORY_ADVICE = (
     "Raise training.accumulate or lower training.batch_size or data.image_size; on a host, data.processes "
     "and the number of workers per node count too."
@@ -126,6 +125,7 @@ def train_on_cluster(
     plan: TrainingPlan,
     folder: Path,
     max_failures: int,
+    batch_size: int,
     report: Callable[[EpochSummary], None],
 ) -> TrainedStates:
     """Trains to the end.
@@ -133,6 +133,7 @@ def train_on_cluster(
     Args:
         data: put into Ray's object store once.
         folder: of the run; FOLDER below it is Ray's.
+        batch_size: images of an update, for messages.
         report: called here, after each epoch.
     Raises:
         TrainingFailed: workers were lost too often, or the network diverged.
@@ -160,6 +161,8 @@ def train_on_cluster(
         report(summary)
     if error is not None:
         raise error
+    if fit.error is not None:
+        raise _lost(fit.error, batch_size) from fit.error
     return fit.states()
 
 
@@ -180,14 +183,7 @@ class _Fit(threading.Thread):
             self.error = error
 
     def states(self) -> TrainedStates:
-        if self.error is not None or self.result is None or self.result.checkpoint is None:
-            reason = str(self.error or "there is no checkpoint")
-            # Ray kills a worker before the kernel would.
-            advice = f" {MEMORY_ADVICE}" if "memory" in reason.lower() else ""
-            raise TrainingFailed(
-                f"The workers could not be kept training: {reason}. What is in the last checkpoint is kept; "
-                f"go on with --resume.{advice}"
-            ) from self.error
+        assert self.result is not None and self.result.checkpoint is not None
         last = load_state(self.result.checkpoint, "cpu")
         scored = [(c, m) for c, m in self.result.best_checkpoints or () if SCORE in m]
         checkpoint, summary = max(scored, key=lambda pair: (pair[1][SCORE], pair[1]["epoch"]))
@@ -195,13 +191,15 @@ class _Fit(threading.Thread):
         return TrainedStates(last, last if same else load_state(checkpoint, "cpu"), int(summary["epoch"]))
 
 
-def load_state(checkpoint: Checkpoint, device: str) -> Mapping[str, Any]:
-    """Tensors and numbers; nothing else is unpickled."""
-    with checkpoint.as_directory() as folder:
-        state: Mapping[str, Any] = torch.load(
-            Path(folder) / STATE_FILE, map_location=device, weights_only=True
-        )
-    return state
+def _lost(error: Exception, batch_size: int) -> TrainingFailed:
+    reason = str(error).strip().rstrip(".")
+    # Ray kills a worker before the kernel would.
+    is_memory = "memory" in reason.lower()
+    advice = f" Updates are of {batch_size} images, over all workers. {MEMORY_ADVICE}" if is_memory else ""
+    return TrainingFailed(
+        f"The workers could not be kept training: {reason}. What is in the last checkpoint is kept; go on "
+        f"with --resume.{advice}"
+    )
 
 
 def _trainer(settings: WorkerSettings, plan: TrainingPlan, folder: Path, max_failures: int) -> TorchTrainer:
@@ -216,6 +214,7 @@ def _trainer(settings: WorkerSettings, plan: TrainingPlan, folder: Path, max_fai
         scaling_config=ScalingConfig(
             num_workers=(plan.at_least, plan.num_workers) if plan.is_elastic else plan.num_workers,
             use_gpu=plan.gpus > 0,
+            placement_strategy="SPREAD" if plan.is_spread else "PACK",
             resources_per_worker=resources,
         ),
         run_config=RunConfig(
@@ -255,7 +254,7 @@ def train_worker(settings: WorkerSettings) -> None:
     except RaynasError as error:
         ray.get(mailbox.fail.remote(error))
         raise
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         # It would only come again.

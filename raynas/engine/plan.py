@@ -55,19 +55,19 @@ def plan_pool(config: WorkerConfig, nodes: Sequence[NodeResources]) -> PoolPlan:
         DoesNotFit: says what was asked, what there is and what to change.
     """
     gpus = config.gpus if config.gpus != "auto" else float(any(node.gpus >= 1 for node in nodes))
-    capacity = [_capacity(node, config.cpus, gpus) for node in nodes]
+    capacity = [room_on(node, config.cpus, gpus) for node in nodes]
     available = sum(capacity) // config.per_child * config.per_child
     count = available if config.count == "auto" else config.count
     size = f"{config.cpus:g} CPU" + (f" and {gpus:g} GPU" if gpus else "")
     if config.count == "auto" and 0 < sum(capacity) < config.per_child:
         raise DoesNotFit(
-            f"A child takes {config.per_child} workers of {size} each; the cluster has {_describe(nodes)}, "
+            f"A child takes {config.per_child} workers of {size} each; the cluster has {describe(nodes)}, "
             f"which is room for {sum(capacity)}. Set workers.per_child to less, or add nodes."
         )
     if count < 1 or count > sum(capacity):
         asked = "at least one worker" if count < 1 else _plural(count, "worker")
         raise DoesNotFit(
-            f"Asked for {asked} of {size} each; the cluster has {_describe(nodes)}, which is room for "
+            f"Asked for {asked} of {size} each; the cluster has {describe(nodes)}, which is room for "
             f"{sum(capacity)}. {_advice(sum(capacity), gpus)}"
         )
     if count % config.per_child:
@@ -82,7 +82,8 @@ def plan_pool(config: WorkerConfig, nodes: Sequence[NodeResources]) -> PoolPlan:
     return PoolPlan(tuple(groups), config.cpus, gpus, config.per_child)
 
 
-def _capacity(node: NodeResources, cpus: float, gpus: float) -> int:
+def room_on(node: NodeResources, cpus: float, gpus: float) -> int:
+    """Workers of this size that one node holds."""
     by_cpu = int(node.cpus / cpus + 1e-6)
     if gpus == 0:
         return by_cpu
@@ -100,7 +101,8 @@ def _by_node(count: int, nodes: Sequence[NodeResources], capacity: Sequence[int]
     return groups
 
 
-def _describe(nodes: Sequence[NodeResources]) -> str:
+def describe(nodes: Sequence[NodeResources]) -> str:
+    """'8 CPU and 1 GPU on 2 nodes'."""
     cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
     return f"{cpus:g} CPU and {gpus:g} GPU on {_plural(len(nodes), 'node')}"
 

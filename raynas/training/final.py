@@ -23,6 +23,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from raynas.errors import InvalidConfig, TrainingFailed
 from raynas.nn.drop_path import set_drop_path_progress
+from raynas.training.checkpoint import check_state
+from raynas.training.checkpoint_clock import CheckpointClock
 from raynas.training.device import Placement, autocast_type
 from raynas.training.final_config import EpochSummary, FinalConfig
 from raynas.training.optimizers import build_optimizer
@@ -74,6 +76,9 @@ class FinalTraining:
         self.average = _average(self.network, config.average_decay)
         self.autocast = autocast_type(config.precision, placement.device)
         self._unchecked_loss = torch.zeros((), device=placement.device)
+        self.clock = CheckpointClock(
+            placement, steps=config.checkpoint_steps, minutes=config.checkpoint_minutes
+        )
         self.epoch = self.step = self.position = 0
 
     @property
@@ -91,6 +96,8 @@ class FinalTraining:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """RunFolderError if it is of another network, optimiser or average."""
+        check_state(self.state_dict(), state)
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average is not None:
@@ -112,13 +119,15 @@ class FinalTraining:
         Raises:
             TrainingFailed: the loss is no longer finite.
         """
-        began = time.perf_counter()
+        began, first_epoch = time.perf_counter(), self.epoch
+        self.clock.restart(self.step)
         while self.epoch < self.config.epochs:
             epoch_began, first_step = time.perf_counter(), self.step
             loss = self._train_epoch(save, check)
             training_seconds = time.perf_counter() - epoch_began
             top1, top5 = self.accuracies()
             self.epoch, self.position = self.epoch + 1, 0
+            seconds = time.perf_counter() - began
             save(
                 EpochSummary(
                     epoch=self.epoch,
@@ -127,9 +136,11 @@ class FinalTraining:
                     top5=top5,
                     learning_rate=self.optimizer.param_groups[0]["lr"],
                     images_per_second=(self.step - first_step) * self.config.batch_size / training_seconds,
-                    seconds=time.perf_counter() - began,
+                    seconds=seconds,
+                    seconds_left=seconds / (self.epoch - first_epoch) * (self.config.epochs - self.epoch),
                 )
             )
+            self.clock.restart(self.step)
 
     def _train_epoch(self, save: Callable[[EpochSummary | None], None], check: Callable[[], None]) -> float:
         """What is left of an epoch; returns the mean loss over it and over the ranks."""
@@ -149,9 +160,10 @@ class FinalTraining:
                 check()
                 losses.append(self._update(gathered))
                 self.position, gathered = batch.position, []
-                if self.config.checkpoint_steps and self.step % self.config.checkpoint_steps == 0:
+                if self.clock.is_due(self.step):
                     self._check()
                     save(None)
+                    self.clock.restart(self.step)
         self._check()
         if not losses:
             return math.nan

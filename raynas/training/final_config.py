@@ -35,7 +35,11 @@ class FinalConfig(FrozenModel):
     precision: Precision = "auto"
     """'auto' computes in bfloat16 where the hardware has it, else in float32."""
     checkpoint_steps: int | None = Field(None, ge=1)
-    """Updates after which a checkpoint is written within an epoch; None: after each epoch alone."""
+    """Updates after which a checkpoint is written within an epoch; None: not by updates. There is one after
+    each epoch.
+    """
+    checkpoint_minutes: float | None = Field(None, gt=0)
+    """Minutes after the last checkpoint at which one is written within an epoch; None: not by time."""
 
 
 class EpochSummary(FrozenModel):
@@ -52,3 +56,5 @@ class EpochSummary(FrozenModel):
     """Over all ranks, training alone."""
     seconds: float
     """Since this process began to train."""
+    seconds_left: float
+    """Of the whole training, at this process's pace so far."""

@@ -15,11 +15,12 @@ import torch
 from mlflow import MlflowClient
 from rich.console import Console
 
+from raynas.cli.train_plan import Pace
 from raynas.cli.training import result_lines, run_train
 from raynas.engine.final import TrainedStates
 from raynas.model_folder import load_model
 from raynas.tracking_config import Origin
-from raynas.train import TrainResult, prepare_training, train_final
+from raynas.train import TrainResult, prepare_training, train_prepared
 from raynas.train_models import registered_name
 from raynas.training import Placement
 from raynas.training.final_config import EpochSummary
@@ -67,7 +68,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def trained(**words: Any) -> TrainResult:
     words = {"cell": "tiny", "out": Path("runs/final"), "settings": SETTINGS, **words}
-    return train_final(prepare_training(TINY, **words))
+    return train_prepared(prepare_training(TINY, **words))
 
 
 def client() -> MlflowClient:
@@ -96,19 +97,21 @@ def test_the_last_and_the_best_network_are_kept_and_registered(folder):
 
 def test_what_mlflow_loads_has_the_accuracy_that_was_measured(folder, monkeypatch):
     training = prepare_training(TINY, cell="tiny", out=Path("runs/final"), settings=SETTINGS)
-    result, data = train_final(training), training.data
+    result, data = train_prepared(training), training.data
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{Path('runs/mlflow.db').absolute()}")
     model = mlflow.pyfunc.load_model(f"models:/{result.registered.name}@best")
     guesses_N = model.predict(data.validation_images_NHWC).argmax(1)
     assert np.mean(guesses_N == data.validation_labels_N) == pytest.approx(result.summaries[1].top1)
 
 
-def test_a_resume_registers_nothing_again_and_keeps_the_origin(folder):
+def test_a_resume_registers_nothing_again_and_keeps_the_origin(folder, monkeypatch):
+    # Ray alone writes checkpoints.
+    monkeypatch.setattr("raynas.train_folder.has_checkpoint", lambda _: True)
     origin = Origin(run_id="r", folder="runs/search", child=7)
     first = trained(origin=origin)
     resumed = prepare_training(None, cell="", out=first.folder, resume=True)
     assert resumed.config.origin == origin
-    assert train_final(resumed).registered == first.registered
+    assert train_prepared(resumed).registered == first.registered
     assert len(client().search_model_versions()) == 2
 
 
@@ -132,5 +135,5 @@ def test_the_command_prints_the_versions(folder, capsys):
     Path("cell.json").write_text(TINY.to_json())
     words: dict[str, Any] = {"recipe": "cifar_final", "settings": SETTINGS, "out": None, "address": None}
     console = Console()
-    run_train("cell.json", **words, resume=False, is_dry=False, images_per_second=None, console=console)
+    run_train("cell.json", **words, resume=False, is_dry=False, pace=Pace(), console=console)
     assert f"raynas-{TINY.arch_id}, version 1 (best), version 2 (last)" in capsys.readouterr().out
