@@ -14,11 +14,12 @@ from raynas.config import merged, without_none
 from raynas.engine.cluster import connected
 from raynas.engine.final import train_on_cluster
 from raynas.engine.final_plan import TrainingPlan, plan_training
-from raynas.errors import InvalidConfig, RunFolderError
+from raynas.errors import InvalidConfig, RunFolderError, UnknownName
 from raynas.genotype import Genotype
 from raynas.model_folder import INFO_FILE
 from raynas.networks import NETWORKS
 from raynas.run_folder import default_store, new_training_folder
+from raynas.space import published_cells
 from raynas.tracking import Registered, TrainingTracker, check_store
 from raynas.tracking_config import Origin
 from raynas.train_config import TrainConfig
@@ -87,7 +88,11 @@ def train_final(
 
 def find_start(what: str | None) -> FoundCell:
     """The cell that is meant: as of `find_cell`, and a published network's."""
-    return find_cell(NETWORKS[what].cell if what in NETWORKS else what)
+    try:
+        return find_cell(NETWORKS[what].cell if what in NETWORKS else what)
+    except UnknownName as error:
+        known = [*published_cells(), *NETWORKS]
+        raise UnknownName("published cell or network", error.name, known, error.hint) from None
 
 
 def prepare_training(
@@ -98,6 +103,7 @@ def prepare_training(
     recipe: str | None = None,
     out: Path,
     resume: bool = False,
+    is_plan: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> PreparedTraining:
     """The validated config and the data of a training.
@@ -107,6 +113,7 @@ def prepare_training(
         origin: the run that the genotype is from; None: from none.
         recipe: None: DEFAULT_RECIPE, or the resumed training's own.
         resume: go on with the training in `out`: with its own config; `settings` may change its workers.
+        is_plan: nothing will be trained; see find_data.
     Raises:
         UsageError: something given can't be used; nothing was started or overwritten.
     """
@@ -117,7 +124,7 @@ def prepare_training(
         assert genotype is not None
         words = {"cell": cell, "genotype": genotype.to_dict(), "origin": origin}
         config = train_config(recipe or DEFAULT_RECIPE, merged(settings or {}, words))
-    prepared = PreparedTraining(out, config, find_data(config.data, seed=config.seed))
+    prepared = PreparedTraining(out, config, find_data(config.data, seed=config.seed, is_plan=is_plan))
     prepared.check()
     return prepared
 

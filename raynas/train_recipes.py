@@ -57,6 +57,7 @@ def imagenet_today(settings: Settings) -> dict[str, Any]:
     RandAugment, images that grow (Tan & Le 2021), bfloat16 where the hardware has it.
     """
     recipe = _imagenet("nasnet_a_mobile", rate=0.5, replica=1024, weight_decay=2e-5)
+    image_size = _image_size(settings) or recipe["data"]["image_size"]
     training = {
         "epochs": 300,
         "batch_size": 1024,
@@ -64,7 +65,7 @@ def imagenet_today(settings: Settings) -> dict[str, Any]:
         "schedule": {"name": "cosine", "warmup_epochs": 5},
         "gradient_clip": 5.0,
     }
-    data = {"rand_augment": True, "first_image_size": 128}
+    data = {"rand_augment": True, "first_image_size": image_size * 4 // 7}
     return merged(recipe, {"training": training, "data": data})
 
 
@@ -90,6 +91,13 @@ def train_config(recipe: str, settings: Settings) -> TrainConfig:
 
 def _network(name: str) -> dict[str, Any]:
     return NETWORKS[name].config.model_dump(mode="json") | {"auxiliary_head": True}
+
+
+def _image_size(settings: Settings) -> int | None:
+    """As the user set it; what is no size, validation names."""
+    data = settings.get("data", {})
+    size = data.get("image_size") if isinstance(data, Mapping) else None
+    return size if isinstance(size, int) else None
 
 
 def _imagenet(name: str, *, rate: float, replica: int, weight_decay: float) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raynas.config import validated
-from raynas.data import DataConfig, ImageSplit, load_split
+from raynas.data import DIGITS, DataConfig, ImageSplit, load_split
 from raynas.engine.stream import ray_batches
 from raynas.errors import DataError, InvalidConfig
 from raynas.genotype import Genotype
@@ -30,6 +30,8 @@ from raynas.training.source import MemorySource, TrainingSource
 from raynas.training.stream_source import StreamSource
 
 DEFAULT_IMAGE_SIZE = 224
+IMAGENET = ImageIndex.counted("ImageNet-1k", num_train=1_281_167, num_validation=50_000, num_classes=1000)
+"""For plans where it is not at hand. Source: Russakovsky et al. 2015 (arXiv 1409.0575), table 2."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,13 @@ class PreparedTraining:
         )
 
     def check(self) -> None:
-        """InvalidConfig if images are too small for the network, or can't grow as asked."""
+        """InvalidConfig if images are too few, too small for the network, or can't grow as asked."""
         self.complexity()
+        if self.num_train_images < self.config.training.batch_size:
+            raise InvalidConfig(
+                f"training.batch_size = {self.config.training.batch_size} is more than the "
+                f"{self.num_train_images:,} training images of {self.config.data.source}. Give a smaller one."
+            )
         first = self.config.data.first_image_size
         if first is None:
             return
@@ -141,8 +148,12 @@ def _source(training: PreparedTraining, placement: Placement) -> TrainingSource:
     return StreamSource(train, validation, num_classes=data.num_classes, device=placement.device)
 
 
-def find_data(config: TrainDataConfig, *, seed: int) -> ImageSplit | ImageIndex:
-    """The images in memory, or where they are; DataError if they can't be used."""
+def find_data(config: TrainDataConfig, *, seed: int, is_plan: bool = False) -> ImageSplit | ImageIndex:
+    """The images in memory, or where they are; DataError if they can't be used.
+
+    Args:
+        is_plan: nothing will be trained: where no streamed data is given, ImageNet's numbers are taken.
+    """
     if not config.streamed:
         words = {
             "source": config.source,
@@ -150,6 +161,13 @@ def find_data(config: TrainDataConfig, *, seed: int) -> ImageSplit | ImageIndex:
             "validation_images": config.validation_images,
         }
         return load_split(validated(DataConfig, words, where="data"), seed=seed)
+    if config.source == DIGITS:
+        if is_plan:
+            return IMAGENET
+        raise DataError(
+            "This recipe streams images, and the digits are in memory. Give --data: Parquet shards or a "
+            "folder of class folders, here or at s3:// or gs://."
+        )
     index = ImageIndex.find(config.source, skip_broken=config.skip_broken)
     if index.validation is None:
         raise DataError(

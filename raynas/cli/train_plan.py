@@ -10,7 +10,7 @@ from raynas.engine.checkpoints import has_checkpoint
 from raynas.errors import UsageError
 from raynas.train_folder import read_curve
 from raynas.train_pace import measured_images_per_second
-from raynas.train_setup import PreparedTraining
+from raynas.train_setup import IMAGENET, PreparedTraining
 from raynas.training.optimizers import ScheduleConfig
 
 MIN_NORM_TIME_CONSTANTS = 5.0
@@ -55,8 +55,9 @@ def _what(training: PreparedTraining) -> Iterator[str]:
         f"network: {short_count(cost.parameters)} parameters, {short_count(cost.mult_adds)} multiply-adds "
         f"(without the auxiliary head), {training.image_size} pixels, {training.data.num_classes} classes"
     )
+    source = config.data.source if training.data is not IMAGENET else "none given, so as ImageNet-1k"
     yield (
-        f"data: {config.data.source}, {training.num_train_images:,} training images, "
+        f"data: {source}, {training.num_train_images:,} training images, "
         f"{'streamed' if config.data.streamed else 'in memory'}"
     )
     if (growth := training.growth) is not None:

@@ -43,6 +43,7 @@ def run_train(
         recipe=recipe,
         out=out or new_training_folder(),
         resume=resume,
+        is_plan=is_dry,
         settings=settings,
     )
     for line in plan_lines(prepared, pace.of(prepared), is_resumed=resume):

@@ -68,7 +68,7 @@ def plan_pool(config: WorkerConfig, nodes: Sequence[NodeResources]) -> PoolPlan:
         asked = "at least one worker" if count < 1 else _plural(count, "worker")
         raise DoesNotFit(
             f"Asked for {asked} of {size} each; the cluster has {describe(nodes)}, which is room for "
-            f"{sum(capacity)}. {_advice(sum(capacity), gpus)}"
+            f"{sum(capacity)}. {_advice(sum(capacity), gpus, nodes)}"
         )
     if count % config.per_child:
         raise DoesNotFit(
@@ -107,10 +107,15 @@ def describe(nodes: Sequence[NodeResources]) -> str:
     return f"{cpus:g} CPU and {gpus:g} GPU on {_plural(len(nodes), 'node')}"
 
 
-def _advice(room: int, gpus: float) -> str:
+def _advice(room: int, gpus: float, nodes: Sequence[NodeResources]) -> str:
     if room >= 1:
         return (
             f"Use --workers {room} or fewer, or smaller workers (--set workers.cpus=..., workers.gpus=...)."
+        )
+    if gpus and not any(node.gpus for node in nodes):
+        return (
+            "Set workers.gpus=0 to train on CPUs, or add GPU nodes; Ray counts a node's GPUs when it starts "
+            "there ('ray start --num-gpus')."
         )
     if gpus:
         return (

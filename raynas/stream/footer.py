@@ -54,7 +54,7 @@ def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> F
     except (pa.ArrowException, OSError) as error:
         return DataError(
             f"The shard {file} can't be read as Parquet: {reason_of(error)}. Write or download it again, or "
-            "leave such shards out with skip_broken."
+            "leave such shards out with data.skip_broken=true."
         )
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from raynas.cli.train_plan import plan_lines
 from raynas.engine.checkpoints import FOLDER, SNAPSHOT, STATE_FILE
-from raynas.errors import RunFolderError
-from raynas.train import prepare_training, train_final
+from raynas.errors import RunFolderError, UnknownName
+from raynas.train import find_start, prepare_training, train_final
 from raynas.train_folder import CONFIG_FILE, CURVE_FILE, read_curve
 from raynas.train_recipes import train_config
 from raynas.training.final_config import EpochSummary
@@ -130,6 +130,12 @@ def test_epochs_whose_checkpoint_is_gone_can_not_be_resumed(begun):
     (begun / FOLDER / SNAPSHOT).write_text("{}")
     with pytest.raises(RunFolderError, match="is no list of checkpoints"):
         resume(begun)
+
+
+def test_a_misspelt_network_is_answered_with_the_nearest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownName, match=r"No published cell or network .*Did you mean 'nasnet_a_mobile'"):
+        find_start("nasnet_a_mobil")
 
 
 def test_resuming_needs_its_folder():

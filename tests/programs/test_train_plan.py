@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
 
 from raynas.cli.train_plan import Pace, plan_lines
 from raynas.errors import UsageError
+from raynas.networks import NETWORKS
 from raynas.train import prepare_training
 from raynas.train_pace import measured_images_per_second
 from raynas.train_recipes import TRAIN_RECIPES, train_config
@@ -71,6 +73,30 @@ def test_the_plan_has_the_whole_recipe(tmp_path):
     assert "time: 137.3 GPU hours" in text
 
 
+@pytest.mark.parametrize(
+    ("cell", "recipe", "expected"),
+    [
+        ("nasnet_a_mobile", "imagenet_mobile", "5.29 M parameters, 564 M multiply-adds .*, 224 pixels, 1000"),
+        ("nasnet_a_large", "imagenet_large", "88.8 M parameters, 23.8 G multiply-adds .*, 331 pixels, 1000"),
+    ],
+)
+def test_imagenet_is_planned_where_it_is_not_at_hand(tmp_path, cell, recipe, expected):
+    genotype = NETWORKS[cell].genotype
+    training = prepare_training(genotype, cell=cell, recipe=recipe, out=tmp_path, is_plan=True)
+    text = "\n".join(plan_lines(training, images_per_second=100.0))
+    assert re.search(expected, text)
+    assert "none given, so as ImageNet-1k, 1,281,167 training images" in text
+    assert "312 epochs of 800 updates, 249,600 in all; 1600 images each" in text
+    assert "exponential, times 0.97 every 2.4 epochs" in text
+    assert "time: 1,110.3 GPU hours" in text
+
+
+def test_grown_images_end_at_the_size_that_is_set():
+    sizes = {"data": {"streamed": True, "image_size": 112}}
+    assert train_config("imagenet_today", WORDS).data.first_image_size == 128
+    assert train_config("imagenet_today", {**WORDS, **sizes}).data.first_image_size == 64
+
+
 def test_the_pace_can_be_measured_here(tmp_path):
     training = prepared(tmp_path, network={"cells_per_stack": 1, "filters": 4, "auxiliary_head": False})
     assert measured_images_per_second(training) > 0
@@ -99,6 +125,12 @@ def test_nothing_is_written_before_training_begins(tmp_path):
         ({"tracking": {"registered_model": "..a"}}, r"tracking\.registered_model = '\.\.a'"),
         ({"workers": {"count": 2, "at_least": 3}}, r"at_least = 3 is more than workers\.count = 2"),
         ({"workers": {"count": 2, "nodes": 2}}, r"workers\.nodes = 2 and workers\.count = 2: .*Give one of"),
+        ({"training": {"batch_size": 2000}}, r"batch_size = 2000 is more than the 1,618 training images"),
+        (
+            {"data": {"streamed": True}},
+            "This recipe streams images, and the digits are in memory. Give --data",
+        ),
+        ({"data": {"source": "s3://bucket/x"}}, "'s3://bucket/x' is an address.*data.streamed=true"),
         ({"data": {"first_image_size": 8}}, r"first_image_size = 8: only streamed images grow"),
     ],
 )
