@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 from raynas.engine.cluster import check_free, nodes
 from raynas.engine.config import TrainWorkerConfig, WorkerConfig
 from raynas.engine.plan import NodeResources, describe, plan_pool, room_on
 from raynas.errors import DoesNotFit
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,22 @@ def plan_training(asked: TrainWorkerConfig) -> TrainingPlan:
     plan = plan_on(nodes(), asked)
     needed = plan.at_least or plan.num_workers
     check_free(needed * plan.cpus, needed * plan.gpus)
+    idle = idle_gpus(nodes(), asked, plan)
+    if idle:
+        logger.warning(
+            "%d GPUs stay idle: there are too few CPUs for workers of %g CPUs. Set workers.cpus to less.",
+            idle,
+            plan.cpus,
+        )
     return plan
+
+
+def idle_gpus(live: list[NodeResources], asked: TrainWorkerConfig, plan: TrainingPlan) -> int:
+    """GPUs that all were meant to train and for which there are too few CPUs."""
+    if asked.count != "auto" or plan.gpus < 1:
+        return 0
+    gpus = sorted((int(node.gpus / plan.gpus) * int(plan.gpus) for node in live), reverse=True)
+    return max(sum(gpus[: asked.nodes]) - round(plan.num_workers * plan.gpus), 0)
 
 
 def plan_on(live: list[NodeResources], asked: TrainWorkerConfig) -> TrainingPlan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raynas.engine.config import TrainWorkerConfig
-from raynas.engine.final_plan import TrainingPlan, plan_on
+from raynas.engine.final_plan import TrainingPlan, idle_gpus, plan_on
 from raynas.engine.plan import NodeResources
 from raynas.errors import DoesNotFit
 
@@ -65,3 +65,19 @@ def test_nodes_mean_all_their_gpus_or_one_worker_each(live, num_nodes, at_least,
 def test_nodes_that_are_not_there_are_asked_for(live, gpus, said):
     with pytest.raises(DoesNotFit, match=said):
         plan_on(live, TrainWorkerConfig(nodes=3, gpus=gpus))
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, 0),
+        ({"cpus": 4}, 4),
+        ({"cpus": 4, "nodes": 1}, 2),
+        ({"cpus": 4, "count": 2}, 0),
+        ({"gpus": 2}, 0),
+        ({"gpus": 0, "cpus": 8}, 0),
+    ],
+)
+def test_gpus_without_cpus_are_counted(fields, expected):
+    asked, live = TrainWorkerConfig(**fields), [HEAD, *GPU_NODES]
+    assert idle_gpus(live, asked, plan_on(live, asked)) == expected
