@@ -28,7 +28,7 @@ from raynas.train_models import registered_name, save_models
 from raynas.train_recipes import DEFAULT_RECIPE, train_config
 from raynas.train_setup import PreparedTraining, build_training, find_data
 from raynas.training.final import micro_batch
-from raynas.training.final_config import EpochSummary
+from raynas.training.final_config import EpochSummary, StepSummary, Summary
 
 
 @dataclass(frozen=True)
@@ -134,12 +134,14 @@ def train_prepared(
     *,
     address: str | None = None,
     report: Callable[[EpochSummary], None] = lambda _: None,
+    report_step: Callable[[StepSummary], None] = lambda _: None,
 ) -> TrainResult:
     """Runs a prepared training to its end.
 
     Args:
         address: of a Ray cluster; None takes RAY_ADDRESS, or starts Ray on this machine.
         report: called after each epoch.
+        report_step: called after each checkpoint within an epoch.
     Raises:
         UsageError: the data or the cluster can't be used as asked.
         TrainingFailed: it diverged, or its workers could not be kept.
@@ -158,9 +160,12 @@ def train_prepared(
         write_config(folder, config)
         with _tracked(training) as tracker:
 
-            def heard(summary: EpochSummary) -> None:
-                _keep(summary, summaries, folder, tracker)
-                report(summary)
+            def heard(summary: Summary) -> None:
+                if isinstance(summary, StepSummary):
+                    report_step(summary)
+                else:
+                    _keep(summary, summaries, folder, tracker)
+                    report(summary)
 
             states = train_on_cluster(
                 functools.partial(build_training, folder=folder, config=config),

@@ -11,7 +11,7 @@ from raynas.train_setup import PreparedTraining, make_network
 from raynas.training import Placement
 from raynas.training.device import is_out_of_memory, reproducible
 from raynas.training.final import FinalTraining
-from raynas.training.final_config import EpochSummary
+from raynas.training.final_config import Summary
 from raynas.training.source import NoiseSource
 
 MOST_IMAGES = {"cuda": 128, "cpu": 4}
@@ -33,8 +33,10 @@ def measured_images_per_second(training: PreparedTraining) -> float:
     share = config.training.batch_size // config.training.accumulate
     share //= workers.count if isinstance(workers.count, int) else 1
     num_images = max(min(share, MOST_IMAGES[placement.device]), 1)
-    settings = config.training.model_copy(update={"batch_size": num_images, "accumulate": 1, "epochs": 2})
-    summaries: list[EpochSummary] = []
+    settings = config.training.model_copy(
+        update={"batch_size": num_images, "accumulate": 1, "epochs": 2, "checkpoint_minutes": None}
+    )
+    summaries: list[Summary] = []
     try:
         with reproducible(config.seed, placement):
             source = NoiseSource(
@@ -45,7 +47,7 @@ def measured_images_per_second(training: PreparedTraining) -> float:
                 device=placement.device,
             )
             timed = FinalTraining(make_network(training), source, settings, placement)
-            timed.run(lambda summary: summaries.append(summary) if summary is not None else None)
+            timed.run(summaries.append)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

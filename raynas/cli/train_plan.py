@@ -120,9 +120,9 @@ def _where(training: PreparedTraining, *, is_resumed: bool) -> Iterator[str]:
 def _notes(training: PreparedTraining) -> Iterator[str]:
     num_updates = training.config.training.epochs * _updates_per_epoch(training)
     momentum = training.config.network.conventions.norm_momentum
-    if num_updates * momentum < MIN_NORM_TIME_CONSTANTS:
+    if momentum < 0.1 and num_updates * momentum < MIN_NORM_TIME_CONSTANTS:
         yield (
-            f"note: network.conventions.norm_momentum = {momentum:g} is for long trainings; in "
+            f"note: network.conventions.norm_momentum = {momentum:g} is for longer trainings; in "
             f"{num_updates:,} updates batch norm's statistics don't settle and accuracies stay near "
             "chance. Set it to 0.1."
         )

@@ -17,7 +17,7 @@ from raynas.errors import UsageError
 from raynas.run_folder import new_training_folder
 from raynas.train import TrainResult, find_start, prepare_training, train_prepared
 from raynas.train_setup import PreparedTraining
-from raynas.training.final_config import EpochSummary
+from raynas.training.final_config import EpochSummary, StepSummary, Summary
 
 
 def run_train(
@@ -50,9 +50,11 @@ def run_train(
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if is_dry:
         return
-    print_epoch = _Epochs(prepared, console)
+    progress = _Progress(prepared, console)
     try:
-        result = train_prepared(prepared, address=address, report=print_epoch)
+        result = train_prepared(
+            prepared, address=address, report=progress.epoch_done, report_step=progress.step_done
+        )
     except KeyboardInterrupt:
         console.print(f"\nInterrupted. Go on from the last checkpoint with\n  {_resume(prepared.folder)}")
         raise typer.Exit(130) from None
@@ -71,18 +73,30 @@ def result_lines(result: TrainResult) -> list[str]:
     return [*lines, f"Export it:\n  {command()} export {shlex.quote(str(result.folder))}"]
 
 
-class _Epochs:
-    """Prints a line per epoch."""
+class _Progress:
+    """Prints a line per epoch, and one per checkpoint within an epoch."""
 
     def __init__(self, training: PreparedTraining, console: Console) -> None:
         self.epochs, self.console = training.config.training.epochs, console
 
-    def __call__(self, summary: EpochSummary) -> None:
-        minutes_left = math.ceil(summary.seconds_left / 60)
-        self.console.print(
+    def epoch_done(self, summary: EpochSummary) -> None:
+        self._print(
             f"epoch done  epoch={summary.epoch}/{self.epochs} train_loss={summary.train_loss:.4f} "
-            f"top1={summary.top1:.4f} top5={summary.top5:.4f} learning_rate={summary.learning_rate:.3g} "
-            f"images_per_second={summary.images_per_second:.1f}  ({minutes_left} min left)",
+            f"top1={summary.top1:.4f} top5={summary.top5:.4f} learning_rate={summary.learning_rate:.3g}",
+            summary,
+        )
+
+    def step_done(self, summary: StepSummary) -> None:
+        self._print(
+            f"checkpoint  epoch={summary.epoch}/{self.epochs} step={summary.step} "
+            f"train_loss={summary.train_loss:.4f}",
+            summary,
+        )
+
+    def _print(self, text: str, summary: Summary) -> None:
+        left = math.ceil(summary.seconds_left / 60)
+        self.console.print(
+            f"{text} images_per_second={summary.images_per_second:.1f}  ({left} min left)",
             markup=False,
             highlight=False,
             soft_wrap=True,

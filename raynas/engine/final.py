@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import tempfile
 import threading
 import uuid
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
+import ray.exceptions
 import ray.train
 import ray.train.torch
 import torch
@@ -31,7 +33,7 @@ from raynas.errors import RaynasError, TrainingFailed
 from raynas.training import Placement
 from raynas.training.device import is_out_of_memory
 from raynas.training.final import FinalTraining
-from raynas.training.final_config import EpochSummary
+from raynas.training.final_config import EpochSummary, Summary
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ MEMORY_ADVICE = (
     "Raise training.accumulate or lower training.batch_size or data.image_size; on a host, data.processes "
     "and the number of workers per node count too."
 )
+RAYS_HEADING = re.compile(r"\s*$|Training failed due to \w+ errors?:|\[Rank \S+ Error Snippet\]:")
+"""Lines of Ray's errors that tell nothing."""
 PATIENCE_SECONDS = 30.0
 """For workers to find room; then it is looked again how many there is room for."""
 MAX_WAITS_FOR_NODES = 120
@@ -51,28 +55,32 @@ MAX_WAITS_FOR_NODES = 120
 
 
 class Mailbox:
-    """What workers tell the driver: summaries of epochs, and an error that would only come again."""
+    """What workers tell the driver: how training goes, and an error that would only come again."""
 
     def __init__(self) -> None:
-        self.summaries: list[EpochSummary] = []
+        self.summaries: list[Summary] = []
+        self.epochs_done = 0
         self.error: RaynasError | None = None
         self._news = asyncio.Condition()
         self._stop = asyncio.Event()
 
-    async def put(self, summary: EpochSummary) -> None:
+    async def put(self, summary: Summary) -> None:
         # Epochs that are trained again after a failure are told once.
-        if not self.summaries or summary.epoch > self.summaries[-1].epoch:
-            self.summaries.append(summary)
-            async with self._news:
-                self._news.notify_all()
+        if summary.epoch <= self.epochs_done:
+            return
+        if isinstance(summary, EpochSummary):
+            self.epochs_done = summary.epoch
+        self.summaries.append(summary)
+        async with self._news:
+            self._news.notify_all()
 
-    async def after(self, count: int) -> list[EpochSummary]:
+    async def after(self, count: int) -> list[Summary]:
         """The summaries beyond the first `count`, as soon as there is one."""
         async with self._news:
             await self._news.wait_for(lambda: len(self.summaries) > count)
         return self.summaries[count:]
 
-    async def rest(self, count: int) -> list[EpochSummary]:
+    async def rest(self, count: int) -> list[Summary]:
         """The same, but without waiting."""
         return self.summaries[count:]
 
@@ -126,7 +134,7 @@ def train_on_cluster(
     folder: Path,
     max_failures: int,
     batch_size: int,
-    report: Callable[[EpochSummary], None],
+    report: Callable[[Summary], None],
 ) -> TrainedStates:
     """Trains to the end.
 
@@ -134,7 +142,7 @@ def train_on_cluster(
         data: put into Ray's object store once.
         folder: of the run; FOLDER below it is Ray's.
         batch_size: images of an update, for messages.
-        report: called here, after each epoch.
+        report: called here, after each epoch and each checkpoint within one.
     Raises:
         TrainingFailed: workers were lost too often, or the network diverged.
         UsageError: what the workers raise of it, such as DataError.
@@ -152,17 +160,20 @@ def train_on_cluster(
                     seen += 1
                     report(summary)
                 news = mailbox.after.remote(seen)
+        summaries, error = ray.get([mailbox.rest.remote(seen), mailbox.failure.remote()])
+    except ray.exceptions.RayError as lost:
+        # The mailbox is gone: the head's memory ran out, or the head itself.
+        raise workers_lost(lost, batch_size) from lost
     except BaseException:
         ray.get(mailbox.stop.remote())
         fit.join(INTERRUPTED_SECONDS)
         raise
-    summaries, error = ray.get([mailbox.rest.remote(seen), mailbox.failure.remote()])
     for summary in summaries:
         report(summary)
     if error is not None:
         raise error
     if fit.error is not None:
-        raise _lost(fit.error, batch_size) from fit.error
+        raise workers_lost(fit.error, batch_size) from fit.error
     return fit.states()
 
 
@@ -191,14 +202,27 @@ class _Fit(threading.Thread):
         return TrainedStates(last, last if same else load_state(checkpoint, "cpu"), int(summary["epoch"]))
 
 
-def _lost(error: Exception, batch_size: int) -> TrainingFailed:
-    reason = str(error).strip().rstrip(".")
-    # Ray kills a worker before the kernel would.
-    is_memory = "memory" in reason.lower()
-    advice = f" Updates are of {batch_size} images, over all workers. {MEMORY_ADVICE}" if is_memory else ""
+def workers_lost(error: Exception, batch_size: int) -> TrainingFailed:
+    """What to tell the user when Ray gave up.
+
+    Args:
+        error: Ray's, whose text may be pages long.
+        batch_size: images of an update.
+    """
+    text = str(error)
+    lines = [line.strip() for line in text.splitlines() if not RAYS_HEADING.match(line)] or [""]
+    # A traceback ends with what happened, everything else begins with it.
+    reason = (lines[-1] if "Traceback" in text else lines[0])[:300].rstrip(".")
+    # Ray ends a worker before the kernel would.
+    is_memory = "memory" in text.lower()
+    advice = (
+        f" Most likely memory ran out. Updates are of {batch_size} images, over all workers. {MEMORY_ADVICE}"
+        if is_memory
+        else ""
+    )
     return TrainingFailed(
-        f"The workers could not be kept training: {reason}. What is in the last checkpoint is kept; go on "
-        f"with --resume.{advice}"
+        f"The workers could not be kept training: {reason}.{advice} What is in the last checkpoint is kept; "
+        "go on with --resume."
     )
 
 
@@ -271,14 +295,13 @@ def _check(stopped: Any) -> None:
         raise _Stopped
 
 
-def _save(training: FinalTraining, summary: EpochSummary | None, mailbox: Any) -> None:
+def _save(training: FinalTraining, summary: Summary, mailbox: Any) -> None:
     """One checkpoint, written by rank 0; the others take part, as Ray demands."""
-    metrics = summary.model_dump() if summary is not None else {"step": training.step}
+    metrics = summary.model_dump()
     if training.placement.rank != 0:
         ray.train.report(metrics)
         return
     with tempfile.TemporaryDirectory(prefix="raynas-checkpoint-") as folder:
         torch.save(training.state_dict(), Path(folder) / STATE_FILE)
         ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
-    if summary is not None:
-        ray.get(mailbox.put.remote(summary))
+    ray.get(mailbox.put.remote(summary))

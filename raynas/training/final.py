@@ -26,7 +26,7 @@ from raynas.nn.drop_path import set_drop_path_progress
 from raynas.training.checkpoint import check_state
 from raynas.training.checkpoint_clock import CheckpointClock
 from raynas.training.device import Placement, autocast_type
-from raynas.training.final_config import EpochSummary, FinalConfig
+from raynas.training.final_config import EpochSummary, FinalConfig, StepSummary, Summary
 from raynas.training.optimizers import build_optimizer
 from raynas.training.source import Batch, TrainingSource
 
@@ -80,6 +80,8 @@ class FinalTraining:
             placement, steps=config.checkpoint_steps, minutes=config.checkpoint_minutes
         )
         self.epoch = self.step = self.position = 0
+        self._began = self._epoch_began = self._first_place = 0.0
+        self._first_step = 0
 
     @property
     def evaluated(self) -> nn.Module:
@@ -107,27 +109,26 @@ class FinalTraining:
 
     def run(
         self,
-        save: Callable[[EpochSummary | None], None] = lambda _: None,
+        save: Callable[[Summary], None] = lambda _: None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         """Trains what is left of the epochs.
 
         Args:
-            save: called on every rank when it is time for a checkpoint: after each epoch with its summary,
-                within an epoch with None.
+            save: called on every rank when it is time for a checkpoint: after each epoch with an
+                EpochSummary, within an epoch with a StepSummary.
             check: called before each update; what it raises ends the training.
         Raises:
             TrainingFailed: the loss is no longer finite.
         """
-        began, first_epoch = time.perf_counter(), self.epoch
+        self._began, self._first_place = time.perf_counter(), self._place()
         self.clock.restart(self.step)
         while self.epoch < self.config.epochs:
-            epoch_began, first_step = time.perf_counter(), self.step
+            self._epoch_began, self._first_step = time.perf_counter(), self.step
             loss = self._train_epoch(save, check)
-            training_seconds = time.perf_counter() - epoch_began
+            images_per_second = self._images_per_second()
             top1, top5 = self.accuracies()
             self.epoch, self.position = self.epoch + 1, 0
-            seconds = time.perf_counter() - began
             save(
                 EpochSummary(
                     epoch=self.epoch,
@@ -135,14 +136,27 @@ class FinalTraining:
                     top1=top1,
                     top5=top5,
                     learning_rate=self.optimizer.param_groups[0]["lr"],
-                    images_per_second=(self.step - first_step) * self.config.batch_size / training_seconds,
-                    seconds=seconds,
-                    seconds_left=seconds / (self.epoch - first_epoch) * (self.config.epochs - self.epoch),
+                    images_per_second=images_per_second,
+                    seconds=time.perf_counter() - self._began,
+                    seconds_left=self._seconds_left(),
                 )
             )
             self.clock.restart(self.step)
 
-    def _train_epoch(self, save: Callable[[EpochSummary | None], None], check: Callable[[], None]) -> float:
+    def _place(self) -> float:
+        """Epochs so far, with what is done of this one."""
+        return self.epoch + min(self.position / self._images_per_epoch, 1.0)
+
+    def _images_per_second(self) -> float:
+        seconds = time.perf_counter() - self._epoch_began
+        return (self.step - self._first_step) * self.config.batch_size / seconds
+
+    def _seconds_left(self) -> float:
+        place = self._place()
+        pace = (time.perf_counter() - self._began) / max(place - self._first_place, 1e-9)
+        return pace * (self.config.epochs - place)
+
+    def _train_epoch(self, save: Callable[[Summary], None], check: Callable[[], None]) -> float:
         """What is left of an epoch; returns the mean loss over it and over the ranks."""
         self.model.train()
         losses: list[Tensor] = []
@@ -162,7 +176,15 @@ class FinalTraining:
                 self.position, gathered = batch.position, []
                 if self.clock.is_due(self.step):
                     self._check()
-                    save(None)
+                    save(
+                        StepSummary(
+                            epoch=self.epoch + 1,
+                            step=self.step,
+                            train_loss=torch.stack(losses).mean().item(),
+                            images_per_second=self._images_per_second(),
+                            seconds_left=self._seconds_left(),
+                        )
+                    )
                     self.clock.restart(self.step)
         self._check()
         if not losses:
@@ -171,7 +193,7 @@ class FinalTraining:
         return float(mean)
 
     def _update(self, batches: list[Batch]) -> Tensor:
-        epoch = self.epoch + min(self.position / self._images_per_epoch, 1.0)
+        epoch = self._place()
         set_drop_path_progress(self.network, epoch / self.config.epochs)
         rate = self.config.optimizer.rate(self.config.batch_size)
         for group in self.optimizer.param_groups:

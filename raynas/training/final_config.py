@@ -58,3 +58,21 @@ class EpochSummary(FrozenModel):
     """Since this process began to train."""
     seconds_left: float
     """Of the whole training, at this process's pace so far."""
+
+
+class StepSummary(FrozenModel):
+    """What is known at a checkpoint within an epoch."""
+
+    epoch: int
+    """From 1."""
+    step: int
+    """Updates so far, over all epochs."""
+    train_loss: float
+    """Rank 0's mean over the epoch so far."""
+    images_per_second: float
+    """Over all ranks, in this epoch so far."""
+    seconds_left: float
+    """As in EpochSummary."""
+
+
+Summary = EpochSummary | StepSummary

@@ -106,7 +106,9 @@ def test_the_pace_can_be_measured_here(tmp_path):
 
 def test_the_plan_warns_of_norms_that_do_not_settle(tmp_path):
     training = prepared(tmp_path, training={"epochs": 2}, network={"conventions": {"norm_momentum": 3e-4}})
-    assert any("norm_momentum = 0.0003 is for long trainings" in line for line in plan_lines(training, None))
+    assert any(
+        "norm_momentum = 0.0003 is for longer trainings" in line for line in plan_lines(training, None)
+    )
 
 
 def test_nothing_is_written_before_training_begins(tmp_path):

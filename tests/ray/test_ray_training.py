@@ -21,7 +21,7 @@ from raynas.train import prepare_training, train_prepared
 from raynas.train_setup import build_training
 from raynas.training import Placement
 from raynas.training.final import FinalTraining
-from raynas.training.final_config import EpochSummary
+from raynas.training.final_config import EpochSummary, StepSummary, Summary
 from raynas.training.source import Batch
 from tests.nn.small_networks import TINY
 
@@ -90,7 +90,7 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
         made.source = interrupt(made.source, marker)
         return made
 
-    told: list[EpochSummary] = []
+    told: list[Summary] = []
     states = train_on_cluster(
         factory,
         training.data,
@@ -101,8 +101,10 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
         report=told.append,
     )
     assert marker.exists()
-    assert [summary.epoch for summary in told] == [1, 2, 3]
-    assert states.best_epoch == max(told, key=lambda summary: (summary.top1, summary.epoch)).epoch
+    epochs = [summary for summary in told if isinstance(summary, EpochSummary)]
+    assert [summary.epoch for summary in epochs] == [1, 2, 3]
+    assert {summary.step for summary in told if isinstance(summary, StepSummary)} >= {20, 40, 60, 80}
+    assert states.best_epoch == max(epochs, key=lambda summary: (summary.top1, summary.epoch)).epoch
     expected = weights(undisturbed.model)
     given = {k.removeprefix("module."): v for k, v in states.last["average"].items() if k != "n_averaged"}
     assert [key for key in expected if not torch.equal(expected[key], given[key])] == []
