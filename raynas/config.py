@@ -47,6 +47,20 @@ def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
     return result
 
 
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], where: str = ""
+) -> dict[str, tuple[Any, Any]]:
+    """(old, new) by dotted key, where two nested dicts differ; None where a key is missing."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for key in {**old, **new}:
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found |= differences(a, b, f"{where}{key}.")
+        elif a != b:
+            found[f"{where}{key}"] = (a, b)
+    return found
+
+
 def without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
     """`tree` without the values that are None, and without what is empty then."""
     pruned = {k: without_none(value) if isinstance(value, Mapping) else value for k, value in tree.items()}

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from raynas.config import FrozenModel, merged, validated
+from raynas.config import FrozenModel, differences, merged, validated
 from raynas.data import DataConfig
 from raynas.engine.config import SchedulerConfig, WorkerConfig
 from raynas.errors import RunFolderError
@@ -97,7 +97,7 @@ def resumed_config(recorded: Mapping[str, Any], overrides: Mapping[str, Any]) ->
             raise _contradiction(f"{field}.name", recorded[field]["name"], asked["name"])
     before = validated(SearchConfig, recorded)
     after = validated(SearchConfig, merged(recorded, overrides))
-    for field, (old, new) in _differences(before.model_dump(), after.model_dump()).items():
+    for field, (old, new) in differences(before.model_dump(), after.model_dump()).items():
         if field.split(".")[0] not in CHANGEABLE:
             raise _contradiction(field, old, new)
     return after
@@ -109,16 +109,3 @@ def _contradiction(field: str, recorded: object, asked: object) -> RunFolderErro
         f"A run can be resumed with other {', '.join(CHANGEABLE)} only. "
         "Leave it out, or start a new run with another --out."
     )
-
-
-def _differences(
-    old: Mapping[str, Any], new: Mapping[str, Any], where: str = ""
-) -> dict[str, tuple[Any, Any]]:
-    found: dict[str, tuple[Any, Any]] = {}
-    for key in {**old, **new}:
-        a, b = old.get(key), new.get(key)
-        if isinstance(a, Mapping) and isinstance(b, Mapping):
-            found |= _differences(a, b, f"{where}{key}.")
-        elif a != b:
-            found[f"{where}{key}"] = (a, b)
-    return found

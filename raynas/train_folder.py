@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from raynas.config import merged, validated
+from raynas.config import differences, merged, validated
 from raynas.engine.checkpoints import FOLDER, has_checkpoint
 from raynas.errors import RunFolderError
 from raynas.files import drop_torn_line, replace_file
@@ -64,10 +64,12 @@ def resumed_config(
     after = validated(TrainConfig, merged(merged(recorded, _forgotten(settings)), settings))
     _check_same_start(folder, before, genotype, recipe)
     unchanged = {"workers": before.workers, "tracking": before.tracking, "run_id": before.run_id}
-    if after.model_copy(update=unchanged) != before:
+    changed = differences(before.model_dump(), after.model_copy(update=unchanged).model_dump())
+    for field, (old, new) in changed.items():
         raise RunFolderError(
-            f"The training in {folder} was started with other settings. Resumed, it can have other workers.* "
-            "and tracking.* alone. Leave the rest out, or start a new one with another --out."
+            f"The training in {folder} was started with {field} = {old!r}; now {field} = {new!r} is asked. "
+            "Resumed, it can have other workers.* and tracking.* alone. Leave the rest out, or start a new "
+            "one with another --out."
         )
     if not has_checkpoint(folder) and (curve := read_curve(folder)):
         raise RunFolderError(

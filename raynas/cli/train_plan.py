@@ -66,7 +66,7 @@ def _what(training: PreparedTraining) -> Iterator[str]:
 
 
 def _how(training: PreparedTraining) -> Iterator[str]:
-    config = training.config.training
+    config, network = training.config.training, training.config.network
     optimizer, updates = config.optimizer, _updates_per_epoch(training)
     steps = f" in {config.accumulate} steps" if config.accumulate > 1 else ""
     yield (
@@ -79,8 +79,9 @@ def _how(training: PreparedTraining) -> Iterator[str]:
     )
     facts = [
         f"label smoothing {config.label_smoothing:g}" if config.label_smoothing else "",
-        f"auxiliary loss {config.auxiliary_weight:g}" if training.config.network.auxiliary_head else "",
-        f"drop path {training.config.network.drop_path:g}" if training.config.network.drop_path else "",
+        f"auxiliary loss {config.auxiliary_weight:g}" if network.auxiliary_head else "",
+        f"dropout {network.dropout:g}" if network.dropout else "",
+        f"drop path {network.drop_path:g}" if network.drop_path else "",
         f"gradients' norm {config.gradient_clip:g} at most" if config.gradient_clip else "",
         f"moving average {config.average_decay:g}" if config.average_decay else "",
         "batch norm over all workers" if config.sync_norm else "batch norm of each worker",

@@ -67,7 +67,8 @@ def test_the_plan_has_the_whole_recipe(tmp_path):
     )
     assert "300 epochs of 1,251 updates, 375,300 in all; 1024 images each" in text
     assert "sgd, learning rate 0.5 at most, cosine after 5 epochs of warm-up; weight decay 2e-05" in text
-    assert "label smoothing 0.1, auxiliary loss 0.4, gradients' norm 5 at most, moving average 0.9999" in text
+    assert "label smoothing 0.1, auxiliary loss 0.4, dropout 0.5, gradients' norm 5 at most" in text
+    assert "moving average 0.9999, batch norm of each worker, bfloat16" in text
     assert "those of 4 nodes; checkpoints after each epoch, 15 minutes" in text
     # (128^2 + 160^2 + 192^2 + 224^2) / 4 / 224^2 of 300 x 1,281,167 images.
     assert "time: 137.3 GPU hours" in text
