@@ -27,8 +27,7 @@ from raynas.train_folder import append_to_curve, check_is_free, read_curve, resu
 from raynas.train_models import registered_name, save_models
 from raynas.train_recipes import DEFAULT_RECIPE, train_config
 from raynas.train_setup import PreparedTraining, build_training, find_data
-from raynas.training.final import micro_batch
-from raynas.training.final_config import EpochSummary, StepSummary, Summary
+from raynas.training.final_config import EpochSummary, StepSummary, Summary, micro_batch
 
 
 @dataclass(frozen=True)

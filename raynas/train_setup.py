@@ -25,7 +25,8 @@ from raynas.stream import (
 from raynas.train_config import TrainConfig, TrainDataConfig
 from raynas.training import DeviceImages, Placement
 from raynas.training.device import reproducible
-from raynas.training.final import FinalTraining, divisible
+from raynas.training.final import FinalTraining
+from raynas.training.final_config import divisible
 from raynas.training.source import MemorySource, TrainingSource
 from raynas.training.stream_source import StreamSource
 

@@ -7,7 +7,6 @@ there too.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import tempfile
@@ -29,11 +28,12 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from raynas.engine.checkpoints import FOLDER, STATE_FILE, load_state
 from raynas.engine.cluster import HEAD_NODE, set_patience
 from raynas.engine.final_plan import TrainingPlan
+from raynas.engine.mailbox import Mailbox
 from raynas.errors import RaynasError, TrainingFailed
 from raynas.training import Placement
 from raynas.training.device import is_out_of_memory
 from raynas.training.final import FinalTraining
-from raynas.training.final_config import EpochSummary, Summary
+from raynas.training.final_config import Summary
 
 logger = logging.getLogger(__name__)
 
@@ -52,54 +52,6 @@ PATIENCE_SECONDS = 30.0
 """For workers to find room; then it is looked again how many there is room for."""
 MAX_WAITS_FOR_NODES = 120
 """An hour in all: a lost spot machine is rarely replaced at once."""
-
-
-class Mailbox:
-    """What workers tell the driver: how training goes, and an error that would only come again."""
-
-    def __init__(self) -> None:
-        self.summaries: list[Summary] = []
-        self.epochs_done = 0
-        self.error: RaynasError | None = None
-        self._news = asyncio.Condition()
-        self._stop = asyncio.Event()
-
-    async def put(self, summary: Summary) -> None:
-        # Epochs that are trained again after a failure are told once.
-        if summary.epoch <= self.epochs_done:
-            return
-        if isinstance(summary, EpochSummary):
-            self.epochs_done = summary.epoch
-        self.summaries.append(summary)
-        async with self._news:
-            self._news.notify_all()
-
-    async def after(self, count: int) -> list[Summary]:
-        """The summaries beyond the first `count`, as soon as there is one."""
-        async with self._news:
-            await self._news.wait_for(lambda: len(self.summaries) > count)
-        return self.summaries[count:]
-
-    async def rest(self, count: int) -> list[Summary]:
-        """The same, but without waiting."""
-        return self.summaries[count:]
-
-    async def fail(self, error: RaynasError) -> None:
-        self.error = error
-        self._stop.set()
-
-    async def failure(self) -> RaynasError | None:
-        return self.error
-
-    async def stop(self) -> None:
-        self._stop.set()
-
-    async def is_stopped(self) -> bool:
-        return self._stop.is_set()
-
-    async def stopped(self) -> None:
-        """Answers when training is to end."""
-        await self._stop.wait()
 
 
 class _Stopped(Exception):

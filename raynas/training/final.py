@@ -26,7 +26,7 @@ from raynas.nn.drop_path import set_drop_path_progress
 from raynas.training.checkpoint import check_state
 from raynas.training.checkpoint_clock import CheckpointClock
 from raynas.training.device import Placement, autocast_type
-from raynas.training.final_config import EpochSummary, FinalConfig, StepSummary, Summary
+from raynas.training.final_config import EpochSummary, FinalConfig, StepSummary, Summary, micro_batch
 from raynas.training.optimizers import build_optimizer
 from raynas.training.source import Batch, TrainingSource
 
@@ -278,24 +278,6 @@ class FinalTraining:
             counts_3[2] += len(is_right_NK)
         top1, top5, total = self.placement.total(counts_3).tolist()
         return top1 / max(total, 1), top5 / max(total, 1)
-
-
-def micro_batch(config: FinalConfig, num_ranks: int) -> int:
-    """Images of one step of one rank; InvalidConfig if the batch can't be divided so."""
-    parts = num_ranks * config.accumulate
-    if config.batch_size % parts:
-        raise InvalidConfig(
-            f"training.batch_size = {config.batch_size} can't be divided over {num_ranks} workers and "
-            f"{config.accumulate} accumulated steps. Give a multiple of {parts}."
-        )
-    return config.batch_size // parts
-
-
-def divisible(config: FinalConfig, num_ranks: int) -> FinalConfig:
-    """With the batch rounded down to what so many ranks can share, and at least one image for each."""
-    parts = num_ranks * config.accumulate
-    size = max(config.batch_size // parts, 1) * parts
-    return config.model_copy(update={"batch_size": size})
 
 
 def _average(network: nn.Module, decay: float | None) -> AveragedModel | None:

@@ -1,10 +1,11 @@
-"""How a network is trained to the end, and what is told after each epoch."""
+"""How a network is trained to the end, how its batch is divided, and what is told on the way."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
 from raynas.config import FrozenModel
+from raynas.errors import InvalidConfig
 from raynas.training.device import Precision
 from raynas.training.optimizers import OptimizerConfig, ScheduleConfig
 
@@ -40,6 +41,24 @@ class FinalConfig(FrozenModel):
     """
     checkpoint_minutes: float | None = Field(None, gt=0)
     """Minutes after the last checkpoint at which one is written within an epoch; None: not by time."""
+
+
+def micro_batch(config: FinalConfig, num_ranks: int) -> int:
+    """Images of one step of one rank; InvalidConfig if the batch can't be divided so."""
+    parts = num_ranks * config.accumulate
+    if config.batch_size % parts:
+        raise InvalidConfig(
+            f"training.batch_size = {config.batch_size} can't be divided over {num_ranks} workers and "
+            f"{config.accumulate} accumulated steps. Give a multiple of {parts}."
+        )
+    return config.batch_size // parts
+
+
+def divisible(config: FinalConfig, num_ranks: int) -> FinalConfig:
+    """With the batch rounded down to what so many ranks can share, and at least one image for each."""
+    parts = num_ranks * config.accumulate
+    size = max(config.batch_size // parts, 1) * parts
+    return config.model_copy(update={"batch_size": size})
 
 
 class EpochSummary(FrozenModel):

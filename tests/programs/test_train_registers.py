@@ -15,9 +15,12 @@ import torch
 from mlflow import MlflowClient
 from rich.console import Console
 
+import raynas
 from raynas.cli.train_plan import Pace
 from raynas.cli.training import result_lines, run_train
+from raynas.config import merged
 from raynas.engine.final import TrainedStates
+from raynas.errors import InvalidConfig
 from raynas.model_folder import load_model
 from raynas.tracking_config import Origin
 from raynas.train import TrainResult, prepare_training, train_prepared
@@ -89,6 +92,8 @@ def test_the_last_and_the_best_network_are_kept_and_registered(folder):
     run = client().get_run(best.run_id)
     assert (run.data.tags["raynas.trained_from"], run.data.tags["raynas.child"]) == ("r", "7")
     assert run.data.tags["raynas.arch_id"] == TINY.arch_id
+    assert run.data.metrics["seconds_left"] == 0.0
+    assert run.data.metrics["images_per_second"] > 0.0
     assert result_lines(result)[1:3] == [
         "The network: runs/final/model, of the best epoch: runs/final/best",
         f"In MLflow's registry: {name}, version 1 (best), version 2 (last)",
@@ -116,11 +121,21 @@ def test_a_resume_registers_nothing_again_and_keeps_the_origin(folder, monkeypat
 
 
 def test_without_mlflow_the_networks_are_kept_all_the_same(folder):
-    result = trained(settings=SETTINGS | {"tracking": {"enabled": False}})
+    Path("cell.json").write_text(TINY.to_json())
+    settings = SETTINGS | {"tracking": {"enabled": False}}
+    result = raynas.train_final("cell.json", data="digits", out="runs/final", settings=settings)
     assert result.registered is None
     assert load_model(result.best).info.training["epochs"] == 2
     assert not any("registry" in line for line in result_lines(result))
     assert not Path("runs/mlflow.db").exists()
+
+
+def test_norms_over_all_workers_need_gpus(folder, monkeypatch):
+    two_on_cpus = types.SimpleNamespace(num_workers=2, gpus=0.0)
+    monkeypatch.setattr("raynas.train.plan_training", lambda *_: two_on_cpus)
+    with pytest.raises(InvalidConfig, match=r"sync_norm = true works on GPUs alone"):
+        trained(settings=merged(SETTINGS, {"training": {"sync_norm": True}}))
+    assert not Path("runs/final").exists()
 
 
 def test_the_name_is_the_published_cells_or_the_users(folder):
