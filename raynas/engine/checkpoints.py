@@ -62,7 +62,8 @@ def load_state(checkpoint: Checkpoint, device: str) -> Mapping[str, Any]:
     except (OSError, EOFError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
         if is_out_of_memory(error):
             raise
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        # Its first sentence: torch goes on with guesses.
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")
         raise RunFolderError(
             f"The checkpoint {checkpoint.path}/{STATE_FILE} can't be read: {reason}. Restore it, or train "
             "anew with another --out."
