@@ -1,10 +1,12 @@
-"""Files that are whole or not there, whenever the process is killed. Pure Python."""
+"""Files that are whole or not there, whenever the process is killed, and JSON from anybody. Pure Python."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -23,3 +25,11 @@ def drop_torn_line(path: Path) -> None:
     intact_bytes = content.rfind(b"\n") + 1
     if intact_bytes < len(content):
         os.truncate(path, intact_bytes)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text; ValueError if it is none, is nested too deeply or has a number too long."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
