@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from raynas.engine.cluster import connected
 from raynas.engine.final import train_on_cluster
 from raynas.engine.final_plan import plan_training
 from raynas.errors import RunFolderError
-from raynas.files import drop_torn_line, replace_file
+from raynas.files import drop_torn_line, parse_json, replace_file
 from raynas.genotype import Genotype
 from raynas.model_folder import INFO_FILE
 from raynas.run_folder import default_store
@@ -181,9 +180,9 @@ def _resumed(folder: Path, settings: Mapping[str, Any]) -> TrainConfig:
     if not path.is_file():
         raise RunFolderError(f"There is no training to resume: {path} does not exist.")
     try:
-        recorded = json.loads(path.read_text())
-    except ValueError as error:
-        raise RunFolderError(f"{path} can't be read as JSON: {error}.") from error
+        recorded = parse_json(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} can't be read as JSON: {error}. Restore it, or train anew.") from error
     before = validated(TrainConfig, recorded)
     after = validated(TrainConfig, merged(recorded, settings))
     unchanged = {"workers": before.workers, "tracking": before.tracking, "run_id": before.run_id}

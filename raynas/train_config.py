@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from raynas.config import FrozenModel
+from raynas.data.config import MAX_IMAGE_SIZE
 from raynas.nn import NetworkConfig
 from raynas.tracking_config import Origin, TrainTrackingConfig
 from raynas.training.final_config import FinalConfig
@@ -21,7 +22,7 @@ class TrainDataConfig(FrozenModel):
     """'digits', Parquet files or a folder of class folders; streamed, also a URI such as s3://bucket/path."""
     streamed: bool = False
     """false: decoded once, in memory, for small data sets. true: read and decoded as training goes on."""
-    image_size: int | None = Field(None, ge=4)
+    image_size: int | None = Field(None, ge=4, le=MAX_IMAGE_SIZE)
     """Pixels per side. None: streamed, 224; in memory, as the images are."""
     validation_images: int | None = Field(None, ge=1)
     """In memory: held out of the training images; None: a tenth."""
@@ -29,7 +30,7 @@ class TrainDataConfig(FrozenModel):
     """In memory."""
     min_area: float = Field(0.08, gt=0, le=1)
     """Streamed: smallest part of an image that is cut out, as a fraction of its area."""
-    crop_fraction: float = Field(0.875, gt=0, le=1)
+    crop_fraction: float = Field(0.875, ge=0.01, le=1)
     """Streamed: share of a validation image's shorter side that is looked at."""
     color_jitter: float = Field(0.0, ge=0, lt=1)
     """Streamed: brightness, contrast and saturation change by a factor within 1 +- this."""

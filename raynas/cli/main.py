@@ -19,6 +19,6 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # A job started in the background of a script inherits Ctrl-C as ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # As with `python -m`: a class of the user's own may lie in a file in this folder.
-    sys.path.insert(0, os.getcwd())
+    # A class of the user's own may lie in a file in this folder; but none takes an installed module's place.
+    sys.path.append(os.getcwd())
     app()

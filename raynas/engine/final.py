@@ -29,8 +29,9 @@ from raynas.engine.final_plan import TrainingPlan
 from raynas.errors import RaynasError, TrainingFailed
 from raynas.training import Placement
 from raynas.training.device import is_out_of_memory
-from raynas.training.final import FinalTraining
+from raynas.training.final import FinalTraining, checked_state
 from raynas.training.final_config import EpochSummary
+from raynas.weights import load_tensors
 
 logger = logging.getLogger(__name__)
 
@@ -196,12 +197,9 @@ class _Fit(threading.Thread):
 
 
 def load_state(checkpoint: Checkpoint, device: str) -> Mapping[str, Any]:
-    """Tensors and numbers; nothing else is unpickled."""
+    """Tensors and numbers; nothing else is unpickled. WeightsError if it is no checkpoint, or damaged."""
     with checkpoint.as_directory() as folder:
-        state: Mapping[str, Any] = torch.load(
-            Path(folder) / STATE_FILE, map_location=device, weights_only=True
-        )
-    return state
+        return checked_state(load_tensors(Path(folder) / STATE_FILE, device=device))
 
 
 def _trainer(settings: WorkerSettings, plan: TrainingPlan, folder: Path, max_failures: int) -> TorchTrainer:

@@ -21,13 +21,16 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
-from raynas.errors import InvalidConfig, TrainingFailed
+from raynas.errors import InvalidConfig, TrainingFailed, WeightsError
 from raynas.nn.drop_path import set_drop_path_progress
 from raynas.training.device import Placement, autocast_type
 from raynas.training.final_config import EpochSummary, FinalConfig
-from raynas.training.optimizers import build_optimizer
+from raynas.training.optimizers import build_optimizer, load_optimizer
 from raynas.training.source import Batch, TrainingSource
 
+_PLACE = ("epoch", "step", "position")
+_ZERO = torch.zeros(())
+_ADVICE = "It is damaged, or of another training. Remove it, and the one before is taken, or start anew."
 STEPS_PER_CHECK = 50
 """Updates between two looks at whether the loss is finite; there is one before each checkpoint too."""
 
@@ -91,10 +94,15 @@ class FinalTraining:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
+        """Goes on from there; WeightsError if it is no state of such a training, which then can't go on."""
+        try:
+            self.network.load_state_dict(state["network"])
+            load_optimizer(self.optimizer, state["optimizer"])
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
+        except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise WeightsError(f"The checkpoint doesn't fit this training: {reason}. {_ADVICE}") from error
         place = state["place"]
         self.epoch, self.step, self.position = place["epoch"], place["step"], place["position"]
 
@@ -244,6 +252,26 @@ class FinalTraining:
             counts_3[2] += len(is_right_NK)
         top1, top5, total = self.placement.total(counts_3).tolist()
         return top1 / max(total, 1), top5 / max(total, 1)
+
+
+def checked_state(state: Any) -> Mapping[str, Any]:
+    """What was read from a disk, if it is of the form of `FinalTraining.state_dict`; else WeightsError."""
+    parts = state if isinstance(state, Mapping) else {}
+    place, average = parts.get("place"), parts.get("average")
+    is_sound = (
+        _are_tensors(parts.get("network"))
+        and isinstance(parts.get("optimizer"), Mapping)
+        and (average is None or (_are_tensors(average) and average.get("n_averaged", _ZERO).ge(0).all()))
+        and isinstance(place, Mapping)
+        and all(type(place.get(key)) is int and 0 <= place[key] < 2**63 for key in _PLACE)
+    )
+    if not is_sound:
+        raise WeightsError(f"The checkpoint holds no state of a final training. {_ADVICE}")
+    return parts
+
+
+def _are_tensors(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(tensor, Tensor) for tensor in value.values())
 
 
 def micro_batch(config: FinalConfig, num_ranks: int) -> int:

@@ -1,6 +1,6 @@
 """`python -m tests.fuzz`: mutated inputs for everything that raynas reads, in one process per core.
 
-Prints a line per target, and for each finding the input's number: `--target NAME --only NUMBER` tries it again.
+Prints a line per target, and of each finding the input's number: `--target NAME --only NUMBER` repeats it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def main() -> int:
 
 
 def _print(tallies: dict[str, Tally]) -> None:
-    print(f"{'target':<12}{'inputs':>10}{'refused':>10}{'accepted':>10}{'findings':>10}{'slowest':>10}  (its number)")
+    columns = ("inputs", "refused", "accepted", "findings", "slowest")
+    print(f"{'target':<12}" + "".join(f"{column:>10}" for column in columns) + "  (its number)")
     whole = Tally()
     for name, tally in [*tallies.items(), ("all", whole)]:
         print(

@@ -1,4 +1,4 @@
-"""Mutations of valid inputs: of bytes, of text, and of JSON with its structure in mind. All from one `rng`."""
+"""Mutations of valid inputs: of bytes, of text, and of JSON with its structure in mind; all from one rng."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ RAW = (
 )
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 3, 7, 255, 256, 2**31, 2**53 + 1, 2**63, 2**64, -(2**63) - 1, 10**30,
-    0.0, -0.0, 0.5, 1.0, 1.5, -1.5, 1e-320, 1e15, 1e22, 1e200, 1.8e308, -1e308,
-    "", " ", "0", "-1", "1e3", "NaN", "inf", "null", "true", "auto", "none", "nasnet", "ppo", "identity",
-    "a" * 1000, "\x00", "\x1b[2J", "\u202e", "\ud800", "\U0001f4a3", "[bold]x[/bold]", "{0.__class__}", "%s%n",
-    "../../etc/passwd", "os:system", "builtins:eval", "x:y", ":", "a.b:C",
-    [], {}, [[]], [None], [0], [1, 2, 3], {"": 0}, {"name": "nasnet"}, {"name": []},
+    0.0, -0.0, 0.5, 1.0, 1.5, -1.5, 1e-320, 1e15, 1e22, 1e200, 1.8e308, -1e308, "", " ", "0", "-1", "1e3",
+    "NaN", "inf", "null", "true", "auto", "none", "nasnet", "ppo", "identity", "a" * 1000, "\x00", "\x1b[2J",
+    "\u202e", "\ud800", "\U0001f4a3", "[bold]x[/bold]", "{0.__class__}", "%s%n", "../../etc/passwd",
+    "os:system", "builtins:eval", "x:y", ":", "a.b:C", [], {}, [[]], [None], [0], [1, 2, 3], {"": 0},
+    {"name": "nasnet"}, {"name": []},
 )  # fmt: skip
 TOKENS = (
-    b"\x00", b"\xff\xff\xff\xff", b"\x00\x00\x00\x80", b"\x7f\xff\xff\xff\xff\xff\xff\xff", b"\n", b"\r", b'"',
-    b"{", b"}", b"[", b"]", b",", b":", b"NaN", b"1e999", b"-", b"null", b"\xed\xa0\x80", b"\xc3(", b"PAR1",
-    b"PK\x03\x04", b"\x80\x02c", b"\xef\xbb\xbf", b"\xe2\x80\xa8",
+    b"\x00", b"\xff\xff\xff\xff", b"\x00\x00\x00\x80", b"\x7f\xff\xff\xff\xff\xff\xff\xff", b"\n", b"\r",
+    b'"', b"{", b"}", b"[", b"]", b",", b":", b"NaN", b"1e999", b"-", b"null", b"\xed\xa0\x80", b"\xc3(",
+    b"PAR1", b"PK\x03\x04", b"\x80\x02c", b"\xef\xbb\xbf", b"\xe2\x80\xa8",
 )  # fmt: skip
 _MARK = "raw-text-{}-here"
 

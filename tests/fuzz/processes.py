@@ -1,5 +1,5 @@
-"""The inputs spread over forked processes, which are watched from outside: a crash in a C library, or one that
-never comes back from it, is a finding and not the end.
+"""The inputs spread over forked processes, which are watched from outside: a crash in a C library, or a call
+that never comes back from it, is a finding and not the end.
 """
 
 from __future__ import annotations

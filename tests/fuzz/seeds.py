@@ -93,13 +93,18 @@ def picture(kind: str = "PNG", *, mode: str = "RGB", side: int = 6, value: int =
 
 
 def parquet_bytes(
-    *, num_rows: int = 6, is_plain: bool = False, compression: str = "snappy", has_names: bool = True
+    *,
+    num_rows: int = 6,
+    is_plain: bool = False,
+    compression: str = "snappy",
+    has_names: bool = True,
+    label: int = 1,
 ) -> bytes:
     """A shard in the Hugging Face layout, with two classes in row groups of four."""
     contents = [picture(value=row) for row in range(num_rows)]
     cells = contents if is_plain else [{"bytes": content, "path": None} for content in contents]
     kind = pa.binary() if is_plain else pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    labels = pa.array([row % 2 for row in range(num_rows)], pa.int64())
+    labels = pa.array([row % 2 * label for row in range(num_rows)], pa.int64())
     table = pa.table({"image": pa.array(cells, kind), "label": labels})
     if has_names:
         features = {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}

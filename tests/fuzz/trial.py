@@ -53,7 +53,7 @@ class Tally:
     slowest_input: int = 0
     cpu_seconds: float = 0.0
     findings: dict[str, list[str]] = field(default_factory=dict)
-    """What was wrong, by a signature, so that a thousand equal ones are one: the first of them, and the others'
+    """What was wrong, by a signature, so that a thousand equal ones are one: the first, and the others'
     numbers.
     """
 
@@ -72,7 +72,9 @@ class Hang(BaseException):
     """Outside Exception, so that no reader takes it for an error of its input."""
 
 
-def run_target(target: Target, folder: Path, seed: int, numbers: Iterable[int], say: Callable[[int], None]) -> Tally:
+def run_target(
+    target: Target, folder: Path, seed: int, numbers: Iterable[int], say: Callable[[int], None]
+) -> Tally:
     """Tries the inputs with these numbers; each follows from seed, target and number alone.
 
     Args:

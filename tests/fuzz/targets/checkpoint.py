@@ -28,7 +28,7 @@ STATE_CHANGES = ("drop", "other", "word", "number", "wrong tensor", "empty")
 
 
 def start(folder: Path, bomb: Path) -> Attempt:
-    training = _training()
+    training = tiny_training()
     states = []
     training.run(lambda _: states.append(_copied(training.state_dict())))
     seeds = [torch_bytes(states[0], is_zip=is_zip) for is_zip in (True, False)]
@@ -39,7 +39,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
         else:
             data = torch_bytes(_changed(rng, states[0]), is_zip=True)
         (folder / STATE_FILE).write_bytes(data if rng.random() < 0.98 else rng.choice(bombs(bomb)))
-        resumed = _training()
+        resumed = tiny_training()
         resumed.load_state_dict(load_state(Checkpoint(str(folder)), "cpu"))
         try:
             resumed.run()
@@ -51,7 +51,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
     return attempt
 
 
-def _training() -> FinalTraining:
+def tiny_training() -> FinalTraining:
     pixels_NHWC = np.arange(8 * 4 * 4, dtype=np.uint8).reshape(8, 4, 4, 1)
     labels_N = np.arange(8) % 2
     split = ImageSplit(

@@ -1,4 +1,4 @@
-"""Words of the command line, for every command. What they start - workers, a training, a server - is left out.
+"""Words of the command line, for every command. What they start, such as workers or a server, is left out.
 
 An absolute path is made a relative one, so that no word leads out of the test's own folder.
 """
@@ -53,7 +53,22 @@ COMMANDS = (
     "spaces --help",
     "--help",
 )
-ODD = ("--", "-", "--nothing", "--set", "-h", "=", "--out=", "a=b=c", "[/]", "[bold]", "\udce9", "%", "\u202e", "é")
+ODD = (
+    "--",
+    "-",
+    "--nothing",
+    "--set",
+    "-h",
+    "=",
+    "--out=",
+    "a=b=c",
+    "[/]",
+    "[bold]",
+    "\udce9",
+    "%",
+    "\u202e",
+    "é",
+)
 
 
 class Started(Exception):
@@ -146,5 +161,3 @@ def _run(words: list[str]) -> None:
     except Exception as error:
         error.add_note(f"words: {words}")
         raise
-
-

@@ -24,7 +24,9 @@ def start_settings(folder: Path, bomb: Path) -> Attempt:
     searches = list(_words(search_config("cifar_final").model_dump(mode="json")))
     searches += [f"space.name={name}" for name in SPACES.names()]
     searches += ["scheduler.name=asha", "space.name=os:system", "strategy.name=x:y", "strategy.name=random"]
-    trainings = list(_words(train_config("imagenet_today", CELL).model_dump(mode="json", exclude={"genotype"})))
+    trainings = list(
+        _words(train_config("imagenet_today", CELL).model_dump(mode="json", exclude={"genotype"}))
+    )
 
     def attempt(rng: random.Random) -> None:
         is_search = rng.random() < 0.6

@@ -12,8 +12,8 @@ from tests.fuzz.targets.parquet import check
 from tests.fuzz.trial import Attempt
 
 KINDS = (
-    ("PNG", "RGB"), ("PNG", "P"), ("PNG", "LA"), ("PNG", "I;16"), ("JPEG", "RGB"), ("JPEG", "L"), ("WEBP", "RGB"),
-    ("BMP", "RGB"), ("GIF", "P"), ("PPM", "RGB"), ("TIFF", "RGB"), ("TIFF", "L"),
+    ("PNG", "RGB"), ("PNG", "P"), ("PNG", "LA"), ("PNG", "I;16"), ("JPEG", "RGB"), ("JPEG", "L"),
+    ("WEBP", "RGB"), ("BMP", "RGB"), ("GIF", "P"), ("PPM", "RGB"), ("TIFF", "RGB"), ("TIFF", "L"),
 )  # fmt: skip
 """Format and mode."""
 

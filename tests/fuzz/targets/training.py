@@ -38,7 +38,9 @@ def start(folder: Path, bomb: Path) -> Attempt:
 
     def attempt(rng: random.Random) -> None:
         is_config = rng.random() < 0.6
-        (folder / CONFIG_FILE).write_bytes(json_bytes(rng, config) if is_config else json.dumps(config).encode())
+        (folder / CONFIG_FILE).write_bytes(
+            json_bytes(rng, config) if is_config else json.dumps(config).encode()
+        )
         encoded = [json.dumps(line).encode() if is_config else json_bytes(rng, line) for line in lines]
         data = b"\n".join(encoded) + b"\n"
         is_torn = not is_config and rng.random() < 0.2

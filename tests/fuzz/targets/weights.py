@@ -54,4 +54,6 @@ def _mutated_safetensors(rng: random.Random, data: bytes) -> bytes:
 
 
 def _check(network: Network) -> None:
-    assert all(value.is_floating_point() or value.dtype == torch.int64 for value in network.state_dict().values())
+    assert all(
+        value.is_floating_point() or value.dtype == torch.int64 for value in network.state_dict().values()
+    )
