@@ -11,8 +11,8 @@ from pydantic import Field
 from raynas.config import AnyFloat, FrozenModel
 from raynas.genotype import Genotype
 
-MAX_SECONDS = 1e9
-"""Thirty years, of a child's training: more is no time that anything took."""
+MAX_SECONDS = 1e10
+"""Three hundred years: more is no time that a training took."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from raynas.errors import InvalidConfig, RaynasError, did_you_mean
 from raynas.files import parse_json
@@ -41,10 +42,15 @@ def validated(model: type[Model], values: Mapping[str, Any], *, where: str = "")
             f"{where or 'the configuration'} = {_shortened(values)}: it must be an object, names with values."
         )
     try:
-        return model.model_validate(dict(values))
+        instance = model.model_validate(dict(values))
+        # What is accepted can be recorded: a word of the command line may be no Unicode.
+        instance.model_dump_json()
     except ValidationError as error:
         problems = [_explain(model, problem, where) for problem in error.errors(include_url=False)]
         raise InvalidConfig("\n".join(problems)) from None
+    except (PydanticSerializationError, UnicodeEncodeError) as error:
+        raise InvalidConfig(f"{where or 'the configuration'} can't be written down: {error}.") from None
+    return instance
 
 
 def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

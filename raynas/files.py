@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import from_json
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -28,8 +29,7 @@ def drop_torn_line(path: Path) -> None:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value of a JSON text; ValueError if it is none, is nested too deeply or has a number too long."""
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    """The value of a JSON text; ValueError if it is none, or nested too deeply, or has a number that is too
+    long, or half a character.
+    """
+    return from_json(text)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
+from rich.console import Console
 
 from raynas.cells import find_cell
-from raynas.cli.converting import read_class_names
+from raynas.cli.converting import read_class_names, run_convert
+from raynas.data import DataConfig, load_split
 from raynas.engine.searcher import TuneSearcher
 from raynas.errors import DataError, InvalidConfig, RunFolderError, UsageError
 from raynas.journal import FILE_NAME
@@ -15,6 +18,7 @@ from raynas.promote import prepare_promotion
 from raynas.stream import ImageIndex
 from raynas.train import CONFIG_FILE, CURVE_FILE, prepare_training, read_curve
 from tests.fuzz.seeds import STRATEGIES, journal_lines, parquet_bytes
+from tests.fuzz.targets.tar import FORMATS, tar_bytes
 from tests.pure.builders import make_run
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -71,8 +75,30 @@ def test_a_searchers_state_that_is_none_is_refused(tmp_path, content):
 
 def test_class_names_that_are_nested_without_end_are_refused(tmp_path):
     (tmp_path / "classes.json").write_text(DEEP)
-    with pytest.raises(DataError, match="nested too deeply"):
+    with pytest.raises(DataError, match="recursion limit"):
         read_class_names(tmp_path / "classes.json")
+
+
+def test_a_parquet_column_whose_name_is_no_unicode_is_refused(tmp_path):
+    file = tmp_path / "train.parquet"
+    file.write_bytes(parquet_bytes().replace(b"bytes", b"byt\xffs"))
+    with pytest.raises(DataError, match="can't be read as Parquet"):
+        load_split(DataConfig(source=str(file)), seed=0)
+    with pytest.raises(DataError, match="can't be read as Parquet"):
+        ImageIndex.find(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"shards\xff"), "images.tar/shards"])
+def test_a_folder_that_shards_cannot_be_written_to_is_named(tmp_path, name):
+    (tmp_path / "images.tar").write_bytes(tar_bytes(FORMATS[0]))
+    with pytest.raises(DataError, match="can't be written"):
+        run_convert(
+            str(tmp_path / "images.tar"),
+            tmp_path / name,
+            shard_mb=1,
+            classes=None,
+            console=Console(quiet=True),
+        )
 
 
 def test_labels_that_make_more_classes_than_images_are_refused(tmp_path):

@@ -64,6 +64,12 @@ def test_a_number_that_would_fill_the_memory_or_never_end_is_refused(setting):
         search_config("small", parse_assignments([setting]))
 
 
+@pytest.mark.parametrize("word", ["data.source=\udcff", 'data.source="\\ud800"'])
+def test_a_setting_that_is_no_unicode_cannot_be_recorded_and_is_refused(word):
+    with pytest.raises(InvalidConfig, match="can't be written down"):
+        search_config("small", {**parse_assignments([word]), "space": {"name": "nasnet"}})
+
+
 def test_pixels_of_a_training_are_bounded_too():
     cell = {"cell": "x", "genotype": {}}
     with pytest.raises(InvalidConfig, match="image_size"):
