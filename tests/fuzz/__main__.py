@@ -39,13 +39,14 @@ def main() -> int:
 
 
 def _print(tallies: dict[str, Tally]) -> None:
-    columns = ("inputs", "refused", "accepted", "findings", "slowest")
+    columns = ("inputs", "refused", "accepted", "findings", "ms each", "slowest")
     print(f"{'target':<12}" + "".join(f"{column:>10}" for column in columns) + "  (its number)")
     whole = Tally()
     for name, tally in [*tallies.items(), ("all", whole)]:
         print(
             f"{name:<12}{tally.inputs:>10,}{tally.refused:>10,}{tally.accepted:>10,}{len(tally.findings):>10,}"
-            f"{tally.slowest_seconds:>9.3f}s  {tally.slowest_input if tally is not whole else ''}"
+            f"{1000 * tally.cpu_seconds / max(tally.inputs, 1):>10.2f}{tally.slowest_seconds:>9.3f}s  "
+            f"{tally.slowest_input if tally is not whole else ''}"
         )
         if tally is not whole:
             whole.add(tally)

@@ -82,8 +82,8 @@ def _work(
     signal.signal(signal.SIGPROF, raise_hang)
     resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_BYTES, MAX_ADDRESS_BYTES))
     # What commands and decoders print is nobody's business; tracebacks come as findings.
-    with open(os.devnull, "w") as nowhere, open(os.devnull, "w", errors="backslashreplace") as warnings:
-        sys.stdout, sys.stderr = nowhere, warnings
+    with open(os.devnull, "w", errors="backslashreplace") as nowhere:
+        sys.stdout = sys.stderr = nowhere
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
         for index, target in enumerate(targets):

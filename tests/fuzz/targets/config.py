@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -76,8 +77,6 @@ def _same_again(config: FrozenModel) -> None:
 
 
 def _mutated(rng: random.Random, value: Mapping[str, Any]) -> Any:
-    import json
-
     text = mutated_json(rng, dict(value))
     try:
         return json.loads(text)

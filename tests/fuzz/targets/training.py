@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 from raynas.cli.training import plan_lines, result_lines
+from raynas.data.digits import open_digits
 from raynas.train import CONFIG_FILE, CURVE_FILE, TrainResult, prepare_training, read_curve
 from raynas.train_recipes import train_config
 from raynas.training.final_config import EpochSummary
@@ -17,6 +18,8 @@ from tests.fuzz.trial import Attempt
 
 
 def start(folder: Path, bomb: Path) -> Attempt:
+    # Imports scikit-learn: no input is to be slow for that.
+    open_digits()
     (folder / "train.parquet").write_bytes(parquet_bytes())
     network = tiny_network()
     words = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 from pathlib import Path
 
@@ -44,8 +45,6 @@ def torch_bytes(state: object, *, is_zip: bool) -> bytes:
 
 def _mutated_safetensors(rng: random.Random, data: bytes) -> bytes:
     """The header, which is JSON behind its length, as such; or anything."""
-    import json
-
     length = int.from_bytes(data[:8], "little")
     if rng.random() < 0.4:
         return mutated_bytes(rng, data)
