@@ -26,7 +26,7 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow store to be copied: making its tables takes ten seconds."""
+    """An MLflow store to be copied: making its tables takes seconds."""
     # Here: most tests need no MLflow, whose import takes seconds too.
     from raynas.tracking import check_store
 
