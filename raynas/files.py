@@ -32,4 +32,4 @@ def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text; ValueError if it is none, or nested too deeply, or has a number that is too
     long, or half a character.
     """
-    return from_json(text)
+    return from_json(text.encode() if isinstance(text, str) else text)
