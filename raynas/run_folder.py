@@ -66,6 +66,12 @@ def find_run(folder: Path | None) -> Path:
     return newest.parent
 
 
+def run_around(path: Path) -> Path | None:
+    """The run's folder that a file or folder is, or lies in at any depth; None: it is in no run."""
+    path = path.absolute()
+    return next((folder for folder in (path, *path.parents) if (folder / FILE_NAME).is_file()), None)
+
+
 def default_store(folder: Path) -> Path:
     """MLflow's SQLite file of the runs beside the run in `folder`."""
     return folder.parent / "mlflow.db"

@@ -13,22 +13,11 @@ from raynas.engine.config import SchedulerConfig, WorkerConfig
 from raynas.errors import RunFolderError
 from raynas.limits import LimitsConfig
 from raynas.nn import NetworkConfig
+from raynas.registry import Choice
 from raynas.space import SearchSpace, make_space
 from raynas.strategy import STRATEGIES, Strategy, StrategyConfig, make_strategy
 from raynas.tracking_config import Origin, TrackingConfig
 from raynas.training import ChildConfig
-
-
-class Choice(FrozenModel):
-    """A registered name, or 'package.module:ClassName', and its options beside it."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    name: str
-
-    @property
-    def options(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
 
 
 class SearchConfig(FrozenModel):
@@ -87,15 +76,12 @@ def resumed_config(recorded: Mapping[str, Any], overrides: Mapping[str, Any]) ->
     Raises:
         RunFolderError: an override contradicts what the run was started with.
     """
-    for field in ("space", "strategy"):
+    before = validated(SearchConfig, recorded)
+    for field, choice in (("space", before.space), ("strategy", before.strategy)):
         # Another name first: the recorded options would not be its own.
         asked = overrides.get(field, {})
-        if (
-            isinstance(asked, Mapping)
-            and asked.get("name", recorded[field]["name"]) != recorded[field]["name"]
-        ):
-            raise _contradiction(f"{field}.name", recorded[field]["name"], asked["name"])
-    before = validated(SearchConfig, recorded)
+        if isinstance(asked, Mapping) and asked.get("name", choice.name) != choice.name:
+            raise _contradiction(f"{field}.name", choice.name, asked["name"])
     after = validated(SearchConfig, merged(recorded, overrides))
     for field, (old, new) in differences(before.model_dump(), after.model_dump()).items():
         if field.split(".")[0] not in CHANGEABLE:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from raynas.config import FrozenModel
+from raynas.data.config import MAX_IMAGE_SIZE
 from raynas.engine.config import TrainWorkerConfig
 from raynas.nn import NetworkConfig
 from raynas.tracking_config import Origin, TrainTrackingConfig
@@ -22,7 +23,7 @@ class TrainDataConfig(FrozenModel):
     """'digits', Parquet files or a folder of class folders; streamed, also a URI such as s3://bucket/path."""
     streamed: bool = False
     """false: decoded once, in memory, for small data sets. true: read and decoded as training goes on."""
-    image_size: int | None = Field(None, ge=4)
+    image_size: int | None = Field(None, ge=4, le=MAX_IMAGE_SIZE)
     """Pixels per side. None: streamed, 224; in memory, as the images are."""
     first_image_size: int | None = Field(None, ge=4)
     """Streamed: pixels per side of the first training images; they grow to `image_size` in equal steps. None:
@@ -36,7 +37,7 @@ class TrainDataConfig(FrozenModel):
     """In memory."""
     min_area: float = Field(0.08, gt=0, le=1)
     """Streamed: smallest part of an image that is cut out, as a fraction of its area."""
-    crop_fraction: float = Field(0.875, gt=0, le=1)
+    crop_fraction: float = Field(0.875, ge=0.01, le=1)
     """Streamed: share of a validation image's shorter side that is looked at."""
     color_jitter: float = Field(0.0, ge=0, lt=1)
     """Streamed: brightness, contrast and saturation change by a factor within 1 +- this."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 from raynas.config import differences, merged, validated
 from raynas.engine.checkpoints import FOLDER, has_checkpoint
 from raynas.errors import RunFolderError
-from raynas.files import drop_torn_line, replace_file
+from raynas.files import drop_torn_line, parse_json, replace_file
 from raynas.genotype import Genotype
 from raynas.journal import FILE_NAME
 from raynas.train_config import TrainConfig
@@ -110,9 +109,9 @@ def _forgotten(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _recorded(path: Path) -> dict[str, Any]:
     try:
-        recorded = json.loads(path.read_text())
+        recorded = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path} can't be read as JSON: {error}. Restore it.") from error
+        raise RunFolderError(f"{path} can't be read as JSON: {error}. Restore it, or train anew.") from error
     missing = [
         name for name in ("cell", "genotype") if not isinstance(recorded, dict) or name not in recorded
     ]

@@ -4,17 +4,16 @@ unpickled.
 
 from __future__ import annotations
 
-import json
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from ray.train import Checkpoint
 
-from raynas.errors import RunFolderError
-from raynas.training.device import is_out_of_memory
+from raynas.errors import RunFolderError, WeightsError
+from raynas.files import parse_json
+from raynas.training.checkpoint import checked_state
+from raynas.weights import load_tensors
 
 FOLDER = "checkpoints"
 STATE_FILE = "state.pt"
@@ -33,7 +32,7 @@ def has_checkpoint(folder: Path) -> bool:
         return False
     try:
         names = [
-            str(entry["checkpoint_dir_name"]) for entry in json.loads(path.read_text())["checkpoint_results"]
+            str(entry["checkpoint_dir_name"]) for entry in parse_json(path.read_bytes())["checkpoint_results"]
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(
@@ -52,20 +51,13 @@ def load_state(checkpoint: Checkpoint, device: str) -> Mapping[str, Any]:
     """What FinalTraining.state_dict gave.
 
     Raises:
-        RunFolderError: it can't be read; names it.
+        RunFolderError: it can't be read, or is none; names it.
     """
     try:
         with checkpoint.as_directory() as folder:
-            state: Mapping[str, Any] = torch.load(
-                Path(folder) / STATE_FILE, map_location=device, weights_only=True
-            )
-    except (OSError, EOFError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
-        if is_out_of_memory(error):
-            raise
-        # Its first sentence: torch goes on with guesses.
-        reason = str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")
+            return checked_state(load_tensors(Path(folder) / STATE_FILE, device=device))
+    except WeightsError as error:
         raise RunFolderError(
-            f"The checkpoint {checkpoint.path}/{STATE_FILE} can't be read: {reason}. Restore it, or train "
-            "anew with another --out."
+            f"The checkpoint {checkpoint.path}/{STATE_FILE} can't be read: {str(error).rstrip('.')}. Restore "
+            "it, or train anew with another --out."
         ) from error
-    return state

@@ -101,4 +101,9 @@ def _num_classes(location: Location, train: ImageSet) -> int:
             f"{location.source!r} has {train.num_classes} class; classification needs at least 2. Give a "
             "data set with more classes."
         )
+    if train.num_images < train.num_classes:
+        raise DataError(
+            f"{location.source!r} has {train.num_images:,} training images and {train.num_classes:,} "
+            "classes, if its labels are right. Give at least one image of each class, or correct the labels."
+        )
     return train.num_classes

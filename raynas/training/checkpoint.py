@@ -1,17 +1,41 @@
-"""Whether the state of a training goes with another training: same network, optimiser and average."""
+"""Whether what was read from a disk is the state of a training, and of this one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from raynas.errors import RunFolderError
+from raynas.errors import RunFolderError, WeightsError
+
+_PLACE = ("epoch", "step", "position")
+_ZERO = torch.zeros(())
+
+
+def checked_state(state: Any) -> Mapping[str, Any]:
+    """What was read from a disk, if it is of the form of `FinalTraining.state_dict`; else WeightsError."""
+    parts = state if isinstance(state, Mapping) else {}
+    place, average = parts.get("place"), parts.get("average")
+    is_sound = (
+        _are_tensors(parts.get("network"))
+        and isinstance(parts.get("optimizer"), Mapping)
+        and (average is None or (_are_tensors(average) and average.get("n_averaged", _ZERO).ge(0).all()))
+        and isinstance(place, Mapping)
+        and all(type(place.get(key)) is int and 0 <= place[key] < 2**63 for key in _PLACE)
+    )
+    if not is_sound:
+        raise WeightsError("it holds no state of a final training")
+    return parts
+
+
+def _are_tensors(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(tensor, Tensor) for tensor in value.values())
 
 
 def check_state(own: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """Compares two of FinalTraining's state dicts but for their numbers.
+    """Compares the networks and averages of two of FinalTraining's state dicts, but for their numbers.
 
     Args:
         own: of the training that is to go on.
@@ -36,9 +60,6 @@ def _problems(own: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[str]
     yield from _tensor_problems(own["network"], state["network"])
     if (own["average"] is None) != (state["average"] is None):
         yield f"it has {'no' if state['average'] is None else 'an'} average of the weights"
-    ours, theirs = (_options(each["optimizer"]) for each in (own, state))
-    if ours != theirs:
-        yield f"its optimiser has the options {theirs}, here {ours}"
 
 
 def _tensor_problems(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[str]:
@@ -47,7 +68,3 @@ def _tensor_problems(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> 
     for key in own:
         if key in state and state[key].shape != own[key].shape:
             yield f"{key} is {tuple(state[key].shape)}, here {tuple(own[key].shape)}"
-
-
-def _options(optimizer: Mapping[str, Any]) -> list[str]:
-    return sorted({name for group in optimizer["param_groups"] for name in group} - {"params"})

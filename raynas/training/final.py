@@ -21,13 +21,13 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
-from raynas.errors import InvalidConfig, TrainingFailed
+from raynas.errors import InvalidConfig, TrainingFailed, WeightsError
 from raynas.nn.drop_path import set_drop_path_progress
 from raynas.training.checkpoint import check_state
 from raynas.training.checkpoint_clock import CheckpointClock
 from raynas.training.device import Placement, autocast_type
 from raynas.training.final_config import EpochSummary, FinalConfig, StepSummary, Summary, micro_batch
-from raynas.training.optimizers import build_optimizer
+from raynas.training.optimizers import build_optimizer, load_optimizer
 from raynas.training.source import Batch, TrainingSource
 
 STEPS_PER_CHECK = 50
@@ -98,12 +98,24 @@ class FinalTraining:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """RunFolderError if it is of another network, optimiser or average."""
+        """Goes on from there.
+
+        Raises:
+            RunFolderError: it is of another network or average; nothing was changed.
+            WeightsError: of another optimiser, or damaged.
+        """
         check_state(self.state_dict(), state)
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
+        try:
+            load_optimizer(self.optimizer, state["optimizer"])
+            self.network.load_state_dict(state["network"])
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
+        except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise WeightsError(
+                f"The checkpoint doesn't fit this training: {reason}. It is damaged, or of another training. "
+                "Remove it, and the one before is taken, or start anew."
+            ) from error
         place = state["place"]
         self.epoch, self.step, self.position = place["epoch"], place["step"], place["position"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from raynas.config import FrozenModel
+from raynas.config import AnyFloat, FrozenModel
 from raynas.errors import InvalidConfig
 from raynas.training.device import Precision
 from raynas.training.optimizers import OptimizerConfig, ScheduleConfig
@@ -64,11 +64,10 @@ def divisible(config: FinalConfig, num_ranks: int) -> FinalConfig:
 class EpochSummary(FrozenModel):
     """What is known after an epoch; accuracies are fractions, over all ranks, with the averaged weights."""
 
-    epoch: int
-    """From 1."""
-    train_loss: float
-    top1: float
-    top5: float
+    epoch: int = Field(ge=1)
+    train_loss: AnyFloat
+    top1: float = Field(ge=0, le=1)
+    top5: float = Field(ge=0, le=1)
     learning_rate: float
     """Of the epoch's last update."""
     images_per_second: float

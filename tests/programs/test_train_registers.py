@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import shutil
 import types
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def store(folder: Path, empty_store: Path) -> Path:
+    """Where MLflow is written if nothing else is said; its tables are there."""
+    Path("runs").mkdir()
+    return Path(shutil.copy(empty_store, "runs/mlflow.db"))
+
+
 def trained(**words: Any) -> TrainResult:
     words = {"cell": "tiny", "out": Path("runs/final"), "settings": SETTINGS, **words}
     return train_prepared(prepare_training(TINY, **words))
@@ -78,7 +86,7 @@ def client() -> MlflowClient:
     return MlflowClient(tracking_uri=f"sqlite:///{Path('runs/mlflow.db').absolute()}")
 
 
-def test_the_last_and_the_best_network_are_kept_and_registered(folder):
+def test_the_last_and_the_best_network_are_kept_and_registered(store):
     result = trained(origin=Origin(run_id="r", folder="runs/search", child=7))
     assert (result.model, result.best) == (Path("runs/final/model"), Path("runs/final/best"))
     for place, epoch in ((result.model, 3), (result.best, 2)):
@@ -100,7 +108,7 @@ def test_the_last_and_the_best_network_are_kept_and_registered(folder):
     ]
 
 
-def test_what_mlflow_loads_has_the_accuracy_that_was_measured(folder, monkeypatch):
+def test_what_mlflow_loads_has_the_accuracy_that_was_measured(store, monkeypatch):
     training = prepare_training(TINY, cell="tiny", out=Path("runs/final"), settings=SETTINGS)
     result, data = train_prepared(training), training.data
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{Path('runs/mlflow.db').absolute()}")
@@ -109,7 +117,7 @@ def test_what_mlflow_loads_has_the_accuracy_that_was_measured(folder, monkeypatc
     assert np.mean(guesses_N == data.validation_labels_N) == pytest.approx(result.summaries[1].top1)
 
 
-def test_a_resume_registers_nothing_again_and_keeps_the_origin(folder, monkeypatch):
+def test_a_resume_registers_nothing_again_and_keeps_the_origin(store, monkeypatch):
     # Ray alone writes checkpoints.
     monkeypatch.setattr("raynas.train_folder.has_checkpoint", lambda _: True)
     origin = Origin(run_id="r", folder="runs/search", child=7)
@@ -146,7 +154,7 @@ def test_the_name_is_the_published_cells_or_the_users(folder):
     assert registered_name(prepare_training(TINY, cell="nasnet_a", **words).config) == "mine"
 
 
-def test_the_command_prints_the_versions(folder, capsys):
+def test_the_command_prints_the_versions(store, capsys):
     Path("cell.json").write_text(TINY.to_json())
     words: dict[str, Any] = {"recipe": "cifar_final", "settings": SETTINGS, "out": None, "address": None}
     console = Console()

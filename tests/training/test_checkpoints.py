@@ -87,9 +87,8 @@ def trained(config=None, **fields) -> FinalTraining:
         ({"cells_per_stack": 2}, "is missing"),
         ({"auxiliary_head": True}, r"auxiliary\.\S+ is not in this network"),
         ({"config": final_config(average_decay=0.9)}, "it has an average of the weights"),
-        ({"config": final_config(optimizer={"name": "adamw"})}, "its optimiser has the options"),
     ],
-    ids=["filters", "cells", "auxiliary head", "average", "optimiser"],
+    ids=["filters", "cells", "auxiliary head", "average"],
 )
 def test_a_checkpoint_of_another_training_is_refused_and_changes_nothing(other, message):
     training = trained()
