@@ -24,7 +24,7 @@ from raynas.cells import find_genotype
 from raynas.config import merged, parse_assignments
 from raynas.engine.cluster import connected
 from raynas.model_folder import load_model
-from raynas.train import prepare_training, train_final
+from raynas.train import prepare_training, train_prepared
 
 CASES = ("undisturbed", "replaced", "gone")
 
@@ -86,7 +86,7 @@ def train(case: str, folder: Path, arguments: argparse.Namespace) -> dict[str, A
                 killed_at = time.time() - began
 
         began = time.time()
-        result = train_final(prepared, report=epoch_done)
+        result = train_prepared(prepared, report=epoch_done)
         num_nodes = sum(node["Alive"] for node in ray.nodes())
     return {
         "case": case,

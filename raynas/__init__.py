@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raynas.engine.searcher import TuneSearcher
-    from raynas.errors import RaynasError, SearchFailed, UsageError
+    from raynas.errors import RaynasError, SearchFailed, TrainingFailed, UsageError
     from raynas.genotype import Block, CellGenotype, Genotype
     from raynas.networks import build
     from raynas.nn import Network, NetworkConfig
     from raynas.search import SearchResult, run_search
     from raynas.space import Decision, SearchSpace, register_space
     from raynas.strategy import Proposal, Strategy, register_strategy
+    from raynas.train import TrainResult, train_final
 
 _HOMES = {
     "Block": "raynas.genotype",
@@ -35,12 +36,15 @@ _HOMES = {
     "SearchResult": "raynas.search",
     "SearchSpace": "raynas.space",
     "Strategy": "raynas.strategy",
+    "TrainResult": "raynas.train",
+    "TrainingFailed": "raynas.errors",
     "TuneSearcher": "raynas.engine.searcher",
     "UsageError": "raynas.errors",
     "build": "raynas.networks",
     "register_space": "raynas.space",
     "register_strategy": "raynas.strategy",
     "run_search": "raynas.search",
+    "train_final": "raynas.train",
 }
 __all__ = [
     "Block",
@@ -55,12 +59,15 @@ __all__ = [
     "SearchResult",
     "SearchSpace",
     "Strategy",
+    "TrainResult",
+    "TrainingFailed",
     "TuneSearcher",
     "UsageError",
     "build",
     "register_space",
     "register_strategy",
     "run_search",
+    "train_final",
 ]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from raynas.config import validated
 from raynas.errors import RunFolderError, UnknownName, UsageError
 from raynas.genotype import Genotype
 from raynas.journal import FILE_NAME, Started, read_events
 from raynas.leaderboard import leaderboard
-from raynas.records import records_of
+from raynas.records import ChildRecord, records_of
+from raynas.registry import Choice
 from raynas.run_folder import find_run
 from raynas.space import make_space, published_cell, published_cells
 from raynas.tracking_config import Origin
@@ -63,6 +65,15 @@ def _read(path: Path) -> Genotype:
         ) from error
 
 
+def _decoded(started: Started, record: ChildRecord) -> Genotype:
+    choice = validated(Choice, started.config.get("space", {}), where="the journal's space")
+    space = make_space(choice.name, **choice.options)
+    try:
+        return space.decode(record.proposed.actions)
+    except ValueError as error:
+        raise RunFolderError(f"the journal's child {record.id} is not from its space: {error}.") from error
+
+
 def _in_run(cell: str | None, folder: Path) -> FoundCell:
     events = read_events(folder / FILE_NAME)
     records = {record.id: record for record in records_of(events)}
@@ -70,9 +81,7 @@ def _in_run(cell: str | None, folder: Path) -> FoundCell:
     assert isinstance(started, Started)
     for entry in leaderboard(records.values()):
         if cell is None or entry.arch_id.startswith(cell):
-            choice = dict(started.config.get("space", {}))
-            space = make_space(str(choice.pop("name", "")), **choice)
-            genotype = space.decode(records[entry.child].proposed.actions)
+            genotype = _decoded(started, records[entry.child])
             return FoundCell(genotype, Origin(run_id=started.run_id, folder=str(folder), child=entry.child))
     if cell is None:
         raise RunFolderError(f"{folder} has no children yet.")

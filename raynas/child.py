@@ -8,8 +8,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from raynas.config import FrozenModel
+from raynas.config import AnyFloat, FrozenModel
 from raynas.genotype import Genotype
+
+MAX_SECONDS = 1e10
+"""Three hundred years: more is no time that a training took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +33,9 @@ class EpochReport(FrozenModel):
     epoch: int = Field(ge=1)
     accuracy: float = Field(ge=0, le=1)
     """Share of the held-out validation images classified rightly."""
-    train_loss: float
+    train_loss: AnyFloat
     """Mean over the epoch's steps; natural logarithm."""
-    seconds: float = Field(ge=0, allow_inf_nan=False)
+    seconds: float = Field(ge=0, le=MAX_SECONDS)
     """Since the child's training began."""
 
 
@@ -46,7 +49,7 @@ class ChildResult(FrozenModel):
     accuracy: float | None = Field(None, ge=0, le=1)
     """After the last epoch; None for a failed or infeasible child."""
     curve: tuple[EpochReport, ...] = ()
-    seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
+    seconds: float = Field(0.0, ge=0, le=MAX_SECONDS)
     """Time on the worker, building the network included."""
     reason: str = ""
 

@@ -5,22 +5,29 @@ A config class stands beside what it configures (ChildConfig in training, Networ
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from raynas.errors import InvalidConfig, RaynasError, did_you_mean
+from raynas.files import parse_json
 
 Model = TypeVar("Model", bound=BaseModel)
+AnyFloat = Annotated[float, Field(allow_inf_nan=True)]
+"""A measured number, which may have come out as NaN or infinity."""
 
 
 class FrozenModel(BaseModel):
-    """A validated value: frozen, and unknown fields are refused."""
+    """A validated value: frozen; unknown fields, NaN and infinity are refused."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, ser_json_inf_nan="strings"
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        ser_json_inf_nan="strings",
     )
 
 
@@ -30,11 +37,20 @@ def validated(model: type[Model], values: Mapping[str, Any], *, where: str = "")
     Args:
         where: dotted prefix of the fields in messages, such as 'space'.
     """
+    if not isinstance(values, Mapping):
+        raise InvalidConfig(
+            f"{where or 'the configuration'} = {_shortened(values)}: it must be an object, names with values."
+        )
     try:
-        return model.model_validate(dict(values))
+        instance = model.model_validate(dict(values))
+        # What is accepted can be recorded: a word of the command line may be no Unicode.
+        instance.model_dump_json()
     except ValidationError as error:
         problems = [_explain(model, problem, where) for problem in error.errors(include_url=False)]
         raise InvalidConfig("\n".join(problems)) from None
+    except (PydanticSerializationError, UnicodeEncodeError) as error:
+        raise InvalidConfig(f"{where or 'the configuration'} can't be written down: {error}.") from None
+    return instance
 
 
 def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,6 +61,20 @@ def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
         both_nested = isinstance(below, Mapping) and isinstance(value, Mapping)
         result[key] = merged(below, value) if both_nested else value  # type: ignore[arg-type]
     return result
+
+
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], where: str = ""
+) -> dict[str, tuple[Any, Any]]:
+    """(old, new) by dotted key, where two nested dicts differ; None where a key is missing."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for key in {**old, **new}:
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found |= differences(a, b, f"{where}{key}.")
+        elif a != b:
+            found[f"{where}{key}"] = (a, b)
+    return found
 
 
 def without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,8 +105,8 @@ def _nested(parts: list[str], value: Any) -> dict[str, Any]:
 
 def _parse_value(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+        return parse_json(text)
+    except ValueError:
         return text
 
 

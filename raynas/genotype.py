@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from raynas.canonical import smallest_writing
 from raynas.errors import InvalidGenotype, did_you_mean
+from raynas.files import parse_json
 
 NUM_INPUTS = 2
 """Of a cell that is not chained: h_i and h_(i-1)."""
@@ -26,7 +28,6 @@ COMBINERS = ("add", "concat", "add_layer_norm", "add_instance_norm")
 """The last two are a sum and then a norm over each example, or over each of its channels: in the runs that
 found NASNet-B and C (Zoph et al. 2018, appendix B).
 """
-COMMUTATIVE_COMBINERS = frozenset(COMBINERS) - {"concat"}
 OPERATIONS = (
     # The 13 of Zoph et al. 2018, section 3, in the paper's order.
     "identity",
@@ -113,7 +114,9 @@ class CellGenotype:
         Of all orders in which the blocks can be computed, the one whose sequence of blocks is smallest, with
         the halves of a commutative combiner sorted. Channel order within the output is not part of the graph.
         """
-        return min(_smallest_writings(self), key=lambda cell: cell.concat)
+        keys, concat = smallest_writing(self)
+        blocks = tuple(Block(a, op_a, b, op_b, combiner) for combiner, a, op_a, b, op_b in keys)
+        return CellGenotype(blocks, concat, self.num_inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +163,8 @@ class Genotype:
     @classmethod
     def from_json(cls, text: str) -> Genotype:
         try:
-            value = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+            value = parse_json(text)
+        except ValueError as error:
             raise InvalidGenotype(f"the genotype is no JSON: {error}.") from error
         return cls.from_dict(value)
 
@@ -259,52 +262,3 @@ def _cell_from_dict(value: Any, where: str) -> CellGenotype:
         return CellGenotype(tuple(blocks), tuple(value["concat"]), value.get("num_inputs", NUM_INPUTS))
     except InvalidGenotype as error:
         raise InvalidGenotype(f"{where}, {error}") from None
-
-
-# A block as it sorts: halves in order where the combiner allows, states already renumbered.
-_Key = tuple[str, int, str, int, str]
-
-
-def _smallest_writings(cell: CellGenotype) -> Iterator[CellGenotype]:
-    """Every writing of the graph whose sequence of blocks is the smallest; they can differ in concat alone.
-
-    Greedy: the next block is a smallest one among those whose inputs are placed. Twins (same inputs, same
-    operations) tie, and may differ in who uses them, so each is tried; twins that nobody uses are alike.
-    """
-    used = {state for block in cell.blocks for state in (block.input_a, block.input_b)}
-    if cell.is_chained:
-        # The next cell uses each output for something else.
-        used |= set(cell.concat)
-    inputs = {state: state for state in range(cell.num_inputs)}
-    candidates: list[tuple[tuple[_Key, ...], dict[int, int]]] = [((), inputs)]
-    for _ in cell.blocks:
-        grown = [
-            ((*keys, key), {**labels, cell.num_inputs + index: len(labels)})
-            for keys, labels in candidates
-            for index, key in _next_blocks(cell, labels, used)
-        ]
-        smallest = min(keys for keys, _ in grown)
-        candidates = [(keys, labels) for keys, labels in grown if keys == smallest]
-    for keys, labels in candidates:
-        blocks = tuple(Block(a, op_a, b, op_b, combiner) for combiner, a, op_a, b, op_b in keys)
-        outputs = [labels[state] for state in cell.concat]
-        yield CellGenotype(blocks, tuple(outputs if cell.is_chained else sorted(outputs)), cell.num_inputs)
-
-
-def _next_blocks(cell: CellGenotype, labels: dict[int, int], used: set[int]) -> list[tuple[int, _Key]]:
-    ready = [
-        (index, _key(block, labels))
-        for index, block in enumerate(cell.blocks)
-        if cell.num_inputs + index not in labels and block.input_a in labels and block.input_b in labels
-    ]
-    smallest = min(key for _, key in ready)
-    tied = [(index, key) for index, key in ready if key == smallest]
-    unused = [item for item in tied if cell.num_inputs + item[0] not in used]
-    return [item for item in tied if item not in unused] + unused[:1]
-
-
-def _key(block: Block, labels: dict[int, int]) -> _Key:
-    half_a, half_b = (labels[block.input_a], block.op_a), (labels[block.input_b], block.op_b)
-    if block.combiner in COMMUTATIVE_COMBINERS and half_b < half_a:
-        half_a, half_b = half_b, half_a
-    return (block.combiner, *half_a, *half_b)

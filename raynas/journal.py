@@ -29,12 +29,14 @@ LOCKS = Path("/proc/locks")
 Time = Annotated[float, Field(ge=0, lt=253402300800)]
 """Seconds since 1970; up to the year 9999."""
 
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
 
 class Driver(FrozenModel):
     """The process that runs a search."""
 
     host: str
-    slots: int = Field(ge=1)
+    slots: int = Field(ge=1, lt=2**31)
     """Children that it trains at the same time."""
 
 
@@ -56,13 +58,13 @@ class Proposed(FrozenModel):
     """A strategy's proposal, which is a child from now on; `child` is the proposal's id."""
 
     kind: Literal["proposed"] = "proposed"
-    child: int = Field(ge=0)
+    child: Count
     time: Time
-    actions: tuple[int, ...]
+    actions: tuple[Count, ...]
     arch_id: str = Field(pattern="^[0-9a-f]{12}$")
-    parameters: int | None = None
-    mult_adds: int | None = None
-    activations: int | None = None
+    parameters: Count | None = None
+    mult_adds: Count | None = None
+    activations: Count | None = None
     info: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -70,11 +72,11 @@ class Finished(FrozenModel):
     """A child's end; the strategy observed `reward`."""
 
     kind: Literal["finished"] = "finished"
-    child: int = Field(ge=0)
+    child: Count
     time: Time
     reward: float | None
     result: ChildResult
-    reused_from: int | None = Field(None, ge=0)
+    reused_from: Count | None = None
     """The child of the same architecture whose score this is; None: it was trained itself."""
 
 
@@ -83,7 +85,7 @@ class Resumed(FrozenModel):
 
     kind: Literal["resumed"] = "resumed"
     time: Time
-    children: int
+    children: int = Field(ge=1, lt=2**31)
     """How many children the run is to have from now on."""
     driver: Driver | None = None
 

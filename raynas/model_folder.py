@@ -6,7 +6,6 @@ under another name, NAME.safetensors and NAME.json, are read as well. Nothing is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,17 +17,17 @@ import torch
 from pydantic import (
     BeforeValidator,
     Field,
-    FiniteFloat,
     InstanceOf,
     PlainSerializer,
     PositiveFloat,
-    PositiveInt,
     model_validator,
 )
+from torch import Tensor
 
 from raynas.config import FrozenModel, validated
+from raynas.data.config import MAX_IMAGE_SIZE
 from raynas.errors import ModelError, UsageError
-from raynas.files import replace_file
+from raynas.files import parse_json, replace_file
 from raynas.genotype import Genotype
 from raynas.nn import Complexity, Network, NetworkConfig, complexity
 from raynas.preprocess import Preprocessing
@@ -60,17 +59,17 @@ class ModelInfo(FrozenModel):
     """The cells; in JSON as Genotype.to_dict writes them."""
     network: NetworkConfig
     """How they are stacked."""
-    in_channels: int = Field(ge=1)
+    in_channels: Literal[1, 3]
     """1 for grey pictures, 3 for colour."""
     num_classes: int = Field(ge=0)
     """0: the network gives pooled features in place of logits."""
-    image_size: PositiveInt
+    image_size: int = Field(ge=1, le=MAX_IMAGE_SIZE)
     """Pixels per side that it was trained for."""
-    mean: tuple[FiniteFloat, ...]
+    mean: tuple[float, ...]
     """Taken off each channel's values in [0, 1]."""
-    std: tuple[Annotated[PositiveFloat, Field(allow_inf_nan=False)], ...]
+    std: tuple[PositiveFloat, ...]
     """By which each channel is divided after that."""
-    crop_fraction: float = Field(1.0, gt=0, le=1)
+    crop_fraction: float = Field(1.0, ge=0.01, le=1)
     """Share of the resized picture's shorter side that is cut out of its middle."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     """By which pictures are resized."""
@@ -175,6 +174,8 @@ def load_model(place: str | Path) -> LoadedModel:
     weights, description = _files(place)
     info = read_info(place)
     try:
+        state = read_weights(weights, "this network")
+        _check_size(info, state)
         network = Network(
             info.genotype,
             info.network,
@@ -182,13 +183,17 @@ def load_model(place: str | Path) -> LoadedModel:
             num_classes=info.num_classes,
             image_size=info.image_size,
         )
-    except UsageError as error:
-        raise ModelError(f"{description} describes no network that can be built: {error}") from error
-    try:
-        load_weights(network, read_weights(weights, "this network"))
+        load_weights(network, state)
     except UsageError as error:
         raise ModelError(f"{weights} does not go with {description}: {error}") from error
     return LoadedModel(network.eval(), info)
+
+
+def _check_size(info: ModelInfo, state: Mapping[str, Tensor]) -> None:
+    """Before it is built: a description may name a network that no memory holds."""
+    needed, given = info.complexity().parameters, sum(tensor.numel() for tensor in state.values())
+    if needed > given:
+        raise ModelError(f"that network has {needed:,} weights, the file {given:,} numbers.")
 
 
 def read_info(place: Path) -> ModelInfo:
@@ -211,8 +216,8 @@ def _files(place: Path) -> tuple[Path, Path]:
 
 def _read_info(path: Path) -> ModelInfo:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        value = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ModelError(f"{path} can't be read as JSON: {error}. Restore it, or train again.") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path} holds a JSON {type(value).__name__}; it must be an object of ModelInfo.")

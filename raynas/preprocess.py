@@ -13,6 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from raynas.data.decode import MAX_PIXELS
+from raynas.errors import DataError
+
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
@@ -32,7 +35,7 @@ class Preprocessing:
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
 
     def __call__(self, picture: Image.Image) -> Tensor:
-        """(C, image_size, image_size) float32 of a picture in any mode."""
+        """(C, image_size, image_size) float32 of a picture in any mode; DataError if it is much too long."""
         resized = self._resized(picture.convert("L" if len(self.mean) == 1 else "RGB"))
         left = round((resized.width - self.image_size) / 2)
         top = round((resized.height - self.image_size) / 2)
@@ -45,5 +48,10 @@ class Preprocessing:
         shorter = math.floor(self.image_size / self.crop_fraction)
         width, height = picture.size
         longer = int(shorter * max(width, height) / min(width, height))
+        if shorter * longer > MAX_PIXELS:
+            raise DataError(
+                f"A picture of {width}x{height} pixels would be resized to {shorter:,}x{longer:,}; at most "
+                f"{MAX_PIXELS:,} pixels are allowed. Cut it to a shape that is less long."
+            )
         size = (shorter, longer) if width <= height else (longer, shorter)
         return picture.resize(size, Image.Resampling[self.interpolation.upper()])

@@ -47,8 +47,8 @@ def prepare_promotion(
     if not architectures:
         raise RunFolderError(f"No child of {folder} has a score yet, so there is nothing to promote.")
     words = {
-        "space": started.config["space"],
-        "data": started.config["data"],
+        "space": started.config.get("space"),
+        "data": started.config.get("data"),
         "strategy": {"name": STRATEGY, "architectures": architectures},
         "origin": {"run_id": started.run_id, "folder": str(folder)},
         "children": len(architectures) * repeats,
@@ -56,6 +56,8 @@ def prepare_promotion(
         "equal_cells": "retrain",
     }
     config = search_config(recipe, merged(words, settings or {}))
+    # Its list is checked before anything is started.
+    config.make_strategy(config.make_space())
     target = Path(out) if out is not None else new_run_folder(config.space.name, "promotion")
     check_is_free(target)
     return PreparedSearch(target, config, [])

@@ -1,6 +1,7 @@
 """Things found by name: search spaces and strategies register with one decorator.
 
-A user's own class needs no registration: 'package.module:ClassName' is imported and checked.
+A user's own class needs no registration: 'package.module:ClassName' is imported and checked. Such a name
+may come from a journal, and a journal from a stranger: nothing is imported out of a run's folder.
 """
 
 from __future__ import annotations
@@ -8,11 +9,29 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
+from pydantic import ConfigDict
+
+from raynas.config import FrozenModel
 from raynas.errors import UnknownName, UsageError
+from raynas.run_folder import run_around
 
 Thing = TypeVar("Thing")
+
+
+class Choice(FrozenModel):
+    """A registered name, or 'package.module:ClassName', and its options beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
 
 
 class Registry(Generic[Thing]):
@@ -71,6 +90,7 @@ class Registry(Generic[Thing]):
     def _import_class(self, path: str) -> type[Thing]:
         module_name, _, class_name = path.partition(":")
         try:
+            _check_place(module_name)
             cls = getattr(importlib.import_module(module_name), class_name)
         except (ImportError, AttributeError, TypeError, ValueError) as error:
             raise UsageError(
@@ -83,3 +103,19 @@ class Registry(Generic[Thing]):
                 f"{self.base.__module__}.{self.base.__qualname__}."
             )
         return cls
+
+
+def _check_place(module_name: str) -> None:
+    """UsageError if the module, or a package that it is in, lies in a run's folder."""
+    parts = module_name.split(".")
+    for length in range(1, len(parts) + 1):
+        spec = find_spec(".".join(parts[:length]))
+        if spec is None:
+            return
+        places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.has_location else ())]
+        for run in (run_around(Path(str(place))) for place in places):
+            if run is not None:
+                raise UsageError(
+                    f"The module {module_name!r} lies in the folder of a run, {run}. What is in such a "
+                    "folder is data and is not executed: move your module elsewhere, onto PYTHONPATH."
+                )

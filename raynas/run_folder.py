@@ -5,6 +5,7 @@ runs.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from raynas.errors import RunFolderError
@@ -17,7 +18,15 @@ TRAINING_FILE = "training.json"
 
 def new_run_folder(space: str, strategy: str) -> Path:
     """A folder below runs/ that does not exist yet, named after the moment and what is searched."""
-    words = [word.rpartition(":")[2].lower() for word in (space, strategy)]
+    return _new_folder(word.rpartition(":")[2].lower() for word in (space, strategy))
+
+
+def new_training_folder() -> Path:
+    """The same for a final training."""
+    return _new_folder(["training"])
+
+
+def _new_folder(words: Iterable[str]) -> Path:
     name = "-".join([time.strftime("%Y%m%d-%H%M%S"), *words])
     folder, number = RUNS / name, 1
     while folder.exists():
@@ -55,6 +64,12 @@ def find_run(folder: Path | None) -> Path:
             f"There is no run below {RUNS.resolve()}. Start one with 'raynas search', or give a folder."
         )
     return newest.parent
+
+
+def run_around(path: Path) -> Path | None:
+    """The run's folder that a file or folder is, or lies in at any depth; None: it is in no run."""
+    path = path.absolute()
+    return next((folder for folder in (path, *path.parents) if (folder / FILE_NAME).is_file()), None)
 
 
 def default_store(folder: Path) -> Path:

@@ -7,28 +7,17 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from raynas.config import FrozenModel, merged, validated
+from raynas.config import FrozenModel, differences, merged, validated
 from raynas.data import DataConfig
 from raynas.engine.config import SchedulerConfig, WorkerConfig
 from raynas.errors import RunFolderError
 from raynas.limits import LimitsConfig
 from raynas.nn import NetworkConfig
+from raynas.registry import Choice
 from raynas.space import SearchSpace, make_space
 from raynas.strategy import STRATEGIES, Strategy, StrategyConfig, make_strategy
 from raynas.tracking_config import Origin, TrackingConfig
 from raynas.training import ChildConfig
-
-
-class Choice(FrozenModel):
-    """A registered name, or 'package.module:ClassName', and its options beside it."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    name: str
-
-    @property
-    def options(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
 
 
 class SearchConfig(FrozenModel):
@@ -87,17 +76,14 @@ def resumed_config(recorded: Mapping[str, Any], overrides: Mapping[str, Any]) ->
     Raises:
         RunFolderError: an override contradicts what the run was started with.
     """
-    for field in ("space", "strategy"):
+    before = validated(SearchConfig, recorded)
+    for field, choice in (("space", before.space), ("strategy", before.strategy)):
         # Another name first: the recorded options would not be its own.
         asked = overrides.get(field, {})
-        if (
-            isinstance(asked, Mapping)
-            and asked.get("name", recorded[field]["name"]) != recorded[field]["name"]
-        ):
-            raise _contradiction(f"{field}.name", recorded[field]["name"], asked["name"])
-    before = validated(SearchConfig, recorded)
+        if isinstance(asked, Mapping) and asked.get("name", choice.name) != choice.name:
+            raise _contradiction(f"{field}.name", choice.name, asked["name"])
     after = validated(SearchConfig, merged(recorded, overrides))
-    for field, (old, new) in _differences(before.model_dump(), after.model_dump()).items():
+    for field, (old, new) in differences(before.model_dump(), after.model_dump()).items():
         if field.split(".")[0] not in CHANGEABLE:
             raise _contradiction(field, old, new)
     return after
@@ -109,16 +95,3 @@ def _contradiction(field: str, recorded: object, asked: object) -> RunFolderErro
         f"A run can be resumed with other {', '.join(CHANGEABLE)} only. "
         "Leave it out, or start a new run with another --out."
     )
-
-
-def _differences(
-    old: Mapping[str, Any], new: Mapping[str, Any], where: str = ""
-) -> dict[str, tuple[Any, Any]]:
-    found: dict[str, tuple[Any, Any]] = {}
-    for key in {**old, **new}:
-        a, b = old.get(key), new.get(key)
-        if isinstance(a, Mapping) and isinstance(b, Mapping):
-            found |= _differences(a, b, f"{where}{key}.")
-        elif a != b:
-            found[f"{where}{key}"] = (a, b)
-    return found

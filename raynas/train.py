@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from raynas.config import merged, validated
+from raynas.cells import FoundCell, find_cell
+from raynas.config import merged, without_none
 from raynas.engine.cluster import connected
 from raynas.engine.final import train_on_cluster
-from raynas.engine.final_plan import plan_training
-from raynas.errors import RunFolderError
-from raynas.files import drop_torn_line, replace_file
+from raynas.engine.final_plan import TrainingPlan, plan_training
+from raynas.errors import InvalidConfig, RunFolderError, UnknownName
 from raynas.genotype import Genotype
 from raynas.model_folder import INFO_FILE
-from raynas.run_folder import default_store
+from raynas.networks import NETWORKS
+from raynas.run_folder import default_store, new_training_folder
+from raynas.space import published_cells
 from raynas.tracking import Registered, TrainingTracker, check_store
 from raynas.tracking_config import Origin
 from raynas.train_config import TrainConfig
+from raynas.train_folder import append_to_curve, check_is_free, read_curve, resumed_config, write_config
 from raynas.train_models import registered_name, save_models
-from raynas.train_recipes import train_config
+from raynas.train_recipes import DEFAULT_RECIPE, train_config
 from raynas.train_setup import PreparedTraining, build_training, find_data
-from raynas.training.final import micro_batch
-from raynas.training.final_config import EpochSummary
-
-CONFIG_FILE, CURVE_FILE = "training.json", "curve.jsonl"
+from raynas.training.final_config import EpochSummary, StepSummary, Summary, micro_batch
 
 
 @dataclass(frozen=True)
@@ -47,51 +44,103 @@ class TrainResult:
     """In MLflow's registry; None: MLflow is switched off or away."""
 
 
+def train_final(
+    what: str | None = None,
+    *,
+    recipe: str | None = None,
+    data: str | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    address: str | None = None,
+    report: Callable[[EpochSummary], None] = lambda _: None,
+) -> TrainResult:
+    """Trains one network to the end; `raynas train` as a function.
+
+    Args:
+        what: a published cell or network, a run's folder (its best cell) or a JSON file; None: the best cell
+            of the newest run.
+        recipe: of TRAIN_RECIPES; None: cifar_final, or the resumed training's own.
+        data: fills data.source.
+        out: the training's folder; None: a new one below runs/.
+        resume: go on with the training in `out`.
+        settings: fields of TrainConfig laid over the recipe.
+        address, report: as of `train_prepared`.
+    Raises:
+        UsageError, TrainingFailed: as of `prepare_training` and `train_prepared`.
+    """
+    if resume and out is None:
+        raise RunFolderError("resume needs out, the folder of the training to go on with.")
+    words = without_none({"data": {"source": data}})
+    found = None if resume and what is None else find_start(what)
+    prepared = prepare_training(
+        found.genotype if found else None,
+        cell=str(what or "best"),
+        origin=found.origin if found else None,
+        recipe=recipe,
+        out=Path(out) if out is not None else new_training_folder(),
+        resume=resume,
+        settings=merged(settings or {}, words),
+    )
+    return train_prepared(prepared, address=address, report=report)
+
+
+def find_start(what: str | None) -> FoundCell:
+    """The cell that is meant: as of `find_cell`, and a published network's."""
+    try:
+        return find_cell(NETWORKS[what].cell if what in NETWORKS else what)
+    except UnknownName as error:
+        known = [*published_cells(), *NETWORKS]
+        raise UnknownName("published cell or network", error.name, known, error.hint) from None
+
+
 def prepare_training(
     genotype: Genotype | None,
     *,
     cell: str,
     origin: Origin | None = None,
-    recipe: str = "cifar_final",
+    recipe: str | None = None,
     out: Path,
     resume: bool = False,
+    is_plan: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> PreparedTraining:
     """The validated config and the data of a training.
 
     Args:
-        genotype, cell: what is trained, and what it is called; None to resume.
+        genotype, cell: what is trained, and what it is called; resumed, None takes the training's own.
         origin: the run that the genotype is from; None: from none.
+        recipe: None: DEFAULT_RECIPE, or the resumed training's own.
         resume: go on with the training in `out`: with its own config; `settings` may change its workers.
+        is_plan: nothing will be trained; see find_data.
     Raises:
         UsageError: something given can't be used; nothing was started or overwritten.
     """
     if resume:
-        config = _resumed(out, settings or {})
+        config = resumed_config(out, settings or {}, genotype=genotype, recipe=recipe)
     else:
-        if (out / CONFIG_FILE).exists():
-            raise RunFolderError(
-                f"{out} holds a training already. Add --resume to go on with it, or give another --out."
-            )
+        check_is_free(out)
         assert genotype is not None
         words = {"cell": cell, "genotype": genotype.to_dict(), "origin": origin}
-        config = train_config(recipe, merged(settings or {}, words))
-    prepared = PreparedTraining(out, config, find_data(config.data, seed=config.seed))
-    prepared.complexity()
+        config = train_config(recipe or DEFAULT_RECIPE, merged(settings or {}, words))
+    prepared = PreparedTraining(out, config, find_data(config.data, seed=config.seed, is_plan=is_plan))
+    prepared.check()
     return prepared
 
 
-def train_final(
+def train_prepared(
     training: PreparedTraining,
     *,
     address: str | None = None,
     report: Callable[[EpochSummary], None] = lambda _: None,
+    report_step: Callable[[StepSummary], None] = lambda _: None,
 ) -> TrainResult:
     """Runs a prepared training to its end.
 
     Args:
         address: of a Ray cluster; None takes RAY_ADDRESS, or starts Ray on this machine.
         report: called after each epoch.
+        report_step: called after each checkpoint within an epoch.
     Raises:
         UsageError: the data or the cluster can't be used as asked.
         TrainingFailed: it diverged, or its workers could not be kept.
@@ -104,18 +153,18 @@ def train_final(
         # Before Ray is started: a server that is away is the user's to mend.
         check_store(config.tracking.uri, default_store(folder))
     with connected(address):
-        plan = plan_training(workers.count, workers.cpus, workers.gpus, at_least=workers.at_least)
-        if workers.at_least is None:
-            # Before the workers are started, which ask the same.
-            micro_batch(config.training, plan.num_workers)
-        folder.mkdir(parents=True, exist_ok=True)
-        text = config.model_dump_json(indent=1) + "\n"
-        replace_file(folder / CONFIG_FILE, lambda path: path.write_text(text))
+        plan = plan_training(workers)
+        # Before the workers are started.
+        _check_plan(config, plan)
+        write_config(folder, config)
         with _tracked(training) as tracker:
 
-            def heard(summary: EpochSummary) -> None:
-                _keep(summary, summaries, folder, tracker)
-                report(summary)
+            def heard(summary: Summary) -> None:
+                if isinstance(summary, StepSummary):
+                    report_step(summary)
+                else:
+                    _keep(summary, summaries, folder, tracker)
+                    report(summary)
 
             states = train_on_cluster(
                 functools.partial(build_training, folder=folder, config=config),
@@ -123,6 +172,7 @@ def train_final(
                 plan=plan,
                 folder=folder,
                 max_failures=workers.max_failures,
+                batch_size=config.training.batch_size,
                 report=heard,
             )
             models = save_models(training, states, summaries)
@@ -133,6 +183,16 @@ def train_final(
     # It is known when the tracker is closed.
     registered = tracker.registered if tracker is not None else None
     return TrainResult(folder, models["last"], models["best"], summaries, registered)
+
+
+def _check_plan(config: TrainConfig, plan: TrainingPlan) -> None:
+    if config.workers.at_least is None:
+        micro_batch(config.training, plan.num_workers)
+    if config.training.sync_norm and plan.num_workers > 1 and not plan.gpus:
+        raise InvalidConfig(
+            "training.sync_norm = true works on GPUs alone, and these workers have none. Set it to false: "
+            "each worker then normalises its own share of a batch."
+        )
 
 
 @contextlib.contextmanager
@@ -169,41 +229,7 @@ def _keep(
     """An epoch that is new goes into the curve's file and to MLflow."""
     if summaries and summary.epoch <= summaries[-1].epoch:
         return
-    with (folder / CURVE_FILE).open("a") as file:
-        file.write(summary.model_dump_json() + "\n")
+    append_to_curve(folder, summary)
     summaries.append(summary)
     if tracker is not None:
         tracker.epoch_done(summary.epoch, summary.model_dump(exclude={"epoch"}))
-
-
-def _resumed(folder: Path, settings: Mapping[str, Any]) -> TrainConfig:
-    path = folder / CONFIG_FILE
-    if not path.is_file():
-        raise RunFolderError(f"There is no training to resume: {path} does not exist.")
-    try:
-        recorded = json.loads(path.read_text())
-    except ValueError as error:
-        raise RunFolderError(f"{path} can't be read as JSON: {error}.") from error
-    before = validated(TrainConfig, recorded)
-    after = validated(TrainConfig, merged(recorded, settings))
-    unchanged = {"workers": before.workers, "tracking": before.tracking, "run_id": before.run_id}
-    if after.model_copy(update=unchanged) != before:
-        raise RunFolderError(
-            f"The training in {folder} was started with other settings. Resumed, it can have other workers.* "
-            "and tracking.* alone. Leave the rest out, or start a new one with another --out."
-        )
-    return after
-
-
-def read_curve(folder: Path) -> list[EpochSummary]:
-    """The epochs that were told before, without a line that was torn by a crash."""
-    path = folder / CURVE_FILE
-    if not path.is_file():
-        return []
-    drop_torn_line(path)
-    try:
-        return [EpochSummary.model_validate_json(line) for line in path.read_bytes().splitlines()]
-    except ValidationError as error:
-        raise RunFolderError(
-            f"{path} is damaged: {error.errors()[0]['msg']}. Correct or remove it; the checkpoints are apart."
-        ) from None

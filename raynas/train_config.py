@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from raynas.config import FrozenModel
+from raynas.data.config import MAX_IMAGE_SIZE
+from raynas.engine.config import TrainWorkerConfig
 from raynas.nn import NetworkConfig
 from raynas.tracking_config import Origin, TrainTrackingConfig
 from raynas.training.final_config import FinalConfig
@@ -21,15 +23,21 @@ class TrainDataConfig(FrozenModel):
     """'digits', Parquet files or a folder of class folders; streamed, also a URI such as s3://bucket/path."""
     streamed: bool = False
     """false: decoded once, in memory, for small data sets. true: read and decoded as training goes on."""
-    image_size: int | None = Field(None, ge=4)
+    image_size: int | None = Field(None, ge=4, le=MAX_IMAGE_SIZE)
     """Pixels per side. None: streamed, 224; in memory, as the images are."""
+    first_image_size: int | None = Field(None, ge=4)
+    """Streamed: pixels per side of the first training images; they grow to `image_size` in equal steps. None:
+    they don't grow.
+    """
+    size_stages: int = Field(4, ge=2)
+    """Streamed: of equal length, each with larger training images than the one before."""
     validation_images: int | None = Field(None, ge=1)
     """In memory: held out of the training images; None: a tenth."""
     augmentation: AugmentationConfig = AugmentationConfig()
     """In memory."""
     min_area: float = Field(0.08, gt=0, le=1)
     """Streamed: smallest part of an image that is cut out, as a fraction of its area."""
-    crop_fraction: float = Field(0.875, gt=0, le=1)
+    crop_fraction: float = Field(0.875, ge=0.01, le=1)
     """Streamed: share of a validation image's shorter side that is looked at."""
     color_jitter: float = Field(0.0, ge=0, lt=1)
     """Streamed: brightness, contrast and saturation change by a factor within 1 +- this."""
@@ -44,32 +52,6 @@ class TrainDataConfig(FrozenModel):
     processes: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Streamed: processes or tasks for each worker; 'auto': one less than the worker has CPUs, at least one.
     """
-
-
-class TrainWorkerConfig(FrozenModel):
-    """The processes that train together, each with the whole network and a share of every batch."""
-
-    count: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """In all, over all nodes; 'auto': as many as the cluster's GPUs hold, or one where it has no GPU."""
-    at_least: int | None = Field(None, ge=1)
-    """After a lost node, or until enough nodes are there, so many workers train; more join as they come. A
-    batch that can't be divided is then rounded down. None: training waits for all.
-    """
-    cpus: float = Field(1, gt=0)
-    """CPUs of a worker, for its network and its decoding."""
-    gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
-    """GPUs of a worker; 'auto': 1 where the cluster has GPUs, else 0."""
-    max_failures: int = Field(10, ge=0)
-    """How often training goes on from its last checkpoint after workers or nodes were lost."""
-
-    @model_validator(mode="after")
-    def _check_at_least(self) -> Self:
-        if self.at_least is not None and self.count != "auto" and self.at_least > self.count:
-            raise ValueError(
-                f"workers.at_least = {self.at_least} is more than workers.count = {self.count}. Give at most "
-                "that."
-            )
-        return self
 
 
 class TrainConfig(FrozenModel):

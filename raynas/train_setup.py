@@ -6,20 +6,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raynas.config import validated
-from raynas.data import DataConfig, ImageSplit, load_split
+from raynas.data import DIGITS, DataConfig, ImageSplit, load_split
 from raynas.engine.stream import ray_batches
-from raynas.errors import DataError
+from raynas.errors import DataError, InvalidConfig
 from raynas.genotype import Genotype
 from raynas.nn import Complexity, Network, complexity
-from raynas.stream import EvalTransform, ImageIndex, RandAugment, Shuffle, TrainTransform, local_batches
+from raynas.stream import (
+    BatchSource,
+    EvalTransform,
+    GrowingBatches,
+    Growth,
+    ImageIndex,
+    RandAugment,
+    Shuffle,
+    TrainTransform,
+    local_batches,
+)
 from raynas.train_config import TrainConfig, TrainDataConfig
 from raynas.training import DeviceImages, Placement
 from raynas.training.device import reproducible
-from raynas.training.final import FinalTraining, divisible
+from raynas.training.final import FinalTraining
+from raynas.training.final_config import divisible
 from raynas.training.source import MemorySource, TrainingSource
 from raynas.training.stream_source import StreamSource
 
 DEFAULT_IMAGE_SIZE = 224
+IMAGENET = ImageIndex.counted("ImageNet-1k", num_train=1_281_167, num_validation=50_000, num_classes=1000)
+"""For plans where it is not at hand. Source: Russakovsky et al. 2015 (arXiv 1409.0575), table 2."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,12 @@ class PreparedTraining:
         return self.config.data.image_size or DEFAULT_IMAGE_SIZE
 
     @property
+    def growth(self) -> Growth | None:
+        """None: training images are of image_size pixels throughout."""
+        first, epochs = self.config.data.first_image_size, self.config.training.epochs
+        return Growth(first, self.image_size, self.config.data.size_stages, epochs) if first else None
+
+    @property
     def in_channels(self) -> int:
         return self.data.num_channels if isinstance(self.data, ImageSplit) else 3
 
@@ -46,14 +65,38 @@ class PreparedTraining:
             return len(self.data.train_labels_N)
         return self.data.train.num_images
 
-    def complexity(self) -> Complexity:
+    def complexity(self, image_size: int | None = None) -> Complexity:
+        """Args: image_size: pixels per side; None: the training's own."""
         return complexity(
             Genotype.from_dict(self.config.genotype),
             self.config.network,
             in_channels=self.in_channels,
             num_classes=self.data.num_classes,
-            image_size=self.image_size,
+            image_size=image_size or self.image_size,
         )
+
+    def check(self) -> None:
+        """InvalidConfig if images are too few, too small for the network, or can't grow as asked."""
+        self.complexity()
+        if self.num_train_images < self.config.training.batch_size:
+            raise InvalidConfig(
+                f"training.batch_size = {self.config.training.batch_size} is more than the "
+                f"{self.num_train_images:,} training images of {self.config.data.source}. Give a smaller one."
+            )
+        first = self.config.data.first_image_size
+        if first is None:
+            return
+        if not self.config.data.streamed:
+            raise InvalidConfig(
+                f"data.first_image_size = {first}: only streamed images grow. Leave it out, or set "
+                "data.streamed=true."
+            )
+        if first > self.image_size:
+            raise InvalidConfig(
+                f"data.first_image_size = {first} is more than data.image_size = {self.image_size}, to which "
+                "images grow. Give at most that, or null for no growth."
+            )
+        self.complexity(first)
 
 
 def build_training(
@@ -96,16 +139,22 @@ def _source(training: PreparedTraining, placement: Placement) -> TrainingSource:
     shuffle = Shuffle(training.config.seed)
     assert data.validation is not None
     if config.loader == "ray":
-        train = ray_batches(data.train, crop, shuffle=shuffle, num_tasks=processes)
+        planned = ray_batches(data.train, crop, shuffle=shuffle, num_tasks=processes)
         validation = ray_batches(data.validation, cut, shuffle=None, num_tasks=processes)
     else:
-        train = local_batches(data.train, crop, shuffle=shuffle, num_processes=processes)
+        planned = local_batches(data.train, crop, shuffle=shuffle, num_processes=processes)
         validation = local_batches(data.validation, cut, shuffle=None, num_processes=processes)
+    growth = training.growth
+    train: BatchSource = planned if growth is None else GrowingBatches(planned, crop, growth)
     return StreamSource(train, validation, num_classes=data.num_classes, device=placement.device)
 
 
-def find_data(config: TrainDataConfig, *, seed: int) -> ImageSplit | ImageIndex:
-    """The images in memory, or where they are; DataError if they can't be used."""
+def find_data(config: TrainDataConfig, *, seed: int, is_plan: bool = False) -> ImageSplit | ImageIndex:
+    """The images in memory, or where they are; DataError if they can't be used.
+
+    Args:
+        is_plan: nothing will be trained: where no streamed data is given, ImageNet's numbers are taken.
+    """
     if not config.streamed:
         words = {
             "source": config.source,
@@ -113,6 +162,13 @@ def find_data(config: TrainDataConfig, *, seed: int) -> ImageSplit | ImageIndex:
             "validation_images": config.validation_images,
         }
         return load_split(validated(DataConfig, words, where="data"), seed=seed)
+    if config.source == DIGITS:
+        if is_plan:
+            return IMAGENET
+        raise DataError(
+            "This recipe streams images, and the digits are in memory. Give --data: Parquet shards or a "
+            "folder of class folders, here or at s3:// or gs://."
+        )
     index = ImageIndex.find(config.source, skip_broken=config.skip_broken)
     if index.validation is None:
         raise DataError(

@@ -1,4 +1,4 @@
-"""Shared by all tests: how long hypothesis may take, and where real data lies."""
+"""Shared by all tests: how long hypothesis may take, where real data lies, an empty MLflow store."""
 
 from __future__ import annotations
 
@@ -22,3 +22,14 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set RAYNAS_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow store to be copied: making its tables takes seconds."""
+    # Here: most tests need no MLflow, whose import takes seconds too.
+    from raynas.tracking import check_store
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    check_store(f"sqlite:///{path}", path)
+    return path

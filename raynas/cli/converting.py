@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from raynas.errors import DataError, did_you_mean
+from raynas.files import parse_json
 from raynas.stream.convert import check_empty, convert
 from raynas.stream.members import Member, find_members
 from raynas.stream.split import Split
@@ -67,7 +67,7 @@ def read_class_names(path: Path) -> dict[str, str]:
 
 
 def _json_pairs(text: str) -> list[tuple[str, str]]:
-    content = json.loads(text)
+    content = parse_json(text)
     pairs = content.items() if isinstance(content, dict) else [(name, name) for name in content]
     return [(str(folder), str(name)) for folder, name in pairs]
 

@@ -32,9 +32,15 @@ def train(
         str | None, typer.Option(help="'digits', Parquet files, a folder of class folders, or a URI.")
     ] = None,
     recipe: Annotated[
-        str, typer.Option(help="cifar_final, imagenet_mobile, imagenet_large or imagenet_today.")
-    ] = "cifar_final",
+        str | None,
+        typer.Option(
+            help="cifar_final, imagenet_mobile, imagenet_large or imagenet_today.  [default: cifar_final]"
+        ),
+    ] = None,
     workers: WorkersOption = None,
+    nodes: Annotated[
+        int | None, typer.Option(min=1, help="Instead of --workers: all GPUs of so many nodes.")
+    ] = None,
     min_workers: Annotated[
         int | None, typer.Option(min=1, help="Train with so many when nodes are lost.  [default: all]")
     ] = None,
@@ -47,17 +53,21 @@ def train(
     images_per_second: Annotated[
         float | None, typer.Option(min=0.001, help="Of one worker: the plan then says how long it takes.")
     ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Take a few updates on this machine to find it out.")
+    ] = False,
     address: AddressOption = None,
     set_: SetOption = None,
 ) -> None:
     """Train one cell's network to the end, on one machine or many; the result can be exported."""
     console = Console()
     with loading(console):
+        from raynas.cli.train_plan import Pace
         from raynas.cli.training import run_train
 
     words = {
         "data": {"source": data},
-        "workers": {"count": worker_count(workers), "at_least": min_workers},
+        "workers": {"count": worker_count(workers), "nodes": nodes, "at_least": min_workers},
         "training": {"epochs": epochs, "batch_size": batch_size},
         "seed": seed,
     }
@@ -68,7 +78,7 @@ def train(
         out=out,
         resume=resume,
         is_dry=dry_run,
-        images_per_second=images_per_second,
+        pace=Pace(images_per_second, is_measured=measure),
         address=address,
         console=console,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raynas.data.config import DataConfig
-from raynas.data.load import load_split
+from raynas.data.load import DIGITS, load_split
 from raynas.data.split import ImageSplit
 
-__all__ = ["DataConfig", "ImageSplit", "load_split"]
+__all__ = ["DIGITS", "DataConfig", "ImageSplit", "load_split"]

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from raynas.config import FrozenModel
 
+MAX_IMAGE_SIZE = 8192
+"""Pixels per side."""
+
 
 class DataConfig(FrozenModel):
     """Where the labelled images are and how many of them a search uses."""
@@ -20,7 +23,7 @@ class DataConfig(FrozenModel):
     validation_images: int | None = Field(None, ge=1)
     """Images held out to measure children. None: a tenth, as 5,000 of 50,000 in Zoph et al. 2018."""
 
-    image_size: int | None = Field(None, ge=4)
+    image_size: int | None = Field(None, ge=4, le=MAX_IMAGE_SIZE)
     """Pixels per side that every image is brought to. None: the median short side of the images."""
 
     label_column: str = Field("label", min_length=1)

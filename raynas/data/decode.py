@@ -151,14 +151,17 @@ def _reason(error: Exception) -> str:
 
 
 def _allocate(num_images: int, size: int, num_channels: int) -> NDArray[np.uint8]:
-    shape = (num_images, size, size, num_channels)
+    num_bytes = num_images * size * size * num_channels
     try:
-        return np.empty(shape, dtype=np.uint8)
+        # The system promises more than there is, and ends the process when it is used.
+        if num_bytes > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+            raise MemoryError
+        return np.empty((num_images, size, size, num_channels), dtype=np.uint8)
     except MemoryError as error:
-        gigabytes = num_images * size * size * num_channels / 1e9
         raise DataError(
-            f"{num_images:,} images of {size}x{size} pixels need {gigabytes:,.1f} GB of memory, more than "
-            "there is. Set data.image_size or data.train_images to a lower value."
+            f"{num_images:,} images of {size}x{size} pixels need {num_bytes / 1e9:,.1f} GB of memory, "
+            "more than there is. Set data.image_size or data.train_images to a lower value, or, in 'raynas "
+            "train', data.streamed=true."
         ) from error
 
 

@@ -18,7 +18,7 @@ from raynas.data.source import ImageSource
 from raynas.data.split import ImageSplit
 from raynas.errors import DataError, did_you_mean
 
-_DIGITS = "digits"
+DIGITS = "digits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,20 @@ def load_split(config: DataConfig, *, seed: int) -> ImageSplit:
 
 
 def _open_source(config: DataConfig) -> ImageSource:
-    if config.source == _DIGITS:
+    if config.source == DIGITS:
         # Here: scikit-learn takes a second to import, and nothing else needs it.
         from raynas.data.digits import open_digits
 
         return open_digits()
     path = Path(os.path.expanduser(config.source))
     if not os.path.exists(path):
-        suggestion = did_you_mean(config.source, [_DIGITS])
+        if "://" in config.source:
+            raise DataError(
+                f"data.source = {config.source!r} is an address; images that are decoded in memory are read "
+                "from local paths alone. Copy them here; or, in 'raynas train', set data.streamed=true, "
+                "which reads s3:// and gs://."
+            )
+        suggestion = did_you_mean(config.source, [DIGITS])
         raise DataError(
             f"data.source = {config.source!r} is not a path that can be read.{suggestion} Allowed: 'digits', "
             "a Parquet file, a folder of Parquet files, or a folder with one sub folder of images per class. "

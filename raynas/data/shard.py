@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from raynas.data.decode import EncodedImage
 from raynas.errors import DataError, did_you_mean
+from raynas.files import parse_json
 
 _IMAGE_COLUMNS = ("image", "img")
 
@@ -129,7 +129,7 @@ def _holds_bytes(kind: pa.DataType) -> bool:
 def names_of_classes(schema: pa.Schema, label_column: str) -> tuple[str, ...] | None:
     """Names of the ClassLabel feature in the schema's Hugging Face metadata; None if there are none."""
     try:
-        names = json.loads(schema.metadata[b"huggingface"])["info"]["features"][label_column]["names"]
+        names = parse_json(schema.metadata[b"huggingface"])["info"]["features"][label_column]["names"]
     except (KeyError, TypeError, ValueError):
         return None
     is_listing = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
@@ -161,5 +161,5 @@ def _opened(file: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(file) as parquet:
             yield parquet
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file} can't be read as Parquet: {error}. Write or download it again.") from error

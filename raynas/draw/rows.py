@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from raynas.genotype import COMMUTATIVE_COMBINERS, Block, CellGenotype
+from raynas.canonical import COMMUTATIVE_COMBINERS
+from raynas.genotype import Block, CellGenotype
 
 MAX_BLOCKS_PER_ROW = 5
 OP_WIDTH = 74

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -49,6 +49,41 @@ class WorkerConfig(FrozenModel):
             raise ValueError(
                 f"cpu_workers = {self.cpu_workers!r} can't be had with per_child = {self.per_child}: workers "
                 "that share a child must be alike. Set one of them back."
+            )
+        return self
+
+
+class TrainWorkerConfig(FrozenModel):
+    """The processes that train together, each with the whole network and a share of every batch."""
+
+    count: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """In all, over all nodes; 'auto': as many as the cluster's GPUs hold, or one where it has no GPU."""
+    nodes: int | None = Field(None, ge=1)
+    """Instead of `count`: as many workers as the GPUs of so many nodes hold, or one on each where the cluster
+    has no GPU.
+    """
+    at_least: int | None = Field(None, ge=1)
+    """After a lost node, or until enough nodes are there, so many workers train; more join as they come. A
+    batch that can't be divided is then rounded down. None: training waits for all.
+    """
+    cpus: float = Field(1, gt=0)
+    """CPUs of a worker, for its network and its decoding."""
+    gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    """GPUs of a worker; 'auto': 1 where the cluster has GPUs, else 0."""
+    max_failures: int = Field(10, ge=0)
+    """How often training goes on from its last checkpoint after workers or nodes were lost."""
+
+    @model_validator(mode="after")
+    def _check_counts(self) -> Self:
+        if self.nodes is not None and self.count != "auto":
+            raise ValueError(
+                f"workers.nodes = {self.nodes} and workers.count = {self.count}: both say how many workers "
+                "train. Give one of them"
+            )
+        if self.at_least is not None and self.count != "auto" and self.at_least > self.count:
+            raise ValueError(
+                f"workers.at_least = {self.at_least} is more than workers.count = {self.count}. Give at most "
+                "that."
             )
         return self
 

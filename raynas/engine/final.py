@@ -7,8 +7,8 @@ there too.
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import re
 import tempfile
 import threading
 import uuid
@@ -18,81 +18,40 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
+import ray.exceptions
 import ray.train
 import ray.train.torch
 import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from raynas.engine.checkpoints import FOLDER, STATE_FILE, load_state
 from raynas.engine.cluster import HEAD_NODE, set_patience
 from raynas.engine.final_plan import TrainingPlan
+from raynas.engine.mailbox import Mailbox
 from raynas.errors import RaynasError, TrainingFailed
 from raynas.training import Placement
 from raynas.training.device import is_out_of_memory
 from raynas.training.final import FinalTraining
-from raynas.training.final_config import EpochSummary
+from raynas.training.final_config import Summary
 
 logger = logging.getLogger(__name__)
 
 TrainingFactory = Callable[[Placement, Any], FinalTraining]
 """Called in each worker with the data at the start of training."""
-STATE_FILE = "state.pt"
 SCORE = "top1"
 INTERRUPTED_SECONDS = 30.0
 """How long an interrupted driver waits for its workers before it leaves them to Ray."""
-FOLDER = "checkpoints"
 MEMORY_ADVICE = (
     "Raise training.accumulate or lower training.batch_size or data.image_size; on a host, data.processes "
     "and the number of workers per node count too."
 )
+RAYS_HEADING = re.compile(r"\s*$|Training failed due to \w+ errors?:|\[Rank \S+ Error Snippet\]:")
+"""Lines of Ray's errors that tell nothing."""
 PATIENCE_SECONDS = 30.0
 """For workers to find room; then it is looked again how many there is room for."""
 MAX_WAITS_FOR_NODES = 120
 """An hour in all: a lost spot machine is rarely replaced at once."""
-
-
-class Mailbox:
-    """What workers tell the driver: summaries of epochs, and an error that would only come again."""
-
-    def __init__(self) -> None:
-        self.summaries: list[EpochSummary] = []
-        self.error: RaynasError | None = None
-        self._news = asyncio.Condition()
-        self._stop = asyncio.Event()
-
-    async def put(self, summary: EpochSummary) -> None:
-        # Epochs that are trained again after a failure are told once.
-        if not self.summaries or summary.epoch > self.summaries[-1].epoch:
-            self.summaries.append(summary)
-            async with self._news:
-                self._news.notify_all()
-
-    async def after(self, count: int) -> list[EpochSummary]:
-        """The summaries beyond the first `count`, as soon as there is one."""
-        async with self._news:
-            await self._news.wait_for(lambda: len(self.summaries) > count)
-        return self.summaries[count:]
-
-    async def rest(self, count: int) -> list[EpochSummary]:
-        """The same, but without waiting."""
-        return self.summaries[count:]
-
-    async def fail(self, error: RaynasError) -> None:
-        self.error = error
-        self._stop.set()
-
-    async def failure(self) -> RaynasError | None:
-        return self.error
-
-    async def stop(self) -> None:
-        self._stop.set()
-
-    async def is_stopped(self) -> bool:
-        return self._stop.is_set()
-
-    async def stopped(self) -> None:
-        """Answers when training is to end."""
-        await self._stop.wait()
 
 
 class _Stopped(Exception):
@@ -126,14 +85,16 @@ def train_on_cluster(
     plan: TrainingPlan,
     folder: Path,
     max_failures: int,
-    report: Callable[[EpochSummary], None],
+    batch_size: int,
+    report: Callable[[Summary], None],
 ) -> TrainedStates:
     """Trains to the end.
 
     Args:
         data: put into Ray's object store once.
         folder: of the run; FOLDER below it is Ray's.
-        report: called here, after each epoch.
+        batch_size: images of an update, for messages.
+        report: called here, after each epoch and each checkpoint within one.
     Raises:
         TrainingFailed: workers were lost too often, or the network diverged.
         UsageError: what the workers raise of it, such as DataError.
@@ -151,15 +112,20 @@ def train_on_cluster(
                     seen += 1
                     report(summary)
                 news = mailbox.after.remote(seen)
+        summaries, error = ray.get([mailbox.rest.remote(seen), mailbox.failure.remote()])
+    except ray.exceptions.RayError as lost:
+        # The mailbox is gone: the head's memory ran out, or the head itself.
+        raise workers_lost(lost, batch_size) from lost
     except BaseException:
         ray.get(mailbox.stop.remote())
         fit.join(INTERRUPTED_SECONDS)
         raise
-    summaries, error = ray.get([mailbox.rest.remote(seen), mailbox.failure.remote()])
     for summary in summaries:
         report(summary)
     if error is not None:
         raise error
+    if fit.error is not None:
+        raise workers_lost(fit.error, batch_size) from fit.error
     return fit.states()
 
 
@@ -180,14 +146,7 @@ class _Fit(threading.Thread):
             self.error = error
 
     def states(self) -> TrainedStates:
-        if self.error is not None or self.result is None or self.result.checkpoint is None:
-            reason = str(self.error or "there is no checkpoint")
-            # Ray kills a worker before the kernel would.
-            advice = f" {MEMORY_ADVICE}" if "memory" in reason.lower() else ""
-            raise TrainingFailed(
-                f"The workers could not be kept training: {reason}. What is in the last checkpoint is kept; "
-                f"go on with --resume.{advice}"
-            ) from self.error
+        assert self.result is not None and self.result.checkpoint is not None
         last = load_state(self.result.checkpoint, "cpu")
         scored = [(c, m) for c, m in self.result.best_checkpoints or () if SCORE in m]
         checkpoint, summary = max(scored, key=lambda pair: (pair[1][SCORE], pair[1]["epoch"]))
@@ -195,13 +154,28 @@ class _Fit(threading.Thread):
         return TrainedStates(last, last if same else load_state(checkpoint, "cpu"), int(summary["epoch"]))
 
 
-def load_state(checkpoint: Checkpoint, device: str) -> Mapping[str, Any]:
-    """Tensors and numbers; nothing else is unpickled."""
-    with checkpoint.as_directory() as folder:
-        state: Mapping[str, Any] = torch.load(
-            Path(folder) / STATE_FILE, map_location=device, weights_only=True
-        )
-    return state
+def workers_lost(error: Exception, batch_size: int) -> TrainingFailed:
+    """What to tell the user when Ray gave up.
+
+    Args:
+        error: Ray's, whose text may be pages long.
+        batch_size: images of an update.
+    """
+    text = str(error)
+    lines = [line.strip() for line in text.splitlines() if not RAYS_HEADING.match(line)] or [""]
+    # A traceback ends with what happened, everything else begins with it.
+    reason = (lines[-1] if "Traceback" in text else lines[0])[:300].rstrip(".")
+    # Ray ends a worker before the kernel would.
+    is_memory = "memory" in text.lower()
+    advice = (
+        f" Most likely memory ran out. Updates are of {batch_size} images, over all workers. {MEMORY_ADVICE}"
+        if is_memory
+        else ""
+    )
+    return TrainingFailed(
+        f"The workers could not be kept training: {reason}.{advice} What is in the last checkpoint is kept; "
+        "go on with --resume."
+    )
 
 
 def _trainer(settings: WorkerSettings, plan: TrainingPlan, folder: Path, max_failures: int) -> TorchTrainer:
@@ -216,6 +190,7 @@ def _trainer(settings: WorkerSettings, plan: TrainingPlan, folder: Path, max_fai
         scaling_config=ScalingConfig(
             num_workers=(plan.at_least, plan.num_workers) if plan.is_elastic else plan.num_workers,
             use_gpu=plan.gpus > 0,
+            placement_strategy="SPREAD" if plan.is_spread else "PACK",
             resources_per_worker=resources,
         ),
         run_config=RunConfig(
@@ -255,7 +230,7 @@ def train_worker(settings: WorkerSettings) -> None:
     except RaynasError as error:
         ray.get(mailbox.fail.remote(error))
         raise
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         # It would only come again.
@@ -272,14 +247,13 @@ def _check(stopped: Any) -> None:
         raise _Stopped
 
 
-def _save(training: FinalTraining, summary: EpochSummary | None, mailbox: Any) -> None:
+def _save(training: FinalTraining, summary: Summary, mailbox: Any) -> None:
     """One checkpoint, written by rank 0; the others take part, as Ray demands."""
-    metrics = summary.model_dump() if summary is not None else {"step": training.step}
+    metrics = summary.model_dump()
     if training.placement.rank != 0:
         ray.train.report(metrics)
         return
     with tempfile.TemporaryDirectory(prefix="raynas-checkpoint-") as folder:
         torch.save(training.state_dict(), Path(folder) / STATE_FILE)
         ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
-    if summary is not None:
-        ray.get(mailbox.put.remote(summary))
+    ray.get(mailbox.put.remote(summary))

@@ -84,7 +84,7 @@ def plan_pool(config: WorkerConfig, nodes: Sequence[NodeResources]) -> PoolPlan:
             f"{describe(nodes)}, which is room for {room}. Set workers.per_child to less, or add nodes."
         )
     if count < 1 or count > room:
-        raise DoesNotFit(f"{_asked(count, room, config, nodes)} {_advice(room, config.gpus)}")
+        raise DoesNotFit(f"{_asked(count, room, config, nodes)} {_advice(room, config.gpus, nodes)}")
     if count % config.per_child:
         raise DoesNotFit(
             f"{_plural(count, 'worker')} can't be divided into children of {config.per_child} workers "
@@ -187,10 +187,15 @@ def describe(nodes: Sequence[NodeResources]) -> str:
     return f"{cpus:g} CPU and {gpus:g} GPU on {_plural(len(nodes), 'node')}"
 
 
-def _advice(room: int, gpus: float) -> str:
+def _advice(room: int, gpus: float, nodes: Sequence[NodeResources]) -> str:
     if room >= 1:
         return (
             f"Use --workers {room} or fewer, or smaller workers (--set workers.cpus=..., workers.gpus=...)."
+        )
+    if gpus and not any(node.gpus for node in nodes):
+        return (
+            "Set workers.gpus=0 to train on CPUs, or add GPU nodes; Ray counts a node's GPUs when it starts "
+            "there ('ray start --num-gpus')."
         )
     if gpus:
         return (

@@ -11,15 +11,14 @@ teaches the strategy nothing.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 from ray.tune.search import Searcher
 
 from raynas.child import ChildResult, EpochReport
-from raynas.config import validated
+from raynas.config import FrozenModel, validated
 from raynas.errors import RunFolderError
 from raynas.journal import Finished, Proposed
 from raynas.run import Run
@@ -32,7 +31,13 @@ CHILD_RESULT = "child_result"
 MAX_REFUSALS = 20
 """Of one `suggest`: a few tenths of a second, as Tune stands still meanwhile."""
 
-_STATE: TypeAdapter[list[Proposed | Finished]] = TypeAdapter(list[Proposed | Finished])
+
+class _State(FrozenModel):
+    """What Tune keeps of a searcher."""
+
+    children: dict[str, int]
+    """Each running trial's child."""
+    events: list[Annotated[Proposed | Finished, Field(discriminator="kind")]]
 
 
 class TuneSearcher(Searcher):  # type: ignore[misc]
@@ -137,17 +142,16 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         """Writes the run's events as JSON: replaying them restores the strategy, and nothing has to be
         unpickled.
         """
-        state = {"children": self._children, "events": _STATE.dump_python(self.run.events, mode="json")}
-        Path(checkpoint_path).write_text(json.dumps(state))
+        state = _State(children=self._children, events=self.run.events)
+        Path(checkpoint_path).write_text(state.model_dump_json())
 
     def restore(self, checkpoint_path: str) -> None:
         """Replays what `save` wrote into this searcher, which must be new and of the same space, strategy
         and seed.
         """
         try:
-            state = json.loads(Path(checkpoint_path).read_text())
-            events = _STATE.validate_python(state["events"])
-            self._children = {str(trial): int(child) for trial, child in state["children"].items()}
-        except (ValidationError, ValueError, KeyError, TypeError) as error:
+            state = _State.model_validate_json(Path(checkpoint_path).read_bytes())
+        except (ValidationError, OSError) as error:
             raise RunFolderError(f"{checkpoint_path} is no state of a TuneSearcher: {error}.") from error
-        self.run.replay(events, running=self._children.values())
+        self._children = dict(state.children)
+        self.run.replay(state.events, running=self._children.values())

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from raynas.nn.conventions import Conventions
 from raynas.nn.modules import batch_norm
@@ -16,7 +17,8 @@ class AuxiliaryHead(nn.Module):
     """ReLU, 5x5 average pool, 1x1 to 128, convolution over the whole remaining map to 768, classifier.
 
     Args:
-        size: pixels per side of the map; on maps below 5x5 the pool covers the map.
+        size: pixels per side of the map; on maps below 5x5 the pool covers the map. Maps of another size, of
+            images of another size, are averaged to what the convolution covers.
         kind: 'nasnet' and 'darts' pool at stride 3; 'darts_imagenet' at stride 2, and without second norm.
     Source: slim nasnet.py, _build_aux_head; quark0/darts cnn/model.py, AuxiliaryHead*.
     """
@@ -28,6 +30,7 @@ class AuxiliaryHead(nn.Module):
         stride = 2 if kind == "darts_imagenet" else 3
         kernel = min(5, size)
         remaining = (size - kernel) // stride + 1
+        self.size, self.remaining = size, remaining
         self.features = nn.Sequential(
             nn.ReLU(),
             nn.AvgPool2d(kernel, stride),
@@ -42,4 +45,7 @@ class AuxiliaryHead(nn.Module):
         self.classifier: nn.Module = nn.Linear(NUM_FEATURES, num_classes)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        return self.classifier(self.features(x_NCHW))  # type: ignore[no-any-return]
+        if x_NCHW.shape[2:] == (self.size, self.size):
+            return self.classifier(self.features(x_NCHW))  # type: ignore[no-any-return]
+        pooled_NCHW = F.adaptive_avg_pool2d(F.relu(x_NCHW), self.remaining)
+        return self.classifier(self.features[2:](pooled_NCHW))  # type: ignore[no-any-return]

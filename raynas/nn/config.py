@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from raynas.config import FrozenModel
 from raynas.nn.conventions import Conventions
+
+NumCells = Annotated[int, Field(ge=1, le=200)]
+NumFilters = Annotated[int, Field(ge=1, le=65_536)]
+"""Bounds keep what a file says from filling the memory; published networks have 20 and 4,032."""
 
 
 class NetworkConfig(FrozenModel):
     """The macro-architecture; the defaults are the published CIFAR-10 network's."""
 
-    cells_per_stack: PositiveInt | tuple[PositiveInt, ...] = 6
+    cells_per_stack: NumCells | tuple[NumCells, ...] = 6
     """N: Normal cells between two reductions; 6 in the published CIFAR-10 network, 2 while searching. A list
     has one number for each stack: PNASNet-5 has [4, 3, 3].
     """
-    filters: int = Field(32, ge=2)
+    filters: NumFilters = Field(32, ge=2)
     """F: filters of every state in the first stack; doubled at each reduction."""
     num_reductions: int = Field(2, ge=0, le=5)
     """Reduction cells after the stem; there is one more stack of Normal cells than that."""
@@ -25,7 +29,7 @@ class NetworkConfig(FrozenModel):
     """'small_image': a 3x3 convolution. 'imagenet': a 3x3 of stride 2 without padding, then Reduction cells
     of F/4 and F/2 filters; an eighth of the image's sides in all. 'darts_imagenet': three 3x3 of stride 2.
     """
-    stem_filters: int | None = Field(None, ge=1)
+    stem_filters: NumFilters | None = None
     """Of the stem's first convolution; None: 3 F for small images (F where cells are chained), 32 for
     ImageNet, in DARTS F / 2.
     """

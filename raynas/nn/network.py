@@ -39,7 +39,7 @@ class Network(nn.Module):
 
     Args:
         num_classes: 0 for pooled features in place of logits.
-        image_size: pixels per side; the auxiliary head works at this size alone, the rest at any.
+        image_size: pixels per side that the auxiliary head is made for; all of the network takes any.
     Raises:
         InvalidConfig: images too small for so many reductions, or too few filters for the stem.
     """
@@ -76,12 +76,6 @@ class Network(nn.Module):
         """Logits (N, K); in training with an auxiliary head, (logits, auxiliary logits)."""
         if self.auxiliary is None or not self.training:
             return self.forward_head(self.forward_features(images_NCHW))
-        if images_NCHW.shape[2:] != (self.image_size, self.image_size):
-            raise ValueError(
-                f"The auxiliary head was built for {self.image_size} pixels per side; these images have "
-                f"{tuple(images_NCHW.shape[2:])}. Build the network with their image_size, or without "
-                "auxiliary_head."
-            )
         outputs = self._outputs(images_NCHW, {self.auxiliary_output})
         logits_NK = self.forward_head(self.head(outputs[-1]))
         return logits_NK, self.auxiliary(outputs[self.auxiliary_output])

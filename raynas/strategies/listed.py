@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import Field
 
-from raynas.space import Actions
+from raynas.errors import InvalidConfig
+from raynas.space import Actions, SearchSpace
 from raynas.strategy import Proposal, Strategy, StrategyConfig
 
 
@@ -24,6 +25,17 @@ class Listed(Strategy):
     """Proposes its list, round after round."""
 
     Config = ListedConfig
+
+    def __init__(self, space: SearchSpace, config: StrategyConfig, *, seed: int) -> None:
+        super().__init__(space, config, seed=seed)
+        assert isinstance(config, ListedConfig)
+        for actions in config.architectures:
+            try:
+                space.decode(actions)
+            except ValueError as error:
+                raise InvalidConfig(
+                    f"strategy.architectures: {list(actions)[:20]} is no architecture of this space: {error}."
+                ) from error
 
     def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
         assert isinstance(self.config, ListedConfig)

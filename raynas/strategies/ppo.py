@@ -40,9 +40,9 @@ class PPOConfig(StrategyConfig):
     """Architectures per update. Zoph et al. 2018, A.2."""
     clip: float = Field(0.2, gt=0)
     """Half-width of the trust interval of the ratio; ours."""
-    passes: int = Field(4, ge=1)
+    passes: int = Field(4, ge=1, le=100)
     """Gradient steps per mini-batch; ours."""
-    hidden_units: int = Field(100, ge=1)
+    hidden_units: int = Field(100, ge=1, le=1024)
     """Of the LSTM. Zoph et al. 2018, A.2."""
 
 

@@ -7,6 +7,7 @@ sets that fit in memory are raynas.data's.
 from __future__ import annotations
 
 from raynas.stream.batches import Batch, BatchSource
+from raynas.stream.growing import GrowingBatches, Growth
 from raynas.stream.index import ImageIndex
 from raynas.stream.local import local_batches
 from raynas.stream.order import Shuffle
@@ -17,6 +18,8 @@ __all__ = [
     "Batch",
     "BatchSource",
     "EvalTransform",
+    "GrowingBatches",
+    "Growth",
     "ImageIndex",
     "RandAugment",
     "Shuffle",

@@ -21,6 +21,7 @@ from PIL import Image
 
 from raynas.data.decode import EncodedImage, opened
 from raynas.errors import DataError
+from raynas.stream.location import reason_of
 from raynas.stream.members import Member
 from raynas.stream.split import Split
 
@@ -59,21 +60,25 @@ def convert(
     Returns:
         The shards.
     Raises:
-        DataError: `out` is not empty, a member has another class, or is no image; names it.
+        DataError: `out` is not empty or can't be written, a member has another class or is no image.
     """
     check_empty(out)
     labels = {name: label for label, name in enumerate(class_names)}
     shards = [shard for split in splits for shard in plan_shards(split, splits[split], shard_bytes)]
     schema = _schema(list(class_names.values()))
     unfinished = out / _UNFINISHED
-    unfinished.mkdir(parents=True)
     try:
+        unfinished.mkdir(parents=True)
         _write_all(shards, unfinished, schema, labels, report)
         (unfinished / "classes.json").write_text(json.dumps(dict(class_names), indent=1) + "\n")
         for file in sorted(unfinished.iterdir()):
             file.rename(out / file.name)
+    except (OSError, pa.ArrowException, UnicodeEncodeError) as error:
+        raise DataError(
+            f"{out} can't be written: {reason_of(error)}. Give another folder, of a name in UTF-8, with room."
+        ) from error
     finally:
-        shutil.rmtree(unfinished)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return [out / shard.name for shard in shards]
 
 

@@ -51,10 +51,10 @@ def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> F
                     metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)
                 ),
             )
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         return DataError(
             f"The shard {file} can't be read as Parquet: {reason_of(error)}. Write or download it again, or "
-            "leave such shards out with skip_broken."
+            "leave such shards out with data.skip_broken=true."
         )
 
 

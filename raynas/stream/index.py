@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from raynas.errors import DataError
-from raynas.stream.images import ImageSet
+from raynas.stream.images import CountedImages, ImageSet
 from raynas.stream.location import Location, locate
 from raynas.stream.shards import open_shards
 from raynas.stream.split import Split, by_split
@@ -23,6 +23,12 @@ class ImageIndex:
     validation: ImageSet | None
     num_classes: int
     class_names: tuple[str, ...] | None
+
+    @staticmethod
+    def counted(name: str, *, num_train: int, num_validation: int, num_classes: int) -> ImageIndex:
+        """A data set of which nothing but the numbers are known, for plans."""
+        train, validation = (CountedImages(number, num_classes) for number in (num_train, num_validation))
+        return ImageIndex(name, train, validation, num_classes, None)
 
     @staticmethod
     def find(source: str, *, label_column: str = "label", skip_broken: bool = False) -> ImageIndex:
@@ -94,5 +100,10 @@ def _num_classes(location: Location, train: ImageSet) -> int:
         raise DataError(
             f"{location.source!r} has {train.num_classes} class; classification needs at least 2. Give a "
             "data set with more classes."
+        )
+    if train.num_images < train.num_classes:
+        raise DataError(
+            f"{location.source!r} has {train.num_images:,} training images and {train.num_classes:,} "
+            "classes, if its labels are right. Give at least one image of each class, or correct the labels."
         )
     return train.num_classes

@@ -94,7 +94,7 @@ class ShardPiece:
                 pq.ParquetFile(file, pre_buffer=True) as parquet,
             ):
                 table = parquet.read_row_group(self.range.row_group, columns=names, use_threads=False)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError(
                 f"Row group {self.range.row_group} of {self.range.file} can't be read: {reason_of(error)}. "
                 "Write or download the shard again."

@@ -34,18 +34,18 @@ class Placement:
             for value in values:
                 distributed.broadcast(value, src=0)
 
-    def agree(self, flag: bool) -> bool:
-        """Rank 0's `flag`, on every rank, so that all stop at the same step."""
+    def agree(self, number: int) -> int:
+        """Rank 0's `number`, on every rank, so that all do the same at the same step."""
         if self.num_ranks == 1:
-            return flag
-        shared = torch.tensor([int(flag)], device=self.device)
+            return number
+        shared = torch.tensor([number], device=self.device)
         distributed.broadcast(shared, src=0)
-        return bool(shared.item())
+        return int(shared.item())
 
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether torch could not allocate, on a GPU or on the host."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
 
 
 def autocast_type(precision: Precision, device: str) -> torch.dtype | None:

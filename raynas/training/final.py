@@ -21,11 +21,13 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
-from raynas.errors import InvalidConfig, TrainingFailed
+from raynas.errors import InvalidConfig, TrainingFailed, WeightsError
 from raynas.nn.drop_path import set_drop_path_progress
+from raynas.training.checkpoint import check_state
+from raynas.training.checkpoint_clock import CheckpointClock
 from raynas.training.device import Placement, autocast_type
-from raynas.training.final_config import EpochSummary, FinalConfig
-from raynas.training.optimizers import build_optimizer
+from raynas.training.final_config import EpochSummary, FinalConfig, StepSummary, Summary, micro_batch
+from raynas.training.optimizers import build_optimizer, load_optimizer
 from raynas.training.source import Batch, TrainingSource
 
 STEPS_PER_CHECK = 50
@@ -74,7 +76,12 @@ class FinalTraining:
         self.average = _average(self.network, config.average_decay)
         self.autocast = autocast_type(config.precision, placement.device)
         self._unchecked_loss = torch.zeros((), device=placement.device)
+        self.clock = CheckpointClock(
+            placement, steps=config.checkpoint_steps, minutes=config.checkpoint_minutes
+        )
         self.epoch = self.step = self.position = 0
+        self._began = self._epoch_began = self._first_place = 0.0
+        self._first_step = 0
 
     @property
     def evaluated(self) -> nn.Module:
@@ -91,32 +98,47 @@ class FinalTraining:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
+        """Goes on from there.
+
+        Raises:
+            RunFolderError: it is of another network or average; nothing was changed.
+            WeightsError: of another optimiser, or damaged.
+        """
+        check_state(self.state_dict(), state)
+        try:
+            load_optimizer(self.optimizer, state["optimizer"])
+            self.network.load_state_dict(state["network"])
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
+        except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise WeightsError(
+                f"The checkpoint doesn't fit this training: {reason}. It is damaged, or of another training. "
+                "Remove it, and the one before is taken, or start anew."
+            ) from error
         place = state["place"]
         self.epoch, self.step, self.position = place["epoch"], place["step"], place["position"]
 
     def run(
         self,
-        save: Callable[[EpochSummary | None], None] = lambda _: None,
+        save: Callable[[Summary], None] = lambda _: None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         """Trains what is left of the epochs.
 
         Args:
-            save: called on every rank when it is time for a checkpoint: after each epoch with its summary,
-                within an epoch with None.
+            save: called on every rank when it is time for a checkpoint: after each epoch with an
+                EpochSummary, within an epoch with a StepSummary.
             check: called before each update; what it raises ends the training.
         Raises:
             TrainingFailed: the loss is no longer finite.
         """
-        began = time.perf_counter()
+        self._began, self._first_place = time.perf_counter(), self._place()
+        self.clock.restart(self.step)
         while self.epoch < self.config.epochs:
-            epoch_began, first_step = time.perf_counter(), self.step
+            self._epoch_began, self._first_step = time.perf_counter(), self.step
             loss = self._train_epoch(save, check)
-            training_seconds = time.perf_counter() - epoch_began
+            images_per_second = self._images_per_second()
             top1, top5 = self.accuracies()
             self.epoch, self.position = self.epoch + 1, 0
             save(
@@ -126,12 +148,27 @@ class FinalTraining:
                     top1=top1,
                     top5=top5,
                     learning_rate=self.optimizer.param_groups[0]["lr"],
-                    images_per_second=(self.step - first_step) * self.config.batch_size / training_seconds,
-                    seconds=time.perf_counter() - began,
+                    images_per_second=images_per_second,
+                    seconds=time.perf_counter() - self._began,
+                    seconds_left=self._seconds_left(),
                 )
             )
+            self.clock.restart(self.step)
 
-    def _train_epoch(self, save: Callable[[EpochSummary | None], None], check: Callable[[], None]) -> float:
+    def _place(self) -> float:
+        """Epochs so far, with what is done of this one."""
+        return self.epoch + min(self.position / self._images_per_epoch, 1.0)
+
+    def _images_per_second(self) -> float:
+        seconds = time.perf_counter() - self._epoch_began
+        return (self.step - self._first_step) * self.config.batch_size / seconds
+
+    def _seconds_left(self) -> float:
+        place = self._place()
+        pace = (time.perf_counter() - self._began) / max(place - self._first_place, 1e-9)
+        return pace * (self.config.epochs - place)
+
+    def _train_epoch(self, save: Callable[[Summary], None], check: Callable[[], None]) -> float:
         """What is left of an epoch; returns the mean loss over it and over the ranks."""
         self.model.train()
         losses: list[Tensor] = []
@@ -149,9 +186,18 @@ class FinalTraining:
                 check()
                 losses.append(self._update(gathered))
                 self.position, gathered = batch.position, []
-                if self.config.checkpoint_steps and self.step % self.config.checkpoint_steps == 0:
+                if self.clock.is_due(self.step):
                     self._check()
-                    save(None)
+                    save(
+                        StepSummary(
+                            epoch=self.epoch + 1,
+                            step=self.step,
+                            train_loss=torch.stack(losses).mean().item(),
+                            images_per_second=self._images_per_second(),
+                            seconds_left=self._seconds_left(),
+                        )
+                    )
+                    self.clock.restart(self.step)
         self._check()
         if not losses:
             return math.nan
@@ -159,7 +205,7 @@ class FinalTraining:
         return float(mean)
 
     def _update(self, batches: list[Batch]) -> Tensor:
-        epoch = self.epoch + min(self.position / self._images_per_epoch, 1.0)
+        epoch = self._place()
         set_drop_path_progress(self.network, epoch / self.config.epochs)
         rate = self.config.optimizer.rate(self.config.batch_size)
         for group in self.optimizer.param_groups:
@@ -244,24 +290,6 @@ class FinalTraining:
             counts_3[2] += len(is_right_NK)
         top1, top5, total = self.placement.total(counts_3).tolist()
         return top1 / max(total, 1), top5 / max(total, 1)
-
-
-def micro_batch(config: FinalConfig, num_ranks: int) -> int:
-    """Images of one step of one rank; InvalidConfig if the batch can't be divided so."""
-    parts = num_ranks * config.accumulate
-    if config.batch_size % parts:
-        raise InvalidConfig(
-            f"training.batch_size = {config.batch_size} can't be divided over {num_ranks} workers and "
-            f"{config.accumulate} accumulated steps. Give a multiple of {parts}."
-        )
-    return config.batch_size // parts
-
-
-def divisible(config: FinalConfig, num_ranks: int) -> FinalConfig:
-    """With the batch rounded down to what so many ranks can share, and at least one image for each."""
-    parts = num_ranks * config.accumulate
-    size = max(config.batch_size // parts, 1) * parts
-    return config.model_copy(update={"batch_size": size})
 
 
 def _average(network: nn.Module, decay: float | None) -> AveragedModel | None:

@@ -7,7 +7,7 @@ notes in tensorflow/models slim nasnet.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -81,6 +81,32 @@ def build_optimizer(network: nn.Module, config: OptimizerConfig, batch_size: int
     return TensorFlowRMSprop(groups, rate, config.momentum, config.decay, config.epsilon)
 
 
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Takes the moments of `state`, an optimiser's state_dict; how it updates, it keeps as it is configured.
+
+    Raises:
+        ValueError: they are not of this optimiser's parameters.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, moments in state["state"].items():
+        if type(index) is not int or not 0 <= index < len(parameters):
+            raise ValueError(f"the optimiser has no parameter {index!r}")
+        if set(moments) != _MOMENTS[type(optimizer)]:
+            raise ValueError(f"another optimiser has left {', '.join(map(str, moments))}")
+        for name, value in moments.items():
+            if not _is_moment(value, torch.Size() if name == "step" else parameters[index].shape):
+                raise ValueError(f"{name} of parameter {index} is damaged, or of another network")
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
+
+
+def _is_moment(value: object, shape: torch.Size) -> bool:
+    """None is a momentum of zero; a number of steps is not negative."""
+    if value is None:
+        return True
+    return isinstance(value, Tensor) and value.shape == shape and (bool(shape) or bool(value >= 0))
+
+
 class TensorFlowRMSprop(torch.optim.Optimizer):
     """RMSProp as TensorFlow has it: epsilon under the root, mean squares that begin at one, and the learning
     rate inside the momentum.
@@ -123,3 +149,11 @@ class TensorFlowRMSprop(torch.optim.Optimizer):
         torch._foreach_mul_(velocities, group["momentum"])
         torch._foreach_addcdiv_(velocities, gradients, roots, value=group["lr"])
         torch._foreach_sub_(parameters, velocities)
+
+
+_MOMENTS = {
+    torch.optim.SGD: {"momentum_buffer"},
+    torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
+    TensorFlowRMSprop: {"mean_square", "velocity"},
+}
+"""What each optimiser keeps of a parameter."""

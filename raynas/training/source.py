@@ -1,4 +1,4 @@
-"""Where final training gets its batches from: the interface, and a data set that lies in memory."""
+"""Where final training gets its batches from: the interface, a data set that lies in memory, and noise."""
 
 # Shapes: N images, C channels, H x W pixels.
 
@@ -70,3 +70,32 @@ class MemorySource:
     def _generator(self, *numbers: int) -> torch.Generator:
         text = "/".join(map(str, (self.seed, *numbers)))
         return torch.Generator().manual_seed(int(hashlib.sha256(text.encode()).hexdigest()[:15], 16))
+
+
+class NoiseSource:
+    """One batch of noise, again and again, and nothing to validate: to measure how fast a network trains."""
+
+    def __init__(
+        self,
+        batch_size: int,
+        shape_CHW: tuple[int, int, int],
+        *,
+        num_classes: int,
+        batches_per_epoch: int,
+        device: str = "cpu",
+    ) -> None:
+        generator = torch.Generator().manual_seed(0)
+        images_NCHW = torch.randn(batch_size, *shape_CHW, generator=generator).to(device)
+        labels_N = torch.randint(num_classes, (batch_size,), generator=generator).to(device)
+        self._batch = Batch(images_NCHW.to(memory_format=torch.channels_last), labels_N, batch_size)
+        self.num_classes, self._batches_per_epoch = num_classes, batches_per_epoch
+
+    def num_batches(self, batch_size: int, *, num_ranks: int) -> int:
+        return self._batches_per_epoch
+
+    def train_batches(self, epoch: int, batch_size: int, **_: int) -> Iterator[Batch]:
+        for _index in range(self._batches_per_epoch):
+            yield self._batch
+
+    def validation_batches(self, batch_size: int, **_: int) -> Iterator[Batch]:
+        return iter(())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -73,25 +73,41 @@ def _listed(what: str, names: list[str]) -> list[str]:
 
 
 def _read_file(path: Path) -> Mapping[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise WeightsError(
-            f"There are no weights at {path}. Give a .safetensors or .pt file, or 'timm:TAG'."
-        ) from None
-    except (OSError, EOFError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
-        raise WeightsError(f"{path} can't be read as weights: {_first_line(error)}.") from error
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path} holds more than tensors, and raynas unpickles nothing else: {_first_line(error)}. Save "
-            "its state_dict() alone, best as .safetensors."
-        ) from error
+    if not path.is_file():
+        raise WeightsError(f"There are no weights at {path}. Give a .safetensors or .pt file, or 'timm:TAG'.")
+    state = _read_safetensors(path) if path.suffix == ".safetensors" else load_tensors(path)
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path} holds no state dict: it must map names to tensors.")
     return state
 
 
+def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
+    try:
+        return safetensors.torch.load_file(path)
+    # Everything: beside its own errors it lets through KeyError, TypeError, MemoryError, ...
+    except Exception as error:
+        raise WeightsError(f"{path} can't be read as weights: {_first_line(error)}.") from error
+
+
+def load_tensors(path: Path, *, device: str = "cpu") -> Any:
+    """What `torch.save` wrote of tensors, numbers and containers of them; nothing else is unpickled.
+
+    Raises:
+        WeightsError: the file is damaged, or holds anything else.
+    """
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path} holds more than tensors, or is damaged, and raynas unpickles nothing else: "
+            f"{_first_line(error)}. Save its state_dict() alone, best as .safetensors."
+        ) from error
+    except torch.OutOfMemoryError:
+        raise
+    # Everything: a damaged pickle raises whatever its instructions come upon.
+    except Exception as error:
+        raise WeightsError(f"{path} can't be read as weights: {_first_line(error)}.") from error
+
+
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".")
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__

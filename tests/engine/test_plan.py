@@ -132,11 +132,22 @@ def test_too_many_workers_are_refused_with_how_many_there_is_room_for():
     )
 
 
+def test_a_card_that_is_too_small_may_be_shared():
+    assert_refused(
+        "Asked for 1 worker of 1 CPU and 2 GPU each; the cluster has 4 CPU and 1 GPU on 1 node, which is "
+        "room for 0. Set workers.gpus=0 to train on CPUs, or a fraction such as workers.gpus=0.5, or add GPU "
+        "nodes.",
+        node(4, 1),
+        count=1,
+        gpus=2,
+    )
+
+
 def test_workers_with_a_gpu_where_there_is_none_are_refused():
     assert_refused(
         "Asked for 1 worker of 1 CPU and 1 GPU each; the cluster has 4 CPU and 0 GPU on 1 node, which is "
-        "room for 0. Set workers.gpus=0 to train on CPUs, or a fraction such as workers.gpus=0.5, or add GPU "
-        "nodes.",
+        "room for 0. Set workers.gpus=0 to train on CPUs, or add GPU nodes; Ray counts a node's GPUs when it "
+        "starts there ('ray start --num-gpus').",
         node(4),
         count=1,
         gpus=1,

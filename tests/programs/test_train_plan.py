@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from types import SimpleNamespace
+
 import pytest
 
-from raynas.cli.training import plan_lines
-from raynas.errors import RunFolderError, UsageError
-from raynas.train import CURVE_FILE, prepare_training, read_curve
+from raynas.cli.train_plan import Pace, plan_lines
+from raynas.errors import UsageError
+from raynas.networks import NETWORKS
+from raynas.train import prepare_training
+from raynas.train_pace import measured_images_per_second
 from raynas.train_recipes import TRAIN_RECIPES, train_config
-from raynas.training.final_config import EpochSummary
+from raynas.train_setup import PreparedTraining
 from search_spaces.nasnet import NASNET_A
 
 WORDS = {"cell": "nasnet_a", "genotype": NASNET_A.to_dict()}
@@ -46,43 +51,70 @@ def test_the_plan_says_what_is_going_to_be_done(tmp_path):
     training = prepared(tmp_path, training={"epochs": 600})
     text = "\n".join(plan_lines(training, images_per_second=100.0))
     assert "600 epochs of 50 updates, 30,000 in all; 32 images each" in text
-    assert "2.7 worker hours" in text
+    assert "2.7 GPU hours" in text
     assert "note:" not in text
+
+
+def test_the_plan_has_the_whole_recipe(tmp_path):
+    words = {"cell": "nasnet_a", "genotype": NASNET_A.to_dict()}
+    settings = {**words, "data": {"streamed": True}, "workers": {"nodes": 4}}
+    config = train_config("imagenet_today", settings)
+    images = SimpleNamespace(num_images=1_281_167)
+    training = PreparedTraining(tmp_path, config, SimpleNamespace(train=images, num_classes=1000))
+    text = "\n".join(plan_lines(training, images_per_second=500.0))
+    assert (
+        "training images: 128 pixels for 75, 160 pixels for 75, 192 pixels for 75, 224 pixels for 75" in text
+    )
+    assert "300 epochs of 1,251 updates, 375,300 in all; 1024 images each" in text
+    assert "sgd, learning rate 0.5 at most, cosine after 5 epochs of warm-up; weight decay 2e-05" in text
+    assert "label smoothing 0.1, auxiliary loss 0.4, dropout 0.5, gradients' norm 5 at most" in text
+    assert "moving average 0.9999, batch norm of each worker, bfloat16" in text
+    assert "those of 4 nodes; checkpoints after each epoch, 15 minutes" in text
+    # (128^2 + 160^2 + 192^2 + 224^2) / 4 / 224^2 of 300 x 1,281,167 images.
+    assert "time: 137.3 GPU hours" in text
+
+
+@pytest.mark.parametrize(
+    ("cell", "recipe", "expected"),
+    [
+        ("nasnet_a_mobile", "imagenet_mobile", "5.29 M parameters, 564 M multiply-adds .*, 224 pixels, 1000"),
+        ("nasnet_a_large", "imagenet_large", "88.8 M parameters, 23.8 G multiply-adds .*, 331 pixels, 1000"),
+    ],
+)
+def test_imagenet_is_planned_where_it_is_not_at_hand(tmp_path, cell, recipe, expected):
+    genotype = NETWORKS[cell].genotype
+    training = prepare_training(genotype, cell=cell, recipe=recipe, out=tmp_path, is_plan=True)
+    text = "\n".join(plan_lines(training, images_per_second=100.0))
+    assert re.search(expected, text)
+    assert "none given, so as ImageNet-1k, 1,281,167 training images" in text
+    assert "312 epochs of 800 updates, 249,600 in all; 1600 images each" in text
+    assert "exponential, times 0.97 every 2.4 epochs" in text
+    assert "time: 1,110.3 GPU hours" in text
+
+
+def test_grown_images_end_at_the_size_that_is_set():
+    sizes = {"data": {"streamed": True, "image_size": 112}}
+    assert train_config("imagenet_today", WORDS).data.first_image_size == 128
+    assert train_config("imagenet_today", {**WORDS, **sizes}).data.first_image_size == 64
+
+
+def test_the_pace_can_be_measured_here(tmp_path):
+    training = prepared(tmp_path, network={"cells_per_stack": 1, "filters": 4, "auxiliary_head": False})
+    assert measured_images_per_second(training) > 0
+    with pytest.raises(UsageError, match="Give one of them"):
+        Pace(given=1.0, is_measured=True).of(training)
 
 
 def test_the_plan_warns_of_norms_that_do_not_settle(tmp_path):
     training = prepared(tmp_path, training={"epochs": 2}, network={"conventions": {"norm_momentum": 3e-4}})
-    assert any("norm_momentum = 0.0003 is for long trainings" in line for line in plan_lines(training, None))
+    assert any(
+        "norm_momentum = 0.0003 is for longer trainings" in line for line in plan_lines(training, None)
+    )
 
 
 def test_nothing_is_written_before_training_begins(tmp_path):
     prepared(tmp_path)
     assert not (tmp_path / "out").exists()
-
-
-def test_a_training_that_is_there_is_not_overwritten(tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "training.json").write_text("{}")
-    with pytest.raises(RunFolderError, match="Add --resume"):
-        prepared(tmp_path)
-
-
-def test_a_missing_or_garbled_training_can_not_be_resumed(tmp_path):
-    with pytest.raises(RunFolderError, match=r"There is no training to resume: .*training\.json"):
-        prepare_training(None, cell="", out=tmp_path, resume=True)
-    (tmp_path / "training.json").write_text("{")
-    with pytest.raises(RunFolderError, match="can't be read as JSON"):
-        prepare_training(None, cell="", out=tmp_path, resume=True)
-
-
-def test_resumed_with_other_settings_it_is_refused_but_not_with_other_workers(tmp_path):
-    config = train_config("cifar_final", WORDS)
-    (tmp_path / "training.json").write_text(config.model_dump_json())
-    resumed = prepare_training(None, cell="", out=tmp_path, resume=True, settings={"workers": {"count": 2}})
-    assert resumed.config.workers.count == 2
-    assert resumed.config.run_id == config.run_id
-    with pytest.raises(RunFolderError, match="other settings"):
-        prepare_training(None, cell="", out=tmp_path, resume=True, settings={"training": {"epochs": 5}})
 
 
 @pytest.mark.parametrize(
@@ -95,23 +127,16 @@ def test_resumed_with_other_settings_it_is_refused_but_not_with_other_workers(tm
         ({"tracking": {"registered_model": " "}}, r"tracking\.registered_model = ' '"),
         ({"tracking": {"registered_model": "..a"}}, r"tracking\.registered_model = '\.\.a'"),
         ({"workers": {"count": 2, "at_least": 3}}, r"at_least = 3 is more than workers\.count = 2"),
+        ({"workers": {"count": 2, "nodes": 2}}, r"workers\.nodes = 2 and workers\.count = 2: .*Give one of"),
+        ({"training": {"batch_size": 2000}}, r"batch_size = 2000 is more than the 1,618 training images"),
+        (
+            {"data": {"streamed": True}},
+            "This recipe streams images, and the digits are in memory. Give --data",
+        ),
+        ({"data": {"source": "s3://bucket/x"}}, "'s3://bucket/x' is an address.*data.streamed=true"),
+        ({"data": {"first_image_size": 8}}, r"first_image_size = 8: only streamed images grow"),
     ],
 )
 def test_what_can_not_be_used_is_named(tmp_path, settings, message):
     with pytest.raises(UsageError, match=message):
         prepared(tmp_path, **settings)
-
-
-def summary_line(epoch: int) -> str:
-    values = {"train_loss": 1.0, "top1": 0.5, "top5": 0.9, "learning_rate": 0.1, "images_per_second": 1.0}
-    return EpochSummary(epoch=epoch, seconds=1.0, **values).model_dump_json() + "\n"
-
-
-def test_a_torn_line_of_the_curve_is_dropped_and_a_damaged_one_named(tmp_path):
-    curve = tmp_path / CURVE_FILE
-    curve.write_text(summary_line(1) + summary_line(2)[:20])
-    assert [summary.epoch for summary in read_curve(tmp_path)] == [1]
-    assert curve.read_text() == summary_line(1)
-    curve.write_text("{}\n" + summary_line(2))
-    with pytest.raises(RunFolderError, match=r"curve\.jsonl is damaged"):
-        read_curve(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import shutil
 import types
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,15 @@ import torch
 from mlflow import MlflowClient
 from rich.console import Console
 
+import raynas
+from raynas.cli.train_plan import Pace
 from raynas.cli.training import result_lines, run_train
+from raynas.config import merged
 from raynas.engine.final import TrainedStates
+from raynas.errors import InvalidConfig
 from raynas.model_folder import load_model
 from raynas.tracking_config import Origin
-from raynas.train import TrainResult, prepare_training, train_final
+from raynas.train import TrainResult, prepare_training, train_prepared
 from raynas.train_models import registered_name
 from raynas.training import Placement
 from raynas.training.final_config import EpochSummary
@@ -65,16 +70,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def store(folder: Path, empty_store: Path) -> Path:
+    """Where MLflow is written if nothing else is said; its tables are there."""
+    Path("runs").mkdir()
+    return Path(shutil.copy(empty_store, "runs/mlflow.db"))
+
+
 def trained(**words: Any) -> TrainResult:
     words = {"cell": "tiny", "out": Path("runs/final"), "settings": SETTINGS, **words}
-    return train_final(prepare_training(TINY, **words))
+    return train_prepared(prepare_training(TINY, **words))
 
 
 def client() -> MlflowClient:
     return MlflowClient(tracking_uri=f"sqlite:///{Path('runs/mlflow.db').absolute()}")
 
 
-def test_the_last_and_the_best_network_are_kept_and_registered(folder):
+def test_the_last_and_the_best_network_are_kept_and_registered(store):
     result = trained(origin=Origin(run_id="r", folder="runs/search", child=7))
     assert (result.model, result.best) == (Path("runs/final/model"), Path("runs/final/best"))
     for place, epoch in ((result.model, 3), (result.best, 2)):
@@ -88,36 +100,50 @@ def test_the_last_and_the_best_network_are_kept_and_registered(folder):
     run = client().get_run(best.run_id)
     assert (run.data.tags["raynas.trained_from"], run.data.tags["raynas.child"]) == ("r", "7")
     assert run.data.tags["raynas.arch_id"] == TINY.arch_id
+    assert run.data.metrics["seconds_left"] == 0.0
+    assert run.data.metrics["images_per_second"] > 0.0
     assert result_lines(result)[1:3] == [
         "The network: runs/final/model, of the best epoch: runs/final/best",
         f"In MLflow's registry: {name}, version 1 (best), version 2 (last)",
     ]
 
 
-def test_what_mlflow_loads_has_the_accuracy_that_was_measured(folder, monkeypatch):
+def test_what_mlflow_loads_has_the_accuracy_that_was_measured(store, monkeypatch):
     training = prepare_training(TINY, cell="tiny", out=Path("runs/final"), settings=SETTINGS)
-    result, data = train_final(training), training.data
+    result, data = train_prepared(training), training.data
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{Path('runs/mlflow.db').absolute()}")
     model = mlflow.pyfunc.load_model(f"models:/{result.registered.name}@best")
     guesses_N = model.predict(data.validation_images_NHWC).argmax(1)
     assert np.mean(guesses_N == data.validation_labels_N) == pytest.approx(result.summaries[1].top1)
 
 
-def test_a_resume_registers_nothing_again_and_keeps_the_origin(folder):
+def test_a_resume_registers_nothing_again_and_keeps_the_origin(store, monkeypatch):
+    # Ray alone writes checkpoints.
+    monkeypatch.setattr("raynas.train_folder.has_checkpoint", lambda _: True)
     origin = Origin(run_id="r", folder="runs/search", child=7)
     first = trained(origin=origin)
     resumed = prepare_training(None, cell="", out=first.folder, resume=True)
     assert resumed.config.origin == origin
-    assert train_final(resumed).registered == first.registered
+    assert train_prepared(resumed).registered == first.registered
     assert len(client().search_model_versions()) == 2
 
 
 def test_without_mlflow_the_networks_are_kept_all_the_same(folder):
-    result = trained(settings=SETTINGS | {"tracking": {"enabled": False}})
+    Path("cell.json").write_text(TINY.to_json())
+    settings = SETTINGS | {"tracking": {"enabled": False}}
+    result = raynas.train_final("cell.json", data="digits", out="runs/final", settings=settings)
     assert result.registered is None
     assert load_model(result.best).info.training["epochs"] == 2
     assert not any("registry" in line for line in result_lines(result))
     assert not Path("runs/mlflow.db").exists()
+
+
+def test_norms_over_all_workers_need_gpus(folder, monkeypatch):
+    two_on_cpus = types.SimpleNamespace(num_workers=2, gpus=0.0)
+    monkeypatch.setattr("raynas.train.plan_training", lambda *_: two_on_cpus)
+    with pytest.raises(InvalidConfig, match=r"sync_norm = true works on GPUs alone"):
+        trained(settings=merged(SETTINGS, {"training": {"sync_norm": True}}))
+    assert not Path("runs/final").exists()
 
 
 def test_the_name_is_the_published_cells_or_the_users(folder):
@@ -128,9 +154,9 @@ def test_the_name_is_the_published_cells_or_the_users(folder):
     assert registered_name(prepare_training(TINY, cell="nasnet_a", **words).config) == "mine"
 
 
-def test_the_command_prints_the_versions(folder, capsys):
+def test_the_command_prints_the_versions(store, capsys):
     Path("cell.json").write_text(TINY.to_json())
     words: dict[str, Any] = {"recipe": "cifar_final", "settings": SETTINGS, "out": None, "address": None}
     console = Console()
-    run_train("cell.json", **words, resume=False, is_dry=False, images_per_second=None, console=console)
+    run_train("cell.json", **words, resume=False, is_dry=False, pace=Pace(), console=console)
     assert f"raynas-{TINY.arch_id}, version 1 (best), version 2 (last)" in capsys.readouterr().out

@@ -6,9 +6,9 @@ import random
 
 from hypothesis import strategies as st
 
+from raynas.canonical import COMMUTATIVE_COMBINERS
 from raynas.genotype import (
     COMBINERS,
-    COMMUTATIVE_COMBINERS,
     MAX_INPUTS,
     NUM_INPUTS,
     Block,

@@ -16,6 +16,7 @@ PURE = (
     "raynas.errors",
     "raynas.config",
     "raynas.registry",
+    "raynas.canonical",
     "raynas.genotype",
     "raynas.space",
     "raynas.strategy",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raynas.child import ChildResult
+from raynas.child import MAX_SECONDS, ChildResult
 from raynas.journal import Driver, Event, Finished, Proposed, Resumed, Started
 from raynas.leaderboard import leaderboard
 from raynas.records import records_of
@@ -230,11 +230,11 @@ def test_a_long_run_is_counted_as_well():
 ids, times = st.integers(0, 5), st.floats(0, 4e9)
 any_event = st.one_of(
     st.builds(proposed, ids, times),
-    st.builds(finished, ids, times, st.floats(0, 1e308), st.none() | st.floats(0, 1)),
+    st.builds(finished, ids, times, st.floats(0, MAX_SECONDS), st.none() | st.floats(0, 1)),
     st.builds(
         lambda child, time: Finished(child=child, time=time, reward=None, result=infeasible()), ids, times
     ),
-    st.builds(resumed, times, children=st.integers(-3, 9), slots=st.integers(1, 4)),
+    st.builds(resumed, times, children=st.integers(1, 9), slots=st.integers(1, 4)),
 )
 
 

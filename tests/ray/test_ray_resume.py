@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from typer.testing import CliRunner, Result
 
+from raynas.cli.main import app
 from raynas.journal import Finished, Proposed, read_events
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -29,10 +32,16 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "raynas", *words]
 
 
+def call(*words: str) -> Result:
+    """What starts no Ray, in this process: importing torch and Ray again takes seconds."""
+    return CliRunner().invoke(app, list(words))
+
+
 @pytest.fixture(scope="module")
-def killed_and_resumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def killed_and_resumed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     """The folder of a run whose driver was killed after three children, and then resumed to its end."""
     folder = tmp_path_factory.mktemp("runs") / "run"
+    shutil.copy(empty_store, folder.parent / "mlflow.db")
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     driver = subprocess.Popen(
         command("search", "--out", str(folder), *SETTINGS), env=environment, stdout=subprocess.PIPE, text=True
@@ -73,8 +82,8 @@ def test_mlflow_has_one_finished_parent_and_every_child_exactly_once(killed_and_
 
 
 def test_the_leaderboard_as_json_has_every_child_once_and_best_first(killed_and_resumed):
-    words = command("leaderboard", str(killed_and_resumed), "--format", "json")
-    entries = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    ended = call("leaderboard", str(killed_and_resumed), "--format", "json")
+    entries = json.loads(ended.stdout)
     accuracies = [entry["accuracy"] for entry in entries]
     assert sorted(entry["child"] for entry in entries) == list(range(CHILDREN))
     assert accuracies == sorted(accuracies, reverse=True)
@@ -85,15 +94,13 @@ def test_the_leaderboard_as_json_has_every_child_once_and_best_first(killed_and_
 
 def test_a_resume_with_another_seed_is_refused_and_changes_nothing(killed_and_resumed):
     before = (killed_and_resumed / "journal.jsonl").read_bytes()
-    words = command("search", "--out", str(killed_and_resumed), "--resume", "--seed", "6")
-    ended = subprocess.run(words, capture_output=True, text=True)
-    assert ended.returncode == 2
+    ended = call("search", "--out", str(killed_and_resumed), "--resume", "--seed", "6")
+    assert ended.exit_code == 2
     assert "started with seed = 5; now seed = 6 is asked" in ended.stderr
     assert (killed_and_resumed / "journal.jsonl").read_bytes() == before
 
 
 def test_a_new_search_into_the_same_folder_is_refused(killed_and_resumed):
-    words = command("search", "--out", str(killed_and_resumed))
-    ended = subprocess.run(words, capture_output=True, text=True)
-    assert ended.returncode == 2
+    ended = call("search", "--out", str(killed_and_resumed))
+    assert ended.exit_code == 2
     assert "already holds a run" in ended.stderr

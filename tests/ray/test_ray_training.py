@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 import torch
 
+from raynas.engine.config import TrainWorkerConfig
 from raynas.engine.final import train_on_cluster
 from raynas.engine.final_plan import plan_training
 from raynas.errors import DataError, TrainingFailed
 from raynas.model_folder import load_model
-from raynas.train import prepare_training, train_final
+from raynas.train import prepare_training, train_prepared
 from raynas.train_setup import build_training
 from raynas.training import Placement
 from raynas.training.final import FinalTraining
-from raynas.training.final_config import EpochSummary
+from raynas.training.final_config import EpochSummary, StepSummary, Summary
 from raynas.training.source import Batch
 from tests.nn.small_networks import TINY
 
@@ -41,7 +42,7 @@ def prepared(folder: Path, **settings: Any):
 @pytest.fixture(scope="module")
 def undisturbed(pool, tmp_path_factory):
     training = prepared(tmp_path_factory.mktemp("undisturbed") / "training")
-    return train_final(training)
+    return train_prepared(training)
 
 
 def weights(model: Path) -> dict[str, torch.Tensor]:
@@ -89,18 +90,21 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
         made.source = interrupt(made.source, marker)
         return made
 
-    told: list[EpochSummary] = []
+    told: list[Summary] = []
     states = train_on_cluster(
         factory,
         training.data,
-        plan=plan_training(2, 0.01, 0),
+        plan=plan_training(TrainWorkerConfig(count=2, cpus=0.01, gpus=0)),
         folder=tmp_path,
         max_failures=1,
+        batch_size=32,
         report=told.append,
     )
     assert marker.exists()
-    assert [summary.epoch for summary in told] == [1, 2, 3]
-    assert states.best_epoch == max(told, key=lambda summary: (summary.top1, summary.epoch)).epoch
+    epochs = [summary for summary in told if isinstance(summary, EpochSummary)]
+    assert [summary.epoch for summary in epochs] == [1, 2, 3]
+    assert {summary.step for summary in told if isinstance(summary, StepSummary)} >= {20, 40, 60, 80}
+    assert states.best_epoch == max(epochs, key=lambda summary: (summary.top1, summary.epoch)).epoch
     expected = weights(undisturbed.model)
     given = {k.removeprefix("module."): v for k, v in states.last["average"].items() if k != "n_averaged"}
     assert [key for key in expected if not torch.equal(expected[key], given[key])] == []
@@ -113,8 +117,8 @@ def test_another_driver_goes_on_with_a_training(undisturbed, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_final(prepared(folder), report=stop)
-    resumed = train_final(prepare_training(None, cell="", out=folder, resume=True))
+        train_prepared(prepared(folder), report=stop)
+    resumed = train_prepared(prepare_training(None, cell="", out=folder, resume=True))
     assert [summary.epoch for summary in resumed.summaries] == [1, 2, 3]
     assert_same_weights(resumed.model, undisturbed.model)
 
@@ -137,8 +141,9 @@ def test_an_error_that_would_only_come_again_ends_the_training_at_once(pool, tmp
         train_on_cluster(
             factory,
             training.data,
-            plan=plan_training(1, 0.01, 0),
+            plan=plan_training(TrainWorkerConfig(count=1, cpus=0.01, gpus=0)),
             folder=tmp_path,
             max_failures=5,
+            batch_size=32,
             report=lambda summary: None,
         )

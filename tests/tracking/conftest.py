@@ -1,4 +1,4 @@
-"""One MLflow store, made once (its tables take seconds) and copied for each test; made-up searches in it."""
+"""A copy of the empty MLflow store for each test, and made-up searches in it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from raynas.nn import Complexity
 from raynas.run import Measure, Run
 from raynas.space import SearchSpace, make_space
 from raynas.strategy import make_strategy
-from raynas.tracking import Tracker, check_store, writer
+from raynas.tracking import Tracker, writer
 
 
 class EventList:
@@ -126,13 +126,6 @@ def _short_pauses_and_no_uri(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "FIRST_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(writer, "MAX_PAUSE_SECONDS", 0.01)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    check_store(f"sqlite:///{path}", path)
-    return path
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import torch
 from benchmarks.full_step import step
 from raynas.errors import InvalidConfig, TrainingFailed
 from raynas.training import Placement
-from raynas.training.final import FinalTraining, divisible, micro_batch
+from raynas.training.final import FinalTraining
+from raynas.training.final_config import divisible, micro_batch
 from tests.training.final_runs import (
     final_config,
     network,

@@ -1,0 +1,70 @@
+"""Whether what was read from a disk is the state of a training, and of this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from raynas.errors import RunFolderError, WeightsError
+
+_PLACE = ("epoch", "step", "position")
+_ZERO = torch.zeros(())
+
+
+def checked_state(state: Any) -> Mapping[str, Any]:
+    """What was read from a disk, if it is of the form of `FinalTraining.state_dict`; else WeightsError."""
+    parts = state if isinstance(state, Mapping) else {}
+    place, average = parts.get("place"), parts.get("average")
+    is_sound = (
+        _are_tensors(parts.get("network"))
+        and isinstance(parts.get("optimizer"), Mapping)
+        and (average is None or (_are_tensors(average) and average.get("n_averaged", _ZERO).ge(0).all()))
+        and isinstance(place, Mapping)
+        and all(type(place.get(key)) is int and 0 <= place[key] < 2**63 for key in _PLACE)
+    )
+    if not is_sound:
+        raise WeightsError("it holds no state of a final training")
+    return parts
+
+
+def _are_tensors(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(tensor, Tensor) for tensor in value.values())
+
+
+def check_state(own: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Compares the networks and averages of two of FinalTraining's state dicts, but for their numbers.
+
+    Args:
+        own: of the training that is to go on.
+        state: from a checkpoint.
+    Raises:
+        RunFolderError: names the first differences; nothing was loaded.
+    """
+    problems = list(_problems(own, state))
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise RunFolderError(
+            f"The checkpoint is of another training: {'; '.join(problems[:3])}{more}. A training goes on "
+            "with the cell, network, optimiser and average that it was started with alone: put its own "
+            "checkpoints and training.json back, or train anew with another --out."
+        )
+
+
+def _problems(own: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[str]:
+    if own.keys() != state.keys():
+        yield f"it holds {', '.join(sorted(state))} in place of {', '.join(sorted(own))}"
+        return
+    yield from _tensor_problems(own["network"], state["network"])
+    if (own["average"] is None) != (state["average"] is None):
+        yield f"it has {'no' if state['average'] is None else 'an'} average of the weights"
+
+
+def _tensor_problems(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[str]:
+    yield from (f"{key} is missing" for key in own if key not in state)
+    yield from (f"{key} is not in this network" for key in state if key not in own)
+    for key in own:
+        if key in state and state[key].shape != own[key].shape:
+            yield f"{key} is {tuple(state[key].shape)}, here {tuple(own[key].shape)}"

@@ -1,0 +1,163 @@
+"""Words of the command line, for every command. What they start, such as workers or a server, is left out.
+
+An absolute path is made a relative one, so that no word leads out of the test's own folder.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack, chdir
+from pathlib import Path
+from typing import Any, NoReturn
+from unittest.mock import patch
+
+import raynas.cli.exporting
+import raynas.cli.look
+import raynas.cli.running
+import raynas.cli.training
+import raynas.sync  # noqa: F401
+from raynas.cli.main import app
+from raynas.errors import UsageError
+from raynas.journal import FILE_NAME
+from raynas.space import published_cell
+from tests.fuzz.mutate import mutated_text
+from tests.fuzz.seeds import STRATEGIES, journal_lines, parquet_bytes
+from tests.fuzz.targets.model import save_tiny
+from tests.fuzz.targets.tar import FORMATS, tar_bytes
+from tests.fuzz.trial import Attempt
+
+COMMANDS = (
+    "search --children 3 --data data --space nasnet --strategy random --out new",
+    "search --out runs/one --resume --children 9",
+    "search --recipe nasnet_paper --workers 2 --epochs 1 --seed 7 --data data --set child.batch_size=2",
+    "search --set network.filters=4 --set space.num_blocks=2 --set limits.parameters=10 --address auto",
+    "promote runs/one --top 2 --repeats 2 --epochs 1 --workers auto --out promoted",
+    "train nasnet_a --data data --epochs 2 --batch-size 2 --out training --set network.filters=4",
+    "train cell.json --data data --dry-run --images-per-second 9.5 --min-workers 1 --workers 2",
+    "train runs/one --recipe cifar_final --data data --seed 3",
+    "train --out training --resume",
+    "export model --format onnx --out model.onnx --image-size 8 --force",
+    "export model --format safetensors --num-classes 2 --weights w.pt",
+    "convert images.tar shards --shard-mb 1 --classes classes.txt",
+    "leaderboard runs/one --top 2 --format json",
+    "leaderboard runs/one",
+    "status runs/one --format table",
+    "sync runs/one --uri sqlite:///mlflow.db",
+    "show nasnet_a --format svg --out cell.svg",
+    "show cell.json --format text",
+    "show --run runs/one --format json",
+    "ui --runs runs --port 5001",
+    "doctor --data data --out runs",
+    "spaces --help",
+    "--help",
+)
+ODD = (
+    "--",
+    "-",
+    "--nothing",
+    "--set",
+    "-h",
+    "=",
+    "--out=",
+    "a=b=c",
+    "[/]",
+    "[bold]",
+    "\udce9",
+    "%",
+    "\u202e",
+    "é",
+)
+
+
+class Started(Exception):
+    """The words were understood, and work would begin."""
+
+
+def start(folder: Path, bomb: Path) -> Attempt:
+    seed, deep = folder / "seed", folder / "one" / "two" / "three" / "four"
+    _write_seed(seed)
+    deep.parent.mkdir(parents=True)
+
+    def attempt(rng: random.Random) -> None:
+        words = [_contained(word) for word in _mutated(rng, rng.choice(COMMANDS).split())]
+        shutil.rmtree(deep, ignore_errors=True)
+        shutil.copytree(seed, deep)
+        with chdir(deep), _without_work():
+            _run(words)
+
+    return attempt
+
+
+def _write_seed(folder: Path) -> None:
+    run = folder / "runs" / "one"
+    run.mkdir(parents=True)
+    journal_lines(run / FILE_NAME, strategy=STRATEGIES[0])
+    save_tiny(folder / "model")
+    (folder / "cell.json").write_text(published_cell("nasnet_a").genotype.to_json())
+    (folder / "data").mkdir()
+    (folder / "data" / "train.parquet").write_bytes(parquet_bytes(num_rows=12))
+    (folder / "images.tar").write_bytes(tar_bytes(FORMATS[0]))
+    (folder / "classes.txt").write_text("cat\ndog\n")
+
+
+def _mutated(rng: random.Random, words: list[str]) -> list[str]:
+    for _ in range(rng.randint(1, 3)):
+        place = rng.randrange(len(words))
+        choice = rng.randrange(5)
+        if choice == 0:
+            words[place] = mutated_text(rng, words[place])
+        elif choice == 1 and len(words) > 1:
+            del words[place]
+        elif choice == 2:
+            words.insert(place, rng.choice(words))
+        elif choice == 3:
+            words.insert(place + 1, rng.choice(ODD))
+        else:
+            words[place] = rng.choice(rng.choice(COMMANDS).split())
+    return words
+
+
+def _contained(word: str) -> str:
+    """What a system hands on as a word, and no way out of the folder."""
+    word = word.replace("\0", "").replace("~", "_").replace("\ud800", "\udcff").replace("://", ":")
+    return word.replace("=/", "=./").replace("..", ".") if not word.startswith("/") else f".{word}"
+
+
+def _without_work() -> ExitStack:
+    """Stands in for what takes a cluster, a server or seconds."""
+    stack = ExitStack()
+    for name, stand_in in _STAND_INS.items():
+        stack.enter_context(patch(name, stand_in))
+    return stack
+
+
+def _start(*_: Any, **__: Any) -> NoReturn:
+    raise Started
+
+
+_STAND_INS: dict[str, Callable[..., Any]] = {
+    "raynas.cli.running.execute": _start,
+    "raynas.cli.training.train_final": _start,
+    "raynas.cli.exporting.export": _start,
+    "raynas.sync.sync_run": _start,
+    "raynas.cli.listing.print_listing": _start,
+    "raynas.cli.doctor.examine": lambda **_: iter(()),
+    "raynas.cli.look.os.execv": _start,
+}
+
+
+def _run(words: list[str]) -> None:
+    try:
+        app(words, prog_name="raynas")
+    except Started:
+        return
+    except SystemExit as ended:
+        if ended.code not in (0, None, 2):
+            raise AssertionError(f"exit code {ended.code} of {words}") from ended
+        if ended.code == 2:
+            raise UsageError("refused") from None
+    except Exception as error:
+        error.add_note(f"words: {words}")
+        raise

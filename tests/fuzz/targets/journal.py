@@ -1,0 +1,71 @@
+"""journal.jsonl, and the views of it: leaderboard, status, the cell of a run."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from raynas.cells import find_cell
+from raynas.cli.console import print_architectures, print_leaderboard
+from raynas.cli.status import print_status, status_json
+from raynas.journal import FILE_NAME, Event, read_events
+from raynas.leaderboard import leaderboard, render
+from raynas.records import records_of
+from raynas.status import driver_state, status_of
+from tests.fuzz.mutate import json_bytes, mutated_bytes
+from tests.fuzz.seeds import STRATEGIES, bombs, journal_lines
+from tests.fuzz.trial import Attempt
+
+
+def start(folder: Path, bomb: Path) -> Attempt:
+    seeds = [journal_lines(folder / FILE_NAME, strategy=strategy) for strategy in STRATEGIES]
+
+    def attempt(rng: random.Random) -> None:
+        (folder / FILE_NAME).write_bytes(mutated_journal(rng, rng.choice(seeds), bombs(bomb)))
+        events = read_events(folder / FILE_NAME)
+        look_at(events, folder)
+        find_cell(None, folder)
+
+    return attempt
+
+
+def mutated_journal(rng: random.Random, lines: list[dict[str, Any]], others: list[bytes]) -> bytes:
+    """One or two events changed, lines lost, doubled or exchanged, or bytes changed anywhere."""
+    encoded = [json_bytes(rng, line) if rng.random() < 0.15 else json.dumps(line).encode() for line in lines]
+    kind = rng.randrange(6)
+    place, other = rng.randrange(len(lines)), rng.randrange(len(lines))
+    if kind <= 1:
+        encoded[place] = json_bytes(rng, lines[place])
+    elif kind == 2:
+        del encoded[place]
+    elif kind == 3:
+        encoded.insert(other, encoded[place])
+    elif kind == 4:
+        encoded[place], encoded[other] = encoded[other], encoded[place]
+    data = b"\n".join(encoded) + b"\n"
+    return mutated_bytes(rng, data, others) if kind == 5 else data
+
+
+def look_at(events: list[Event], folder: Path) -> None:
+    """What `raynas leaderboard` and `raynas status` do."""
+    console = Console(file=io.StringIO(), width=80)
+    records = records_of(events)
+    entries = leaderboard(records)
+    for format in ("json", "csv", "md"):
+        render(entries, format)
+    print_leaderboard(entries, console, num_infeasible=sum(record.is_infeasible for record in records))
+    print_architectures(entries, console)
+    driver = driver_state(events, is_locked=False, host="here")
+    now = time.time()
+    for state in (driver, "running"):
+        found = status_of(events, now=now, driver=state)
+        print_status(found, folder, console, now=now)
+        status_json(found, folder)
+    rewards = [entry.reward for entry in entries if entry.reward is not None]
+    assert rewards == sorted(rewards, reverse=True)
