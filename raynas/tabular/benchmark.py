@@ -54,21 +54,17 @@ class Setting:
 def benchmark(
     contenders: Sequence[Contender],
     table: Table,
+    setting: Setting,
     *,
     seeds: Sequence[int],
-    budget: float,
-    workers: int = 1,
-    children: int | None = None,
-    equal_cells: EqualCellsPolicy = "retrain",
     processes: int | None = 1,
     on_progress: Callable[[int], object] = lambda num_done: None,
 ) -> list[Outcome]:
     """Every contender with every seed.
 
     Args:
-        workers: simulated ones.
-        processes: real ones; 1 is this process alone, None one for each CPU. More than one start anew, so a
-            script that calls this needs its `if __name__ == "__main__"`.
+        processes: real ones, not the simulated workers; 1 is this process alone, None one for each CPU. More
+            than one start anew, so a script that calls this needs its `if __name__ == "__main__"`.
         on_progress: is told how many runs are done.
     Returns:
         In the order of contenders and seeds, however many processes there are.
@@ -76,8 +72,7 @@ def benchmark(
         UsageError: an unknown strategy or option, a label that is there twice, or a budget in which the
             table's dearest child doesn't finish: a run might end without a result.
     """
-    _check(contenders, table, budget)
-    setting = Setting(budget, workers, children, equal_cells)
+    _check(contenders, table, setting.budget)
     tasks = [
         (contender, seeds[start : start + SEEDS_PER_TASK])
         for start in range(0, len(seeds), SEEDS_PER_TASK)

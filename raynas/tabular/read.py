@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from raynas.errors import DataError, InvalidGenotype, UnknownName
+from raynas.errors import DataError, InvalidGenotype, UnknownName, did_you_mean
 from raynas.space import SearchSpace
 from raynas.tabular.config import Columns
 from raynas.tabular.table import Naming, Row, Table, name_of
@@ -38,24 +39,29 @@ def read_table(path: Path, space: SearchSpace, columns: Columns) -> Table:
     results = _accuracies(path, content, columns.result)
     costs = _costs(path, content, columns.cost) * columns.cost_scale
     naming: Naming = "arch_id" if all(map(_ARCH_ID.fullmatch, texts)) else "text"
-    rows: dict[str, Row] = {}
-    values = zip(
-        _names(path, space, texts, naming), signals.tolist(), results.tolist(), costs.tolist(), strict=True
-    )
-    for index, (name, signal, result, cost) in enumerate(values):
-        if name in rows:
+    names = _names(f"{path}, column {columns.arch!r}", space, texts, naming)
+    values = zip(itertools.count(), names, signals.tolist(), results.tolist(), costs.tolist(), strict=False)
+    return Table(space, naming, _by_name(path, (Row(*row) for row in values)))
+
+
+def _by_name(path: Path, rows: Iterable[Row]) -> dict[str, Row]:
+    found: dict[str, Row] = {}
+    for row in rows:
+        twin = found.setdefault(row.name, row)
+        if twin is not row:
             raise DataError(
-                f"{path}: rows {rows[name].index} and {index} are the same architecture, "
-                f"{_shortened(texts[index])}. Keep one row of each, such as the mean over its trainings."
+                f"{path}: rows {twin.index} and {row.index} are the same architecture, "
+                f"{_shortened(row.name)}. Keep one row of each, such as the mean over its trainings."
             )
-        rows[name] = Row(index, name, signal, result, cost)
-    return Table(space, naming, rows)
+    return found
 
 
 def _read_columns(path: Path, names: Sequence[str]) -> Any:
     read = {".parquet": _read_parquet, ".csv": _read_csv}.get(path.suffix.lower())
     if read is None:
         raise DataError(f"{path} is no table: its name must end in .parquet or .csv.")
+    if not path.is_file():
+        raise DataError(f"There is no table {path}.{did_you_mean(path.name, _tables_beside(path))}")
     try:
         content = read(path, list(dict.fromkeys(names)))
     except (OSError, pa.ArrowException) as error:
@@ -63,6 +69,11 @@ def _read_columns(path: Path, names: Sequence[str]) -> Any:
     if content.num_rows == 0:
         raise DataError(f"{path} has no rows.")
     return content
+
+
+def _tables_beside(path: Path) -> list[str]:
+    tables = (".parquet", ".csv")
+    return [file.name for file in path.parent.glob("*") if file.suffix.lower() in tables]
 
 
 def _read_parquet(path: Path, names: list[str]) -> Any:
@@ -96,7 +107,7 @@ def _texts(path: Path, content: Any, name: str) -> list[str]:
     return [str(text) for text in texts]
 
 
-def _names(path: Path, space: SearchSpace, texts: list[str], naming: Naming) -> Iterator[str]:
+def _names(where: str, space: SearchSpace, texts: list[str], naming: Naming) -> Iterator[str]:
     """What each row's architecture is called; ids alone can't be checked against the space."""
     if naming == "arch_id":
         yield from texts
@@ -108,7 +119,7 @@ def _names(path: Path, space: SearchSpace, texts: list[str], naming: Naming) -> 
             genotype = SearchSpace.from_text(space, text) if is_json else space.from_text(text)
             space.encode(genotype)
         except InvalidGenotype as error:
-            raise InvalidGenotype(f"{path}, row {index}: {error}") from error
+            raise InvalidGenotype(f"{where}, row {index}: {error}") from error
         yield name_of(space, genotype, naming)
 
 
