@@ -78,14 +78,18 @@ def benchmark(
         for start in range(0, len(seeds), SEEDS_PER_TASK)
         for contender in contenders
     ]
-    if processes is None:
-        processes = len(os.sched_getaffinity(0))
+    processes = num_cpus() if processes is None else processes
     outcomes: list[Outcome] = []
     for done in _done(tasks, table, setting, min(processes, len(tasks))):
         outcomes += done
         on_progress(len(outcomes))
     places = {contender.label: place for place, contender in enumerate(contenders)}
     return sorted(outcomes, key=lambda outcome: (places[outcome.label], seeds.index(outcome.seed)))
+
+
+def num_cpus() -> int:
+    """That this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 _Task = tuple[Contender, Sequence[int]]
