@@ -56,6 +56,8 @@ def test_random_search_is_added_where_it_is_not_among_them():
     mine = [Contender("evolution"), Contender("random", label="luck")]
     assert with_baselines(mine) == mine
     assert [contender.label for contender in with_baselines(mine[:1])] == ["evolution", "random"]
+    with pytest.raises(UsageError, match="'one_draw' is what a report calls"):
+        with_baselines([Contender("ppo", label="one_draw")])
 
 
 def test_holms_correction_is_that_of_his_example():

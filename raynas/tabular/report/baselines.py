@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from raynas.errors import UsageError
 from raynas.tabular.benchmark import Outcome, Setting, benchmark
 from raynas.tabular.contender import Contender
 from raynas.tabular.table import Table
@@ -18,7 +19,13 @@ ONE_DRAW = Contender("random", label="one_draw")
 
 
 def with_baselines(contenders: Sequence[Contender]) -> list[Contender]:
-    """The contenders, and random search if it isn't among them."""
+    """The contenders, and random search if it isn't among them.
+
+    Raises:
+        UsageError: one of them is called as random sampling is.
+    """
+    if any(contender.label == ONE_DRAW.label for contender in contenders):
+        raise UsageError(f"{ONE_DRAW.label!r} is what a report calls random sampling: take another label.")
     has_random = any(contender.strategy == "random" for contender in contenders)
     return [*contenders, *([] if has_random else [Contender("random")])]
 

@@ -20,7 +20,7 @@ def checklist(study: Study) -> tuple[str, Grid]:
         ("random sampling and random search", f"{ONE_DRAW.label} and random, under Results"),
         ("several runs, with seeds", seeds),
         ("tabular benchmarks", f"{study.recipe.table.name}, {len(study.table.rows):,} architectures"),
-        ("confounders", "one process, one thread for all strategies; versions and hardware under Setting"),
+        ("confounders", "each run in one thread on one machine; versions and hardware under Setting"),
         (
             "tuning of the method, and its cost",
             "the options are listed; what their tuning cost is for the author",

@@ -47,8 +47,8 @@ def _in_short(study: Study, findings: Findings) -> Iterator[str]:
         f"{len(study.contenders)} strategies, {_seeds(study)} each, {study.setting.budget:,.0f} simulated "
         f"seconds on {_workers(study)}. The highest mean result is that of {best}: "
         f"{statistics.fmean(findings.results[best]):.4f}. The table's best result is "
-        f"{study.table.best_result:.4f}; the cell with its best signal has {study.table.best_signal.result:.4f}, "
-        "which is where a perfect search by the signal ends."
+        f"{study.table.best_result:.4f}; the cell with its best signal has "
+        f"{study.table.best_signal.result:.4f}, which is where a perfect search by the signal ends."
     )
     yield _against_random(study, findings)
 
@@ -97,17 +97,14 @@ def _results(study: Study, findings: Findings) -> Section:
             [label, f"{statistics.fmean(results):.4f}", *middle, *(f"{value:.4f}" for value in values)]
         )
     note = (
-        f"A run's result is '{study.recipe.result}' of its best child by '{study.recipe.signal}', looked "
-        "at once, at "
-        f"the end. Mean, interval of the mean, standard deviation and so on are over {_seeds(study)}; "
-        "signal is the "
-        f"mean of the best child's. Accuracies are fractions. {ONE_DRAW.label} is random sampling: the first "
-        "architecture that is drawn, and no search at all."
+        f"A run's result is '{study.recipe.result}' of its best child by '{study.recipe.signal}', looked at "
+        "once, at the end. Mean, interval of the mean, standard deviation and so on are over "
+        f"{_seeds(study)}; signal is the mean of the best child's. Accuracies are fractions. "
+        f"{ONE_DRAW.label} is random sampling: the first architecture that is drawn, and no search at all."
     )
     caption = (
         "Results of the seeds: quartiles and median, whiskers from the 5th to the 95th percentile, the "
-        "mean as a "
-        f"diamond; without {ONE_DRAW.label}, which would need another scale."
+        f"mean as a diamond; without {ONE_DRAW.label}, which would need another scale."
     )
     picture = Picture("results", findings.results_svg, caption)
     return Section("Results", (note, Grid(columns, rows, frozenset({"strategy"})), picture))
@@ -126,8 +123,7 @@ def _regret(study: Study, findings: Findings) -> Section:
     columns = ("strategy", *(f"at {time:,.0f} s" for time in times))
     note = (
         f"Regret is the table's best result, {study.table.best_result:.4f}, less that of the best child by "
-        "signal so "
-        "far. It can rise, for the signal isn't the result."
+        "signal so far. It can rise, for the signal isn't the result."
     )
     grid = Grid(columns, rows, frozenset({"strategy"}))
     return Section("Regret against time", (note, Picture("regret", findings.regret_svg, caption), grid))
@@ -150,9 +146,8 @@ def _comparison(findings: Findings) -> Section:
     columns = ("better", "other", "probability", "difference", "p", "p corrected", "told apart")
     note = (
         "Mann-Whitney's U test of the results, two-sided, for each pair; p corrected for the number of "
-        "pairs (Holm). "
-        "Probability: that a run of the one ends higher than a run of the other, half of the draws counted; "
-        f"difference: of the means. Told apart at {SIGNIFICANCE}; in brackets where not."
+        "pairs (Holm). Probability: that a run of the one ends higher than a run of the other, half of the "
+        f"draws counted; difference: of the means. Told apart at {SIGNIFICANCE}; in brackets where not."
     )
     return Section("Who is better than whom", (note, Grid(columns, rows, frozenset({"better", "other"}))))
 
@@ -185,15 +180,12 @@ def _cost(study: Study, findings: Findings) -> Section:
     total = sum(outcome.seconds for outcome in findings.all_outcomes)
     note = (
         "What it would have cost, in hours of one worker, had the children been trained: search is the "
-        "mean of a run's "
-        "finished children; final one training of the chosen architecture at the whole recorded cost "
-        f"('{study.recipe.cost}' without the scale of {study.recipe.cost_scale:g}); all runs both, times "
-        "the seeds. "
-        f"What it did cost: {total:,.1f} seconds of processor time, {study.wall_seconds:,.1f} seconds on "
-        "the clock "
-        f"with {study.processes} process{'es' if study.processes > 1 else ''}, strategies included. The "
-        "table's own "
-        "training, and the tuning of the strategies' options, are in none of these."
+        "mean of a run's finished children; final one training of the chosen architecture at the whole "
+        f"recorded cost ('{study.recipe.cost}' without the scale of {study.recipe.cost_scale:g}); all runs "
+        f"both, times the seeds. What it did cost: {total:,.1f} seconds of processor time, "
+        f"{study.wall_seconds:,.1f} seconds on the clock with {study.processes} "
+        f"process{'es' if study.processes > 1 else ''}, strategies included. The table's own training, and "
+        "the tuning of the strategies' options, are in none of these."
     )
     return Section("Cost, end to end", (note, Grid(columns, rows, frozenset({"strategy"}))))
 
@@ -208,7 +200,7 @@ def _setting(study: Study, facts: dict[str, str]) -> Section:
         "signal": f"column '{recipe.signal}'",
         "result": f"column '{recipe.result}'",
         "cost": f"column '{recipe.cost}', times {recipe.cost_scale:g}",
-        "budget": f"{setting.budget:,.0f} simulated seconds on {_workers(study)}, and no child that ends later",
+        "budget": f"{setting.budget:,.0f} simulated seconds on {_workers(study)}; no child ends later",
         "equal cells": "charged again each time" if is_charged else "get the known score at no cost",
         "seeds": f"{study.seeds[0]} to {study.seeds[-1]}",
         **facts,
@@ -227,9 +219,8 @@ def _options(study: Study) -> Section:
     ]
     space = study.table.space.model_dump(mode="json")
     note = (
-        f"All of them, defaults included; of the search space: {_options_text(space)}. How they were "
-        "found, and what "
-        "that cost, is not known to this report: say so beside its numbers."
+        f"All of them, defaults included; of the search space: {_options_text(space)}. How they were found, "
+        "and what that cost, is not known to this report: say so beside its numbers."
     )
     return Section("Options of the strategies", (note, Grid(columns, rows, frozenset(columns))))
 
