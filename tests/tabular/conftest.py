@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from raynas.tabular import Columns, Table, read_table
+from raynas.tabular import Table, read_table
+from raynas.tabular.recipe import benchmark_recipe
 from tests.tabular.small_tables import SPACE, table_of
+
+RECIPE = Path(__file__).parents[2] / "benchmarks" / "nasbench201_cifar10.toml"
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +25,5 @@ def nasbench201(real_data: Path) -> Table:
     path = real_data / "nasbench201_cifar10.parquet"
     if not path.exists():
         pytest.skip(f"{path} is absent")
-    columns = Columns(
-        signal="cifar10_valid_acc_e12",
-        result="cifar10_test_acc_e200",
-        cost="cifar10_train_seconds_e200",
-        cost_scale=0.06,
-    )
-    return read_table(path, SPACE, columns)
+    recipe = benchmark_recipe(RECIPE, {"table": path})
+    return read_table(recipe.table, SPACE, recipe.columns)
