@@ -46,6 +46,19 @@ def nasnet_paper(settings: Settings) -> dict[str, Any]:
     }
 
 
+def amoebanet_paper(settings: Settings) -> dict[str, Any]:
+    """The search of Real et al. 2019 (arXiv 1802.01548), section 4: evolution over 20,000 models of N = 3 and
+    F = 24, each trained for 25 epochs. What the paper leaves open is as in a NASNet search.
+    """
+    return {
+        "children": 20_000,
+        "network": {"cells_per_stack": 3, "filters": 24},
+        "child": {"epochs": 25, "augmentation": {"flip": True}},
+        "space": {"name": "amoebanet"},
+        "strategy": {"name": "evolution", "population": 100, "sample": 25},
+    }
+
+
 def cifar_final(settings: Settings) -> dict[str, Any]:
     """For promotion: the final CIFAR-10 training of slim's notes, with cutout.
 
@@ -75,6 +88,7 @@ def cifar_final(settings: Settings) -> dict[str, Any]:
 RECIPES: dict[str, Callable[[Settings], dict[str, Any]]] = {
     "small": small,
     "nasnet_paper": nasnet_paper,
+    "amoebanet_paper": amoebanet_paper,
     "cifar_final": cifar_final,
 }
 
@@ -89,7 +103,7 @@ def search_config(recipe: str = "small", settings: Settings | None = None) -> Se
     if recipe not in RECIPES:
         raise UnknownName("recipe", recipe, RECIPES)
     settings = settings or {}
-    chosen = merged(RECIPES[recipe](settings), settings)
+    chosen = merged(_without_options_of_others(RECIPES[recipe](settings), settings), settings)
     return validated(SearchConfig, merged({"network": _networks_of(chosen)}, chosen))
 
 
@@ -97,6 +111,16 @@ def uses_digits(settings: Settings) -> bool:
     """Whether the data is the default."""
     data = settings.get("data", {})
     return isinstance(data, Mapping) and data.get("source", "digits") == "digits"
+
+
+def _without_options_of_others(recipe: Settings, settings: Settings) -> dict[str, Any]:
+    """The recipe, less what it says of a space or strategy in whose place the user takes another."""
+    chosen = dict(recipe)
+    for field in ("space", "strategy"):
+        asked = settings.get(field, {})
+        if isinstance(asked, Mapping) and asked.get("name", recipe[field]["name"]) != recipe[field]["name"]:
+            chosen[field] = {}
+    return chosen
 
 
 def _networks_of(chosen: Settings) -> Mapping[str, Any]:

@@ -50,6 +50,17 @@ class SearchSpace(FrozenModel):
     def encode(self, genotype: Genotype) -> Actions:
         """The actions that decode to `genotype`; ValueError if it lies outside this space."""
 
+    def to_text(self, genotype: Genotype) -> str:
+        """What a table of this space's architectures calls `genotype`: equal texts name the same row.
+
+        By default the JSON of the canonical form; a space whose authors have names of their own gives those.
+        """
+        return genotype.canonical().to_json()
+
+    def from_text(self, text: str) -> Genotype:
+        """The architecture that such a table calls `text`; InvalidGenotype names what is wrong with it."""
+        return Genotype.from_json(text)
+
     @property
     def size(self) -> int:
         """How many tuples of actions there are; equal graphs are counted as often as they can be written."""

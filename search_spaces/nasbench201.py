@@ -8,7 +8,7 @@ comes in; the reduction is a fixed residual block.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 from raynas.errors import InvalidGenotype, did_you_mean
@@ -48,16 +48,26 @@ class NASBench201Space(SearchSpace):
 
     def decode(self, actions: Sequence[int]) -> Genotype:
         self.check(actions)
-        return _genotype([NASBENCH201_OPERATIONS[action] for action in actions])
+        return _genotype(tuple(NASBENCH201_OPERATIONS[action] for action in actions))
 
     def encode(self, genotype: Genotype) -> Actions:
         ops = _edge_ops(genotype)
         return tuple(index_of(decision, op) for decision, op in zip(self.decisions, ops, strict=True))
 
+    def to_text(self, genotype: Genotype) -> str:
+        """The benchmark's string; isomorphic cells are rows of their own, as each was trained."""
+        return to_arch_string(genotype)
+
+    def from_text(self, text: str) -> Genotype:
+        return from_arch_string(text)
+
+
+_SPACE = NASBench201Space()
+
 
 def to_arch_string(genotype: Genotype) -> str:
     """The benchmark's name of `genotype`, such as EXAMPLE; InvalidGenotype if it has none."""
-    actions = NASBench201Space().encode(genotype)
+    actions = _SPACE.encode(genotype)
     words = list(OPERATIONS_BY_WORD)
     parts = [f"{words[action]}~{source}" for (_, source), action in zip(EDGES, actions, strict=True)]
     return "+".join(f"|{'|'.join(parts[start:stop])}|" for start, stop in ((0, 1), (1, 3), (3, 6)))
@@ -74,7 +84,7 @@ def from_arch_string(text: str) -> Genotype:
         if part != f"|{'|'.join(edges)}|" or len(edges) != node:
             raise _malformed(text, f"node {node} is {part!r}, not {node} edges between bars")
         ops += [_edge_op(text, edge, f"{node}<-{source}", source) for source, edge in enumerate(edges)]
-    return _genotype(ops)
+    return _genotype(tuple(ops))
 
 
 def _edge_op(text: str, edge: str, where: str, source: int) -> str:
@@ -94,7 +104,9 @@ def _malformed(text: str, problem: str) -> InvalidGenotype:
     return InvalidGenotype(f"{text!r} is no architecture of NAS-Bench-201: {problem}. An example: {EXAMPLE}")
 
 
-def _genotype(ops: Sequence[str]) -> Genotype:
+# A table is read whole: each of its strings becomes a genotype, which is then compared with its like.
+@lru_cache(maxsize=5**6)
+def _genotype(ops: tuple[str, ...]) -> Genotype:
     op = dict(zip(EDGES, ops, strict=True))
     blocks = (
         Block(0, op[1, 0], 0, "none"),
@@ -115,7 +127,7 @@ def _edge_ops(genotype: Genotype) -> list[str]:
         raise InvalidGenotype(f"normal cell: {len(blocks)} blocks; this space has 4.")
     first, second, third, last = blocks
     ops = [first.op_a, second.op_a, second.op_b, third.op_a, third.op_b, last.op_a]
-    if _genotype(ops) != genotype:
+    if _genotype(tuple(ops)) != genotype:
         raise InvalidGenotype(
             "normal cell: in this space block 0 takes (0, 0 with none), blocks 1 and 2 take (0, 1), block 3 "
             "takes (2, 3 with identity), each is a sum, and the one output is state 4."

@@ -31,7 +31,10 @@ def search(
     space: Annotated[
         str | None, typer.Option(help="Search space: a name, or package.module:ClassName.")
     ] = None,
-    strategy: Annotated[str | None, typer.Option(help="ppo, random, or package.module:ClassName.")] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="ppo, reinforce, evolution, local_search, random, or package.module:ClassName."),
+    ] = None,
     children: Annotated[int | None, typer.Option(help="Architectures to try.  [default: 24]")] = None,
     workers: WorkersOption = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs per child.")] = None,
@@ -44,7 +47,10 @@ def search(
     ] = False,
     address: AddressOption = None,
     recipe: Annotated[
-        str, typer.Option(help="Where unset options come from: small, nasnet_paper, cifar_final.")
+        str,
+        typer.Option(
+            help="Where unset options come from: small, nasnet_paper, amoebanet_paper, cifar_final."
+        ),
     ] = "small",
     set_: SetOption = None,
 ) -> None:

@@ -9,6 +9,7 @@ import random
 from typing import Any
 
 from raynas.space import Actions
+from raynas.strategies.mutation import random_actions
 from raynas.strategy import Proposal, Strategy, register_strategy
 
 
@@ -17,8 +18,7 @@ class RandomSearch(Strategy):
     """Learns nothing."""
 
     def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
-        rng = random.Random(f"{self.seed}/{proposal_id}")
-        return tuple(rng.randrange(len(decision.choices)) for decision in self.space.decisions), {}
+        return random_actions(self.space, random.Random(f"{self.seed}/{proposal_id}")), {}
 
     def _learn(self, proposal: Proposal, reward: float) -> dict[str, float] | None:
         return None

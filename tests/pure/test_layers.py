@@ -43,11 +43,13 @@ PLANS = tuple(
     f"raynas.nn.{name}"
     for name in ("layers", "conventions", "config", "ops", "cell_plan", "plan", "complexity")
 )
+TABLES = tuple(f"raynas.tabular.{name}" for name in ("config", "table", "simulate", "contender", "summary"))
 TORCH_LAYERS = (
     "raynas.nn",
     "raynas.data",
     "raynas.training",
     "raynas.strategies",
+    "raynas.tabular",
     "raynas.networks",
     "raynas.model_folder",
     "raynas.model_card",
@@ -127,7 +129,7 @@ def test_timm_and_what_it_brings_are_imported_where_weights_are_fetched_alone():
     assert importers_of("timm", "huggingface_hub", "torchvision") <= {"raynas.weights.timm_hub"}
 
 
-@pytest.mark.parametrize("module", [*PURE, *PLANS])
+@pytest.mark.parametrize("module", [*PURE, *PLANS, *TABLES, "raynas.strategies.mutation"])
 def test_a_pure_module_imports_no_library_that_computes(module):
     heavy = ("torch", "numpy", "ray", "mlflow")
     assert not [name for name in IMPORTS[module] if lies_in(name, *heavy)]
@@ -169,9 +171,10 @@ def test_imports_have_no_cycle():
     ("modules", "forbidden"),
     [
         (PURE, ("torch", "numpy", "ray", "mlflow")),
+        (("raynas.tabular",), ("torch", "ray", "mlflow")),
         (("raynas", "raynas.training", "raynas.nn", "raynas.strategies.ppo"), ("ray", "mlflow")),
     ],
-    ids=["pure", "torch"],
+    ids=["pure", "tables", "torch"],
 )
 def test_importing_a_layer_loads_nothing_from_above_it(modules, forbidden):
     code = f"import sys, {', '.join(modules)}; print(*({set(forbidden)} & set(sys.modules)))"

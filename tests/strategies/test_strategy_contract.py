@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +21,10 @@ from search_spaces.nasnet import NASNetSpace
 
 SPACE = NASNetSpace(num_blocks=1)
 SMALL_OPTIONS: dict[str, dict[str, Any]] = {
-    "ppo": {"batch_size": 3, "hidden_units": 6, "learning_rate": 0.05}
+    "ppo": {"batch_size": 3, "hidden_units": 6, "learning_rate": 0.05},
+    "reinforce": {"learning_rate": 0.3},
+    "evolution": {"population": 4, "sample": 2},
+    "local_search": {"starts": 2},
 }
 """A strategy that isn't named here is tested with its defaults."""
 every_strategy = pytest.mark.parametrize("name", STRATEGIES.names())
@@ -30,9 +35,11 @@ def make(name: str, *, seed: int = 0) -> Strategy:
 
 
 def state(strategy: Strategy) -> Any:
-    """Whatever a strategy learned, tensors by their bits."""
+    """Whatever a strategy learned, tensors by their bits; not what it was given, nor what it has proposed."""
     if not isinstance(strategy, PPO):
-        return None
+        given = ("space", "config", "options", "seed")
+        attributes = vars(strategy)
+        return plain({name: attributes[name] for name in attributes if name[0] != "_" and name not in given})
     moments = strategy.optimizer.state_dict()["state"].values()
     return (
         strategy.baseline,
@@ -40,6 +47,15 @@ def state(strategy: Strategy) -> Any:
         [bits(tensor) for tensor in strategy.controller.state_dict().values()],
         [[bits(tensor) for tensor in moment.values()] for moment in moments],
     )
+
+
+def plain(value: Any) -> Any:
+    """A copy that can be compared: arrays by their bits, an object by its attributes."""
+    if isinstance(value, np.ndarray):
+        return value.tobytes()
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return plain(vars(value)) if hasattr(value, "__dict__") else copy.deepcopy(value)
 
 
 def bits(tensor: torch.Tensor) -> bytes:

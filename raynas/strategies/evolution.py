@@ -1,0 +1,59 @@
+"""Regularised evolution: the best of a random sample has a child, and the oldest leaves.
+
+Real, Aggarwal, Huang, Le, "Regularized Evolution for Image Classifier Architecture Search" (arXiv
+1802.01548), algorithm 1. The paper has a population of 100 and samples 25 of it (recipe `amoebanet_paper`);
+the defaults are for a few hundred children (NATS-Bench, Dong et al. 2021, arXiv 2009.00437). A mutation
+changes one decision of any kind; the paper's chooses between inputs and operations first, and may change
+nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from typing import Any, cast
+
+from pydantic import Field, model_validator
+
+from raynas.space import Actions, SearchSpace
+from raynas.strategies.mutation import mutated, random_actions
+from raynas.strategy import Proposal, Strategy, StrategyConfig, register_strategy
+
+
+class EvolutionConfig(StrategyConfig):
+    """How many live, and how many compete."""
+
+    population: int = Field(10, ge=2)
+    """Architectures alive, the last ones that were scored; 100 in the paper."""
+    sample: int = Field(3, ge=1)
+    """Drawn from them with replacement, of which the best has the child; 25 in the paper."""
+
+    @model_validator(mode="after")
+    def _sample_within_population(self) -> EvolutionConfig:
+        if self.sample > self.population:
+            raise ValueError(f"sample {self.sample} is more than the population of {self.population}")
+        return self
+
+
+@register_strategy("evolution")
+class Evolution(Strategy):
+    """Random until the population is complete. A child without a score never enters it."""
+
+    Config = EvolutionConfig
+
+    def __init__(self, space: SearchSpace, config: StrategyConfig, *, seed: int) -> None:
+        super().__init__(space, config, seed=seed)
+        self.options = cast(EvolutionConfig, config)
+        self.population: deque[tuple[float, Actions]] = deque(maxlen=self.options.population)
+
+    def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
+        rng = random.Random(f"{self.seed}/{proposal_id}")
+        if len(self.population) < self.options.population:
+            return random_actions(self.space, rng), {}
+        competitors = rng.choices(self.population, k=self.options.sample)
+        _, parent = max(competitors, key=lambda member: member[0])
+        return mutated(self.space, parent, rng), {}
+
+    def _learn(self, proposal: Proposal, reward: float) -> dict[str, float] | None:
+        self.population.append((reward, proposal.actions))
+        return None
