@@ -22,7 +22,7 @@ from raynas.genotype import Genotype
 from raynas.model_folder import INFO_FILE
 from raynas.run_folder import default_store
 from raynas.tracking import Registered, TrainingTracker, check_store
-from raynas.tracking_config import Origin
+from raynas.tracking_config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS, Origin
 from raynas.train_config import TrainConfig
 from raynas.train_models import registered_name, save_models
 from raynas.train_recipes import train_config
@@ -152,15 +152,15 @@ def _tracked(training: PreparedTraining) -> Iterator[TrainingTracker | None]:
         arch_id=Genotype.from_dict(config.genotype).arch_id,
         origin=config.origin,
     )
-    status = "FAILED"
+    status, patience = "FAILED", TRACKER_SECONDS
     try:
         yield tracker
         status = "FINISHED"
     except KeyboardInterrupt:
-        status = "KILLED"
+        status, patience = "KILLED", INTERRUPTED_TRACKER_SECONDS
         raise
     finally:
-        tracker.close(status)
+        tracker.close(status, timeout=patience)
 
 
 def _keep(

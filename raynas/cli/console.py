@@ -27,7 +27,7 @@ def print_leaderboard(entries: list[LeaderboardEntry], console: Console, *, num_
             str(rank),
             entry.arch_id,
             str(entry.child),
-            entry.status if entry.reused_from is None else f"as child {entry.reused_from}",
+            _status(entry),
             "" if entry.accuracy is None else f"{entry.accuracy:.4f}",
             short_count(entry.parameters),
             short_count(entry.mult_adds),
@@ -41,6 +41,14 @@ def print_leaderboard(entries: list[LeaderboardEntry], console: Console, *, num_
     if num_infeasible:
         proposals = "1 proposal was" if num_infeasible == 1 else f"{num_infeasible:,} proposals were"
         console.print(f"{proposals} beyond the limits and not trained.", highlight=False)
+
+
+def _status(entry: LeaderboardEntry) -> str:
+    if entry.reused_from is not None:
+        return f"as child {entry.reused_from}"
+    if entry.memo_run is not None:
+        return f"as child {entry.memo_child} of {Path(entry.memo_run).name}"
+    return entry.status
 
 
 def print_architectures(entries: list[LeaderboardEntry], console: Console) -> None:

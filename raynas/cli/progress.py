@@ -23,8 +23,9 @@ STARTING = "Starting the workers (about half a minute) ..."
 class SearchProgress(RunListener):
     """Counts what has happened since it was made; `num_children` in all."""
 
-    def __init__(self, num_children: int) -> None:
+    def __init__(self, num_children: int, console: Console) -> None:
         self.num_children = num_children
+        self._console = console
         self.num_finished = self.num_infeasible = 0
         self.best: ChildRecord | None = None
         self.began = time.monotonic()
@@ -36,6 +37,9 @@ class SearchProgress(RunListener):
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         """Nothing to take down here."""
+
+    def noted(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def child_proposed(self, record: ChildRecord, child: Child) -> None:
         # The clock starts with the first child: starting workers says nothing of the children's rate.
@@ -73,10 +77,6 @@ class SearchProgress(RunListener):
 class PlainLines(SearchProgress):
     """One line per finished child and per update of the policy: key=value, with the journal's keys."""
 
-    def __init__(self, num_children: int, console: Console) -> None:
-        super().__init__(num_children)
-        self._console = console
-
     def __enter__(self) -> SearchProgress:
         self._print(STARTING)
         return self
@@ -86,11 +86,14 @@ class PlainLines(SearchProgress):
         result = record.result
         if not self.is_running or result is None or record.finished is None:
             return
+        memo = record.finished.memo
         fields = {
             "child": f"{record.id}",
             "arch_id": record.proposed.arch_id,
             "status": result.status,
             "reused_from": record.finished.reused_from,
+            "memo_run": memo.folder if memo else None,
+            "memo_child": memo.child if memo else None,
             "accuracy": _number(result.accuracy),
             "reward": _number(record.reward),
             "parameters": record.proposed.parameters,
@@ -114,7 +117,7 @@ class LiveTable(SearchProgress):
     """Running children with their last epoch, the newest finished ones, and how far the search is."""
 
     def __init__(self, num_children: int, console: Console) -> None:
-        super().__init__(num_children)
+        super().__init__(num_children, console)
         self._running: dict[int, tuple[ChildRecord, EpochReport | None]] = {}
         self._recent: deque[ChildRecord] = deque(maxlen=RECENT)
         self._bar = Progress(

@@ -15,6 +15,7 @@ from rich.console import Console
 from raynas.cells import find_cell
 from raynas.cli.console import command, short_count
 from raynas.errors import UsageError
+from raynas.interruption import Interruption, interruptible
 from raynas.networks import NETWORKS
 from raynas.train import TrainResult, prepare_training, train_final
 from raynas.train_setup import PreparedTraining
@@ -55,11 +56,16 @@ def run_train(
     if is_dry:
         return
     print_epoch = _Epochs(prepared, console)
-    try:
-        result = train_final(prepared, address=address, report=print_epoch)
-    except KeyboardInterrupt:
+
+    def say_how_to_go_on() -> None:
         console.print(f"\nInterrupted. Go on from the last checkpoint with\n  {_resume(prepared.folder)}")
-        raise typer.Exit(130) from None
+
+    try:
+        with interruptible(last_words=say_how_to_go_on):
+            result = train_final(prepared, address=address, report=print_epoch)
+    except Interruption as interruption:
+        say_how_to_go_on()
+        raise typer.Exit(interruption.exit_code) from None
     console.print("\n".join(result_lines(result)), markup=False, highlight=False, soft_wrap=True)
 
 

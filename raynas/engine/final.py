@@ -38,7 +38,7 @@ TrainingFactory = Callable[[Placement, Any], FinalTraining]
 """Called in each worker with the data at the start of training."""
 STATE_FILE = "state.pt"
 SCORE = "top1"
-INTERRUPTED_SECONDS = 30.0
+INTERRUPTED_SECONDS = 12.0
 """How long an interrupted driver waits for its workers before it leaves them to Ray."""
 FOLDER = "checkpoints"
 MEMORY_ADVICE = (

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import tempfile
 import threading
+import time
 import uuid
 from types import TracebackType
 from typing import Any
@@ -131,8 +132,9 @@ class ChildPool:
         with contextlib.suppress(RayActorError):
             ray.get(self.queue.close.remote())
         # Workers go home between two steps of a child; after an interruption they are not waited for long.
+        deadline = time.monotonic() + INTERRUPTED_SECONDS
         for thread in self._threads:
-            thread.join(timeout=None if kind is None else INTERRUPTED_SECONDS)
+            thread.join(timeout=None if kind is None else max(deadline - time.monotonic(), 0.0))
         self._scratch.cleanup()
 
     def _get(self, answer: Any) -> Any:

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raynas.child import ChildResult
+from raynas.failures import short_reason
 from raynas.journal import Driver, Event, Finished, Proposed, Resumed, Started
 from raynas.leaderboard import leaderboard
 from raynas.records import records_of
-from raynas.status import Status, driver_state, short_reason, status_of
+from raynas.status import Status, driver_state, status_of
 from tests.pure.builders import infeasible
 
 
