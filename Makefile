@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := search
-.PHONY: search test check install ui bench bench-data bench-scale test-gpu clean
+.PHONY: search test check install ui bench bench-data bench-scale chaos test-gpu clean
 
 search: install
 	$(BIN)/raynas search $(ARGS)
@@ -45,6 +45,12 @@ bench-scale: install
 	$(BIN)/python -m benchmarks.scale resume --out build/bench-scale
 	$(BIN)/python -m benchmarks.scale workers --workers 450
 	$(BIN)/python -m benchmarks.scale workers --workers 8 --children 400 --seconds 2 --spread 0
+
+# Searches whose drivers are killed with SIGKILL 25 times each: CHAOS_SEED=... for other places.
+CHAOS_SEED ?= 0
+chaos: install
+	rm -rf build/chaos
+	$(BIN)/python -m benchmarks.chaos_driver --seed $(CHAOS_SEED) --out build/chaos $(ARGS)
 
 test-gpu: install
 	$(BIN)/python -m pytest -m gpu $(ARGS)

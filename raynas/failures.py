@@ -60,6 +60,14 @@ class FailureWatch:
         self.config = config
         self._last: deque[str | None] = deque(maxlen=config.last or 1)
 
+    @property
+    def rule(self) -> str:
+        """Why that ends a search, and how to have it otherwise."""
+        return (
+            f"A search ends when so many fail: failures.last = {self.config.last}, failures.share = "
+            f"{self.config.share:g}. Resumed with failures.last=null it never does."
+        )
+
     def child_ended(self, result: ChildResult, reward: float | None) -> str | None:
         """A diagnosis, if the search should end here."""
         self._last.append(None if reward is not None else result.reason)
@@ -74,7 +82,7 @@ class FailureWatch:
 def diagnosis(reasons: Iterable[str], num_children: int) -> str:
     """What to say of `num_children` of which those with reasons got no score: why, and what to do."""
     counts = Counter(short_reason(reason) or NO_NUMBER for reason in reasons)
-    lines = [f"{counts.total()} of the last {num_children} children got no score, most of all for"]
+    lines = [f"{counts.total()} of the last {num_children} children got no score. Why, and what helps:"]
     for reason, count in counts.most_common(NUM_REASONS):
         lines.append(f"  {count} x {reason}\n      {_advice(reason)}")
     return "\n".join(lines)

@@ -71,6 +71,7 @@ def interruptible(last_words: Callable[[], None] = lambda: None) -> Iterator[Non
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _Signals.received = None
 
 
 @contextlib.contextmanager

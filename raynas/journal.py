@@ -113,9 +113,13 @@ class Interrupted(FrozenModel):
     kind: Literal["interrupted"] = "interrupted"
     time: Time
     reason: str
-    """A signal, or what went wrong."""
+    """A signal, such as SIGTERM, or what went wrong."""
     children: tuple[Annotated[int, Field(ge=0)], ...]
     """Handed out and not ended: a resume trains them again."""
+
+    @property
+    def is_by_signal(self) -> bool:
+        return self.reason.startswith("SIG")
 
 
 AnyEvent = Started | Proposed | Finished | Resumed | Interrupted
@@ -173,7 +177,12 @@ class Journal:
         """The journal of an earlier process, without its torn last line, and the events in it."""
         if not path.is_file():
             raise RunFolderError(f"There is no run to resume: {path} does not exist.")
-        journal = cls(path)
+        try:
+            journal = cls(path)
+        except OSError as error:
+            raise RunFolderError(
+                f"{path} can't be written: {error.strerror}. Resume the run where its folder can be written."
+            ) from error
         try:
             events, intact_bytes = _read(path)
         except RunFolderError:
@@ -243,6 +252,11 @@ def recorded_config(events: Sequence[Event]) -> dict[str, Any]:
     return started.config | {"children": targets[-1]} if targets else started.config
 
 
+def last_of_driver(events: Sequence[Event]) -> Started | Resumed | Interrupted:
+    """The last word of a driver about itself."""
+    return [event for event in events if isinstance(event, Started | Resumed | Interrupted)][-1]
+
+
 def is_being_written(path: Path) -> bool | None:
     """Whether a process that this machine knows of holds the journal's lock; None: the system doesn't tell.
 
@@ -259,7 +273,10 @@ def is_being_written(path: Path) -> bool | None:
 
 def _read(path: Path) -> tuple[list[Event], int]:
     """Events, and how many bytes they take: what follows is a torn line."""
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunFolderError(f"{path} can't be read: {error.strerror}.") from error
     intact_bytes = content.rfind(b"\n") + 1
     if not intact_bytes:
         raise RunFolderError(f"{path} is empty: that run ended before it began. Give another --out.")

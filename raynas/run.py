@@ -171,7 +171,7 @@ class Run:
         if result.status != "infeasible":
             diagnosis = self._failures.child_ended(result, self.records[child_id].reward)
             if diagnosis is not None:
-                raise SearchFailed(diagnosis)
+                raise SearchFailed(f"{diagnosis}\n{self._failures.rule}")
 
     def close(self) -> None:
         """From now on nothing is handed out or taken back: what runs stays unfinished."""

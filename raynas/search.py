@@ -23,7 +23,7 @@ from raynas.engine.schedulers import build_scheduler
 from raynas.engine.tuning import tune_run
 from raynas.engine.worker import TrainerFactory
 from raynas.errors import JournalFailed, RunFolderError, SearchFailed, UsageError
-from raynas.failures import diagnosis, short_reason
+from raynas.failures import diagnosis
 from raynas.fidelity import fidelity_of
 from raynas.genotype import Genotype
 from raynas.interruption import Interruption
@@ -40,6 +40,9 @@ from raynas.space import SearchSpace
 from raynas.tracking import Tracker, check_store
 from raynas.tracking_config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS
 from raynas.training import ChildConfig, ChildTrainer, DeviceImages, Placement
+
+MAX_REASON_LENGTH = 200
+"""Of what the journal says about the end of a driver."""
 
 
 @dataclass(frozen=True)
@@ -275,9 +278,9 @@ def opened(
 
 def _why(error: BaseException) -> str:
     """A driver ended, as the journal has it."""
-    if isinstance(error, Interruption):
-        return error.name
-    return short_reason(str(error)) or type(error).__name__
+    if isinstance(error, KeyboardInterrupt):
+        return error.name if isinstance(error, Interruption) else "SIGINT"
+    return str(error).partition("\n")[0][:MAX_REASON_LENGTH] or type(error).__name__
 
 
 def _open_journal(search: PreparedSearch, driver: Driver, fidelity: str | None) -> tuple[Journal, Started]:
@@ -336,8 +339,14 @@ def _result(run: Run, tracker: Tracker | None, folder: Path) -> SearchResult:
     if entries[0].reward is None:
         raise SearchFailed(diagnosis((entry.reason for entry in entries), len(entries)))
     best = run.child(entries[0].child).genotype
-    (folder / "best_genotype.json").write_text(best.to_json() + "\n")
-    (folder / "best_cell.svg").write_text(genotype_svg(best, title=_title(entries[0])))
+    try:
+        (folder / "best_genotype.json").write_text(best.to_json() + "\n")
+        (folder / "best_cell.svg").write_text(genotype_svg(best, title=_title(entries[0])))
+    except OSError as error:
+        raise SearchFailed(
+            f"All children are done, but {error.filename} can't be written: {error.strerror}. "
+            "Make room on the disk, or mend it; --resume then writes it."
+        ) from error
     return SearchResult(
         entries,
         best,

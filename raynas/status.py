@@ -10,7 +10,7 @@ from typing import Literal
 
 from raynas.config import FrozenModel
 from raynas.failures import reasons_of
-from raynas.journal import Event, Interrupted, Resumed, Started, recorded_config
+from raynas.journal import Event, Interrupted, last_of_driver, recorded_config
 from raynas.leaderboard import leaderboard
 from raynas.records import ChildRecord, records_of
 from raynas.shifts import shifts_of, utilisation
@@ -101,12 +101,12 @@ def status_of(events: Sequence[Event], *, now: float, driver: DriverState) -> St
         seconds_left=0.0 if left == 0 else left * 3600.0 / rate if left and rate else None,
         driver="gone" if left == 0 and driver == "unknown" else driver,
         driver_since=shifts[-1].began,
-        ended_by=last.reason if isinstance(last := _last_of_driver(events), Interrupted) else None,
+        ended_by=last.reason if isinstance(last := last_of_driver(events), Interrupted) else None,
         last_event=max(event.time for event in events),
     )
 
 
-def driver_state(events: Iterable[Event], *, is_locked: bool | None, host: str) -> DriverState:
+def driver_state(events: Sequence[Event], *, is_locked: bool | None, host: str) -> DriverState:
     """Whether the run's last driver is alive.
 
     Args:
@@ -115,16 +115,11 @@ def driver_state(events: Iterable[Event], *, is_locked: bool | None, host: str) 
     """
     if is_locked:
         return "running"
-    last = _last_of_driver(events)
+    last = last_of_driver(events)
     if isinstance(last, Interrupted):
         return "gone"
     is_of_here = last.driver is not None and last.driver.host == host
     return "gone" if is_locked is False and is_of_here else "unknown"
-
-
-def _last_of_driver(events: Iterable[Event]) -> Started | Resumed | Interrupted:
-    """The last word of a driver about itself."""
-    return [event for event in events if isinstance(event, Started | Resumed | Interrupted)][-1]
 
 
 def _counts(

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from raynas.child import ChildResult
 from raynas.cli.main import app
-from raynas.journal import Driver, Finished, Journal, Proposed, Started
+from raynas.journal import Driver, Finished, Interrupted, Journal, Proposed, Started
 
 BEGAN = 1_700_000_000.0
 
@@ -82,6 +82,15 @@ def test_a_run_whose_driver_is_gone_says_how_to_go_on(run):
     assert "2 interrupted" in out and "2 running" not in out
     assert "driver      gone, the run is unfinished" in out
     assert "once it is resumed" in out
+    assert "search --out runs/one --resume" in out
+
+
+def test_a_run_that_was_interrupted_says_by_what(run):
+    run.append(Interrupted(time=BEGAN + 20, reason="SIGTERM", children=(2, 3)))
+    run.close()
+    _, out, _ = call()
+    assert "2 interrupted" in out
+    assert "driver      ended by SIGTERM, the run is unfinished" in out
     assert "search --out runs/one --resume" in out
 
 

@@ -128,8 +128,11 @@ def test_afterwards_signals_are_handled_as_before():
     assert run(
         """
         signal.signal(signal.SIGTERM, lambda *_: print("mine"))
-        with interruptible():
-            pass
+        try:
+            with interruptible():
+                get(signal.SIGINT)
+        except Interruption:
+            check()
         get(signal.SIGTERM)
         """
     ) == (0, "mine\n")
