@@ -48,6 +48,8 @@ from raynas.search import PreparedSearch, opened, prepare_search
 from raynas.strategies.ppo import PPO
 from raynas.strategy import Strategy
 
+PRELOADED = ["benchmarks.chaos_driver", "raynas.data.digits", "raynas.draw", "search_spaces.nasnet"]
+"""What a driver imports, once for all of them."""
 STRATEGY_FILE = "strategy.json"
 PLACES = ("journal", "mlflow", "strategy", "outside")
 MOMENTS = ("before", "within", "after")
@@ -239,7 +241,7 @@ def draw_kill(rng: random.Random, children_left: int, kills_left: int) -> Kill:
 def life(folder: Path, settings: Settings, kill: Kill | None) -> int | None:
     """One driver from its start to its end; its exit code."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks.chaos_driver"])
+    context.set_forkserver_preload(PRELOADED)
     before = _size(folder)
     driver = context.Process(target=drive, args=(folder, settings, kill))
     driver.start()

@@ -42,6 +42,9 @@ class RunListener:
     def noted(self, text: str) -> None:
         """Something about the run that the user should know; a sentence."""
 
+    def replayed(self) -> None:
+        """What was told until now are the events of earlier drivers; what comes is new."""
+
     def child_proposed(self, record: ChildRecord, child: Child) -> None:
         """A child goes to the queue."""
 

@@ -210,6 +210,8 @@ class Run:
         self._queue.extend(
             id for id, record in self.records.items() if record.finished is None and id not in running
         )
+        for listener in self.listeners:
+            listener.replayed()
 
     def child(self, child_id: int) -> Child:
         """The child as the workers get it."""

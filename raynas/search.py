@@ -280,7 +280,8 @@ def _why(error: BaseException) -> str:
     """A driver ended, as the journal has it."""
     if isinstance(error, KeyboardInterrupt):
         return error.name if isinstance(error, Interruption) else "SIGINT"
-    return str(error).partition("\n")[0][:MAX_REASON_LENGTH] or type(error).__name__
+    # Its first sentence.
+    return str(error).partition("\n")[0].partition(". ")[0][:MAX_REASON_LENGTH] or type(error).__name__
 
 
 def _open_journal(search: PreparedSearch, driver: Driver, fidelity: str | None) -> tuple[Journal, Started]:

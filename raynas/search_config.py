@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from raynas.config import FrozenModel, merged, validated
 from raynas.data import DataConfig
@@ -74,11 +74,12 @@ class SearchConfig(FrozenModel):
         )
         return Choice(name=choice.name, **options.model_dump())
 
-    @model_validator(mode="after")
-    def _memo_is_of_use(self) -> Self:
-        if self.memo is not None and self.equal_cells == "retrain":
-            raise ValueError("memo reuses scores, and equal_cells = 'retrain' says not to. Leave one out")
-        return self
+    @field_validator("memo")
+    @classmethod
+    def _is_of_use(cls, memo: str | None, info: ValidationInfo) -> str | None:
+        if memo is not None and info.data.get("equal_cells") == "retrain":
+            raise ValueError("its scores are to be reused, and equal_cells = 'retrain' says not to")
+        return memo
 
     def make_space(self) -> SearchSpace:
         return make_space(self.space.name, **self.space.options)

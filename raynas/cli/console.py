@@ -38,17 +38,26 @@ def print_leaderboard(entries: list[LeaderboardEntry], console: Console, *, num_
         if entry.reason:
             line = f"child {entry.child} {entry.status}: {entry.reason}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for line in _origins(entries):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if num_infeasible:
         proposals = "1 proposal was" if num_infeasible == 1 else f"{num_infeasible:,} proposals were"
         console.print(f"{proposals} beyond the limits and not trained.", highlight=False)
 
 
+def _origins(entries: list[LeaderboardEntry]) -> list[str]:
+    """A line for each run whose scores are in the table."""
+    by_run: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.memo_run is not None:
+            by_run.setdefault(entry.memo_run, []).append(f"{entry.child} (there {entry.memo_child})")
+    return [f"reused from {run}: the scores of {', '.join(children)}" for run, children in by_run.items()]
+
+
 def _status(entry: LeaderboardEntry) -> str:
     if entry.reused_from is not None:
         return f"as child {entry.reused_from}"
-    if entry.memo_run is not None:
-        return f"as child {entry.memo_child} of {Path(entry.memo_run).name}"
-    return entry.status
+    return entry.status if entry.memo_run is None else "reused"
 
 
 def print_architectures(entries: list[LeaderboardEntry], console: Console) -> None:

@@ -29,7 +29,7 @@ class SearchProgress(RunListener):
         self.num_finished = self.num_infeasible = 0
         self.best: ChildRecord | None = None
         self.began = time.monotonic()
-        self.is_running = False
+        self.is_live = self.is_running = False
         self._finished_here = 0
 
     def __enter__(self) -> SearchProgress:
@@ -38,6 +38,9 @@ class SearchProgress(RunListener):
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         """Nothing to take down here."""
 
+    def replayed(self) -> None:
+        self.is_live = True
+
     def noted(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
@@ -45,7 +48,7 @@ class SearchProgress(RunListener):
         # The clock starts with the first child: starting workers says nothing of the children's rate.
         if not self.is_running:
             self.began = time.monotonic()
-        self.is_running = True
+        self.is_live = self.is_running = True
 
     def child_finished(self, record: ChildRecord, child: Child) -> None:
         self.num_finished += 1
@@ -84,7 +87,7 @@ class PlainLines(SearchProgress):
     def child_finished(self, record: ChildRecord, child: Child) -> None:
         super().child_finished(record, child)
         result = record.result
-        if not self.is_running or result is None or record.finished is None:
+        if not self.is_live or result is None or record.finished is None:
             return
         memo = record.finished.memo
         fields = {
@@ -104,7 +107,7 @@ class PlainLines(SearchProgress):
         self._print(f"[{self.num_finished}/{self.num_children}] child done  {line}  ({self.summary()})")
 
     def policy_updated(self, statistics: dict[str, float]) -> None:
-        if self.is_running:
+        if self.is_live:
             self._print(
                 "policy updated  " + " ".join(f"{key}={value:.5g}" for key, value in statistics.items())
             )

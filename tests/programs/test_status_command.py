@@ -90,7 +90,7 @@ def test_a_run_that_was_interrupted_says_by_what(run):
     run.close()
     _, out, _ = call()
     assert "2 interrupted" in out
-    assert "driver      ended by SIGTERM, the run is unfinished" in out
+    assert "driver      ended (SIGTERM), the run is unfinished" in out
     assert "search --out runs/one --resume" in out
 
 
@@ -99,6 +99,11 @@ def test_a_run_on_another_machine_is_not_called_dead(run, monkeypatch):
     monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
     _, out, _ = call()
     assert "not seen from this machine" in out and "2 running" in out
+
+
+def test_scores_of_other_children_are_told_apart(run):
+    run.append(finished(2, 0.75).model_copy(update={"reused_from": 0}))
+    assert "3 of 4 done; 2 completed (1 reused), 1 failed, 1 running" in call()[1]
 
 
 def test_a_complete_run_has_nothing_left(run):

@@ -155,5 +155,5 @@ def test_where_there_is_no_folder_there_is_no_memo(tmp_path):
 def test_reusing_and_training_again_at_once_is_a_contradiction():
     from raynas.config import validated
 
-    with pytest.raises(InvalidConfig, match="equal_cells = 'retrain' says not to"):
+    with pytest.raises(InvalidConfig, match="memo = 'runs': its scores are to be reused"):
         validated(SearchConfig, {"memo": "runs", "equal_cells": "retrain"})
