@@ -31,8 +31,8 @@ FILE_NAME = "journal.jsonl"
 FORMAT = 2
 """Of what is written."""
 OLDEST_FORMAT = 1
-"""That is read: 1 had no 'interrupted' events, no fidelity and no scores of other runs, and is the same
-otherwise.
+"""That is read: 1 had no 'interrupted' events, no digest of the images and no scores of other runs, and is
+the same otherwise.
 """
 LOCKS = Path("/proc/locks")
 """Linux's list of the file locks that are held."""
@@ -61,8 +61,8 @@ class Started(FrozenModel):
     config: dict[str, Any]
     driver: Driver | None = None
     """None: not known, here and below."""
-    fidelity: str | None = Field(None, pattern="^[0-9a-f]{16}$")
-    """Equal in two runs exactly if their scores of equal cells are interchangeable: raynas.fidelity."""
+    images: str | None = Field(None, pattern="^[0-9a-f]{16}$")
+    """What its children were trained and scored on: ImageSplit.digest. None: not known, or not that alone."""
 
 
 class Proposed(FrozenModel):

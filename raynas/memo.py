@@ -1,5 +1,11 @@
 """Scores of other runs: what was trained there at the same fidelity is not trained again here. Pure Python.
 
+The fidelity is the network around the cell (with what the search space says of it), the child's training, and
+the very images with their labels, as they are split into training and validation. Not of it are the seeds of
+initialisation and batches, which are chance, and which equal cells of one run share a score over; the search
+space and the strategy, as an arch_id is the whole cell; the scheduler, as full trainings alone count; the
+workers and their machines. A field that the other version of raynas did not know counts as a difference.
+
 Read once, when a search begins. What is reused goes into the search's own journal, so that resuming it needs
 no other run.
 """
@@ -17,8 +23,10 @@ from raynas.journal import FILE_NAME, Event, Finished, Started, read_events
 from raynas.records import ChildRecord, records_of
 from raynas.tracking_config import Origin
 
-FIDELITY_FIELDS = ("network", "child", "data", "seed")
-"""Of the config, what a score depends on; the data and the seed by the images that they choose."""
+TRAINING_FIELDS = ("network", "child")
+"""Of the config, what a score depends on beside the images."""
+IMAGE_FIELDS = ("data", "seed")
+"""What chose the images: why they are others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +46,28 @@ class Memo:
     """Sentences about what was found, for the user."""
 
 
-def read_memo(place: Path, *, fidelity: str, config: Mapping[str, Any], own: Path) -> Memo:
+def read_memo(place: Path, *, images: str, config: Mapping[str, Any], own: Path) -> Memo:
     """The scores that a run of this fidelity can take over.
 
     Args:
         place: a run's folder, or a folder of runs: a store. In a store only what fits is taken.
-        fidelity, config: of the run that asks; the config as a journal has it.
+        images, config: of the run that asks, as its journal has them.
         own: its folder, which is left out of a store.
     Raises:
         UsageError: there is no such folder, or the one run that it names has another fidelity or is damaged.
     """
     if (place / FILE_NAME).is_file():
-        return _of_run(place, fidelity, config)
+        return _of_run(place, images, config)
     if not place.is_dir():
         raise UsageError(
             f"memo = '{place}' is no folder. Give a run's folder, or one whose sub folders are runs."
         )
-    return _of_store(place, fidelity, config, own)
+    return _of_store(place, images, config, own)
 
 
-def _of_run(folder: Path, fidelity: str, config: Mapping[str, Any]) -> Memo:
+def _of_run(folder: Path, images: str, config: Mapping[str, Any]) -> Memo:
     events = read_events(folder / FILE_NAME)
-    problem = _mismatch(events, fidelity, config)
+    problem = _mismatch(events, images, config)
     if problem:
         raise RunFolderError(
             f"The scores of {folder} can't be reused here: {problem}. Make these settings equal, or leave "
@@ -70,7 +78,7 @@ def _of_run(folder: Path, fidelity: str, config: Mapping[str, Any]) -> Memo:
     return memo
 
 
-def _of_store(store: Path, fidelity: str, config: Mapping[str, Any], own: Path) -> Memo:
+def _of_store(store: Path, images: str, config: Mapping[str, Any], own: Path) -> Memo:
     memo, fitting, others = Memo(), dict[Path, list[Event]](), list[str]()
     folders = sorted(path.parent for path in store.glob(f"*/{FILE_NAME}"))
     for folder in folders:
@@ -81,7 +89,7 @@ def _of_store(store: Path, fidelity: str, config: Mapping[str, Any], own: Path) 
         except RunFolderError as error:
             others.append(f"memo: {folder} is left out: {error}")
             continue
-        problem = _mismatch(events, fidelity, config)
+        problem = _mismatch(events, images, config)
         if problem:
             others.append(f"memo: {folder} is left out: {problem}")
         else:
@@ -115,22 +123,23 @@ def _is_full(record: ChildRecord) -> bool:
     return finished is not None and finished.result.status == "completed" and finished.reused_from is None
 
 
-def _mismatch(events: list[Event], fidelity: str, config: Mapping[str, Any]) -> str:
+def _mismatch(events: list[Event], images: str, config: Mapping[str, Any]) -> str:
     """Why scores of that run are no scores of this one; empty if they are."""
     started = events[0]
     assert isinstance(started, Started)
-    if started.fidelity == fidelity:
-        return ""
-    if started.fidelity is None:
-        return "its journal does not say at what fidelity its children were trained"
+    if started.images is None:
+        return "its journal does not say on which images its children were trained"
+    are_equal = started.images == images
     differences = [
         f"{name} is {_short(theirs)} there and {_short(ours)} here"
-        for field_name in FIDELITY_FIELDS
+        for field_name in (*TRAINING_FIELDS, *(() if are_equal else IMAGE_FIELDS))
         for name, theirs, ours in _differences(
             field_name, started.config.get(field_name), config.get(field_name)
         )
     ]
-    return "; ".join(differences) or "its images are others, though they come from a place of the same name"
+    if not are_equal and not differences:
+        return "its images are others, though they come from a place of the same name"
+    return "; ".join(differences)
 
 
 def _differences(name: str, theirs: Any, ours: Any) -> list[tuple[str, Any, Any]]:

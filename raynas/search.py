@@ -24,7 +24,6 @@ from raynas.engine.tuning import tune_run
 from raynas.engine.worker import TrainerFactory
 from raynas.errors import JournalFailed, RunFolderError, SearchFailed, UsageError
 from raynas.failures import diagnosis
-from raynas.fidelity import fidelity_of
 from raynas.genotype import Genotype
 from raynas.interruption import Interruption
 from raynas.journal import FILE_NAME, Driver, Event, Journal, Resumed, Started, recorded_config
@@ -161,9 +160,9 @@ def execute(
     config = search.config
     split = load_split(config.data, seed=config.seed)
     _check_network(config, split)
-    # What a factory of somebody's own trains, nobody knows.
-    fidelity = fidelity_of(config, split) if factory is None else None
-    memo = _read_memo(search, fidelity)
+    # What a factory of somebody's own trains, and on what, nobody knows.
+    images = split.digest() if factory is None else None
+    memo = _read_memo(search, images)
     for listener in listeners:
         for note in memo.notes:
             listener.noted(note)
@@ -179,7 +178,7 @@ def execute(
             split,
             listeners=listeners,
             memo=memo,
-            fidelity=fidelity,
+            images=images,
             num_slots=pool.plan.num_slots,
         ) as (run, tracker),
     ):
@@ -201,14 +200,14 @@ def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearc
     return PreparedSearch(folder, resumed_config(recorded_config(events), overrides), events)
 
 
-def _read_memo(search: PreparedSearch, fidelity: str | None) -> Memo:
+def _read_memo(search: PreparedSearch, images: str | None) -> Memo:
     """The scores of other runs that this one reuses.
 
     Raises:
         UsageError: they can't be had; or the images are not those that a resumed run began with.
     """
     started, config = search.started, search.config.model_dump(mode="json")
-    if started is not None and None is not started.fidelity != fidelity is not None:
+    if started and started.images and images and started.images != images:
         raise RunFolderError(
             f"{search.folder} was started on other images: those that data.source = "
             f"{search.config.data.source!r} gives have changed since, or their labels or order have. Scores "
@@ -216,10 +215,10 @@ def _read_memo(search: PreparedSearch, fidelity: str | None) -> Memo:
         )
     if search.config.memo is None:
         return Memo()
-    if fidelity is None:
+    if images is None:
         raise UsageError("memo needs children that raynas trains: the fidelity of others is not known.")
     try:
-        return read_memo(Path(search.config.memo), fidelity=fidelity, config=config, own=search.folder)
+        return read_memo(Path(search.config.memo), images=images, config=config, own=search.folder)
     except UsageError as error:
         if started is None or started.config.get("memo") != search.config.memo:
             raise
@@ -235,14 +234,14 @@ def opened(
     num_slots: int,
     listeners: Sequence[RunListener] = (),
     memo: Memo | None = None,
-    fidelity: str | None = None,
+    images: str | None = None,
 ) -> Iterator[tuple[Run, Tracker | None]]:
     """The run, with its journal and its tracker open; both are closed whatever happens.
 
     A run that ends before its time is interrupted, and its journal says so.
     """
     config, space = search.config, search.config.make_space()
-    journal, started = _open_journal(search, Driver(host=socket.gethostname(), slots=num_slots), fidelity)
+    journal, started = _open_journal(search, Driver(host=socket.gethostname(), slots=num_slots), images)
     with journal:
         tracker = _open_tracker(search, started, space)
         run = Run(
@@ -284,7 +283,7 @@ def _why(error: BaseException) -> str:
     return str(error).partition("\n")[0].partition(". ")[0][:MAX_REASON_LENGTH] or type(error).__name__
 
 
-def _open_journal(search: PreparedSearch, driver: Driver, fidelity: str | None) -> tuple[Journal, Started]:
+def _open_journal(search: PreparedSearch, driver: Driver, images: str | None) -> tuple[Journal, Started]:
     path = search.folder / FILE_NAME
     if search.started is None:
         started = Started(
@@ -293,7 +292,7 @@ def _open_journal(search: PreparedSearch, driver: Driver, fidelity: str | None) 
             time=time.time(),
             config=search.config.model_dump(mode="json"),
             driver=driver,
-            fidelity=fidelity,
+            images=images,
         )
         return Journal.create(path, started), started
     journal, _ = Journal.reopen(path)

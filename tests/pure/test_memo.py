@@ -17,7 +17,7 @@ from raynas.search_config import SearchConfig
 from raynas.strategies.listed import Listed, ListedConfig
 from tests.pure.builders import TINY, Diary, completed, failed
 
-FIDELITY, OTHER = "0123456789abcdef", "fedcba9876543210"
+IMAGES, OTHER = "0123456789abcdef", "fedcba9876543210"
 CONFIG = {"child": {"epochs": 3}, "network": {"filters": 8}, "data": {"source": "digits"}, "seed": 0}
 CELLS = [(0,) * 8, (1,) * 8, (0,) * 4 + (1,) * 4]
 ARCH_IDS = [TINY.decode(cell).arch_id for cell in CELLS]
@@ -34,13 +34,13 @@ def record(
     folder: Path,
     results: dict[int, ChildResult],
     *,
-    fidelity: str | None = FIDELITY,
+    images: str | None = IMAGES,
     config: dict[str, Any] | None = None,
     time: float = 1.0,
     memo: Memo | None = None,
 ) -> Path:
     """The folder of a run in which these cells were trained with these results."""
-    started = Started(run_id=folder.name, raynas="0", time=time, config=config or CONFIG, fidelity=fidelity)
+    started = Started(run_id=folder.name, raynas="0", time=time, config=config or CONFIG, images=images)
     with Journal.create(folder / "journal.jsonl", started) as journal:
         run = run_of(list(results), memo, journal=journal)
         while (child := run.next_child()) is not None:
@@ -49,7 +49,7 @@ def record(
 
 
 def read(place: Path, **words: Any) -> Memo:
-    return read_memo(place, **{"fidelity": FIDELITY, "config": CONFIG, "own": place / "own"} | words)
+    return read_memo(place, **{"images": IMAGES, "config": CONFIG, "own": place / "own"} | words)
 
 
 def test_the_cells_of_the_space_differ():
@@ -117,7 +117,7 @@ def test_of_a_store_the_oldest_score_of_each_cell_counts(tmp_path):
 
 def test_in_a_store_what_does_not_fit_is_left_out_with_a_reason(tmp_path):
     record(tmp_path / "fits", {0: completed()})
-    record(tmp_path / "longer", {1: completed()}, fidelity=OTHER, config=CONFIG | {"child": {"epochs": 9}})
+    record(tmp_path / "longer", {1: completed()}, config=CONFIG | {"child": {"epochs": 9}})
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "journal.jsonl").write_text("garbled\n")
     memo = read(tmp_path)
@@ -132,19 +132,28 @@ def test_an_empty_store_is_one_that_may_fill(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fidelity", "config", "message"),
+    ("images", "config", "message"),
     [
         (OTHER, CONFIG | {"seed": 4}, "seed is 4 there and 0 here"),
-        (OTHER, CONFIG | {"network": {"filters": 8, "stem": "x"}}, "network.stem is 'x' there and None here"),
+        (
+            IMAGES,
+            CONFIG | {"network": {"filters": 8, "stem": "x"}},
+            "network.stem is 'x' there and None here",
+        ),
         (OTHER, CONFIG, "its images are others"),
-        (None, CONFIG, "does not say at what fidelity"),
+        (None, CONFIG, "does not say on which images"),
     ],
 )
-def test_one_run_of_another_fidelity_is_refused_and_the_reason_named(tmp_path, fidelity, config, message):
-    folder = record(tmp_path / "one", {0: completed()}, fidelity=fidelity, config=config)
+def test_one_run_of_another_fidelity_is_refused_and_the_reason_named(tmp_path, images, config, message):
+    folder = record(tmp_path / "one", {0: completed()}, images=images, config=config)
     with pytest.raises(RunFolderError) as caught:
         read(folder)
     assert message in str(caught.value) and str(folder) in str(caught.value)
+
+
+def test_where_images_are_from_does_not_matter_if_they_are_the_same(tmp_path):
+    config = CONFIG | {"data": {"source": "elsewhere"}, "seed": 4}
+    assert len(read(record(tmp_path / "one", {0: completed()}, config=config)).scores) == 1
 
 
 def test_where_there_is_no_folder_there_is_no_memo(tmp_path):
