@@ -93,9 +93,13 @@ def short_reason(reason: str) -> str:
     equal.
     """
     line = reason.strip().partition("\n")[0].partition(" (in ")[0]
-    line = "".join(letter if letter.isprintable() else " " for letter in line)
-    line = re.sub(r"\b0x[0-9a-fA-F]+|\d+(?:\.\d+)*", "N", line).strip()
+    line = re.sub(r"\b0x[0-9a-fA-F]+|\d+(?:\.\d+)*", "N", printable(line)).strip()
     return line if len(line) <= MAX_REASON_LENGTH else line[: MAX_REASON_LENGTH - 3] + "..."
+
+
+def printable(text: str) -> str:
+    """A stranger's text without what would control a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def reasons_of(results: Iterable[ChildResult | None]) -> dict[str, int]:

@@ -303,7 +303,7 @@ def _check_format(path: Path, line: bytes) -> None:
     # A bool is an int in Python, and no format.
     if type(found) is int and not OLDEST_FORMAT <= found <= FORMAT:
         raise RunFolderError(
-            f"{path} is in journal format {found}, written by raynas {str(first.get('raynas'))[:40]}; this "
+            f"{path} is in journal format {found}, written by raynas {str(first.get('raynas'))[:40]!r}; this "
             f"raynas, {version('raynas')}, reads the formats {OLDEST_FORMAT} to {FORMAT}. Read the run, or "
             "go on with it, with the version that wrote it. Nothing was changed."
         )

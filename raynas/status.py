@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from raynas.config import FrozenModel
-from raynas.failures import reasons_of
+from raynas.failures import printable, reasons_of
 from raynas.journal import Event, Interrupted, last_of_driver, recorded_config
 from raynas.leaderboard import leaderboard
 from raynas.records import ChildRecord, records_of
@@ -84,7 +84,7 @@ def status_of(events: Sequence[Event], *, now: float, driver: DriverState) -> St
         driver: the last one; unless it is known to be gone, unfinished children count as running or waiting.
     """
     records = records_of(events)
-    shifts = shifts_of(events)
+    shifts, last = shifts_of(events), last_of_driver(events)
     children = _counts(records, _target(events), shifts[-1].slots, driver)
     left = None if children.asked is None else max(children.asked - children.done, 0)
     if driver == "running" and left != 0:
@@ -101,7 +101,7 @@ def status_of(events: Sequence[Event], *, now: float, driver: DriverState) -> St
         seconds_left=0.0 if left == 0 else left * 3600.0 / rate if left and rate else None,
         driver="gone" if left == 0 and driver == "unknown" else driver,
         driver_since=shifts[-1].began,
-        ended_by=last.reason if isinstance(last := last_of_driver(events), Interrupted) else None,
+        ended_by=printable(last.reason) if isinstance(last, Interrupted) else None,
         last_event=max(event.time for event in events),
     )
 

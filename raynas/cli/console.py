@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from raynas.failures import printable
 from raynas.leaderboard import LeaderboardEntry, by_architecture
 
 if TYPE_CHECKING:
@@ -51,7 +52,10 @@ def _origins(entries: list[LeaderboardEntry]) -> list[str]:
     for entry in entries:
         if entry.memo_run is not None:
             by_run.setdefault(entry.memo_run, []).append(f"{entry.child} (there {entry.memo_child})")
-    return [f"reused from {run}: the scores of {', '.join(children)}" for run, children in by_run.items()]
+    return [
+        f"reused from {printable(run)}: the scores of {', '.join(children)}"
+        for run, children in by_run.items()
+    ]
 
 
 def _status(entry: LeaderboardEntry) -> str:

@@ -237,7 +237,7 @@ def test_a_journal_of_another_format_is_refused(written):
     written.write_text(before)
     for read in (read_events, Journal.reopen):
         with pytest.raises(
-            RunFolderError, match=r"is in journal format 3, written by raynas 7\.5; this raynas"
+            RunFolderError, match=r"is in journal format 3, written by raynas '7\.5'; this raynas"
         ):
             read(written)
     assert written.read_text() == before
