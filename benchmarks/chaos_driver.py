@@ -48,7 +48,13 @@ from raynas.search import PreparedSearch, opened, prepare_search
 from raynas.strategies.ppo import PPO
 from raynas.strategy import Strategy
 
-PRELOADED = ["benchmarks.chaos_driver", "raynas.data.digits", "raynas.draw", "search_spaces.nasnet"]
+PRELOADED = [
+    "benchmarks.chaos_driver",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "raynas.data.digits",
+    "raynas.draw",
+    "search_spaces.nasnet",
+]
 """What a driver imports, once for all of them."""
 STRATEGY_FILE = "strategy.json"
 PLACES = ("journal", "mlflow", "strategy", "outside")
