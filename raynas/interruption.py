@@ -95,6 +95,11 @@ def check() -> None:
 def _other_ends_translated() -> Iterator[None]:
     try:
         yield
+    except Interruption:
+        raise
+    except KeyboardInterrupt as error:
+        # Ray, where it waits, has its own in the place of what a handler raises.
+        raise Interruption(_Signals.received or signal.SIGINT) from error
     except SystemExit as error:
         # Ray's own handler, while it starts: the number of the signal is the code.
         if error.code == signal.SIGTERM:
@@ -105,6 +110,11 @@ def _other_ends_translated() -> Iterator[None]:
         if _Signals.received is not None:
             raise Interruption(_Signals.received) from error
         raise
+
+
+def signal_name() -> str:
+    """Of the signal that has come; of Ctrl-C where nobody has taken signals over."""
+    return signal.Signals(_Signals.received or signal.SIGINT).name
 
 
 def _end_by_force(code: int, last_words: Callable[[], None]) -> None:

@@ -25,7 +25,7 @@ from raynas.engine.worker import TrainerFactory
 from raynas.errors import JournalFailed, RunFolderError, SearchFailed, UsageError
 from raynas.failures import diagnosis
 from raynas.genotype import Genotype
-from raynas.interruption import Interruption
+from raynas.interruption import signal_name
 from raynas.journal import FILE_NAME, Driver, Event, Journal, Resumed, Started, recorded_config
 from raynas.leaderboard import LeaderboardEntry, leaderboard
 from raynas.memo import Memo, read_memo
@@ -278,7 +278,7 @@ def opened(
 def _why(error: BaseException) -> str:
     """A driver ended, as the journal has it."""
     if isinstance(error, KeyboardInterrupt):
-        return error.name if isinstance(error, Interruption) else "SIGINT"
+        return signal_name()
     # Its first sentence.
     return str(error).partition("\n")[0].partition(". ")[0][:MAX_REASON_LENGTH] or type(error).__name__
 

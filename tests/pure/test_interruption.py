@@ -83,7 +83,12 @@ def test_a_second_ctrl_c_cuts_the_tidying_up_short_and_a_second_sigterm_does_not
 
 
 @pytest.mark.parametrize(
-    "error", ["SystemExit(15)", "get(signal.SIGTERM) or ValueError('the others are gone')"]
+    "error",
+    [
+        "SystemExit(15)",
+        "get(signal.SIGTERM) or ValueError('gone')",
+        "get(signal.SIGTERM) or KeyboardInterrupt()",
+    ],
 )
 def test_what_else_comes_of_a_signal_is_the_interruption(error):
     assert run(
