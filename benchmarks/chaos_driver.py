@@ -49,7 +49,8 @@ from raynas.strategies.ppo import PPO
 from raynas.strategy import Strategy
 
 PRELOADED = [
-    "benchmarks.chaos_driver",
+    "raynas.search",
+    "raynas.strategies.ppo",
     "mlflow.store.tracking.sqlalchemy_store",
     "raynas.data.digits",
     "raynas.draw",
