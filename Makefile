@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := search
-.PHONY: search test check fuzz install ui bench bench-data bench-scale poison chaos-workers test-gpu clean
+.PHONY: search test check fuzz install ui bench bench-data bench-scale chaos chaos-workers poison test-gpu clean
 
 search: install
 	$(BIN)/raynas search $(ARGS)
@@ -58,6 +58,12 @@ poison: install
 
 chaos-workers: install
 	$(BIN)/python -m benchmarks.chaos_workers $(ARGS)
+
+# Searches whose drivers are killed with SIGKILL 25 times each: CHAOS_SEED=... for other places.
+CHAOS_SEED ?= 0
+chaos: install
+	rm -rf build/chaos
+	$(BIN)/python -m benchmarks.chaos_driver --seed $(CHAOS_SEED) --out build/chaos $(ARGS)
 
 test-gpu: install
 	$(BIN)/python -m pytest -m gpu $(ARGS)

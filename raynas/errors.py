@@ -11,6 +11,7 @@
         RunFolderError             a run folder or journal that can't be used as asked
         DoesNotFit                 more resources than the cluster has
       SearchFailed                 the run itself failed; exit code 1
+        JournalFailed              its journal can't be written
       TrainingFailed               a final training diverged or can't go on; exit code 1
       TrackingFailed               MLflow could not be filled in to the end; exit code 1
 
@@ -61,6 +62,10 @@ class DoesNotFit(UsageError):
 
 class SearchFailed(RaynasError):
     """The search started and could not go on."""
+
+
+class JournalFailed(SearchFailed):
+    """The record of a run can't be written any further; what it holds is intact."""
 
 
 class TrainingFailed(RaynasError):

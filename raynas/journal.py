@@ -3,15 +3,19 @@ it.
 
 Each event is written before anything is done about it, and the end of each child is flushed to disk, so a
 killed driver, or a machine, loses at most the children that were running. A last line that was torn by a
-crash is dropped; a broken line anywhere else is an error. Nothing is unpickled: a journal from a stranger is
-data.
+crash or a full disk is dropped; a broken line anywhere else is an error. Nothing is unpickled: a journal from
+a stranger is data.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import json
 import os
+import shlex
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Literal
@@ -20,9 +24,16 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from raynas.child import ChildResult
 from raynas.config import FrozenModel
-from raynas.errors import RunFolderError
+from raynas.errors import JournalFailed, RunFolderError
+from raynas.tracking_config import Origin
 
 FILE_NAME = "journal.jsonl"
+FORMAT = 2
+"""Of what is written."""
+OLDEST_FORMAT = 1
+"""That is read: 1 had no 'interrupted' events, no digest of the images and no scores of other runs, and is
+the same otherwise.
+"""
 LOCKS = Path("/proc/locks")
 """Linux's list of the file locks that are held."""
 
@@ -44,7 +55,7 @@ class Started(FrozenModel):
     """First line: what run this is."""
 
     kind: Literal["started"] = "started"
-    format: Literal[1] = 1
+    format: int = Field(FORMAT, ge=OLDEST_FORMAT, le=FORMAT, strict=True)
     run_id: str
     raynas: str
     """Version that wrote it."""
@@ -52,6 +63,8 @@ class Started(FrozenModel):
     config: dict[str, Any]
     driver: Driver | None = None
     """None: not known, here and below."""
+    images: str | None = Field(None, pattern="^[0-9a-f]{16}$")
+    """What its children were trained and scored on: ImageSplit.digest. None: not known, or not that alone."""
 
 
 class Proposed(FrozenModel):
@@ -77,7 +90,13 @@ class Finished(FrozenModel):
     reward: float | None
     result: ChildResult
     reused_from: Count | None = None
-    """The child of the same architecture whose score this is; None: it was trained itself."""
+    """The child of the same architecture whose score this is; None: no other of this run."""
+    memo: Origin | None = None
+    """The child of another run whose score this is; None: of none. Without either it was trained itself."""
+
+    @property
+    def is_reused(self) -> bool:
+        return self.reused_from is not None or self.memo is not None
 
 
 class Resumed(FrozenModel):
@@ -90,8 +109,24 @@ class Resumed(FrozenModel):
     driver: Driver | None = None
 
 
-Event = Annotated[Started | Proposed | Finished | Resumed, Field(discriminator="kind")]
-_EVENT: TypeAdapter[Started | Proposed | Finished | Resumed] = TypeAdapter(Event)
+class Interrupted(FrozenModel):
+    """The driver ended before the run did, and had the time to say so; one that is killed has not."""
+
+    kind: Literal["interrupted"] = "interrupted"
+    time: Time
+    reason: str
+    """A signal, such as SIGTERM, or what went wrong."""
+    children: tuple[Annotated[int, Field(ge=0)], ...]
+    """Handed out and not ended: a resume trains them again."""
+
+    @property
+    def is_by_signal(self) -> bool:
+        return self.reason.startswith("SIG")
+
+
+AnyEvent = Started | Proposed | Finished | Resumed | Interrupted
+Event = Annotated[AnyEvent, Field(discriminator="kind")]
+_EVENT: TypeAdapter[AnyEvent] = TypeAdapter(Event)
 
 
 class Journal:
@@ -111,14 +146,32 @@ class Journal:
 
     @classmethod
     def create(cls, path: Path, started: Started) -> Journal:
-        """A new journal that opens with `started`; RunFolderError if the file exists."""
+        """A new journal that opens with `started`; it is there with its first line or not at all.
+
+        Raises:
+            RunFolderError: the file exists, or nothing can be made there.
+            JournalFailed: the line can't be written.
+        """
         if path.exists():
             raise RunFolderError(
                 f"{path} exists already. Add --resume to go on with that run, or give another --out."
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        journal = cls(path)
-        journal.append(started)
+        begun = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            journal = cls(begun)
+        except OSError as error:
+            raise RunFolderError(
+                f"{path} can't be written: {error.strerror}. Give an --out where you may write."
+            ) from error
+        try:
+            journal.append(started)
+            begun.rename(path)
+        except BaseException:
+            journal.close()
+            begun.unlink(missing_ok=True)
+            raise
+        journal.path = path
         return journal
 
     @classmethod
@@ -126,7 +179,12 @@ class Journal:
         """The journal of an earlier process, without its torn last line, and the events in it."""
         if not path.is_file():
             raise RunFolderError(f"There is no run to resume: {path} does not exist.")
-        journal = cls(path)
+        try:
+            journal = cls(path)
+        except OSError as error:
+            raise RunFolderError(
+                f"{path} can't be written: {error.strerror}. Resume the run where its folder can be written."
+            ) from error
         try:
             events, intact_bytes = _read(path)
         except RunFolderError:
@@ -135,17 +193,37 @@ class Journal:
         os.truncate(path, intact_bytes)
         return journal, events
 
-    def append(self, event: Started | Proposed | Finished | Resumed) -> None:
+    def append(self, event: AnyEvent) -> None:
         """Writes one event and waits until it is on the disk.
 
         A proposal isn't waited for: it is lost with the power at worst, and then so is its child's training.
+
+        Raises:
+            JournalFailed: it can't be written. What was there before is intact, and nothing else is.
         """
-        line = memoryview(event.model_dump_json().encode() + b"\n")
-        # A disk that is nearly full takes a part of a line and says so; the rest then raises.
-        while line:
-            line = line[self._file.write(line) :]
-        if not isinstance(event, Proposed):
-            os.fsync(self._file.fileno())
+        try:
+            self._write(event.model_dump_json().encode() + b"\n")
+            if not isinstance(event, Proposed):
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise JournalFailed(
+                f"{self.path} can't be written: {error.strerror}. What it holds is intact, and the search "
+                "ends here. Make room on the disk, or mend it, and go on with --resume."
+            ) from error
+
+    def _write(self, line: bytes) -> None:
+        """The whole line or nothing of it, as far as that is up to this process."""
+        intact_bytes = os.fstat(self._file.fileno()).st_size
+        rest = memoryview(line)
+        try:
+            # A disk that is nearly full takes a part of a line and says so; the rest then raises.
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except BaseException:
+            # What follows a part of a line would be lost with it.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file.fileno(), intact_bytes)
+            raise
 
     def close(self) -> None:
         self._file.close()
@@ -176,6 +254,11 @@ def recorded_config(events: Sequence[Event]) -> dict[str, Any]:
     return started.config | {"children": targets[-1]} if targets else started.config
 
 
+def last_of_driver(events: Sequence[Event]) -> Started | Resumed | Interrupted:
+    """The last word of a driver about itself."""
+    return [event for event in events if isinstance(event, Started | Resumed | Interrupted)][-1]
+
+
 def is_being_written(path: Path) -> bool | None:
     """Whether a process that this machine knows of holds the journal's lock; None: the system doesn't tell.
 
@@ -192,19 +275,40 @@ def is_being_written(path: Path) -> bool | None:
 
 def _read(path: Path) -> tuple[list[Event], int]:
     """Events, and how many bytes they take: what follows is a torn line."""
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunFolderError(f"{path} can't be read: {error.strerror}.") from error
     intact_bytes = content.rfind(b"\n") + 1
+    if not intact_bytes:
+        raise RunFolderError(f"{path} is empty: that run ended before it began. Give another --out.")
+    lines = content[: intact_bytes - 1].split(b"\n")
+    _check_format(path, lines[0])
     events: list[Event] = []
-    for number, line in enumerate(content[:intact_bytes].splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         events.append(_parse(path, number, line))
         if (number == 1) != isinstance(events[-1], Started):
             raise RunFolderError(
                 f"{path}, line {number}: a journal opens with one 'started' event, here it is "
                 f"{events[-1].kind!r}. The file is no journal of a run."
             )
-    if not events:
-        raise RunFolderError(f"{path} is empty: that run ended before it began. Give another --out.")
     return events, intact_bytes
+
+
+def _check_format(path: Path, line: bytes) -> None:
+    """RunFolderError if another version of raynas wrote the journal, in a format that this one can't read."""
+    try:
+        first = json.loads(line)
+    except (ValueError, RecursionError):
+        return
+    found = first.get("format") if isinstance(first, dict) and first.get("kind") == "started" else None
+    # A bool is an int in Python, and no format.
+    if type(found) is int and not OLDEST_FORMAT <= found <= FORMAT:
+        raise RunFolderError(
+            f"{path} is in journal format {found}, written by raynas {str(first.get('raynas'))[:40]!r}; this "
+            f"raynas, {version('raynas')}, reads the formats {OLDEST_FORMAT} to {FORMAT}. Read the run, or "
+            "go on with it, with the version that wrote it. Nothing was changed."
+        )
 
 
 def _parse(path: Path, number: int, line: bytes) -> Event:
@@ -214,6 +318,17 @@ def _parse(path: Path, number: int, line: bytes) -> Event:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, problem["loc"]))
         raise RunFolderError(
-            f"{path}, line {number}: {where + ': ' if where else ''}{problem['msg']}. The line is "
-            "damaged or from another version of raynas; nothing was changed."
+            f"{path}, line {number}: {where + ': ' if where else ''}{problem['msg']}. The line is damaged or "
+            "from another version of raynas; nothing was changed. Put a good copy of the file there, or mend "
+            f"the line.{_salvage(path, number)}"
         ) from None
+
+
+def _salvage(path: Path, number: int) -> str:
+    if number == 1:
+        return ""
+    name = shlex.quote(str(path))
+    return (
+        f" To give up this line and all that follow, their children are then trained again:\n"
+        f"  cp {name} {name}.damaged && head -n {number - 1} {name}.damaged > {name}"
+    )

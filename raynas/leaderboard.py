@@ -21,7 +21,8 @@ class LeaderboardEntry(FrozenModel):
 
     arch_id: str
     child: int
-    status: Literal["completed", "stopped", "failed", "unfinished"]
+    status: Literal["completed", "stopped", "failed", "interrupted", "unfinished"]
+    """'interrupted' is unfinished too: its driver said so as it ended; a resume trains it again."""
     accuracy: float | None
     reward: float | None
     parameters: int | None
@@ -30,8 +31,16 @@ class LeaderboardEntry(FrozenModel):
     seconds: float | None
     epochs: int
     reused_from: int | None = None
-    """The child whose score it is, of the same architecture; None: its own."""
+    """The child whose score it is, of the same architecture; None: no other of this run."""
+    memo_run: str | None = None
+    """The folder of the other run whose score it is; None: of none."""
+    memo_child: int | None = None
+    """And the child in it."""
     reason: str
+
+    @property
+    def is_reused(self) -> bool:
+        return self.reused_from is not None or self.memo_run is not None
 
 
 def leaderboard(records: Iterable[ChildRecord]) -> list[LeaderboardEntry]:
@@ -57,7 +66,7 @@ def by_architecture(entries: Iterable[LeaderboardEntry]) -> list[ArchitectureEnt
     """Mean accuracy of each architecture over its trainings, best first."""
     accuracies: dict[str, list[float]] = {}
     for entry in entries:
-        if entry.accuracy is not None and entry.reused_from is None:
+        if entry.accuracy is not None and not entry.is_reused:
             accuracies.setdefault(entry.arch_id, []).append(entry.accuracy)
     rows = [
         ArchitectureEntry(
@@ -78,10 +87,11 @@ def render(entries: list[LeaderboardEntry], format: Literal["json", "csv", "md"]
 
 def _entry(record: ChildRecord) -> LeaderboardEntry:
     result, proposed = record.result, record.proposed
+    memo = record.finished.memo if record.finished else None
     return LeaderboardEntry(
         arch_id=proposed.arch_id,
         child=record.id,
-        status=result.status if result else "unfinished",
+        status=result.status if result else "interrupted" if record.is_interrupted else "unfinished",
         accuracy=result.accuracy if result else None,
         reward=record.reward,
         parameters=proposed.parameters,
@@ -90,6 +100,8 @@ def _entry(record: ChildRecord) -> LeaderboardEntry:
         seconds=round(result.seconds, 3) if result else None,
         epochs=len(result.curve) if result else 0,
         reused_from=record.finished.reused_from if record.finished else None,
+        memo_run=memo.folder if memo else None,
+        memo_child=memo.child if memo else None,
         reason=result.reason if result else "",
     )
 

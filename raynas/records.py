@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from raynas.child import Child, ChildResult, EpochReport
-from raynas.journal import Event, Finished, Proposed
+from raynas.journal import Event, Finished, Interrupted, Proposed, Resumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,8 @@ class ChildRecord:
 
     proposed: Proposed
     finished: Finished | None = None
+    is_interrupted: bool = False
+    """Its driver ended before it did, and nobody has taken the run up again."""
 
     @property
     def id(self) -> int:
@@ -37,6 +39,12 @@ class ChildRecord:
 class RunListener:
     """Is told what happens in a run, in order; a view, such as the terminal's table or the MLflow tracker."""
 
+    def noted(self, text: str) -> None:
+        """Something about the run that the user should know; a sentence."""
+
+    def replayed(self) -> None:
+        """What was told until now are the events of earlier drivers; what comes is new."""
+
     def child_proposed(self, record: ChildRecord, child: Child) -> None:
         """A child goes to the queue."""
 
@@ -56,9 +64,17 @@ class RunListener:
 def records_of(events: Iterable[Event]) -> list[ChildRecord]:
     """The children in a journal, without a strategy or a space: for reading a run from outside."""
     records: dict[int, ChildRecord] = {}
+    interrupted: tuple[int, ...] = ()
     for event in events:
         if isinstance(event, Proposed):
             records[event.child] = ChildRecord(event)
         elif isinstance(event, Finished) and event.child in records:
             records[event.child] = replace(records[event.child], finished=event)
+        elif isinstance(event, Interrupted):
+            interrupted = event.children
+        elif isinstance(event, Resumed):
+            interrupted = ()
+    for child in interrupted:
+        if child in records and records[child].finished is None:
+            records[child] = replace(records[child], is_interrupted=True)
     return list(records.values())

@@ -12,20 +12,24 @@ import math
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 from raynas.child import Child, ChildResult, EpochReport
 from raynas.equal_cells import EqualCells
 from raynas.errors import RunFolderError, SearchFailed
+from raynas.failures import FailuresConfig, FailureWatch
 from raynas.genotype import Genotype
-from raynas.journal import Event, Finished, Journal, Proposed
+from raynas.journal import Event, Finished, Interrupted, Journal, Proposed
 from raynas.limits import MAX_REFUSALS_IN_A_ROW, NO_LIMITS, LimitsConfig, Sized
+from raynas.memo import MemoScore
 from raynas.records import ChildRecord, RunListener
+from raynas.replay import check_finished, check_proposed
 from raynas.reward import accuracy_reward
 from raynas.space import SearchSpace
 from raynas.strategy import Proposal, Strategy
+from raynas.tracking_config import Origin
 
 Reward = Callable[[ChildResult], float | None]
 Measure = Callable[[Genotype], Sized]
@@ -40,6 +44,8 @@ class Run:
         limits: of that size; they need a `measure`.
         reuses: a proposal whose architecture was trained before, to its last epoch, gets that score and is
             not trained; one whose architecture is being trained waits for it.
+        memo: scores of other runs by arch_id, which count as if they were of this one; they need `reuses`.
+        failures: when the run fails because hardly any child gets a score.
         journal: None keeps the run in memory alone.
     """
 
@@ -54,6 +60,8 @@ class Run:
         measure: Measure | None = None,
         limits: LimitsConfig = NO_LIMITS,
         reuses: bool = False,
+        memo: Mapping[str, MemoScore] | None = None,
+        failures: FailuresConfig | None = None,
         journal: Journal | None = None,
         listeners: Sequence[RunListener] = (),
     ) -> None:
@@ -69,7 +77,8 @@ class Run:
         self._queue: deque[int] = deque()
         self._refused_in_a_row: list[Proposed] = []
         self._curves: dict[int, list[EpochReport]] = {}
-        self.reuses, self._equals = reuses, EqualCells()
+        self.reuses, self._equals, self.memo = reuses, EqualCells(), memo or {}
+        self._failures = FailureWatch(failures or FailuresConfig(last=None))
         self._is_closed = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -143,7 +152,12 @@ class Run:
         self.finish(child_id, result)
 
     def finish(self, child_id: int, result: ChildResult) -> None:
-        """A child's end. A second end of the same child changes nothing, nor does any after `close`."""
+        """A child's end. A second end of the same child changes nothing, nor does any after `close`.
+
+        Raises:
+            SearchFailed: it is one of too many without a score; it is in the journal all the same.
+            JournalFailed: it could not be written, and has not ended.
+        """
         if self._is_closed or self.records[child_id].finished is not None:
             return
         self._finish(child_id, result)
@@ -154,10 +168,25 @@ class Run:
                 self._reuse(waiting, child_id)
             else:
                 self._queue.append(waiting)
+        if result.status != "infeasible":
+            diagnosis = self._failures.child_ended(result, self.records[child_id].reward)
+            if diagnosis is not None:
+                raise SearchFailed(f"{diagnosis}\n{self._failures.rule}")
 
     def close(self) -> None:
-        """From now on nothing is handed out or taken back: what runs is interrupted, and stays unfinished."""
+        """From now on nothing is handed out or taken back: what runs stays unfinished."""
         self._is_closed = True
+
+    def interrupt(self, reason: str) -> None:
+        """Closes a run before its end, and writes down which children are interrupted, and why.
+
+        Args:
+            reason: a signal, or what went wrong.
+        """
+        self.close()
+        if self.journal is not None:
+            children = tuple(sorted(self._curves))
+            self.journal.append(Interrupted(time=time.time(), reason=reason, children=children))
 
     def replay(self, events: Iterable[Event], *, running: Collection[int] = ()) -> None:
         """Takes in the events of an earlier process; what it left unfinished is handed out first.
@@ -169,15 +198,11 @@ class Run:
         """
         for event in events:
             if isinstance(event, Proposed):
-                self._check_replayed(event)
+                check_proposed(event, self.space, self.records)
                 self._record(event, ChildRecord(event))
                 self.strategy.adopt(_proposal(event))
             elif isinstance(event, Finished):
-                if event.child not in self.records or self.records[event.child].finished is not None:
-                    raise RunFolderError(
-                        f"the journal finishes child {event.child} twice or before it is proposed."
-                    )
-                self._check_reused(event)
+                check_finished(event, self.records)
                 self._replay_finished(event)
         for child_id in self.records.keys() & set(running):
             self._equals.owner(child_id, self.records[child_id].proposed.arch_id)
@@ -185,6 +210,8 @@ class Run:
         self._queue.extend(
             id for id, record in self.records.items() if record.finished is None and id not in running
         )
+        for listener in self.listeners:
+            listener.replayed()
 
     def child(self, child_id: int) -> Child:
         """The child as the workers get it."""
@@ -195,30 +222,45 @@ class Run:
 
     def _is_reused(self, child: Child) -> bool:
         """Whether it is not to be trained: its architecture has a score, or is about to get one."""
-        owner = self._equals.owner(child.id, child.arch_id) if self.reuses else child.id
-        if owner == child.id:
+        if not self.reuses:
             return False
+        owner = self._equals.owner(child.id, child.arch_id)
+        if owner == child.id:
+            return self._is_remembered(child)
         if self.records[owner].finished is not None:
             self._reuse(child.id, owner)
         else:
             self._equals.wait(child.id, owner)
         return True
 
+    def _is_remembered(self, child: Child) -> bool:
+        known = self.memo.get(child.arch_id)
+        if known is not None:
+            self._finish(child.id, _untrained(known.result), memo=known.origin)
+        return known is not None
+
     def _reuse(self, child_id: int, owner: int) -> None:
         result = self.records[owner].result
         assert result is not None
-        self._finish(child_id, result.model_copy(update={"seconds": 0.0}), reused_from=owner)
+        self._finish(child_id, _untrained(result), reused_from=owner)
 
-    def _finish(self, child_id: int, result: ChildResult, *, reused_from: int | None = None) -> None:
-        self._curves.pop(child_id, None)
+    def _finish(
+        self,
+        child_id: int,
+        result: ChildResult,
+        *,
+        reused_from: int | None = None,
+        memo: Origin | None = None,
+    ) -> None:
         reward = self.reward(result) if result.status != "infeasible" else None
         if reward is not None and not math.isfinite(reward):
             reward = None
         finished = Finished(
-            child=child_id, time=time.time(), reward=reward, result=result, reused_from=reused_from
+            child=child_id, time=time.time(), reward=reward, result=result, reused_from=reused_from, memo=memo
         )
         if self.journal is not None:
             self.journal.append(finished)
+        self._curves.pop(child_id, None)
         self._apply_finished(finished)
 
     def _hand_out(self, child: Child) -> None:
@@ -256,29 +298,6 @@ class Run:
         self.events.append(event)
         self.records[event.child] = record
 
-    def _check_replayed(self, event: Proposed) -> None:
-        try:
-            genotype = self.space.decode(event.actions)
-        except ValueError as error:
-            raise RunFolderError(
-                f"the journal's child {event.child} is not from this space: {error}."
-            ) from error
-        if genotype.arch_id != event.arch_id or event.child in self.records:
-            raise RunFolderError(
-                f"the journal's child {event.child} is there twice, or its actions don't describe "
-                f"its arch_id {event.arch_id}."
-            )
-
-    def _check_reused(self, event: Finished) -> None:
-        if event.reused_from is None:
-            return
-        source = self.records.get(event.reused_from)
-        if source is None or source.proposed.arch_id != self.records[event.child].proposed.arch_id:
-            raise RunFolderError(
-                f"the journal's child {event.child} has the score of child {event.reused_from}, which is not "
-                "there or of another architecture."
-            )
-
     def _replay_finished(self, event: Finished) -> None:
         try:
             self._apply_finished(event)
@@ -310,6 +329,11 @@ class Run:
         for listener in self.listeners:
             assert child is not None
             listener.child_finished(record, child)
+
+
+def _untrained(result: ChildResult) -> ChildResult:
+    """Another's result, for a child that takes no worker's time."""
+    return result.model_copy(update={"seconds": 0.0})
 
 
 def _proposal(event: Proposed) -> Proposal:

@@ -22,10 +22,13 @@ from raynas.engine.pool import ChildPool
 from raynas.engine.schedulers import build_scheduler
 from raynas.engine.tuning import tune_run
 from raynas.engine.worker import TrainerFactory
-from raynas.errors import SearchFailed
+from raynas.errors import JournalFailed, RunFolderError, SearchFailed, UsageError
+from raynas.failures import diagnosis
 from raynas.genotype import Genotype
+from raynas.interruption import signal_name
 from raynas.journal import FILE_NAME, Driver, Event, Journal, Resumed, Started, recorded_config
 from raynas.leaderboard import LeaderboardEntry, leaderboard
+from raynas.memo import Memo, read_memo
 from raynas.nn import Complexity, NetworkConfig, complexity
 from raynas.recipes import search_config
 from raynas.records import RunListener
@@ -34,7 +37,11 @@ from raynas.run_folder import check_is_free, default_store, find_run, new_run_fo
 from raynas.search_config import SearchConfig, resumed_config
 from raynas.space import SearchSpace
 from raynas.tracking import Tracker, check_store
+from raynas.tracking_config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS
 from raynas.training import ChildConfig, ChildTrainer, DeviceImages, Placement
+
+MAX_REASON_LENGTH = 200
+"""Of what the journal says about the end of a driver."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,13 @@ class PreparedSearch:
     events: list[Event]
     """Of the run that is resumed; empty for a new one."""
 
+    @property
+    def started(self) -> Started | None:
+        """How the run that is resumed began."""
+        first = self.events[0] if self.events else None
+        assert first is None or isinstance(first, Started)
+        return first
+
 
 def run_search(
     *,
@@ -80,8 +94,8 @@ def run_search(
         words: the arguments of `prepare_search`: data, space, strategy, children, ...
     Raises:
         UsageError: something given can't be used; nothing was started or overwritten.
-        SearchFailed: the workers could not be kept running, no child got a score, or nothing that is
-            proposed is within the limits.
+        SearchFailed: the workers could not be kept running, no child or hardly any gets a score, nothing
+            that is proposed is within the limits, or the journal can't be written.
         KeyboardInterrupt: interrupted; the run can be resumed.
     """
     return execute(prepare_search(**words), address=address, factory=factory, listeners=listeners)
@@ -96,6 +110,7 @@ def prepare_search(
     workers: int | str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
+    memo: str | Path | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     recipe: str = "small",
@@ -108,6 +123,7 @@ def prepare_search(
         space, strategy: registered names or 'package.module:ClassName'.
         workers: a number or 'auto'.
         epochs: per child.
+        memo: a run, or a folder of runs, whose scores are reused.
         out: the run's folder; None: a new one below runs/, or with `resume` the newest.
         resume: go on with the run in `out`; arguments may then change only how much and where is computed.
         settings: further fields of SearchConfig, nested: {"child": {"batch_size": 128}}.
@@ -122,6 +138,7 @@ def prepare_search(
         "workers": {"count": workers},
         "child": {"epochs": epochs},
         "seed": seed,
+        "memo": None if memo is None else str(memo),
     }
     overrides = merged(without_none(overrides), settings or {})
     if resume:
@@ -143,6 +160,12 @@ def execute(
     config = search.config
     split = load_split(config.data, seed=config.seed)
     _check_network(config, split)
+    # What a factory of somebody's own trains, and on what, nobody knows.
+    images = split.digest() if factory is None else None
+    memo = _read_memo(search, images)
+    for listener in listeners:
+        for note in memo.notes:
+            listener.noted(note)
     if config.tracking.enabled:
         # Before Ray is started: a server that is away is the user's to mend.
         check_store(config.tracking.uri, default_store(search.folder))
@@ -150,7 +173,14 @@ def execute(
     with (
         connected(address),
         ChildPool(make_trainer, data=split, config=config.workers) as pool,
-        _opened(search, split, listeners, num_slots=pool.plan.num_slots) as (run, tracker),
+        opened(
+            search,
+            split,
+            listeners=listeners,
+            memo=memo,
+            images=images,
+            num_slots=pool.plan.num_slots,
+        ) as (run, tracker),
     ):
         tune_run(run, pool, scheduler=build_scheduler(config.scheduler, config.child.epochs))
     return _result(run, tracker, search.folder)
@@ -170,13 +200,48 @@ def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearc
     return PreparedSearch(folder, resumed_config(recorded_config(events), overrides), events)
 
 
+def _read_memo(search: PreparedSearch, images: str | None) -> Memo:
+    """The scores of other runs that this one reuses.
+
+    Raises:
+        UsageError: they can't be had; or the images are not those that a resumed run began with.
+    """
+    started, config = search.started, search.config.model_dump(mode="json")
+    if started and started.images and images and started.images != images:
+        raise RunFolderError(
+            f"{search.folder} was started on other images: those that data.source = "
+            f"{search.config.data.source!r} gives have changed since, or their labels or order have. Scores "
+            "on these would not compare with the earlier ones. Bring the images back, or start a new run."
+        )
+    if search.config.memo is None:
+        return Memo()
+    if images is None:
+        raise UsageError("memo needs children that raynas trains: the fidelity of others is not known.")
+    try:
+        return read_memo(Path(search.config.memo), images=images, config=config, own=search.folder)
+    except UsageError as error:
+        if started is None or started.config.get("memo") != search.config.memo:
+            raise
+        # The journal alone is enough to go on with a run.
+        return Memo(notes=[f"memo: nothing more is reused. {error}"])
+
+
 @contextlib.contextmanager
-def _opened(
-    search: PreparedSearch, split: ImageSplit, listeners: Sequence[RunListener], *, num_slots: int
+def opened(
+    search: PreparedSearch,
+    split: ImageSplit,
+    *,
+    num_slots: int,
+    listeners: Sequence[RunListener] = (),
+    memo: Memo | None = None,
+    images: str | None = None,
 ) -> Iterator[tuple[Run, Tracker | None]]:
-    """The run, with its journal and its tracker open; both are closed whatever happens."""
+    """The run, with its journal and its tracker open; both are closed whatever happens.
+
+    A run that ends before its time is interrupted, and its journal says so.
+    """
     config, space = search.config, search.config.make_space()
-    journal, started = _open_journal(search, Driver(host=socket.gethostname(), slots=num_slots))
+    journal, started = _open_journal(search, Driver(host=socket.gethostname(), slots=num_slots), images)
     with journal:
         tracker = _open_tracker(search, started, space)
         run = Run(
@@ -189,36 +254,50 @@ def _opened(
             measure=functools.partial(_measure, config.network, split),
             limits=config.limits,
             reuses=config.equal_cells == "reuse",
+            memo=memo.scores if memo else None,
+            failures=config.failures,
         )
-        status = "FAILED"
+        status, patience = "FAILED", TRACKER_SECONDS
         try:
             run.replay(search.events)
             yield run, tracker
             status = "FINISHED"
-        except KeyboardInterrupt:
-            status = "KILLED"
+        except BaseException as error:
+            # First of all: what follows may take longer than there is time.
+            with contextlib.suppress(JournalFailed):
+                run.interrupt(_why(error))
+            if isinstance(error, KeyboardInterrupt):
+                status, patience = "KILLED", INTERRUPTED_TRACKER_SECONDS
             raise
         finally:
             run.close()
             if tracker is not None:
-                tracker.close(status)
+                tracker.close(status, timeout=patience)
 
 
-def _open_journal(search: PreparedSearch, driver: Driver) -> tuple[Journal, Started]:
+def _why(error: BaseException) -> str:
+    """A driver ended, as the journal has it."""
+    if isinstance(error, KeyboardInterrupt):
+        return signal_name()
+    # Its first sentence.
+    return str(error).partition("\n")[0].partition(". ")[0][:MAX_REASON_LENGTH] or type(error).__name__
+
+
+def _open_journal(search: PreparedSearch, driver: Driver, images: str | None) -> tuple[Journal, Started]:
     path = search.folder / FILE_NAME
-    if not search.events:
+    if search.started is None:
         started = Started(
             run_id=uuid.uuid4().hex,
             raynas=version("raynas"),
             time=time.time(),
             config=search.config.model_dump(mode="json"),
             driver=driver,
+            images=images,
         )
         return Journal.create(path, started), started
     journal, _ = Journal.reopen(path)
     journal.append(Resumed(time=time.time(), children=search.config.children, driver=driver))
-    assert isinstance(search.events[0], Started)
-    return journal, search.events[0]
+    return journal, search.started
 
 
 def _open_tracker(search: PreparedSearch, started: Started, space: SearchSpace) -> Tracker | None:
@@ -258,11 +337,16 @@ def _measure(network: NetworkConfig, split: ImageSplit, genotype: Genotype) -> C
 def _result(run: Run, tracker: Tracker | None, folder: Path) -> SearchResult:
     entries = leaderboard(run.records.values())
     if entries[0].reward is None:
-        reasons = sorted({entry.reason for entry in entries if entry.reason})
-        raise SearchFailed(f"No child of {len(entries)} got a score. Reasons: {'; '.join(reasons[:5])}.")
+        raise SearchFailed(diagnosis((entry.reason for entry in entries), len(entries)))
     best = run.child(entries[0].child).genotype
-    (folder / "best_genotype.json").write_text(best.to_json() + "\n")
-    (folder / "best_cell.svg").write_text(genotype_svg(best, title=_title(entries[0])))
+    try:
+        (folder / "best_genotype.json").write_text(best.to_json() + "\n")
+        (folder / "best_cell.svg").write_text(genotype_svg(best, title=_title(entries[0])))
+    except OSError as error:
+        raise SearchFailed(
+            f"All children are done, but {error.filename} can't be written: {error.strerror}. "
+            "Make room on the disk, or mend it; --resume then writes it."
+        ) from error
     return SearchResult(
         entries,
         best,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from raynas.config import FrozenModel, differences, merged, validated
 from raynas.data import DataConfig
 from raynas.engine.config import SchedulerConfig, WorkerConfig
 from raynas.errors import RunFolderError
+from raynas.failures import FailuresConfig
 from raynas.limits import LimitsConfig
 from raynas.nn import NetworkConfig
 from raynas.registry import Choice
@@ -38,10 +39,13 @@ class SearchConfig(FrozenModel):
     network: NetworkConfig = NetworkConfig()
     limits: LimitsConfig = LimitsConfig()
     equal_cells: Literal["reuse", "retrain"] = "reuse"
-    """What becomes of an architecture that was trained before in this run: 'reuse' gives it that score."""
+    """What becomes of an architecture that was trained before: 'reuse' gives it that score."""
+    memo: str | None = Field(None, min_length=1)
+    """A run's folder, or a folder of runs: scores of the same fidelity (raynas/fidelity.py) are reused."""
     child: ChildConfig = ChildConfig()
     workers: WorkerConfig = WorkerConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
+    failures: FailuresConfig = FailuresConfig()
     tracking: TrackingConfig = TrackingConfig()
     origin: Origin | None = None
     """Of a promotion: the run whose cells are promoted."""
@@ -59,6 +63,13 @@ class SearchConfig(FrozenModel):
         )
         return Choice(name=choice.name, **options.model_dump())
 
+    @field_validator("memo")
+    @classmethod
+    def _is_of_use(cls, memo: str | None, info: ValidationInfo) -> str | None:
+        if memo is not None and info.data.get("equal_cells") == "retrain":
+            raise ValueError("its scores are to be reused, and equal_cells = 'retrain' says not to")
+        return memo
+
     def make_space(self) -> SearchSpace:
         return make_space(self.space.name, **self.space.options)
 
@@ -66,7 +77,7 @@ class SearchConfig(FrozenModel):
         return make_strategy(self.strategy.name, space, seed=self.seed, **self.strategy.options)
 
 
-CHANGEABLE = ("children", "workers", "tracking")
+CHANGEABLE = ("children", "workers", "tracking", "failures", "memo")
 """What may differ when a run is resumed: it does not change what any child's result would be."""
 
 

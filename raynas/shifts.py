@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from raynas.journal import Driver, Event, Finished, Resumed, Started
+from raynas.journal import Driver, Event, Finished, Proposed, Resumed, Started
 
 
 @dataclass
@@ -56,9 +56,9 @@ def shifts_of(events: Sequence[Event], *, until: float | None = None) -> list[Sh
             continue
         shift = shifts[-1]
         shift.ended = max(shift.ended, event.time)
-        if not isinstance(event, Finished):
+        if isinstance(event, Proposed):
             unfinished.add(event.child)
-        elif event.child in unfinished:
+        elif isinstance(event, Finished) and event.child in unfinished:
             unfinished.remove(event.child)
             _count(shift, event)
         shift.num_unfinished = len(unfinished)

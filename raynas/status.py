@@ -4,18 +4,16 @@ alone. Pure Python.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from raynas.config import FrozenModel
-from raynas.journal import Event, Resumed, Started, recorded_config
+from raynas.failures import printable, reasons_of
+from raynas.journal import Event, Interrupted, last_of_driver, recorded_config
 from raynas.leaderboard import leaderboard
 from raynas.records import ChildRecord, records_of
 from raynas.shifts import shifts_of, utilisation
-
-MAX_REASON_LENGTH = 100
 
 DriverState = Literal["running", "gone", "unknown"]
 
@@ -30,6 +28,8 @@ class ChildCounts(FrozenModel):
     completed: int
     stopped: int
     failed: int
+    reused: int
+    """Of the done ones, those with the score of another child, of this run or of another."""
     running: int
     """Handed out; at most as many as the driver trains at the same time."""
     waiting: int
@@ -68,6 +68,8 @@ class Status(FrozenModel):
     driver: DriverState
     driver_since: float
     """When the last driver began."""
+    ended_by: str | None
+    """Why it ended before the run did: a signal or an error; None: it didn't, or could not say."""
     last_event: float
 
     @property
@@ -82,7 +84,7 @@ def status_of(events: Sequence[Event], *, now: float, driver: DriverState) -> St
         driver: the last one; unless it is known to be gone, unfinished children count as running or waiting.
     """
     records = records_of(events)
-    shifts = shifts_of(events)
+    shifts, last = shifts_of(events), last_of_driver(events)
     children = _counts(records, _target(events), shifts[-1].slots, driver)
     left = None if children.asked is None else max(children.asked - children.done, 0)
     if driver == "running" and left != 0:
@@ -91,7 +93,7 @@ def status_of(events: Sequence[Event], *, now: float, driver: DriverState) -> St
     rate = children.done / seconds * 3600.0 if seconds > 0 else None
     return Status(
         children=children,
-        failures=_failures(records),
+        failures=reasons_of(record.result for record in records),
         best=_best(records),
         active_seconds=seconds,
         children_per_hour=rate,
@@ -99,11 +101,12 @@ def status_of(events: Sequence[Event], *, now: float, driver: DriverState) -> St
         seconds_left=0.0 if left == 0 else left * 3600.0 / rate if left and rate else None,
         driver="gone" if left == 0 and driver == "unknown" else driver,
         driver_since=shifts[-1].began,
+        ended_by=printable(last.reason) if isinstance(last, Interrupted) else None,
         last_event=max(event.time for event in events),
     )
 
 
-def driver_state(events: Iterable[Event], *, is_locked: bool | None, host: str) -> DriverState:
+def driver_state(events: Sequence[Event], *, is_locked: bool | None, host: str) -> DriverState:
     """Whether the run's last driver is alive.
 
     Args:
@@ -112,22 +115,15 @@ def driver_state(events: Iterable[Event], *, is_locked: bool | None, host: str) 
     """
     if is_locked:
         return "running"
-    last = [event.driver for event in events if isinstance(event, Started | Resumed)][-1]
-    return "gone" if is_locked is False and last is not None and last.host == host else "unknown"
-
-
-def short_reason(reason: str) -> str:
-    """The first line of a failure's reason without its place and numbers, so that equal failures look
-    equal.
-    """
-    line = reason.strip().partition("\n")[0].partition(" (in ")[0]
-    line = "".join(letter if letter.isprintable() else " " for letter in line)
-    line = re.sub(r"\b0x[0-9a-fA-F]+|\d+(?:\.\d+)*", "N", line).strip()
-    return line if len(line) <= MAX_REASON_LENGTH else line[: MAX_REASON_LENGTH - 3] + "..."
+    last = last_of_driver(events)
+    if isinstance(last, Interrupted):
+        return "gone"
+    is_of_here = last.driver is not None and last.driver.host == host
+    return "gone" if is_locked is False and is_of_here else "unknown"
 
 
 def _counts(
-    records: Iterable[ChildRecord], asked: int | None, slots: int | None, driver: DriverState
+    records: Sequence[ChildRecord], asked: int | None, slots: int | None, driver: DriverState
 ) -> ChildCounts:
     ends = Counter(record.result.status if record.result else "unfinished" for record in records)
     unfinished, infeasible = ends.pop("unfinished", 0), ends.pop("infeasible", 0)
@@ -139,6 +135,7 @@ def _counts(
         completed=ends["completed"],
         stopped=ends["stopped"],
         failed=ends["failed"],
+        reused=sum(record.finished is not None and record.finished.is_reused for record in records),
         running=running,
         waiting=0 if is_gone else unfinished - running,
         interrupted=unfinished if is_gone else 0,
@@ -150,12 +147,6 @@ def _counts(
 def _target(events: Sequence[Event]) -> int | None:
     children = recorded_config(events).get("children")
     return children if isinstance(children, int) else None
-
-
-def _failures(records: Iterable[ChildRecord]) -> dict[str, int]:
-    results = [record.result for record in records]
-    reasons = [short_reason(result.reason) for result in results if result and result.status == "failed"]
-    return dict(Counter(reasons).most_common())
 
 
 def _best(records: Iterable[ChildRecord]) -> BestChild | None:

@@ -13,7 +13,16 @@ from pathlib import Path
 
 from raynas.config import validated
 from raynas.errors import RunFolderError, TrackingFailed
-from raynas.journal import FILE_NAME, Event, Journal, Started, read_events, recorded_config
+from raynas.journal import (
+    FILE_NAME,
+    Event,
+    Interrupted,
+    Journal,
+    Started,
+    last_of_driver,
+    read_events,
+    recorded_config,
+)
 from raynas.run import Run
 from raynas.run_folder import default_store
 from raynas.search_config import SearchConfig
@@ -55,7 +64,7 @@ def sync_run(
         config = validated(SearchConfig, recorded_config(events))
         tracker = _open_tracker(folder, config, events, uri=uri, writer=backlog)
         run = _replayed(config, events, tracker)
-        tracker.close(_status(run, tracker), end_time=max(event.time for event in events))
+        tracker.close(_status(run, events, tracker), end_time=max(event.time for event in events))
     if backlog.refused:
         raise TrackingFailed(
             f"MLflow at {tracker.uri} refused {len(backlog.refused)} of the writes, the first with: "
@@ -119,8 +128,11 @@ def _replayed(config: SearchConfig, events: list[Event], tracker: Tracker) -> Ru
     return run
 
 
-def _status(run: Run, tracker: Tracker) -> str:
-    """How the search ended, as far as the journal knows: it doesn't tell KILLED from FAILED, MLflow may."""
+def _status(run: Run, events: list[Event], tracker: Tracker) -> str:
+    """How the search ended, as far as the journal knows; of a driver that was killed, MLflow may know."""
     if run.is_complete:
         return "FINISHED"
+    last = last_of_driver(events)
+    if isinstance(last, Interrupted):
+        return "KILLED" if last.is_by_signal else "FAILED"
     return tracker.status if tracker.status in STOPPED else "KILLED"

@@ -6,6 +6,10 @@ from pydantic import Field, field_validator
 
 from raynas.config import FrozenModel
 
+TRACKER_SECONDS = 60.0
+"""In which MLflow is to take what it has not got yet when a run ends."""
+INTERRUPTED_TRACKER_SECONDS = 5.0
+"""And when it is interrupted; `raynas sync` or a resume writes what is left of a search."""
 FORBIDDEN = "/:"
 """In the name of a registered model; MLflow's rule."""
 

@@ -21,7 +21,7 @@ from raynas.networks import NETWORKS
 from raynas.run_folder import default_store, new_training_folder
 from raynas.space import published_cells
 from raynas.tracking import Registered, TrainingTracker, check_store
-from raynas.tracking_config import Origin
+from raynas.tracking_config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS, Origin
 from raynas.train_config import TrainConfig
 from raynas.train_folder import append_to_curve, check_is_free, read_curve, resumed_config, write_config
 from raynas.train_models import registered_name, save_models
@@ -212,15 +212,15 @@ def _tracked(training: PreparedTraining) -> Iterator[TrainingTracker | None]:
         arch_id=Genotype.from_dict(config.genotype).arch_id,
         origin=config.origin,
     )
-    status = "FAILED"
+    status, patience = "FAILED", TRACKER_SECONDS
     try:
         yield tracker
         status = "FINISHED"
     except KeyboardInterrupt:
-        status = "KILLED"
+        status, patience = "KILLED", INTERRUPTED_TRACKER_SECONDS
         raise
     finally:
-        tracker.close(status)
+        tracker.close(status, timeout=patience)
 
 
 def _keep(

@@ -1,5 +1,5 @@
 """What all commands share: the app, options, and how errors end. Exit codes: 0 done, 1 the run failed,
-2 bad usage, 130 interrupted."""
+2 bad usage, 130 interrupted by Ctrl-C, 143 by SIGTERM."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from raynas.failures import printable
 from raynas.leaderboard import LeaderboardEntry, by_architecture
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def print_leaderboard(entries: list[LeaderboardEntry], console: Console, *, num_
             str(rank),
             entry.arch_id,
             str(entry.child),
-            entry.status if entry.reused_from is None else f"as child {entry.reused_from}",
+            _status(entry),
             "" if entry.accuracy is None else f"{entry.accuracy:.4f}",
             short_count(entry.parameters),
             short_count(entry.mult_adds),
@@ -38,9 +39,29 @@ def print_leaderboard(entries: list[LeaderboardEntry], console: Console, *, num_
         if entry.reason:
             line = f"child {entry.child} {entry.status}: {entry.reason}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for line in _origins(entries):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if num_infeasible:
         proposals = "1 proposal was" if num_infeasible == 1 else f"{num_infeasible:,} proposals were"
         console.print(f"{proposals} beyond the limits and not trained.", highlight=False)
+
+
+def _origins(entries: list[LeaderboardEntry]) -> list[str]:
+    """A line for each run whose scores are in the table."""
+    by_run: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.memo_run is not None:
+            by_run.setdefault(entry.memo_run, []).append(f"{entry.child} (there {entry.memo_child})")
+    return [
+        f"reused from {printable(run)}: the scores of {', '.join(children)}"
+        for run, children in by_run.items()
+    ]
+
+
+def _status(entry: LeaderboardEntry) -> str:
+    if entry.reused_from is not None:
+        return f"as child {entry.reused_from}"
+    return entry.status if entry.memo_run is None else "reused"
 
 
 def print_architectures(entries: list[LeaderboardEntry], console: Console) -> None:

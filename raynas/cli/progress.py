@@ -23,12 +23,13 @@ STARTING = "Starting the workers (about half a minute) ..."
 class SearchProgress(RunListener):
     """Counts what has happened since it was made; `num_children` in all."""
 
-    def __init__(self, num_children: int) -> None:
+    def __init__(self, num_children: int, console: Console) -> None:
         self.num_children = num_children
+        self._console = console
         self.num_finished = self.num_infeasible = 0
         self.best: ChildRecord | None = None
         self.began = time.monotonic()
-        self.is_running = False
+        self.is_live = self.is_running = False
         self._finished_here = 0
 
     def __enter__(self) -> SearchProgress:
@@ -37,11 +38,17 @@ class SearchProgress(RunListener):
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         """Nothing to take down here."""
 
+    def replayed(self) -> None:
+        self.is_live = True
+
+    def noted(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def child_proposed(self, record: ChildRecord, child: Child) -> None:
         # The clock starts with the first child: starting workers says nothing of the children's rate.
         if not self.is_running:
             self.began = time.monotonic()
-        self.is_running = True
+        self.is_live = self.is_running = True
 
     def child_finished(self, record: ChildRecord, child: Child) -> None:
         self.num_finished += 1
@@ -73,10 +80,6 @@ class SearchProgress(RunListener):
 class PlainLines(SearchProgress):
     """One line per finished child and per update of the policy: key=value, with the journal's keys."""
 
-    def __init__(self, num_children: int, console: Console) -> None:
-        super().__init__(num_children)
-        self._console = console
-
     def __enter__(self) -> SearchProgress:
         self._print(STARTING)
         return self
@@ -84,13 +87,16 @@ class PlainLines(SearchProgress):
     def child_finished(self, record: ChildRecord, child: Child) -> None:
         super().child_finished(record, child)
         result = record.result
-        if not self.is_running or result is None or record.finished is None:
+        if not self.is_live or result is None or record.finished is None:
             return
+        memo = record.finished.memo
         fields = {
             "child": f"{record.id}",
             "arch_id": record.proposed.arch_id,
             "status": result.status,
             "reused_from": record.finished.reused_from,
+            "memo_run": memo.folder if memo else None,
+            "memo_child": memo.child if memo else None,
             "accuracy": _number(result.accuracy),
             "reward": _number(record.reward),
             "parameters": record.proposed.parameters,
@@ -101,7 +107,7 @@ class PlainLines(SearchProgress):
         self._print(f"[{self.num_finished}/{self.num_children}] child done  {line}  ({self.summary()})")
 
     def policy_updated(self, statistics: dict[str, float]) -> None:
-        if self.is_running:
+        if self.is_live:
             self._print(
                 "policy updated  " + " ".join(f"{key}={value:.5g}" for key, value in statistics.items())
             )
@@ -114,7 +120,7 @@ class LiveTable(SearchProgress):
     """Running children with their last epoch, the newest finished ones, and how far the search is."""
 
     def __init__(self, num_children: int, console: Console) -> None:
-        super().__init__(num_children)
+        super().__init__(num_children, console)
         self._running: dict[int, tuple[ChildRecord, EpochReport | None]] = {}
         self._recent: deque[ChildRecord] = deque(maxlen=RECENT)
         self._bar = Progress(

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import typer
 from rich.console import Console
 
 from raynas.cli.console import print_architectures, print_hints, print_leaderboard, resume_command
 from raynas.cli.progress import make_progress
+from raynas.errors import SearchFailed
+from raynas.interruption import Interruption, interruptible
+from raynas.journal import FILE_NAME
 from raynas.promote import STRATEGY
 from raynas.search import PreparedSearch, execute
 
 
 def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, address: str | None) -> None:
-    """Runs it with a live table; after Ctrl-C, says how to go on and exits with 130.
+    """Runs it with a live table. After Ctrl-C and SIGTERM says how to go on, and exits with 130 and 143.
 
     Args:
         what: the kind of run and its particulars, for the first line.
@@ -24,15 +31,31 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
         highlight=False,
         soft_wrap=True,
     )
-    try:
-        with make_progress(config.children, console) as progress:
-            result = execute(prepared, address=address, listeners=[progress])
-    except KeyboardInterrupt:
-        console.print(
-            f"\nInterrupted. Finished children are kept; go on with\n  {resume_command(prepared.folder)}"
-        )
-        raise typer.Exit(130) from None
+    with _farewell(prepared.folder, console), make_progress(config.children, console) as progress:
+        result = execute(prepared, address=address, listeners=[progress])
     print_leaderboard(result.leaderboard[:10], console, num_infeasible=result.num_infeasible)
     print_architectures(result.leaderboard, console)
     is_promotion = config.strategy.name == STRATEGY
     print_hints(result, console, data=config.data.source, is_promotion=is_promotion)
+
+
+@contextmanager
+def _farewell(folder: Path, console: Console) -> Iterator[None]:
+    """Says how to go on with what ends before its time."""
+
+    def say(what: str) -> None:
+        if (folder / FILE_NAME).is_file():
+            text = f"\n{what} What has ended is kept; go on with\n  {resume_command(folder)}"
+        else:
+            text = f"\n{what} No child has been tried yet."
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    try:
+        with interruptible(last_words=lambda: say("Interrupted, and some processes did not end in time.")):
+            yield
+    except Interruption as interruption:
+        say(f"Interrupted by {'Ctrl-C' if interruption.name == 'SIGINT' else interruption.name}.")
+        raise typer.Exit(interruption.exit_code) from None
+    except SearchFailed:
+        say("The search failed.")
+        raise

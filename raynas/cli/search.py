@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,6 +43,9 @@ def search(
     seed: Annotated[
         int | None, typer.Option(help="Of controller, data split and children.  [default: 0]")
     ] = None,
+    memo: Annotated[
+        Path | None, typer.Option(help="Run, or folder of runs, whose scores of equal cells are reused.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out, or with the newest.")
     ] = False,
@@ -69,6 +73,7 @@ def search(
         epochs=epochs,
         out=out,
         seed=seed,
+        memo=memo,
         resume=resume,
         recipe=recipe,
         settings=parse_assignments(set_ or []),

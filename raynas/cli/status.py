@@ -49,8 +49,10 @@ def _lines(status: Status, folder: Path, now: float) -> Iterator[tuple[str, str]
 
 def _children(counts: ChildCounts) -> str:
     of = "" if counts.asked is None else f" of {counts.asked:,}"
-    names = ("completed", "stopped", "failed", "running", "waiting", "interrupted", "to_come")
+    reused = f"completed ({counts.reused:,} reused)" if counts.reused else "completed"
+    names = ("stopped", "failed", "running", "waiting", "interrupted", "to_come")
     parts = [(name.replace("_", " "), getattr(counts, name)) for name in names]
+    parts.insert(0, (reused, counts.completed))
     return f"{counts.done:,}{of} done; " + ", ".join(f"{count:,} {name}" for name, count in parts if count)
 
 
@@ -62,5 +64,6 @@ def _driver(status: Status, now: float) -> str:
     if status.is_complete:
         return f"ended, all children are done; began {began}; {ago}"
     if status.driver == "gone":
-        return f"gone, the run is unfinished; began {began}; {ago}"
+        end = f"ended ({status.ended_by})" if status.ended_by else "gone"
+        return f"{end}, the run is unfinished; began {began}; {ago}"
     return f"not seen from this machine, may be at work on another; began {began}; {ago}"

@@ -14,6 +14,7 @@ from rich.console import Console
 from raynas.cli.console import command
 from raynas.cli.train_plan import Pace, plan_lines
 from raynas.errors import UsageError
+from raynas.interruption import Interruption, interruptible
 from raynas.run_folder import new_training_folder
 from raynas.train import TrainResult, find_start, prepare_training, train_prepared
 from raynas.train_setup import PreparedTraining
@@ -51,13 +52,18 @@ def run_train(
     if is_dry:
         return
     progress = _Progress(prepared, console)
-    try:
-        result = train_prepared(
-            prepared, address=address, report=progress.epoch_done, report_step=progress.step_done
-        )
-    except KeyboardInterrupt:
+
+    def say_how_to_go_on() -> None:
         console.print(f"\nInterrupted. Go on from the last checkpoint with\n  {_resume(prepared.folder)}")
-        raise typer.Exit(130) from None
+
+    try:
+        with interruptible(last_words=say_how_to_go_on):
+            result = train_prepared(
+                prepared, address=address, report=progress.epoch_done, report_step=progress.step_done
+            )
+    except Interruption as interruption:
+        say_how_to_go_on()
+        raise typer.Exit(interruption.exit_code) from None
     console.print("\n".join(result_lines(result)), markup=False, highlight=False, soft_wrap=True)
 
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,3 +44,17 @@ class ImageSplit:
     def num_channels(self) -> int:
         """1 (grey) or 3 (RGB)."""
         return int(self.train_images_NHWC.shape[3])
+
+    def digest(self) -> str:
+        """16 hex digits, equal exactly if images and labels are, in order and in both parts."""
+        digest = hashlib.sha256(f"{self.num_classes} classes".encode())
+        arrays: tuple[NDArray[Any], ...] = (
+            self.train_images_NHWC,
+            self.train_labels_N,
+            self.validation_images_NHWC,
+            self.validation_labels_N,
+        )
+        for array in arrays:
+            digest.update(f"{array.dtype.str} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()[:16]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 
 import ray
@@ -69,6 +71,7 @@ def check_free(cpus: float, gpus: float) -> None:
 
 def _start(address: str | None, num_cpus: int | None) -> None:
     is_local = address in (None, "local")
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             address=address or "local",
@@ -82,3 +85,7 @@ def _start(address: str | None, num_cpus: int | None) -> None:
             f"There is no Ray cluster at {address!r}: {error}. Start one with 'ray start --head', "
             "give its address, or leave --address out to use this machine."
         ) from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            # Ray puts one of its own there.
+            signal.signal(signal.SIGTERM, handler)

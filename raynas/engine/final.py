@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 TrainingFactory = Callable[[Placement, Any], FinalTraining]
 """Called in each worker with the data at the start of training."""
 SCORE = "top1"
-INTERRUPTED_SECONDS = 30.0
+INTERRUPTED_SECONDS = 12.0
 """How long an interrupted driver waits for its workers before it leaves them to Ray."""
 MEMORY_ADVICE = (
     "Raise training.accumulate or lower training.batch_size or data.image_size; on a host, data.processes "

@@ -7,6 +7,8 @@ from ray.tune.schedulers import TrialScheduler
 from raynas.engine.controller import SearchController
 from raynas.engine.pool import ChildPool
 from raynas.engine.searcher import TuneSearcher
+from raynas.interruption import check as check_signals
+from raynas.interruption import held
 from raynas.run import Run
 
 
@@ -22,8 +24,8 @@ def tune_run(run: Run, pool: ChildPool, *, scheduler: TrialScheduler | None = No
     """Trains children until the run is complete.
 
     Raises:
-        SearchFailed: the pool lost its workers for good, or nothing that is proposed is within the limits.
-        OSError: the journal can't be written; what it holds is intact.
+        SearchFailed: the pool lost its workers for good, hardly any child gets a score, nothing that is
+            proposed is within the limits, or the journal can't be written; what it holds is intact.
     """
     searcher = TuneSearcher(run)
 
@@ -34,8 +36,10 @@ def tune_run(run: Run, pool: ChildPool, *, scheduler: TrialScheduler | None = No
 
     pool.begin()
     controller = SearchController(searcher, pool, max_live=0, scheduler=scheduler)
-    while not controller.is_finished():
-        check()
-        controller.max_live = pool.num_slots + num_prefetched(pool.num_slots)
-        controller.step()
+    with held():
+        while not controller.is_finished():
+            check_signals()
+            check()
+            controller.max_live = pool.num_slots + num_prefetched(pool.num_slots)
+            controller.step()
     check()

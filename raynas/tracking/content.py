@@ -50,6 +50,9 @@ def child_page(record: ChildRecord, child: Child, space: SearchSpace) -> ChildPa
         tags["raynas.reason"] = without_credentials(result.reason)[:MAX_TAG_VAL_LENGTH]
     if record.finished.reused_from is not None:
         tags["raynas.reused_from"] = str(record.finished.reused_from)
+    if record.finished.memo is not None:
+        tags["raynas.memo_run"] = record.finished.memo.run_id
+        tags["raynas.memo_child"] = str(record.finished.memo.child)
     return ChildPage(
         child=child.id,
         name=name,

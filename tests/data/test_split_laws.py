@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from pathlib import Path
 
@@ -71,6 +72,20 @@ def test_same_seed_gives_same_split(source):
 
 def test_other_seed_gives_other_split(source):
     assert rows(split(source, seed=3).train_images_NHWC) != rows(split(source, seed=4).train_images_NHWC)
+
+
+def test_the_digest_tells_whether_images_labels_and_their_parts_are_the_same(source):
+    mine = split(source)
+    labels = mine.validation_labels_N.copy()
+    labels[0] = 1 - labels[0]
+    others = [
+        split(source, seed=1),
+        split(source, train_images=5),
+        dataclasses.replace(mine, validation_labels_N=labels),
+        dataclasses.replace(mine, num_classes=mine.num_classes + 1),
+    ]
+    assert split(source).digest() == mine.digest()
+    assert len({mine.digest(), *(other.digest() for other in others)}) == 5
 
 
 def test_split_depends_only_on_seed_and_number_of_rows(source, tmp_path):

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from raynas.child import ChildResult
 from raynas.cli.main import app
-from raynas.journal import Driver, Finished, Journal, Proposed, Started
+from raynas.journal import Driver, Finished, Interrupted, Journal, Proposed, Started
 
 BEGAN = 1_700_000_000.0
 
@@ -85,11 +85,25 @@ def test_a_run_whose_driver_is_gone_says_how_to_go_on(run):
     assert "search --out runs/one --resume" in out
 
 
+def test_a_run_that_was_interrupted_says_by_what(run):
+    run.append(Interrupted(time=BEGAN + 20, reason="SIGTERM", children=(2, 3)))
+    run.close()
+    _, out, _ = call()
+    assert "2 interrupted" in out
+    assert "driver      ended (SIGTERM), the run is unfinished" in out
+    assert "search --out runs/one --resume" in out
+
+
 def test_a_run_on_another_machine_is_not_called_dead(run, monkeypatch):
     run.close()
     monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
     _, out, _ = call()
     assert "not seen from this machine" in out and "2 running" in out
+
+
+def test_scores_of_other_children_are_told_apart(run):
+    run.append(finished(2, 0.75).model_copy(update={"reused_from": 0}))
+    assert "3 of 4 done; 2 completed (1 reused), 1 failed, 1 running" in call()[1]
 
 
 def test_a_complete_run_has_nothing_left(run):

@@ -21,6 +21,7 @@ from raynas.journal import (
     Driver,
     Event,
     Finished,
+    Interrupted,
     Journal,
     Proposed,
     Resumed,
@@ -43,6 +44,7 @@ FINISHED = Finished(
         seconds=2.5,
     ),
 )
+INTERRUPTED = Interrupted(time=5.0, reason="SIGTERM", children=(0, 2))
 EVENTS: list[Event] = [STARTED, PROPOSED, FINISHED, Resumed(time=4.0, children=5)]
 
 
@@ -98,6 +100,12 @@ later_events = st.one_of(
         time=times,
         children=st.integers(1, 10**6),
         driver=st.none() | st.builds(Driver, host=st.text(), slots=st.integers(1, 10**4)),
+    ),
+    st.builds(
+        Interrupted,
+        time=times,
+        reason=st.text(),
+        children=st.lists(st.integers(0, 10**6), max_size=3).map(tuple),
     ),
 )
 
@@ -159,6 +167,7 @@ def test_a_garbled_line_in_the_middle_is_an_error_that_names_file_and_line(writt
         with pytest.raises(RunFolderError) as caught:
             read(written)
         assert f"{written}, line 2: " in str(caught.value)
+        assert f"head -n 1 {written}.damaged > {written}" in str(caught.value)
     assert written.read_bytes() == before
 
 
@@ -224,8 +233,29 @@ def test_an_arch_id_is_twelve_hex_digits(arch_id):
 
 
 def test_a_journal_of_another_format_is_refused(written):
-    written.write_text(written.read_text().replace('"format":1', '"format":2'))
-    with pytest.raises(RunFolderError, match=r"line 1: started\.format"):
+    before = written.read_text().replace('"format":2', '"format":3,"hue":9').replace('"0.1.0"', '"7.5"')
+    written.write_text(before)
+    for read in (read_events, Journal.reopen):
+        with pytest.raises(
+            RunFolderError, match=r"is in journal format 3, written by raynas '7\.5'; this raynas"
+        ):
+            read(written)
+    assert written.read_text() == before
+
+
+def test_a_journal_of_the_format_before_is_read_and_gone_on_with(written):
+    written.write_text(written.read_text().replace('"format":2', '"format":1'))
+    journal, events = Journal.reopen(written)
+    with journal:
+        journal.append(INTERRUPTED)
+    assert events == [STARTED.model_copy(update={"format": 1}), *EVENTS[1:]]
+    assert read_events(written)[-1] == INTERRUPTED
+
+
+@pytest.mark.parametrize("format", ["true", '"2"', "null", "[3]", "-1", "0", "1e9"])
+def test_a_format_that_is_none_is_refused(written, format):
+    written.write_text(written.read_text().replace('"format":2', f'"format":{format}'))
+    with pytest.raises(RunFolderError, match=r"line 1: started\.format|is in journal format"):
         read_events(written)
 
 
@@ -293,19 +323,29 @@ def test_a_missing_journal_is_an_error_and_is_not_made(path, read):
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
+from raynas.errors import JournalFailed
 from raynas.journal import Journal, Resumed, Started
 path = Path(sys.argv[1])
-journal = Journal.create(path, Started(run_id="r", raynas="0", time=0.0, config={}))
+started = Started(run_id="r", raynas="0", time=0.0, config={})
+journal = Journal.create(path, started)
+limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 room = path.stat().st_size + 10
-resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
 try:
     journal.append(Resumed(time=1.0, children=1))
-except OSError:
-    print("refused")
+except JournalFailed as failure:
+    print(failure)
+print(path.read_bytes().count(b"\\n"), path.stat().st_size == room - 10)
+try:
+    Journal.create(path.with_name("other.jsonl"), started.model_copy(update={"raynas": "0" * 999}))
+except JournalFailed:
+    print(sorted(file.name for file in path.parent.iterdir()))
+resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+journal.append(Resumed(time=2.0, children=2))
 """
 
 
-def test_an_event_for_which_there_is_no_room_on_the_disk_is_not_taken_for_written(path):
+def test_an_event_for_which_there_is_no_room_is_not_there_and_what_was_before_is_intact(path):
     ended = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(path)],
         cwd=Path(__file__).parents[2],
@@ -313,5 +353,14 @@ def test_an_event_for_which_there_is_no_room_on_the_disk_is_not_taken_for_writte
         text=True,
         check=True,
     )
-    assert ended.stdout == "refused\n"
-    assert [event.kind for event in read_events(path)] == ["started"]
+    message, size, files = ended.stdout.splitlines()
+    assert message.startswith(f"{path} can't be written: File too large. What it holds is intact")
+    assert size == "1 True"
+    assert files == "['journal.jsonl']"
+    assert read_events(path)[1:] == [Resumed(time=2.0, children=2)]
+
+
+def test_where_nothing_can_be_made_a_new_journal_is_a_users_mistake(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunFolderError, match="can't be written: File exists"):
+        Journal.create(tmp_path / "file" / "journal.jsonl", STARTED)

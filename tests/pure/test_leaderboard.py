@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 
@@ -54,6 +55,10 @@ def test_an_entry_says_how_its_child_ended():
     assert (failure.status, failure.accuracy, failure.reward) == ("failed", None, None)
     assert failure.reason.startswith("out of memory")
     assert (unfinished.status, unfinished.seconds, unfinished.epochs) == ("unfinished", None, 0)
+
+
+def test_what_its_driver_left_in_the_middle_is_interrupted():
+    assert leaderboard([dataclasses.replace(RECORDS[2], is_interrupted=True)])[0].status == "interrupted"
 
 
 def test_a_child_that_was_refused_is_left_out():

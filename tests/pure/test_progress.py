@@ -9,8 +9,10 @@ from rich.console import Console
 
 from raynas.cli.progress import LiveTable, PlainLines, make_progress
 from raynas.limits import LimitsConfig
+from raynas.memo import MemoScore
 from raynas.nn import Complexity
 from raynas.run import Run
+from raynas.tracking_config import Origin
 from tests.pure.builders import completed, failed, make_run, report
 
 
@@ -99,6 +101,20 @@ def test_what_is_replayed_is_counted_and_not_told_again():
     finish_next(run, completed(0.25))
     assert [line[:5] for line in screen.lines] == ["[3/4]"]
     assert "best 0.7500" in screen.lines[0]
+
+
+def test_scores_of_other_runs_are_told_though_nothing_is_trained():
+    first = make_run(num_children=1)
+    finish_next(first, completed(0.75))
+    origin = Origin(run_id="r", folder="runs/one", child=3)
+    memo = {first.records[0].proposed.arch_id: MemoScore(completed(0.75), origin)}
+    screen = Screen(num_children=1)
+    run = make_run(listeners=[screen.progress], num_children=1, reuses=True, memo=memo)
+    run.replay([])
+    assert run.next_child() is None
+    (line,) = screen.lines
+    assert "child=0" in line and "reward=0.7500" in line
+    assert "memo_run=runs/one memo_child=3" in line
 
 
 @pytest.mark.parametrize("is_terminal", [False, True])

@@ -152,6 +152,19 @@ def test_after_close_nothing_is_handed_out_or_taken_back(path, journal):
     assert next_id(replayed(path)) == 0
 
 
+def test_an_interrupted_run_says_which_children_it_left_and_a_resume_trains_them_again(path, journal):
+    run = make_run(journal=journal)
+    children = [run.next_child() for _ in range(3)]
+    run.finish(1, completed())
+    run.interrupt("SIGTERM")
+    run.finish(0, completed())
+    last = read_events(path)[-1]
+    assert (last.kind, last.reason, last.children) == ("interrupted", "SIGTERM", (0, 2))
+    assert [record.is_interrupted for record in records_of(read_events(path))] == [True, False, True]
+    again = replayed(path)
+    assert [again.next_child() for _ in range(3)] == [children[0], children[2], again.child(3)]
+
+
 @pytest.mark.parametrize("status", ["completed", "stopped"])
 def test_a_child_that_ended_as_reported_has_the_score_of_its_last_report(status):
     run = make_run()

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raynas.child import MAX_SECONDS, ChildResult
-from raynas.journal import Driver, Event, Finished, Proposed, Resumed, Started
+from raynas.failures import short_reason
+from raynas.journal import Driver, Event, Finished, Interrupted, Proposed, Resumed, Started
 from raynas.leaderboard import leaderboard
 from raynas.records import records_of
-from raynas.status import Status, driver_state, short_reason, status_of
+from raynas.status import Status, driver_state, status_of
+from raynas.tracking_config import Origin
 from tests.pure.builders import infeasible
 
 
@@ -205,6 +207,39 @@ def test_a_driver_whose_machine_is_not_recorded_may_be_anywhere():
     assert driver_state([Resumed(time=1, children=1)], is_locked=False, host="here") == "unknown"
 
 
+INTERRUPTED = Interrupted(time=1013, reason="SIGTERM", children=(2, 3))
+
+
+@pytest.mark.parametrize("is_locked", [False, None])
+def test_a_driver_that_said_that_it_ends_is_gone_wherever_it_was(is_locked):
+    events = [*FIRST_SHIFT, INTERRUPTED]
+    assert driver_state(events, is_locked=is_locked, host="elsewhere") == "gone"
+    assert driver_state([*events, resumed(2000)], is_locked=is_locked, host="elsewhere") == "unknown"
+
+
+def test_what_ended_a_driver_and_when_is_told_until_another_takes_over():
+    found = status([*FIRST_SHIFT, INTERRUPTED], now=9999, driver="gone")
+    assert (found.ended_by, found.active_seconds, found.last_event) == ("SIGTERM", 13, 1013)
+    assert found.children.interrupted == 3
+    assert status([*FIRST_SHIFT, INTERRUPTED, resumed(2000)]).ended_by is None
+
+
+def test_interrupted_children_are_called_so_until_they_are_taken_up_again():
+    def interrupted(events: list[Event]) -> list[int]:
+        return [record.id for record in records_of(events) if record.is_interrupted]
+
+    events = [*FIRST_SHIFT, INTERRUPTED.model_copy(update={"children": (1, 2, 3, 99)})]
+    assert interrupted(events) == [2, 3]
+    assert interrupted([*events, resumed(2000)]) == []
+
+
+def test_scores_of_other_children_are_counted_as_reused():
+    own, other = finished(0, 1001, 1), finished(1, 1001, 0).model_copy(update={"reused_from": 0})
+    memo = finished(2, 1001, 0).model_copy(update={"memo": Origin(run_id="r", folder="f", child=3)})
+    found = status([started(), *(proposed(child, 1000) for child in range(3)), own, other, memo])
+    assert (found.children.done, found.children.completed, found.children.reused) == (3, 3, 2)
+
+
 def test_a_complete_run_needs_no_driver():
     events = [started(children=1), proposed(0, 1000), finished(0, 1001, 1)]
     assert status(events, driver="unknown").driver == "gone"
@@ -234,6 +269,7 @@ any_event = st.one_of(
     st.builds(
         lambda child, time: Finished(child=child, time=time, reward=None, result=infeasible()), ids, times
     ),
+    st.builds(Interrupted, time=times, reason=st.text(), children=st.lists(ids, max_size=3).map(tuple)),
     st.builds(resumed, times, children=st.integers(1, 9), slots=st.integers(1, 4)),
 )
 

@@ -1,4 +1,6 @@
-"""A driver killed with SIGKILL in the middle of a search, and resumed: each child once, everywhere."""
+"""A driver that gets SIGTERM, then one that gets SIGKILL, and the search is resumed: each child is there
+once, everywhere.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
@@ -16,11 +19,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from raynas.cli.main import app
-from raynas.journal import Finished, Proposed, read_events
+from raynas.journal import Event, Finished, Interrupted, Proposed, read_events
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
-CHILDREN = 8
+CHILDREN = 10
 # Small on purpose: what is tested is the driver's death, with real children on real images.
 SETTINGS = [
     "--children", str(CHILDREN), "--epochs", "1", "--seed", "5", "--set", "network.filters=4",
@@ -37,29 +40,75 @@ def call(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
 
 
-@pytest.fixture(scope="module")
-def killed_and_resumed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
-    """The folder of a run whose driver was killed after three children, and then resumed to its end."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    shutil.copy(empty_store, folder.parent / "mlflow.db")
-    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    driver = subprocess.Popen(
-        command("search", "--out", str(folder), *SETTINGS), env=environment, stdout=subprocess.PIPE, text=True
-    )
+@dataclass(frozen=True)
+class Terminated:
+    """What a driver left behind that got SIGTERM."""
+
+    exit_code: int
+    said: str
+    events: list[Event]
+    mlflow_status: str
+
+
+def mlflow_runs(folder: Path) -> list[mlflow.entities.Run]:
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{folder.parent / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("raynas")
+    return list(client.search_runs([experiment.experiment_id], max_results=1000))
+
+
+def signalled(number: signal.Signals, words: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """The end of a driver that gets a signal after two children, and what it said after them."""
+    driver = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
     assert driver.stdout is not None
     done = 0
     for line in driver.stdout:
         done += "child done" in line
-        if done == 3:
-            driver.send_signal(signal.SIGKILL)
+        if done == 2:
+            driver.send_signal(number)
             break
-    driver.wait()
-    assert done == 3
+    said = driver.stdout.read()
+    return driver.wait(), said
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> tuple[Path, Terminated]:
+    """A run whose driver got SIGTERM, whose second was killed, and whose third came to the end."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    shutil.copy(empty_store, folder.parent / "mlflow.db")
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    start = command("search", "--out", str(folder), *SETTINGS)
+    resume = command("search", "--out", str(folder), "--resume")
+    code, said = signalled(signal.SIGTERM, start, environment)
+    (parent,) = [run for run in mlflow_runs(folder) if "mlflow.parentRunId" not in run.data.tags]
+    terminated = Terminated(code, said, read_events(folder / "journal.jsonl"), parent.info.status)
+    code, _ = signalled(signal.SIGKILL, resume, environment)
+    assert code == -signal.SIGKILL
     # As a driver that dies in the middle of a write leaves it.
     with (folder / "journal.jsonl").open("ab") as journal:
         journal.write(b'{"kind":"finished","chi')
-    subprocess.run(command("search", "--out", str(folder), "--resume"), env=environment, check=True)
-    return folder
+    subprocess.run(resume, env=environment, check=True)
+    return folder, terminated
+
+
+@pytest.fixture
+def killed_and_resumed(search: tuple[Path, Terminated]) -> Path:
+    return search[0]
+
+
+def test_after_sigterm_running_children_are_interrupted_and_the_way_on_is_told(search):
+    folder, terminated = search
+    last = terminated.events[-1]
+    ended = {event.child for event in terminated.events if isinstance(event, Finished)}
+    assert terminated.exit_code == 128 + signal.SIGTERM
+    assert f"search --out {folder} --resume" in terminated.said
+    assert isinstance(last, Interrupted)
+    assert last.reason == "SIGTERM"
+    assert (
+        set(last.children)
+        == {event.child for event in terminated.events if isinstance(event, Proposed)} - ended
+        != set()
+    )
+    assert terminated.mlflow_status == "KILLED"
 
 
 def test_the_journal_has_every_child_exactly_once(killed_and_resumed):
@@ -69,10 +118,7 @@ def test_the_journal_has_every_child_exactly_once(killed_and_resumed):
 
 
 def test_mlflow_has_one_finished_parent_and_every_child_exactly_once(killed_and_resumed):
-    store = f"sqlite:///{killed_and_resumed.parent / 'mlflow.db'}"
-    client = mlflow.MlflowClient(tracking_uri=store)
-    experiment = client.get_experiment_by_name("raynas")
-    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    runs = mlflow_runs(killed_and_resumed)
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
     assert [parent.info.status for parent in parents] == ["FINISHED"]

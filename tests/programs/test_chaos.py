@@ -1,0 +1,18 @@
+"""A search whose driver is killed with SIGKILL is, in the end, the search of a driver that nobody killed.
+
+The long version: `make chaos`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.chaos_driver import Settings, chaos
+
+
+@pytest.mark.timeout(900)
+def test_a_driver_that_is_killed_again_and_again_loses_nothing_and_does_nothing_twice(tmp_path: Path):
+    kills = chaos(tmp_path, Settings(children=24, seed=3, strategy="ppo", workers=1), num_kills=4)
+    assert len(kills) == 4
