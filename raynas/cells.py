@@ -10,6 +10,7 @@ from raynas.genotype import Genotype
 from raynas.journal import FILE_NAME, Started, read_events
 from raynas.leaderboard import leaderboard
 from raynas.records import records_of
+from raynas.rewards.pareto import recorded_trade
 from raynas.run_folder import find_run
 from raynas.space import make_space, published_cell, published_cells
 from raynas.tracking_config import Origin
@@ -68,7 +69,7 @@ def _in_run(cell: str | None, folder: Path) -> FoundCell:
     records = {record.id: record for record in records_of(events)}
     started = events[0]
     assert isinstance(started, Started)
-    for entry in leaderboard(records.values()):
+    for entry in leaderboard(records.values(), trade=recorded_trade(started.config)):
         if cell is None or entry.arch_id.startswith(cell):
             choice = dict(started.config.get("space", {}))
             space = make_space(str(choice.pop("name", "")), **choice)

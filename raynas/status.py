@@ -13,6 +13,7 @@ from raynas.config import FrozenModel
 from raynas.journal import Event, Resumed, Started, recorded_config
 from raynas.leaderboard import leaderboard
 from raynas.records import ChildRecord, records_of
+from raynas.rewards.pareto import ParetoConfig, recorded_trade
 from raynas.shifts import shifts_of, utilisation
 
 MAX_REASON_LENGTH = 100
@@ -92,7 +93,7 @@ def status_of(events: Sequence[Event], *, now: float, driver: DriverState) -> St
     return Status(
         children=children,
         failures=_failures(records),
-        best=_best(records),
+        best=_best(records, recorded_trade(recorded_config(events))),
         active_seconds=seconds,
         children_per_hour=rate,
         utilisation=utilisation(shifts),
@@ -158,8 +159,8 @@ def _failures(records: Iterable[ChildRecord]) -> dict[str, int]:
     return dict(Counter(reasons).most_common())
 
 
-def _best(records: Iterable[ChildRecord]) -> BestChild | None:
-    first = next(iter(leaderboard(records)), None)
+def _best(records: Iterable[ChildRecord], trade: ParetoConfig | None) -> BestChild | None:
+    first = next(iter(leaderboard(records, trade=trade)), None)
     if first is None or first.reward is None:
         return None
     return BestChild(arch_id=first.arch_id, child=first.child, accuracy=first.accuracy)

@@ -16,24 +16,43 @@ from raynas.leaderboard import LeaderboardEntry, by_architecture
 if TYPE_CHECKING:
     from raynas.search import SearchResult
 
+COLUMNS = (
+    "rank",
+    "front",
+    "arch_id",
+    "child",
+    "status",
+    "reward",
+    "accuracy",
+    "params",
+    "mult-adds",
+    "ms",
+    "seconds",
+)
+LEFT = ("front", "arch_id", "status")
 
-def print_leaderboard(entries: list[LeaderboardEntry], console: Console, *, num_infeasible: int = 0) -> None:
+
+def print_leaderboard(
+    entries: list[LeaderboardEntry],
+    console: Console,
+    *,
+    num_infeasible: int = 0,
+    hypervolume: float | None = None,
+) -> None:
+    """As a table, with the columns that say something of these entries.
+
+    Args:
+        hypervolume: below the front, of a run whose reward keeps one.
+    """
     table = Table(box=None, pad_edge=False, title="Leaderboard", title_justify="left")
-    columns = ("rank", "arch_id", "child", "status", "accuracy", "params", "mult-adds", "seconds")
-    for column in columns:
-        table.add_column(column, justify="left" if column in ("arch_id", "status") else "right", no_wrap=True)
+    for column in _columns(entries):
+        table.add_column(column, justify="left" if column in LEFT else "right", no_wrap=True)
     for rank, entry in enumerate(entries, start=1):
-        table.add_row(
-            str(rank),
-            entry.arch_id,
-            str(entry.child),
-            entry.status if entry.reused_from is None else f"as child {entry.reused_from}",
-            "" if entry.accuracy is None else f"{entry.accuracy:.4f}",
-            short_count(entry.parameters),
-            short_count(entry.mult_adds),
-            "" if entry.seconds is None else f"{entry.seconds:.1f}",
-        )
+        cells = _cells(rank, entry)
+        table.add_row(*[cells[column] for column in _columns(entries)])
     console.print(table)
+    if hypervolume is not None:
+        console.print(f"Hypervolume below the front: {hypervolume:.4f} of 1.", highlight=False)
     for entry in entries:
         if entry.reason:
             line = f"child {entry.child} {entry.status}: {entry.reason}"
@@ -41,6 +60,34 @@ def print_leaderboard(entries: list[LeaderboardEntry], console: Console, *, num_
     if num_infeasible:
         proposals = "1 proposal was" if num_infeasible == 1 else f"{num_infeasible:,} proposals were"
         console.print(f"{proposals} beyond the limits and not trained.", highlight=False)
+
+
+def _columns(entries: list[LeaderboardEntry]) -> list[str]:
+    """A reward that is the accuracy is not said twice."""
+    hidden = set()
+    if all(entry.reward == entry.accuracy for entry in entries):
+        hidden.add("reward")
+    if all(entry.latency_ms is None for entry in entries):
+        hidden.add("ms")
+    if all(entry.on_front is None for entry in entries):
+        hidden.add("front")
+    return [column for column in COLUMNS if column not in hidden]
+
+
+def _cells(rank: int, entry: LeaderboardEntry) -> dict[str, str]:
+    return {
+        "rank": str(rank),
+        "front": "yes" if entry.on_front else "",
+        "arch_id": entry.arch_id,
+        "child": str(entry.child),
+        "status": entry.status if entry.reused_from is None else f"as child {entry.reused_from}",
+        "reward": "" if entry.reward is None else f"{entry.reward:.4f}",
+        "accuracy": "" if entry.accuracy is None else f"{entry.accuracy:.4f}",
+        "params": short_count(entry.parameters),
+        "mult-adds": short_count(entry.mult_adds),
+        "ms": "" if entry.latency_ms is None else f"{entry.latency_ms:.3g}",
+        "seconds": "" if entry.seconds is None else f"{entry.seconds:.1f}",
+    }
 
 
 def print_architectures(entries: list[LeaderboardEntry], console: Console) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from raynas.cli.console import print_architectures, print_hints, print_leaderboard, resume_command
 from raynas.cli.progress import make_progress
 from raynas.promote import STRATEGY
+from raynas.rewards.pareto import NAME as PARETO
 from raynas.search import PreparedSearch, execute
 
 
@@ -25,14 +26,20 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
         soft_wrap=True,
     )
     try:
-        with make_progress(config.children, console) as progress:
+        keeps_front = config.reward.name == PARETO
+        with make_progress(config.children, console, best_by_accuracy=keeps_front) as progress:
             result = execute(prepared, address=address, listeners=[progress])
     except KeyboardInterrupt:
         console.print(
             f"\nInterrupted. Finished children are kept; go on with\n  {resume_command(prepared.folder)}"
         )
         raise typer.Exit(130) from None
-    print_leaderboard(result.leaderboard[:10], console, num_infeasible=result.num_infeasible)
+    print_leaderboard(
+        result.leaderboard[:10],
+        console,
+        num_infeasible=result.num_infeasible,
+        hypervolume=result.hypervolume,
+    )
     print_architectures(result.leaderboard, console)
     is_promotion = config.strategy.name == STRATEGY
     print_hints(result, console, data=config.data.source, is_promotion=is_promotion)

@@ -32,6 +32,10 @@ def search(
         str | None, typer.Option(help="Search space: a name, or package.module:ClassName.")
     ] = None,
     strategy: Annotated[str | None, typer.Option(help="ppo, random, or package.module:ClassName.")] = None,
+    reward: Annotated[
+        str | None,
+        typer.Option(help="accuracy, mnasnet, pareto, or package.module:ClassName.  [default: accuracy]"),
+    ] = None,
     children: Annotated[int | None, typer.Option(help="Architectures to try.  [default: 24]")] = None,
     workers: WorkersOption = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs per child.")] = None,
@@ -58,6 +62,7 @@ def search(
         data=data,
         space=space,
         strategy=strategy,
+        reward=reward,
         children=children,
         workers=worker_count(workers),
         epochs=epochs,

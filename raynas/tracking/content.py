@@ -134,6 +134,7 @@ def _outcome(record: ChildRecord) -> Iterator[Metric]:
         "parameters": proposed.parameters,
         "mult_adds": proposed.mult_adds,
         "activations": proposed.activations,
+        "latency_ms": result.latency_ms,
         "seconds": result.seconds,
         "policy_version": proposed.info.get("policy_version"),
     }

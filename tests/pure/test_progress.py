@@ -11,7 +11,7 @@ from raynas.cli.progress import LiveTable, PlainLines, make_progress
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
 from raynas.run import Run
-from tests.pure.builders import completed, failed, make_run, report
+from tests.pure.builders import Formula, completed, failed, make_run, report
 
 
 class Screen:
@@ -73,7 +73,7 @@ def test_the_best_child_stays_the_best_until_a_better_one():
 
 def test_negative_rewards_have_a_best_one_too():
     screen = Screen(num_children=2)
-    run = make_run(listeners=[screen.progress], reward=lambda result: result.accuracy - 1.0)
+    run = make_run(listeners=[screen.progress], reward=Formula(lambda accuracy: accuracy - 1.0))
     for accuracy in (0.25, 0.5):
         finish_next(run, completed(accuracy))
     assert screen.progress.best == run.records[1]
