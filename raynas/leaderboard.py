@@ -15,6 +15,7 @@ from raynas.records import ChildRecord
 from raynas.rewards.front import Front
 from raynas.rewards.pareto import ParetoConfig, front_of
 
+FileFormat = Literal["json", "csv", "md"]
 Format = Literal["table", "json", "csv", "md"]
 
 
@@ -91,7 +92,7 @@ def by_architecture(entries: Iterable[LeaderboardEntry]) -> list[ArchitectureEnt
     return sorted(rows, key=lambda row: (-row.mean, row.arch_id))
 
 
-def render(entries: list[LeaderboardEntry], format: Literal["json", "csv", "md"]) -> str:
+def render(entries: list[LeaderboardEntry], format: FileFormat) -> str:
     """The entries as text, without a trailing newline."""
     return _RENDERERS[format](entries)
 

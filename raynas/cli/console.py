@@ -29,6 +29,7 @@ COLUMNS = (
     "ms",
     "seconds",
 )
+WIDE = 160
 LEFT = ("front", "arch_id", "status")
 
 
@@ -50,7 +51,8 @@ def print_leaderboard(
     for rank, entry in enumerate(entries, start=1):
         cells = _cells(rank, entry)
         table.add_row(*[cells[column] for column in _columns(entries)])
-    console.print(table)
+    # A file or a pipe has room for every column; Rich would give it 80 characters.
+    console.print(table, width=None if console.is_terminal else WIDE, crop=console.is_terminal)
     if hypervolume is not None:
         console.print(f"Hypervolume below the front: {hypervolume:.4f} of 1.", highlight=False)
     for entry in entries:

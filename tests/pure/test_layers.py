@@ -34,6 +34,7 @@ PURE = (
     "raynas.shifts",
     "raynas.status",
     "raynas.limits",
+    "raynas.rescore",
     "raynas.files",
     "raynas.run_folder",
     "raynas.tracking_config",
