@@ -29,8 +29,19 @@ COLUMNS = (
     "ms",
     "seconds",
 )
+DISPENSABLE = ("mult-adds", "seconds", "params")
+"""Columns left out, in this order, where the terminal is too narrow for all."""
 WIDE = 160
+"""Characters of a line in a file or a pipe."""
 LEFT = ("front", "arch_id", "status")
+
+
+def table_console() -> Console:
+    """For tables: a file or a pipe has room, while Rich would give it 80 characters."""
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = WIDE
+    return console
 
 
 def print_leaderboard(
@@ -46,13 +57,12 @@ def print_leaderboard(
         hypervolume: below the front, of a run whose reward keeps one.
     """
     table = Table(box=None, pad_edge=False, title="Leaderboard", title_justify="left")
-    for column in _columns(entries):
+    rows = [_cells(rank, entry) for rank, entry in enumerate(entries, start=1)]
+    for column in _fitting(_columns(entries), rows, console.width):
         table.add_column(column, justify="left" if column in LEFT else "right", no_wrap=True)
-    for rank, entry in enumerate(entries, start=1):
-        cells = _cells(rank, entry)
-        table.add_row(*[cells[column] for column in _columns(entries)])
-    # A file or a pipe has room for every column; Rich would give it 80 characters.
-    console.print(table, width=None if console.is_terminal else WIDE, crop=console.is_terminal)
+    for row in rows:
+        table.add_row(*[row[str(column.header)] for column in table.columns])
+    console.print(table)
     if hypervolume is not None:
         console.print(f"Hypervolume below the front: {hypervolume:.4f} of 1.", highlight=False)
     for entry in entries:
@@ -74,6 +84,19 @@ def _columns(entries: list[LeaderboardEntry]) -> list[str]:
     if all(entry.on_front is None for entry in entries):
         hidden.add("front")
     return [column for column in COLUMNS if column not in hidden]
+
+
+def _fitting(columns: list[str], rows: list[dict[str, str]], width: int) -> list[str]:
+    """The columns for which there is room."""
+    gap = 2
+    left_out: set[str] = set()
+    for dispensable in DISPENSABLE:
+        shown = [column for column in columns if column not in left_out]
+        widths = [max(len(column), *(len(row[column]) for row in rows), 0) for column in shown]
+        if sum(widths) + gap * (len(widths) - 1) <= width:
+            break
+        left_out.add(dispensable)
+    return [column for column in columns if column not in left_out]
 
 
 def _cells(rank: int, entry: LeaderboardEntry) -> dict[str, str]:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from raynas.cells import find_genotype
 from raynas.cli.app import AddressOption, RunArgument, app, fail, loading, reports_errors
-from raynas.cli.console import print_architectures, print_leaderboard
+from raynas.cli.console import print_architectures, print_leaderboard, table_console
 from raynas.cli.status import print_status, status_json
 from raynas.errors import RunFolderError, UsageError
 from raynas.journal import FILE_NAME, is_being_written, read_events, recorded_config
@@ -39,7 +39,7 @@ def leaderboard_command(
     records, trade = records_of(events), recorded_trade(recorded_config(events))
     entries = leaderboard(records, trade=trade)[:top]
     if format == "table":
-        console = Console()
+        console = table_console()
         console.print(f"{folder}", highlight=False)
         print_leaderboard(
             entries,

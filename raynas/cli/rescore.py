@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from raynas.cli.app import RunArgument, SetOption, app, reports_errors
-from raynas.cli.console import print_leaderboard
+from raynas.cli.console import print_leaderboard, table_console
 from raynas.config import parse_assignments
 from raynas.errors import UsageError
 from raynas.files import create_file
@@ -60,7 +60,7 @@ def _file_format(out: Path | None) -> FileFormat | None:
 
 
 def _print_table(found: Rescored, folder: Path, top: int | None) -> None:
-    console = Console()
+    console = table_console()
     console.print(f"{folder}", highlight=False)
     # Their reasons are told below, together.
     unscored = {child for children in found.unscored.values() for child in children}

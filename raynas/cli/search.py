@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from raynas.cli.app import (
     AddressOption,
@@ -18,6 +17,7 @@ from raynas.cli.app import (
     reports_errors,
     worker_count,
 )
+from raynas.cli.console import table_console
 from raynas.config import merged, parse_assignments, without_none
 from raynas.run_folder import find_run
 
@@ -53,7 +53,7 @@ def search(
     set_: SetOption = None,
 ) -> None:
     """Search for a cell: train children, learn from their accuracy, print the leaderboard."""
-    console = Console()
+    console = table_console()
     with loading(console):
         from raynas.cli.running import run_on_terminal
         from raynas.search import prepare_search
@@ -92,7 +92,7 @@ def promote(
     set_: SetOption = None,
 ) -> None:
     """Train the best cells of a run longer, to choose the winner; 'search --resume' goes on with it."""
-    console = Console()
+    console = table_console()
     with loading(console):
         from raynas.cli.running import run_on_terminal
         from raynas.promote import prepare_promotion

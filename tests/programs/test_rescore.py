@@ -108,7 +108,7 @@ def everything(folder: Path) -> dict[Path, bytes]:
 
 def test_a_table_with_another_order_is_printed_and_nothing_is_written(folder):
     before = everything(folder)
-    code, out, error = call("--reward", "mnasnet", "--set", "reward.parameters=20000", "--top", "3")
+    code, out, error = call("--reward", "mnasnet", "--set", "reward.parameters=20000")
     assert (code, error) == (0, "")
     assert out.splitlines()[0] == "runs/one"
     assert out.splitlines()[2].split() == (
