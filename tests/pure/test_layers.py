@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PURE = (
     "raynas.errors",
     "raynas.config",
+    "raynas.credentials",
     "raynas.registry",
     "raynas.genotype",
     "raynas.space",
