@@ -22,6 +22,7 @@ from raynas.engine.pool import ChildPool
 from raynas.engine.schedulers import build_scheduler
 from raynas.engine.tuning import tune_run
 from raynas.engine.worker import TrainerFactory
+from raynas.environment import machine, versions
 from raynas.errors import SearchFailed
 from raynas.genotype import Genotype
 from raynas.journal import FILE_NAME, Driver, Event, Journal, Resumed, Started, recorded_config
@@ -192,7 +193,8 @@ def _opened(
 ) -> Iterator[tuple[Run, Tracker | None]]:
     """The run, with its journal and its tracker open; both are closed whatever happens."""
     config, space = search.config, search.config.make_space()
-    journal, started = _open_journal(search, Driver(host=socket.gethostname(), slots=num_slots))
+    driver = Driver(host=socket.gethostname(), slots=num_slots, machine=machine(), versions=versions())
+    journal, started = _open_journal(search, driver)
     with journal:
         tracker = _open_tracker(search, started, space)
         run = Run(
