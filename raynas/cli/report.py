@@ -39,7 +39,9 @@ def report_command(
     is_locked = is_being_written(path)
     events = read_events(path)
     driver = driver_state(events, is_locked=is_locked, host=socket.gethostname())
-    document = run_report(folder.resolve().name, events, driver=driver)
+    # A folder's name may be of bytes that are no text.
+    name = folder.resolve().name.encode(errors="replace").decode()
+    document = run_report(name, events, driver=driver)
     children = children_table(records_of(events), trade=recorded_trade(recorded_config(events)))
     for written in write_report(target, document, {"children": children}):
         console.print(str(written), markup=False, highlight=False, soft_wrap=True)

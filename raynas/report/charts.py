@@ -36,6 +36,7 @@ _STYLE: dict[Any, Any] = {
     # The ids in the file are made of this and of what they name: same chart, same bytes.
     "svg.hashsalt": "raynas",
     "font.family": "DejaVu Sans",
+    "text.parse_math": False,
     "font.size": 11,
     "axes.edgecolor": "#8892a4",
     "axes.labelcolor": INK,

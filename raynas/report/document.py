@@ -53,6 +53,11 @@ class Picture:
     caption: str
     is_wide: bool = False
 
+    @property
+    def title(self) -> str:
+        """In words, for those who can't see it."""
+        return self.name.replace("-", " ").capitalize()
+
 
 @dataclass(frozen=True, slots=True)
 class Section:

@@ -28,9 +28,14 @@ figure { margin: 0; min-width: 0; }
 figure.wide { grid-column: 1 / -1; }
 figure img { display: block; width: 100%; height: auto; }
 figure.wide img { width: auto; max-width: 100%; }
-@media (max-width: 60rem) { figure.wide img { max-width: none; } }
+@media (max-width: 60rem) { figure.wide img { max-width: none; }
+  figure.wide figcaption::after { content: " Scroll sideways to see all of it."; } }
 figcaption { max-width: 46rem; margin-top: .5rem; color: #596579; font-size: .88rem; line-height: 1.45; }
-.scroll { max-width: 100%; overflow-x: auto; }
+.scroll { max-width: 100%; overflow-x: auto; background: linear-gradient(90deg, #fff 30%, #fff0) 0 0,
+  linear-gradient(270deg, #fff 30%, #fff0) 100% 0, linear-gradient(90deg, #1d243326, #1d243300) 0 0,
+  linear-gradient(270deg, #1d243326, #1d243300) 100% 0; background-repeat: no-repeat;
+  background-size: 3rem 100%, 3rem 100%, .8rem 100%, .8rem 100%;
+  background-attachment: local, local, scroll, scroll; }
 table { border-collapse: collapse; margin: 1rem 0 .4rem; font-size: .92rem;
   font-variant-numeric: tabular-nums; }
 th, td { padding: .32rem 1.4rem .32rem 0; border-bottom: 1px solid #e6e9f0; text-align: left;
@@ -107,7 +112,7 @@ def _picture(picture: Picture) -> str:
     # As an image, and not inline: the ids of two pictures don't meet, and nothing in one is run.
     data = base64.b64encode(picture.svg.encode()).decode()
     caption = escape(picture.caption)
-    image = f'<img src="data:image/svg+xml;base64,{data}" alt="{caption}">'
+    image = f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(picture.title)}">'
     if picture.is_wide:
         image = f'<div class="scroll">{image}</div>'
     kind = ' class="wide"' if picture.is_wide else ""

@@ -50,4 +50,4 @@ def _table(table: Table) -> str:
 
 def _picture(picture: Picture, pictures: str) -> str:
     caption = escaped(picture.caption)
-    return f"![{caption}]({quote(f'{pictures}/{picture.name}.svg')})\n\n{caption}"
+    return f"![{escaped(picture.title)}]({quote(f'{pictures}/{picture.name}.svg')})\n\n{caption}"

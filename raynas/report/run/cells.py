@@ -9,6 +9,7 @@ from raynas.leaderboard import LeaderboardEntry, final_front
 from raynas.report.document import Picture, Section, Table
 from raynas.report.run import charts
 from raynas.report.run.data import RunData
+from raynas.report.run.history import drawable
 from raynas.reward import Cost
 from raynas.rewards.front import Front
 from raynas.rewards.pareto import ParetoConfig
@@ -91,7 +92,11 @@ def _drawn(run: RunData, entries: Sequence[LeaderboardEntry]) -> Iterator[Pictur
 def _against(run: RunData, cost: Cost) -> Iterator[Picture]:
     outcomes = [child.record.outcome for child in run.ended]
     pairs = [(outcome.cost(cost), outcome.accuracy) for outcome in outcomes if outcome is not None]
-    points = [(size, accuracy) for size, accuracy in pairs if size is not None and accuracy is not None]
+    points = [
+        (size, accuracy)
+        for size, accuracy in ((drawable(size), accuracy) for size, accuracy in pairs)
+        if size is not None and accuracy is not None
+    ]
     if not points:
         return
     # Beyond all of them, so that each may be on the front.

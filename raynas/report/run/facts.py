@@ -77,7 +77,7 @@ def _times(run: RunData) -> list[tuple[str, str]]:
     if run.status.children_per_hour is not None:
         rows.append(("children per hour at work", f"{run.status.children_per_hour:,.1f}"))
     if seconds:
-        rows.append(("seconds per trained child, mean", f"{statistics.fmean(seconds):,.2f}"))
+        rows.append(("seconds per trained child, mean", f"{sum(seconds) / len(seconds):,.2f}"))
         rows.append(("seconds per trained child, median", f"{statistics.median(seconds):,.2f}"))
     return rows
 

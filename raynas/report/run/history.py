@@ -16,6 +16,10 @@ from raynas.records import ChildRecord, records_of
 from raynas.shifts import shifts_of
 from raynas.space import Decision
 
+MAX_VERSION = 2**31
+MAX_DRAWN = 1e100
+"""Beyond, means and axes run out of floating-point numbers; a journal changed by hand may hold anything."""
+
 
 @dataclass(frozen=True, slots=True)
 class EndedChild:
@@ -31,7 +35,7 @@ class EndedChild:
 
     @property
     def reward(self) -> float | None:
-        return self.record.reward
+        return drawable(self.record.reward)
 
 
 @dataclass
@@ -61,6 +65,11 @@ def ended_children(events: Sequence[Event]) -> list[EndedChild]:
     return found
 
 
+def drawable(value: float | None) -> float | None:
+    """`value` if it is a number that a chart can hold."""
+    return value if value is not None and abs(value) < MAX_DRAWN else None
+
+
 def best_so_far(values: Iterable[float | None]) -> list[float | None]:
     """The largest value up to each place; None before the first."""
     best: float | None = None
@@ -87,7 +96,8 @@ def num_different(records: Iterable[ChildRecord]) -> int:
 
 def policy_version(record: ChildRecord) -> int | None:
     version = record.proposed.info.get("policy_version")
-    return version if isinstance(version, int) and not isinstance(version, bool) and version >= 0 else None
+    is_number = isinstance(version, int) and not isinstance(version, bool)
+    return version if is_number and 0 <= version < MAX_VERSION else None
 
 
 def log_prob(record: ChildRecord) -> float | None:
@@ -95,7 +105,7 @@ def log_prob(record: ChildRecord) -> float | None:
     parts = record.proposed.info.get("log_probs")
     if not isinstance(parts, list) or not parts:
         return None
-    if not all(isinstance(part, int | float) and math.isfinite(part) for part in parts):
+    if not all(isinstance(part, int | float) and drawable(part) is not None for part in parts):
         return None
     return math.fsum(parts)
 
@@ -108,8 +118,9 @@ def by_policy_version(records: Iterable[ChildRecord]) -> list[PolicyVersion]:
         if version is None:
             continue
         known = versions.setdefault(version, PolicyVersion(version))
-        if record.reward is not None:
-            known.rewards.append(record.reward)
+        reward = drawable(record.reward)
+        if reward is not None:
+            known.rewards.append(reward)
         drawn = log_prob(record)
         if drawn is not None:
             known.log_probs.append(drawn)
