@@ -29,8 +29,8 @@ def report_command(
     console = Console()
     with loading(console):
         from raynas.report.folder import check_is_new, write_report
-        from raynas.report.run import run_report
         from raynas.report.run.children import children_table
+        from raynas.report.run.report import run_report
 
     folder = find_run(run)
     target = out if out is not None else folder / "report"

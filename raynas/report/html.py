@@ -44,8 +44,7 @@ th { color: #596579; font-weight: 600; white-space: nowrap; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 td { min-width: 3rem; max-width: 40rem; }
 table.facts td { overflow-wrap: anywhere; }
-caption { caption-side: bottom; max-width: 46rem; padding-top: .5rem; text-align: left; color: #596579;
-  font-size: .88rem; }
+p.caption { margin-top: .5rem; color: #596579; font-size: .88rem; line-height: 1.45; }
 summary { margin-top: 3rem; padding-bottom: .3rem; border-bottom: 1px solid #d9dee7; font-size: 1.25rem;
   font-weight: 700; cursor: pointer; }
 @media print { details { display: block; } .scroll { overflow: visible; } }
@@ -124,12 +123,13 @@ def _table(table: Table) -> str:
     # Two columns fit any screen if long words may break.
     kind = ' class="facts"' if len(table.columns) == FACT_COLUMNS else ""
     lines = [f'<div class="scroll"><table{kind}>']
-    if table.caption:
-        lines.append(f"<caption>{escape(table.caption)}</caption>")
     if any(table.columns):
         names = zip(classes, table.columns, strict=True)
         lines.append("<tr>" + "".join(f"<th{kind}>{escape(name)}</th>" for kind, name in names) + "</tr>")
     for row in table.rows:
         cells = zip(classes, row, strict=True)
         lines.append("<tr>" + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in cells) + "</tr>")
-    return "\n".join([*lines, "</table></div>"])
+    lines.append("</table></div>")
+    if table.caption:
+        lines.append(f'<p class="caption">{escape(table.caption)}</p>')
+    return "\n".join(lines)

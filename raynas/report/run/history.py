@@ -96,8 +96,10 @@ def num_different(records: Iterable[ChildRecord]) -> int:
 
 def policy_version(record: ChildRecord) -> int | None:
     version = record.proposed.info.get("policy_version")
-    is_number = isinstance(version, int) and not isinstance(version, bool)
-    return version if is_number and 0 <= version < MAX_VERSION else None
+    # A boolean is an int to Python.
+    if type(version) is not int or not 0 <= version < MAX_VERSION:
+        return None
+    return version
 
 
 def log_prob(record: ChildRecord) -> float | None:

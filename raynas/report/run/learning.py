@@ -51,11 +51,12 @@ def _rewards_by_child(run: RunData) -> Iterator[Picture]:
     rewards = [(number, reward) for number, reward in numbered if reward is not None]
     if len(rewards) > 1:
         window = max(min(len(rewards) // 4, 100), 2)
+        moves = " It is measured against the front so far, and falls as that grows." if run.trade else ""
         yield Picture(
             "reward-by-child",
             charts.reward_by_child(rewards, window=window),
             f"Reward ({name_of(run.config, 'reward', 'accuracy')}) of each child, in the order in which they "
-            f"ended, and the mean of the last {window}.",
+            f"ended, and the mean of the last {window}.{moves}",
         )
 
 
