@@ -117,6 +117,15 @@ def test_a_table_with_another_order_is_printed_and_nothing_is_written(folder):
     assert everything(folder) == before
 
 
+@pytest.mark.parametrize(("width", "left_out"), [(80, {"mult-adds", "seconds"}), (100, set())])
+def test_a_narrow_terminal_gets_fewer_columns_and_whole_ones(folder, monkeypatch, width, left_out):
+    monkeypatch.setenv("COLUMNS", str(width))
+    _, out, _ = call("--reward", "mnasnet", "--set", "reward.parameters=20000")
+    columns = out.splitlines()[2].split()
+    assert {"mult-adds", "seconds", "params", "ms"} - set(columns) == left_out
+    assert "\u2026" not in out
+
+
 def test_without_a_name_the_runs_own_reward_is_taken_with_its_options(folder):
     code, out, _ = call()
     assert code == 0
