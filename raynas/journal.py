@@ -29,8 +29,6 @@ LOCKS = Path("/proc/locks")
 Time = Annotated[float, Field(ge=0, lt=253402300800)]
 """Seconds since 1970; up to the year 9999."""
 
-Size = Annotated[int, Field(ge=0, lt=2**63)]
-
 
 class Driver(FrozenModel):
     """The process that runs a search."""
@@ -66,9 +64,9 @@ class Proposed(FrozenModel):
     time: Time
     actions: tuple[int, ...]
     arch_id: str = Field(pattern="^[0-9a-f]{12}$")
-    parameters: Size | None = None
-    mult_adds: Size | None = None
-    activations: Size | None = None
+    parameters: int | None = None
+    mult_adds: int | None = None
+    activations: int | None = None
     info: dict[str, Any] = Field(default_factory=dict)
 
 

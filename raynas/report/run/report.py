@@ -33,7 +33,8 @@ def run_report(name: str, events: Sequence[Event], *, driver: DriverState = "unk
         settings(run),
     )
     written = tuple(section for section in sections if section.blocks)
-    return Document(f"Search {name}", _lead(run), written)
+    kind = "Promotion" if run.config.get("origin") else "Search"
+    return Document(f"{kind} {name}", _lead(run), written)
 
 
 def _lead(run: RunData) -> str:
