@@ -31,6 +31,9 @@ BLUE, ORANGE, GREEN, RED, PURPLE, GREY, INK = (
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 """One after the other, for charts of several series."""
 
+CROWD = 1000
+"""More dots than this are painted as an image."""
+
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "path",
     # The ids in the file are made of this and of what they name: same chart, same bytes.
@@ -85,7 +88,8 @@ def chart(*, x: str, y: str, height: float = HEIGHT, counts_x: bool = False) -> 
         made.axes.set_xlabel(x)
         made.axes.set_ylabel(y)
         if counts_x:
-            made.axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            made.axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+            made.axes.xaxis.set_major_formatter("{x:,.0f}")
         yield made
 
 
@@ -107,22 +111,25 @@ def banded_line(
     lower = [y - width for y, width in zip(ys, widths, strict=True)]
     upper = [y + width for y, width in zip(ys, widths, strict=True)]
     axes.fill_between(xs, lower, upper, color=color, alpha=0.18, linewidth=0)
-    axes.plot(xs, ys, color=color, label=label, marker="o" if len(xs) <= 40 else "", markersize=5)
+    is_short = len(xs) <= 40
+    axes.plot(
+        xs,
+        ys,
+        color=color,
+        label=label,
+        marker="o" if is_short else "",
+        markersize=5,
+        linewidth=2 if is_short else 1,
+    )
 
 
 def dots(axes: Axes, xs: Sequence[float], ys: Sequence[float], *, label: str, color: str = GREY) -> None:
     """Many dots become small and pale, so that a crowd is seen as one."""
-    is_crowd = len(xs) > 1000
-    axes.scatter(
-        xs,
-        ys,
-        s=4 if is_crowd else 18,
-        color=color,
-        alpha=0.35 if is_crowd else 0.75,
-        linewidths=0,
-        label=label,
-        rasterized=is_crowd,
-    )
+    if len(xs) > CROWD:
+        axes.scatter(xs, ys, s=4, color=color, alpha=0.35, linewidths=0, rasterized=True)
+        xs, ys = [], []
+    # Of a crowd nothing, for the legend.
+    axes.scatter(xs, ys, s=18, color=color, alpha=0.75, linewidths=0, label=label)
 
 
 def legend_below(axes: Axes) -> None:

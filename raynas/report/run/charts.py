@@ -26,6 +26,7 @@ from raynas.rewards.front import Front, Point
 
 MINUTES_UP_TO = 2.0
 """Hours; a shorter run is drawn in minutes."""
+CROWDED_MARKS = 100
 MAX_WRITTEN = 12
 """Columns of a heat map in which the numbers are written."""
 
@@ -197,14 +198,15 @@ def _standard_error(values: Sequence[float]) -> float:
 
 
 def _rug(axes: Axes, xs: Sequence[float], *, label: str) -> None:
-    """Marks on the horizontal axis."""
+    """Marks above the horizontal axis."""
     axes.plot(
         xs,
-        [0.0] * len(xs),
+        [0.03] * len(xs),
         linestyle="",
         marker="|",
-        markersize=9,
-        markeredgewidth=1.5,
+        markersize=7,
+        markeredgewidth=1.2,
+        alpha=0.5 if len(xs) > CROWDED_MARKS else 1.0,
         color=RED,
         transform=axes.get_xaxis_transform(),
         clip_on=False,
