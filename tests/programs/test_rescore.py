@@ -117,7 +117,9 @@ def test_a_table_with_another_order_is_printed_and_nothing_is_written(folder):
     assert everything(folder) == before
 
 
-@pytest.mark.parametrize(("width", "left_out"), [(80, {"mult-adds", "seconds"}), (100, set())])
+@pytest.mark.parametrize(
+    ("width", "left_out"), [(70, {"mult-adds", "seconds"}), (80, {"mult-adds"}), (100, set())]
+)
 def test_a_narrow_terminal_gets_fewer_columns_and_whole_ones(folder, monkeypatch, width, left_out):
     monkeypatch.setenv("COLUMNS", str(width))
     _, out, _ = call("--reward", "mnasnet", "--set", "reward.parameters=20000")
