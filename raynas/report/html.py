@@ -5,6 +5,7 @@ to anywhere.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
@@ -44,6 +45,7 @@ th { color: #596579; font-weight: 600; white-space: nowrap; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 td { min-width: 3rem; max-width: 40rem; }
 table.facts td { overflow-wrap: anywhere; }
+table.facts td:first-child { overflow-wrap: break-word; }
 p.caption { margin-top: .5rem; color: #596579; font-size: .88rem; line-height: 1.45; }
 summary { margin-top: 3rem; padding-bottom: .3rem; border-bottom: 1px solid #d9dee7; font-size: 1.25rem;
   font-weight: 700; cursor: pointer; }
@@ -121,15 +123,24 @@ def _picture(picture: Picture) -> str:
 def _table(table: Table) -> str:
     classes = [' class="number"' if table.is_numeric(index) else "" for index in range(len(table.columns))]
     # Two columns fit any screen if long words may break.
-    kind = ' class="facts"' if len(table.columns) == FACT_COLUMNS else ""
+    is_facts = len(table.columns) == FACT_COLUMNS
+    kind = ' class="facts"' if is_facts else ""
     lines = [f'<div class="scroll"><table{kind}>']
     if any(table.columns):
         names = zip(classes, table.columns, strict=True)
         lines.append("<tr>" + "".join(f"<th{kind}>{escape(name)}</th>" for kind, name in names) + "</tr>")
     for row in table.rows:
-        cells = zip(classes, row, strict=True)
-        lines.append("<tr>" + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in cells) + "</tr>")
+        cells = [escape(cell) for cell in row]
+        if is_facts:
+            cells[0] = _breakable(cells[0])
+        marked = zip(classes, cells, strict=True)
+        lines.append("<tr>" + "".join(f"<td{kind}>{cell}</td>" for kind, cell in marked) + "</tr>")
     lines.append("</table></div>")
     if table.caption:
         lines.append(f'<p class="caption">{escape(table.caption)}</p>')
     return "\n".join(lines)
+
+
+def _breakable(name: str) -> str:
+    """`name`, escaped, with places where a narrow page may break it."""
+    return re.sub(r"([._])", r"\1<wbr>", name)

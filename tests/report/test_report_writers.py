@@ -32,7 +32,7 @@ DOCUMENT = Document(
         Section("Folded", (facts([("key", "value")]),), is_folded=True),
     ),
 )
-VOID = {"meta", "img"}
+VOID = {"meta", "img", "wbr"}
 
 
 class Reader(HTMLParser):
