@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from raynas.genotype import Block, CellGenotype, Genotype
     from raynas.networks import build
     from raynas.nn import Network, NetworkConfig
+    from raynas.reward import Outcome, Reward, register_reward
     from raynas.search import SearchResult, run_search
     from raynas.space import Decision, SearchSpace, register_space
     from raynas.strategy import Proposal, Strategy, register_strategy
@@ -30,8 +31,10 @@ _HOMES = {
     "Genotype": "raynas.genotype",
     "Network": "raynas.nn",
     "NetworkConfig": "raynas.nn",
+    "Outcome": "raynas.reward",
     "Proposal": "raynas.strategy",
     "RaynasError": "raynas.errors",
+    "Reward": "raynas.reward",
     "SearchFailed": "raynas.errors",
     "SearchResult": "raynas.search",
     "SearchSpace": "raynas.space",
@@ -41,6 +44,7 @@ _HOMES = {
     "TuneSearcher": "raynas.engine.searcher",
     "UsageError": "raynas.errors",
     "build": "raynas.networks",
+    "register_reward": "raynas.reward",
     "register_space": "raynas.space",
     "register_strategy": "raynas.strategy",
     "run_search": "raynas.search",
@@ -53,8 +57,10 @@ __all__ = [
     "Genotype",
     "Network",
     "NetworkConfig",
+    "Outcome",
     "Proposal",
     "RaynasError",
+    "Reward",
     "SearchFailed",
     "SearchResult",
     "SearchSpace",
@@ -64,6 +70,7 @@ __all__ = [
     "TuneSearcher",
     "UsageError",
     "build",
+    "register_reward",
     "register_space",
     "register_strategy",
     "run_search",

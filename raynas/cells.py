@@ -12,6 +12,7 @@ from raynas.journal import FILE_NAME, Started, read_events
 from raynas.leaderboard import leaderboard
 from raynas.records import ChildRecord, records_of
 from raynas.registry import Choice
+from raynas.rewards.pareto import recorded_trade
 from raynas.run_folder import find_run
 from raynas.space import make_space, published_cell, published_cells
 from raynas.tracking_config import Origin
@@ -79,7 +80,7 @@ def _in_run(cell: str | None, folder: Path) -> FoundCell:
     records = {record.id: record for record in records_of(events)}
     started = events[0]
     assert isinstance(started, Started)
-    for entry in leaderboard(records.values()):
+    for entry in leaderboard(records.values(), trade=recorded_trade(started.config)):
         if cell is None or entry.arch_id.startswith(cell):
             genotype = _decoded(started, records[entry.child])
             return FoundCell(genotype, Origin(run_id=started.run_id, folder=str(folder), child=entry.child))

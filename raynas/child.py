@@ -44,13 +44,15 @@ class ChildResult(FrozenModel):
 
     status: Literal["completed", "stopped", "failed", "infeasible"]
     """'stopped' is early, by a scheduler; 'failed' has no score, and a reason; 'infeasible' was beyond a
-    limit and never trained.
+    limit, of size or of the latency that its worker measured, and never trained.
     """
     accuracy: float | None = Field(None, ge=0, le=1)
     """After the last epoch; None for a failed or infeasible child."""
     curve: tuple[EpochReport, ...] = ()
     seconds: float = Field(0.0, ge=0, le=MAX_SECONDS)
     """Time on the worker, building the network included."""
+    latency_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Of a forward pass, as the config's `latency` says; None: not measured."""
     reason: str = ""
 
 

@@ -77,6 +77,17 @@ def differences(
     return found
 
 
+def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{'space': {'num_blocks': 5}} as {'space.num_blocks': 5}."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flattened(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
 def without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
     """`tree` without the values that are None, and without what is empty then."""
     pruned = {k: without_none(value) if isinstance(value, Mapping) else value for k, value in tree.items()}

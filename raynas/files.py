@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from raynas.errors import UsageError
+
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Has `write` make a file beside `path`, which then takes its place in one step."""
@@ -18,6 +20,21 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def create_file(path: Path, content: str) -> None:
+    """Writes a new text file.
+
+    Raises:
+        UsageError: it exists, or can't be written.
+    """
+    try:
+        with path.open("x") as file:
+            file.write(content)
+    except FileExistsError:
+        raise UsageError(f"{path} exists already, and is left as it is. Give another --out.") from None
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}.") from error
 
 
 def drop_torn_line(path: Path) -> None:

@@ -49,6 +49,10 @@ class Driver(FrozenModel):
     host: str
     slots: int = Field(ge=1, lt=2**31)
     """Children that it trains at the same time."""
+    machine: str = ""
+    """Its processors, memory and GPUs; empty: not known. Workers may be on other machines."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Of Python and packages."""
 
 
 class Started(FrozenModel):

@@ -7,12 +7,15 @@ import io
 import json
 import math
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from raynas.config import FrozenModel
 from raynas.records import ChildRecord
+from raynas.rewards.front import Front
+from raynas.rewards.pareto import ParetoConfig, front_of
 
+FileFormat = Literal["json", "csv", "md"]
 Format = Literal["table", "json", "csv", "md"]
 
 
@@ -28,6 +31,10 @@ class LeaderboardEntry(FrozenModel):
     parameters: int | None
     mult_adds: int | None
     activations: int | None
+    latency_ms: float | None = None
+    """Of a forward pass; None: not measured."""
+    on_front: bool | None = None
+    """Whether no child is better in accuracy and cost; None: the run's reward keeps no front."""
     seconds: float | None
     epochs: int
     reused_from: int | None = None
@@ -43,11 +50,25 @@ class LeaderboardEntry(FrozenModel):
         return self.reused_from is not None or self.memo_run is not None
 
 
-def leaderboard(records: Iterable[ChildRecord]) -> list[LeaderboardEntry]:
+def leaderboard(
+    records: Iterable[ChildRecord], *, trade: ParetoConfig | None = None
+) -> list[LeaderboardEntry]:
     """Entries by reward, then fewer parameters; children without a reward come last, infeasible ones are
     left out.
+
+    Args:
+        trade: of a run whose reward keeps a front: its children come first, by accuracy, then the others by
+            their distance to it. Their rewards were given against the front of that moment.
     """
-    return sorted((_entry(record) for record in records if not record.is_infeasible), key=_rank)
+    chosen = [record for record in records if not record.is_infeasible]
+    if trade is None:
+        return sorted(map(_entry, chosen), key=_rank)
+    return _by_front(chosen, trade, final_front(chosen, trade))
+
+
+def final_front(records: Iterable[ChildRecord], trade: ParetoConfig) -> Front:
+    """The front of all children that have ended."""
+    return front_of((record.outcome for record in records if record.outcome is not None), trade)
 
 
 class ArchitectureEntry(FrozenModel):
@@ -80,7 +101,7 @@ def by_architecture(entries: Iterable[LeaderboardEntry]) -> list[ArchitectureEnt
     return sorted(rows, key=lambda row: (-row.mean, row.arch_id))
 
 
-def render(entries: list[LeaderboardEntry], format: Literal["json", "csv", "md"]) -> str:
+def render(entries: list[LeaderboardEntry], format: FileFormat) -> str:
     """The entries as text, without a trailing newline."""
     return _RENDERERS[format](entries)
 
@@ -97,12 +118,30 @@ def _entry(record: ChildRecord) -> LeaderboardEntry:
         parameters=proposed.parameters,
         mult_adds=proposed.mult_adds,
         activations=proposed.activations,
+        latency_ms=round(result.latency_ms, 4) if result and result.latency_ms is not None else None,
         seconds=round(result.seconds, 3) if result else None,
         epochs=len(result.curve) if result else 0,
         reused_from=record.finished.reused_from if record.finished else None,
         memo_run=memo.folder if memo else None,
         memo_child=memo.child if memo else None,
         reason=result.reason if result else "",
+    )
+
+
+def _by_front(records: Sequence[ChildRecord], trade: ParetoConfig, front: Front) -> list[LeaderboardEntry]:
+    distances, entries = {}, []
+    for record in records:
+        entry, outcome = _entry(record), record.outcome
+        point = trade.point(outcome) if outcome is not None else None
+        entries.append(entry.model_copy(update={"on_front": point is not None and point in front}))
+        distances[record.id] = math.inf if point is None else -front.improvement(point)
+    return sorted(
+        entries,
+        key=lambda entry: (
+            not entry.on_front,
+            -(entry.accuracy or 0.0) if entry.on_front else distances[entry.child],
+            entry.child,
+        ),
     )
 
 

@@ -40,6 +40,21 @@ class LimitsConfig(FrozenModel):
     """
     activations: int | None = Field(None, ge=1)
     """Numbers that convolutions give out, for one image."""
+    latency_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Milliseconds of a forward pass; measured in the child's worker before it is trained, as `latency`
+    says.
+    """
+
+    @property
+    def bounds_size(self) -> bool:
+        """Whether there is a limit that is known to be kept before a worker sees the child."""
+        return any(limit is not None for limit in (self.parameters, self.mult_adds, self.activations))
+
+    def excess_latency(self, latency_ms: float) -> str:
+        """As `excess`, of what was measured."""
+        if self.latency_ms is None or latency_ms <= self.latency_ms:
+            return ""
+        return f"latency_ms {latency_ms:.4g} > limits.latency_ms {self.latency_ms:g}"
 
     def excess(self, size: Sized) -> str:
         """How `size` is beyond the limits; empty if it is within."""
@@ -59,6 +74,14 @@ class LimitsConfig(FrozenModel):
         return (
             f"{len(refused):,} proposals in a row are beyond the limits: {seen}. Start a new search with "
             "higher limits, or with smaller networks (network.filters, network.cells_per_stack)."
+        )
+
+    def hopeless_latency(self, refused_ms: Sequence[float]) -> str:
+        """As `hopeless`, of so many latencies."""
+        return (
+            f"{len(refused_ms):,} children in a row are slower than limits.latency_ms = {self.latency_ms:g} "
+            f"(fastest: {min(refused_ms):.4g}). Start a new search with a higher limit, or with smaller "
+            "networks (network.filters, network.cells_per_stack)."
         )
 
     def _compared(self, size: Sized) -> list[tuple[str, int, int]]:

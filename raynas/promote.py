@@ -12,6 +12,7 @@ from raynas.journal import FILE_NAME, Started, read_events
 from raynas.leaderboard import leaderboard
 from raynas.recipes import search_config
 from raynas.records import ChildRecord, records_of
+from raynas.rewards.pareto import ParetoConfig, recorded_trade
 from raynas.run_folder import check_is_free, find_run, new_run_folder
 from raynas.search import PreparedSearch
 
@@ -43,7 +44,8 @@ def prepare_promotion(
     events = read_events(folder / FILE_NAME)
     started = events[0]
     assert isinstance(started, Started)
-    architectures = best_architectures(records_of(events), top)
+    trade = recorded_trade(started.config)
+    architectures = best_architectures(records_of(events), top, trade=trade)
     if not architectures:
         raise RunFolderError(f"No child of {folder} has a score yet, so there is nothing to promote.")
     words = {
@@ -63,11 +65,15 @@ def prepare_promotion(
     return PreparedSearch(target, config, [])
 
 
-def best_architectures(records: Iterable[ChildRecord], top: int) -> list[tuple[int, ...]]:
-    """The actions of the `top` best different cells, best first; two writings of one cell are the same."""
+def best_architectures(
+    records: Iterable[ChildRecord], top: int, *, trade: ParetoConfig | None = None
+) -> list[tuple[int, ...]]:
+    """The actions of the `top` best different cells, in the leaderboard's order; two writings of one cell are
+    the same.
+    """
     by_child = {record.id: record for record in records}
     best: dict[str, tuple[int, ...]] = {}
-    for entry in leaderboard(by_child.values()):
+    for entry in leaderboard(by_child.values(), trade=trade):
         if entry.reward is not None:
             best.setdefault(entry.arch_id, by_child[entry.child].proposed.actions)
     return list(best.values())[:top]

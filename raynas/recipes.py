@@ -104,7 +104,8 @@ def search_config(recipe: str = "small", settings: Settings | None = None) -> Se
         raise UnknownName("recipe", recipe, RECIPES)
     settings = settings or {}
     chosen = merged(_without_options_of_others(RECIPES[recipe](settings), settings), settings)
-    return validated(SearchConfig, merged({"network": _networks_of(chosen)}, chosen))
+    base = {"network": _networks_of(chosen), "reward": {"name": "accuracy"}}
+    return validated(SearchConfig, merged(base, chosen))
 
 
 def uses_digits(settings: Settings) -> bool:

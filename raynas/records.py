@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from raynas.child import Child, ChildResult, EpochReport
 from raynas.journal import Event, Finished, Interrupted, Proposed, Resumed
+from raynas.reward import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class ChildRecord:
     def reward(self) -> float | None:
         return self.finished.reward if self.finished else None
 
+    @property
+    def outcome(self) -> Outcome | None:
+        """What rewards see of it; None until it is finished."""
+        return Outcome.of(self.proposed, self.finished.result) if self.finished else None
+
 
 class RunListener:
     """Is told what happens in a run, in order; a view, such as the terminal's table or the MLflow tracker."""
@@ -55,7 +61,9 @@ class RunListener:
         """A child ended and is in the journal."""
 
     def child_refused(self, record: ChildRecord) -> None:
-        """A proposal was beyond the limits and is in the journal; nothing else is told of it."""
+        """A proposal was beyond the limits and is in the journal. Of its size: nothing else is told of it; of
+        its latency: it had been handed out, and won't be finished.
+        """
 
     def policy_updated(self, statistics: dict[str, float]) -> None:
         """The strategy learned."""

@@ -1,14 +1,14 @@
 """A run: a strategy, its journal, and what is known of each child. Pure Python; the engine calls it.
 
 The order of a child's life: `next_child` (journal: proposed) -> `report` per epoch -> `finish` (journal:
-finished, then the strategy observes). A proposal beyond the limits is finished as infeasible at once, and no
-child of the run. The strategy's state is a function of the journal's events, and `replay` restores it.
+finished, then the strategy observes). A proposal beyond the limits is finished as infeasible at once, or when
+its worker has measured its latency, and no child of the run. The strategy's and the reward's state are a
+function of the journal's events, and `replay` restores them.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 import sys
 import time
 from collections import deque
@@ -26,12 +26,12 @@ from raynas.limits import MAX_REFUSALS_IN_A_ROW, NO_LIMITS, LimitsConfig, Sized
 from raynas.memo import MemoScore
 from raynas.records import ChildRecord, RunListener
 from raynas.replay import check_finished, check_proposed
-from raynas.reward import accuracy_reward
+from raynas.reward import Outcome, Reward
+from raynas.rewards.accuracy import Accuracy
 from raynas.space import SearchSpace
 from raynas.strategy import Proposal, Strategy
 from raynas.tracking_config import Origin
 
-Reward = Callable[[ChildResult], float | None]
 Measure = Callable[[Genotype], Sized]
 
 
@@ -40,8 +40,9 @@ class Run:
 
     Args:
         num_children: the run is complete when this many have finished, infeasible ones not counted.
+        reward: what the strategy observes of a child; None: its accuracy.
         measure: the size of a genotype's network, if known before training.
-        limits: of that size; they need a `measure`.
+        limits: of that size, then they need a `measure`, and of the latency that workers measure.
         reuses: a proposal whose architecture was trained before, to its last epoch, gets that score and is
             not trained; one whose architecture is being trained waits for it.
         memo: scores of other runs by arch_id, which count as if they were of this one; they need `reuses`.
@@ -56,7 +57,7 @@ class Run:
         *,
         num_children: int | None = None,
         seed: int = 0,
-        reward: Reward = accuracy_reward,
+        reward: Reward | None = None,
         measure: Measure | None = None,
         limits: LimitsConfig = NO_LIMITS,
         reuses: bool = False,
@@ -65,10 +66,10 @@ class Run:
         journal: Journal | None = None,
         listeners: Sequence[RunListener] = (),
     ) -> None:
-        if measure is None and limits != NO_LIMITS:
-            raise ValueError("A run with limits needs `measure`, which tells how large a network is.")
+        if measure is None and limits.bounds_size:
+            raise ValueError("A run with limits of size needs `measure`, which tells how large a network is.")
         self.space, self.strategy, self.seed = space, strategy, seed
-        self.num_children, self.reward = num_children, reward
+        self.num_children, self.reward = num_children, reward or Accuracy()
         self.measure, self.limits = measure, limits
         self.journal, self.listeners = journal, list(listeners)
         self.records: dict[int, ChildRecord] = {}
@@ -76,6 +77,7 @@ class Run:
         self.num_finished = self.num_infeasible = 0
         self._queue: deque[int] = deque()
         self._refused_in_a_row: list[Proposed] = []
+        self._too_slow_in_a_row: list[float] = []
         self._curves: dict[int, list[EpochReport]] = {}
         self.reuses, self._equals, self.memo = reuses, EqualCells(), memo or {}
         self._failures = FailureWatch(failures or FailuresConfig(last=None))
@@ -101,7 +103,9 @@ class Run:
         """Whether there is, or will be, another child to hand out."""
         if self._is_closed:
             return False
-        return bool(self._queue) or self._equals.is_awaited or self._may_propose
+        # A child that turns out to be too slow makes room for another.
+        may_be_refused = self.limits.latency_ms is not None and bool(self._curves)
+        return bool(self._queue) or self._equals.is_awaited or self._may_propose or may_be_refused
 
     @property
     def _may_propose(self) -> bool:
@@ -155,7 +159,7 @@ class Run:
         """A child's end. A second end of the same child changes nothing, nor does any after `close`.
 
         Raises:
-            SearchFailed: it is one of too many without a score; it is in the journal all the same.
+            SearchFailed: it is one of too many without a score, or too slow; the journal has it.
             JournalFailed: it could not be written, and has not ended.
         """
         if self._is_closed or self.records[child_id].finished is not None:
@@ -172,6 +176,8 @@ class Run:
             diagnosis = self._failures.child_ended(result, self.records[child_id].reward)
             if diagnosis is not None:
                 raise SearchFailed(f"{diagnosis}\n{self._failures.rule}")
+        if result.latency_ms is not None:
+            self._check_latencies(result.latency_ms, is_refused=result.status == "infeasible")
 
     def close(self) -> None:
         """From now on nothing is handed out or taken back: what runs stays unfinished."""
@@ -235,9 +241,10 @@ class Run:
 
     def _is_remembered(self, child: Child) -> bool:
         known = self.memo.get(child.arch_id)
-        if known is not None:
-            self._finish(child.id, _untrained(known.result), memo=known.origin)
-        return known is not None
+        if known is None or self.reward.missing(Outcome.of(self.records[child.id].proposed, known.result)):
+            return False
+        self._finish(child.id, _untrained(known.result), memo=known.origin)
+        return True
 
     def _reuse(self, child_id: int, owner: int) -> None:
         result = self.records[owner].result
@@ -252,9 +259,7 @@ class Run:
         reused_from: int | None = None,
         memo: Origin | None = None,
     ) -> None:
-        reward = self.reward(result) if result.status != "infeasible" else None
-        if reward is not None and not math.isfinite(reward):
-            reward = None
+        reward = self.reward(Outcome.of(self.records[child_id].proposed, result))
         finished = Finished(
             child=child_id, time=time.time(), reward=reward, result=result, reused_from=reused_from, memo=memo
         )
@@ -274,6 +279,14 @@ class Run:
         self._refused_in_a_row.append(self.records[child_id].proposed)
         if len(self._refused_in_a_row) >= MAX_REFUSALS_IN_A_ROW:
             raise SearchFailed(self.limits.hopeless(self._refused_in_a_row))
+
+    def _check_latencies(self, latency_ms: float, *, is_refused: bool) -> None:
+        if not is_refused:
+            self._too_slow_in_a_row.clear()
+            return
+        self._too_slow_in_a_row.append(latency_ms)
+        if len(self._too_slow_in_a_row) >= MAX_REFUSALS_IN_A_ROW:
+            raise SearchFailed(self.limits.hopeless_latency(self._too_slow_in_a_row))
 
     def _propose(self) -> Child:
         proposal = self.strategy.propose()
@@ -316,6 +329,7 @@ class Run:
                 listener.child_refused(record)
         else:
             self.num_finished += 1
+            self.reward.observe(Outcome.of(record.proposed, event.result))
             if event.result.status == "completed":
                 self._equals.owner(event.child, record.proposed.arch_id)
             self._tell_finished(record)

@@ -22,23 +22,25 @@ from raynas.engine.pool import ChildPool
 from raynas.engine.schedulers import build_scheduler
 from raynas.engine.tuning import tune_run
 from raynas.engine.worker import TrainerFactory
+from raynas.environment import machine, versions
 from raynas.errors import JournalFailed, RunFolderError, SearchFailed, UsageError
 from raynas.failures import diagnosis
 from raynas.genotype import Genotype
 from raynas.interruption import signal_name
 from raynas.journal import FILE_NAME, Driver, Event, Journal, Resumed, Started, recorded_config
-from raynas.leaderboard import LeaderboardEntry, leaderboard
+from raynas.leaderboard import LeaderboardEntry, final_front, leaderboard
 from raynas.memo import Memo, read_memo
 from raynas.nn import Complexity, NetworkConfig, complexity
 from raynas.recipes import search_config
 from raynas.records import RunListener
+from raynas.rewards.pareto import recorded_trade
 from raynas.run import Run
 from raynas.run_folder import check_is_free, default_store, find_run, new_run_folder
 from raynas.search_config import SearchConfig, resumed_config
 from raynas.space import SearchSpace
 from raynas.tracking import Tracker, check_store
 from raynas.tracking_config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS
-from raynas.training import ChildConfig, ChildTrainer, DeviceImages, Placement
+from raynas.training import ChildConfig, ChildTrainer, DeviceImages, LatencyCheck, Placement
 
 MAX_REASON_LENGTH = 200
 """Of what the journal says about the end of a driver."""
@@ -55,6 +57,8 @@ class SearchResult:
     mlflow_uri: str | None
     num_infeasible: int = 0
     """Proposals that were beyond the limits."""
+    hypervolume: float | None = None
+    """Below the front, in [0, 1], of a search whose reward keeps one."""
 
     @property
     def journal_path(self) -> Path:
@@ -106,6 +110,7 @@ def prepare_search(
     data: str | Path | None = None,
     space: str | None = None,
     strategy: str | None = None,
+    reward: str | None = None,
     children: int | None = None,
     workers: int | str | None = None,
     epochs: int | None = None,
@@ -120,7 +125,7 @@ def prepare_search(
 
     Args:
         data: 'digits', or a path to Parquet files or a folder of class folders.
-        space, strategy: registered names or 'package.module:ClassName'.
+        space, strategy, reward: registered names or 'package.module:ClassName'.
         workers: a number or 'auto'.
         epochs: per child.
         memo: a run, or a folder of runs, whose scores are reused.
@@ -134,6 +139,7 @@ def prepare_search(
         "data": {"source": None if data is None else str(data)},
         "space": {"name": space},
         "strategy": {"name": strategy},
+        "reward": {"name": reward},
         "children": children,
         "workers": {"count": workers},
         "child": {"epochs": epochs},
@@ -169,7 +175,9 @@ def execute(
     if config.tracking.enabled:
         # Before Ray is started: a server that is away is the user's to mend.
         check_store(config.tracking.uri, default_store(search.folder))
-    make_trainer = factory or functools.partial(image_trainer, network=config.network, child=config.child)
+    make_trainer = factory or functools.partial(
+        image_trainer, network=config.network, child=config.child, latency=_latency_check(config)
+    )
     with (
         connected(address),
         ChildPool(make_trainer, data=split, config=config.workers) as pool,
@@ -183,15 +191,24 @@ def execute(
         ) as (run, tracker),
     ):
         tune_run(run, pool, scheduler=build_scheduler(config.scheduler, config.child.epochs))
-    return _result(run, tracker, search.folder)
+    return _result(run, tracker, search)
 
 
 def image_trainer(
-    placement: Placement, split: ImageSplit | None, *, network: NetworkConfig, child: ChildConfig
+    placement: Placement,
+    split: ImageSplit | None,
+    *,
+    network: NetworkConfig,
+    child: ChildConfig,
+    latency: LatencyCheck | None = None,
 ) -> TrainChild:
     """What trains children in a worker: the images go to its device once."""
     assert split is not None
-    return ChildTrainer(network, child, DeviceImages(split, placement.device), placement)
+    return ChildTrainer(network, child, DeviceImages(split, placement.device), placement, latency)
+
+
+def _latency_check(config: SearchConfig) -> LatencyCheck | None:
+    return LatencyCheck(config.latency, config.limits) if config.measures_latency else None
 
 
 def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearch:
@@ -241,7 +258,8 @@ def opened(
     A run that ends before its time is interrupted, and its journal says so.
     """
     config, space = search.config, search.config.make_space()
-    journal, started = _open_journal(search, Driver(host=socket.gethostname(), slots=num_slots), images)
+    driver = Driver(host=socket.gethostname(), slots=num_slots, machine=machine(), versions=versions())
+    journal, started = _open_journal(search, driver, images)
     with journal:
         tracker = _open_tracker(search, started, space)
         run = Run(
@@ -249,6 +267,7 @@ def opened(
             config.make_strategy(space),
             num_children=config.children,
             seed=config.seed,
+            reward=config.make_reward(),
             journal=journal,
             listeners=[*([tracker] if tracker else []), *listeners],
             measure=functools.partial(_measure, config.network, split),
@@ -334,8 +353,9 @@ def _measure(network: NetworkConfig, split: ImageSplit, genotype: Genotype) -> C
     )
 
 
-def _result(run: Run, tracker: Tracker | None, folder: Path) -> SearchResult:
-    entries = leaderboard(run.records.values())
+def _result(run: Run, tracker: Tracker | None, search: PreparedSearch) -> SearchResult:
+    folder, trade = search.folder, recorded_trade(search.config.model_dump())
+    entries = leaderboard(run.records.values(), trade=trade)
     if entries[0].reward is None:
         raise SearchFailed(diagnosis((entry.reason for entry in entries), len(entries)))
     best = run.child(entries[0].child).genotype
@@ -354,6 +374,7 @@ def _result(run: Run, tracker: Tracker | None, folder: Path) -> SearchResult:
         tracker.mlflow_run_id if tracker else None,
         tracker.uri if tracker else None,
         run.num_infeasible,
+        final_front(run.records.values(), trade).hypervolume() if trade else None,
     )
 
 

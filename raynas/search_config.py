@@ -15,10 +15,11 @@ from raynas.failures import FailuresConfig
 from raynas.limits import LimitsConfig
 from raynas.nn import NetworkConfig
 from raynas.registry import Choice
+from raynas.reward import REWARDS, Reward, RewardConfig, make_reward
 from raynas.space import SearchSpace, make_space
 from raynas.strategy import STRATEGIES, Strategy, StrategyConfig, make_strategy
 from raynas.tracking_config import Origin, TrackingConfig
-from raynas.training import ChildConfig
+from raynas.training import ChildConfig, LatencyConfig
 
 
 class SearchConfig(FrozenModel):
@@ -31,6 +32,8 @@ class SearchConfig(FrozenModel):
     """Which search space; its options are space.*."""
     strategy: Choice = Choice(name="ppo")
     """Who chooses; its options are strategy.*."""
+    reward: Choice = Choice(name="accuracy")
+    """What the strategy is told of a child; its options are reward.*."""
     children: int = Field(24, ge=1)
     """How many architectures are tried; 20,000 in the paper."""
     seed: int = Field(0, ge=0, lt=2**31)
@@ -43,6 +46,7 @@ class SearchConfig(FrozenModel):
     memo: str | None = Field(None, min_length=1)
     """A run's folder, or a folder of runs: scores of the same fidelity (raynas/fidelity.py) are reused."""
     child: ChildConfig = ChildConfig()
+    latency: LatencyConfig = LatencyConfig()
     workers: WorkerConfig = WorkerConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     failures: FailuresConfig = FailuresConfig()
@@ -70,11 +74,26 @@ class SearchConfig(FrozenModel):
             raise ValueError("its scores are to be reused, and equal_cells = 'retrain' says not to")
         return memo
 
+    @field_validator("reward")
+    @classmethod
+    def _complete_reward(cls, choice: Choice) -> Choice:
+        options: RewardConfig = validated(REWARDS.find(choice.name).Config, choice.options, where="reward")
+        return Choice(name=choice.name, **options.model_dump())
+
+    @property
+    def measures_latency(self) -> bool:
+        """Whether anything asks for the latency of every child."""
+        is_needed = self.limits.latency_ms is not None or "latency_ms" in self.make_reward().costs
+        return self.latency.always or is_needed
+
     def make_space(self) -> SearchSpace:
         return make_space(self.space.name, **self.space.options)
 
     def make_strategy(self, space: SearchSpace) -> Strategy:
         return make_strategy(self.strategy.name, space, seed=self.seed, **self.strategy.options)
+
+    def make_reward(self) -> Reward:
+        return make_reward(self.reward.name, **self.reward.options)
 
 
 CHANGEABLE = ("children", "workers", "tracking", "failures", "memo")
@@ -88,11 +107,11 @@ def resumed_config(recorded: Mapping[str, Any], overrides: Mapping[str, Any]) ->
         RunFolderError: an override contradicts what the run was started with.
     """
     before = validated(SearchConfig, recorded)
-    for field, choice in (("space", before.space), ("strategy", before.strategy)):
+    for field in ("space", "strategy", "reward"):
         # Another name first: the recorded options would not be its own.
-        asked = overrides.get(field, {})
-        if isinstance(asked, Mapping) and asked.get("name", choice.name) != choice.name:
-            raise _contradiction(f"{field}.name", choice.name, asked["name"])
+        asked, name = overrides.get(field, {}), getattr(before, field).name
+        if isinstance(asked, Mapping) and asked.get("name", name) != name:
+            raise _contradiction(f"{field}.name", name, asked["name"])
     after = validated(SearchConfig, merged(recorded, overrides))
     for field, (old, new) in differences(before.model_dump(), after.model_dump()).items():
         if field.split(".")[0] not in CHANGEABLE:

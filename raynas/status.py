@@ -13,6 +13,7 @@ from raynas.failures import printable, reasons_of
 from raynas.journal import Event, Interrupted, last_of_driver, recorded_config
 from raynas.leaderboard import leaderboard
 from raynas.records import ChildRecord, records_of
+from raynas.rewards.pareto import ParetoConfig, recorded_trade
 from raynas.shifts import shifts_of, utilisation
 
 DriverState = Literal["running", "gone", "unknown"]
@@ -94,7 +95,7 @@ def status_of(events: Sequence[Event], *, now: float, driver: DriverState) -> St
     return Status(
         children=children,
         failures=reasons_of(record.result for record in records),
-        best=_best(records),
+        best=_best(records, recorded_trade(recorded_config(events))),
         active_seconds=seconds,
         children_per_hour=rate,
         utilisation=utilisation(shifts),
@@ -149,8 +150,8 @@ def _target(events: Sequence[Event]) -> int | None:
     return children if isinstance(children, int) else None
 
 
-def _best(records: Iterable[ChildRecord]) -> BestChild | None:
-    first = next(iter(leaderboard(records)), None)
+def _best(records: Iterable[ChildRecord], trade: ParetoConfig | None) -> BestChild | None:
+    first = next(iter(leaderboard(records, trade=trade)), None)
     if first is None or first.reward is None:
         return None
     return BestChild(arch_id=first.arch_id, child=first.child, accuracy=first.accuracy)

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from raynas.credentials import without_credentials
 from raynas.data import ImageSplit
 from raynas.engine.final import TrainedStates
 from raynas.genotype import Genotype
@@ -19,7 +20,6 @@ from raynas.model_folder import ModelInfo, save_model
 from raynas.networks import NETWORKS
 from raynas.nn import Network
 from raynas.space import published_cells
-from raynas.tracking.store import without_credentials
 from raynas.tracking_config import FORBIDDEN
 from raynas.train_config import TrainConfig
 from raynas.train_setup import PreparedTraining, make_network

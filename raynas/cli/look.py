@@ -14,12 +14,13 @@ from rich.console import Console
 
 from raynas.cells import find_genotype
 from raynas.cli.app import AddressOption, RunArgument, app, fail, loading, reports_errors
-from raynas.cli.console import print_architectures, print_leaderboard
+from raynas.cli.console import print_architectures, print_leaderboard, table_console
 from raynas.cli.status import print_status, status_json
 from raynas.errors import RunFolderError, UsageError
-from raynas.journal import FILE_NAME, is_being_written, read_events
-from raynas.leaderboard import Format, leaderboard, render
+from raynas.journal import FILE_NAME, is_being_written, read_events, recorded_config
+from raynas.leaderboard import Format, final_front, leaderboard, render
 from raynas.records import records_of
+from raynas.rewards.pareto import recorded_trade
 from raynas.run_folder import find_run
 from raynas.space import published_cells
 from raynas.status import driver_state, status_of
@@ -34,12 +35,18 @@ def leaderboard_command(
 ) -> None:
     """Print a run's children, best first."""
     folder = find_run(run)
-    records = records_of(read_events(folder / FILE_NAME))
-    entries = leaderboard(records)[:top]
+    events = read_events(folder / FILE_NAME)
+    records, trade = records_of(events), recorded_trade(recorded_config(events))
+    entries = leaderboard(records, trade=trade)[:top]
     if format == "table":
-        console = Console()
+        console = table_console()
         console.print(f"{folder}", highlight=False)
-        print_leaderboard(entries, console, num_infeasible=sum(record.is_infeasible for record in records))
+        print_leaderboard(
+            entries,
+            console,
+            num_infeasible=sum(record.is_infeasible for record in records),
+            hypervolume=final_front(records, trade).hypervolume() if trade else None,
+        )
         print_architectures(entries, console)
     else:
         print(render(entries, format))

@@ -9,7 +9,7 @@ import signal
 import sys
 
 # In the order in which `raynas --help` lists them.
-from raynas.cli import search, train, sync, look, benchmark  # noqa: F401  # isort: skip
+from raynas.cli import search, train, sync, look, rescore, report, benchmark  # noqa: F401  # isort: skip
 from raynas.cli.app import app
 
 __all__ = ["app", "main"]

@@ -21,10 +21,15 @@ STARTING = "Starting the workers (about half a minute) ..."
 
 
 class SearchProgress(RunListener):
-    """Counts what has happened since it was made; `num_children` in all."""
+    """Counts what has happened since it was made.
 
-    def __init__(self, num_children: int, console: Console) -> None:
-        self.num_children = num_children
+    Args:
+        num_children: in all.
+        best_by_accuracy: for rewards that say what a child added to a front, and not how good it is.
+    """
+
+    def __init__(self, num_children: int, console: Console, *, best_by_accuracy: bool = False) -> None:
+        self.num_children, self.best_by_accuracy = num_children, best_by_accuracy
         self._console = console
         self.num_finished = self.num_infeasible = 0
         self.best: ChildRecord | None = None
@@ -54,7 +59,9 @@ class SearchProgress(RunListener):
         self.num_finished += 1
         if self.is_running:
             self._finished_here += 1
-        if record.reward is not None and (self.best is None or record.reward > (self.best.reward or 0.0)):
+        score = self._score(record)
+        best = self._score(self.best) if self.best else None
+        if score is not None and (best is None or score > best):
             self.best = record
 
     def child_refused(self, record: ChildRecord) -> None:
@@ -72,9 +79,16 @@ class SearchProgress(RunListener):
 
     def summary(self) -> str:
         left = "?" if self.seconds_left is None else duration(self.seconds_left)
-        best = f"best {self.best.reward:.4f} ({self.best.proposed.arch_id})" if self.best else "no score yet"
+        best = "no score yet"
+        if self.best is not None:
+            best = f"best {self._score(self.best):.4f} ({self.best.proposed.arch_id})"
         refused = f", {self.num_infeasible} beyond the limits" if self.num_infeasible else ""
         return f"{best}, {self.children_per_hour:.0f} children per hour, {left} left{refused}"
+
+    def _score(self, record: ChildRecord) -> float | None:
+        if self.best_by_accuracy and record.result is not None:
+            return record.result.accuracy
+        return record.reward
 
 
 class PlainLines(SearchProgress):
@@ -100,6 +114,7 @@ class PlainLines(SearchProgress):
             "accuracy": _number(result.accuracy),
             "reward": _number(record.reward),
             "parameters": record.proposed.parameters,
+            "latency_ms": _number(result.latency_ms),
             "seconds": f"{result.seconds:.1f}",
             "reason": repr(result.reason) if result.reason else None,
         }
@@ -119,8 +134,8 @@ class PlainLines(SearchProgress):
 class LiveTable(SearchProgress):
     """Running children with their last epoch, the newest finished ones, and how far the search is."""
 
-    def __init__(self, num_children: int, console: Console) -> None:
-        super().__init__(num_children, console)
+    def __init__(self, num_children: int, console: Console, *, best_by_accuracy: bool = False) -> None:
+        super().__init__(num_children, console, best_by_accuracy=best_by_accuracy)
         self._running: dict[int, tuple[ChildRecord, EpochReport | None]] = {}
         self._recent: deque[ChildRecord] = deque(maxlen=RECENT)
         self._bar = Progress(
@@ -153,6 +168,10 @@ class LiveTable(SearchProgress):
         self._recent.append(record)
         self._bar.update(self._task, completed=self.num_finished)
 
+    def child_refused(self, record: ChildRecord) -> None:
+        super().child_refused(record)
+        self._running = {key: value for key, value in self._running.items() if key != record.id}
+
     def _render(self) -> RenderableType:
         if not self.is_running:
             return Group(STARTING, self._bar)
@@ -166,9 +185,10 @@ class LiveTable(SearchProgress):
         return Group(table, self.summary(), self._bar)
 
 
-def make_progress(num_children: int, console: Console) -> SearchProgress:
+def make_progress(num_children: int, console: Console, *, best_by_accuracy: bool = False) -> SearchProgress:
     """The live table on a terminal, plain lines where the output goes to a file or a pipe."""
-    return LiveTable(num_children, console) if console.is_terminal else PlainLines(num_children, console)
+    kind = LiveTable if console.is_terminal else PlainLines
+    return kind(num_children, console, best_by_accuracy=best_by_accuracy)
 
 
 def _add_row(table: Table, record: ChildRecord, status: str, report: EpochReport | None) -> None:

@@ -15,6 +15,7 @@ from raynas.errors import SearchFailed
 from raynas.interruption import Interruption, interruptible
 from raynas.journal import FILE_NAME
 from raynas.promote import STRATEGY
+from raynas.rewards.pareto import NAME as PARETO
 from raynas.search import PreparedSearch, execute
 
 
@@ -31,9 +32,18 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
         highlight=False,
         soft_wrap=True,
     )
-    with _farewell(prepared.folder, console), make_progress(config.children, console) as progress:
+    keeps_front = config.reward.name == PARETO
+    with (
+        _farewell(prepared.folder, console),
+        make_progress(config.children, console, best_by_accuracy=keeps_front) as progress,
+    ):
         result = execute(prepared, address=address, listeners=[progress])
-    print_leaderboard(result.leaderboard[:10], console, num_infeasible=result.num_infeasible)
+    print_leaderboard(
+        result.leaderboard[:10],
+        console,
+        num_infeasible=result.num_infeasible,
+        hypervolume=result.hypervolume,
+    )
     print_architectures(result.leaderboard, console)
     is_promotion = config.strategy.name == STRATEGY
     print_hints(result, console, data=config.data.source, is_promotion=is_promotion)

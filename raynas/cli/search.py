@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from raynas.cli.app import (
     AddressOption,
@@ -19,6 +18,7 @@ from raynas.cli.app import (
     reports_errors,
     worker_count,
 )
+from raynas.cli.console import table_console
 from raynas.config import merged, parse_assignments, without_none
 from raynas.run_folder import find_run
 
@@ -34,7 +34,13 @@ def search(
     ] = None,
     strategy: Annotated[
         str | None,
-        typer.Option(help="ppo, reinforce, evolution, local_search, random, or package.module:ClassName."),
+        typer.Option(
+            help="ppo, ego, reinforce, evolution, local_search, random, or module:ClassName."
+        ),
+    ] = None,
+    reward: Annotated[
+        str | None,
+        typer.Option(help="accuracy, mnasnet, pareto, or package.module:ClassName.  [default: accuracy]"),
     ] = None,
     children: Annotated[int | None, typer.Option(help="Architectures to try.  [default: 24]")] = None,
     workers: WorkersOption = None,
@@ -59,7 +65,7 @@ def search(
     set_: SetOption = None,
 ) -> None:
     """Search for a cell: train children, learn from their accuracy, print the leaderboard."""
-    console = Console()
+    console = table_console()
     with loading(console):
         from raynas.cli.running import run_on_terminal
         from raynas.search import prepare_search
@@ -68,6 +74,7 @@ def search(
         data=data,
         space=space,
         strategy=strategy,
+        reward=reward,
         children=children,
         workers=worker_count(workers),
         epochs=epochs,
@@ -98,7 +105,7 @@ def promote(
     set_: SetOption = None,
 ) -> None:
     """Train the best cells of a run longer, to choose the winner; 'search --resume' goes on with it."""
-    console = Console()
+    console = table_console()
     with loading(console):
         from raynas.cli.running import run_on_terminal
         from raynas.promote import prepare_promotion

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,9 @@ from mlflow.entities import Metric, Param
 from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH, MAX_TAG_VAL_LENGTH
 
 from raynas.child import Child
+from raynas.credentials import without_credentials
 from raynas.records import ChildRecord
 from raynas.space import SearchSpace
-from raynas.tracking.store import without_credentials
 
 RUN_ID, KIND, CHILD, ARCH_ID = "raynas.run_id", "raynas.kind", "raynas.child", "raynas.arch_id"
 
@@ -69,28 +69,6 @@ def child_page(record: ChildRecord, child: Child, space: SearchSpace) -> ChildPa
     )
 
 
-def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{'space': {'num_blocks': 5}} as {'space.num_blocks': 5}."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flattened(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
-def scrubbed(value: Any) -> Any:
-    """`value` with the credentials of every URI in it taken out, however deep."""
-    if isinstance(value, str):
-        return without_credentials(value)
-    if isinstance(value, Mapping):
-        return {str(key): scrubbed(below) for key, below in value.items()}
-    if isinstance(value, list | tuple):
-        return [scrubbed(below) for below in value]
-    return value
-
-
 def param(key: str, value: Any) -> Param:
     """Cut to MLflow's limits; what is no string is written as JSON."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
@@ -137,6 +115,7 @@ def _outcome(record: ChildRecord) -> Iterator[Metric]:
         "parameters": proposed.parameters,
         "mult_adds": proposed.mult_adds,
         "activations": proposed.activations,
+        "latency_ms": result.latency_ms,
         "seconds": result.seconds,
         "policy_version": proposed.info.get("policy_version"),
     }

@@ -23,9 +23,9 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
+from raynas.credentials import scrubbed
 from raynas.model_card import model_card
 from raynas.model_folder import INFO_FILE, WEIGHTS_FILE, ModelInfo, read_info
-from raynas.tracking.content import scrubbed
 
 LOADER = "raynas.classifier"
 """Imported by MLflow, by this name, whenever such a model is loaded."""

@@ -13,7 +13,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Run, RunInfo, RunStatus
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from raynas.tracking.content import CHILD, KIND, RUN_ID, ChildPage, flattened, milliseconds, param, scrubbed
+from raynas.config import flattened
+from raynas.credentials import scrubbed
+from raynas.tracking.content import CHILD, KIND, RUN_ID, ChildPage, milliseconds, param
 from raynas.tracking_config import Origin
 
 PAGE_SIZE = 500

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from raynas.credentials import without_credentials
 from raynas.errors import UsageError
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 MAX_REASON_LENGTH = 400
-
-# A password in a database's URI may hold a slash or an at sign: it goes up to the last '@' of the word.
-_USER = re.compile(r"(?<=://)(?:[^\s/:]+:\S*|[^\s/]*)@")
-_QUERY_SECRET = re.compile(r"([?&][^=&\s]*(?:password|pwd|token|secret|key)[^=&\s]*=)[^&\s]+", re.IGNORECASE)
 
 
 def resolved_uri(uri: str | None, default_store: Path) -> str:
@@ -93,11 +89,6 @@ def reason(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     text = without_credentials(lines[0]) if lines else type(error).__name__
     return text if len(text) <= MAX_REASON_LENGTH else text[:MAX_REASON_LENGTH] + "..."
-
-
-def without_credentials(text: str) -> str:
-    """`text` with user, password and secret query fields taken out of every URI in it."""
-    return _QUERY_SECRET.sub(r"\1***", _USER.sub("", text))
 
 
 def _dialect(uri: str) -> str:

@@ -14,12 +14,13 @@ from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
 from raynas.child import Child
+from raynas.credentials import without_credentials
 from raynas.errors import UsageError
 from raynas.records import ChildRecord, RunListener
 from raynas.space import SearchSpace
 from raynas.tracking.content import child_page, metric
 from raynas.tracking.runs import SearchRuns
-from raynas.tracking.store import connect, experiment_id, reason, resolved_uri, unusable, without_credentials
+from raynas.tracking.store import connect, experiment_id, reason, resolved_uri, unusable
 from raynas.tracking.writer import JobQueue, Writer
 from raynas.tracking_config import Origin
 

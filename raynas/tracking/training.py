@@ -12,12 +12,14 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from raynas.config import flattened
+from raynas.credentials import scrubbed, without_credentials
 from raynas.errors import UsageError
 from raynas.genotype import Genotype
-from raynas.tracking.content import ARCH_ID, KIND, RUN_ID, flattened, metric, param, scrubbed
+from raynas.tracking.content import ARCH_ID, KIND, RUN_ID, metric, param
 from raynas.tracking.registry import Registered, register
 from raynas.tracking.runs import first_run, origin_tags, write_texts
-from raynas.tracking.store import connect, experiment_id, reason, resolved_uri, unusable, without_credentials
+from raynas.tracking.store import connect, experiment_id, reason, resolved_uri, unusable
 from raynas.tracking.tracker import is_outage
 from raynas.tracking.writer import Writer
 from raynas.tracking_config import Origin

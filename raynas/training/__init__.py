@@ -3,6 +3,15 @@
 from raynas.training.child import ChildConfig, train_child
 from raynas.training.device import Placement
 from raynas.training.images import DeviceImages
+from raynas.training.latency import LatencyCheck, LatencyConfig
 from raynas.training.trainer import ChildTrainer
 
-__all__ = ["ChildConfig", "ChildTrainer", "DeviceImages", "Placement", "train_child"]
+__all__ = [
+    "ChildConfig",
+    "ChildTrainer",
+    "DeviceImages",
+    "LatencyCheck",
+    "LatencyConfig",
+    "Placement",
+    "train_child",
+]

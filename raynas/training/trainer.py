@@ -1,4 +1,4 @@
-"""From a Child to its ChildResult: builds the network and trains it."""
+"""From a Child to its ChildResult: builds the network, measures it if asked, and trains it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from raynas.training.child import ChildConfig, train_child
 from raynas.training.child_checkpoint import Checkpoints
 from raynas.training.device import Placement, reproducible
 from raynas.training.images import DeviceImages
+from raynas.training.latency import LatencyCheck, measured_latency
 
 
 @runtime_checkable
@@ -24,12 +25,17 @@ class Resumable(Protocol):
 
 @dataclass(frozen=True)
 class ChildTrainer:
-    """Trains one child after another on the same images and device; same child and device, same result."""
+    """Trains one child after another on the same images and device; same child and device, same result.
+
+    Args:
+        latency: None: it is not measured, and no child is refused.
+    """
 
     network: NetworkConfig
     config: ChildConfig
     images: DeviceImages
     placement: Placement
+    latency: LatencyCheck | None = None
     checkpoints: Checkpoints | None = None
 
     def keeping(self, checkpoints: Checkpoints) -> ChildTrainer:
@@ -47,7 +53,8 @@ class ChildTrainer:
                 num_classes=split.num_classes,
                 image_size=split.image_size,
             )
-            result = train_child(
+            latency_ms = self._latency_ms(network)
+            result = self._refusal(latency_ms) or train_child(
                 network,
                 self.images,
                 self.config,
@@ -57,4 +64,27 @@ class ChildTrainer:
                 should_stop=should_stop,
                 checkpoints=self.checkpoints,
             )
-        return result.model_copy(update={"seconds": time.perf_counter() - began})
+        seconds = time.perf_counter() - began
+        return result.model_copy(update={"seconds": seconds, "latency_ms": latency_ms})
+
+    def _latency_ms(self, network: Network) -> float | None:
+        """Of rank 0, while the others wait for what it says."""
+        if self.latency is None or self.placement.rank != 0:
+            return None
+        return measured_latency(
+            network,
+            self.latency.config,
+            in_channels=self.images.split.num_channels,
+            image_size=self.images.split.image_size,
+            device=self.placement.device,
+            precision=self.config.precision,
+        )
+
+    def _refusal(self, latency_ms: float | None) -> ChildResult | None:
+        """The end of a child that is too slow, on every rank."""
+        if self.latency is None:
+            return None
+        excess = "" if latency_ms is None else self.latency.limits.excess_latency(latency_ms)
+        if not self.placement.agree(bool(excess)):
+            return None
+        return ChildResult(status="infeasible", reason=excess)

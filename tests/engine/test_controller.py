@@ -20,6 +20,7 @@ from raynas.engine.controller import ChildActors, SearchController
 from raynas.engine.schedulers import MedianStopping, build_scheduler
 from raynas.engine.searcher import TuneSearcher
 from raynas.engine.work import News
+from raynas.limits import LimitsConfig
 from raynas.run import Run
 from raynas.space import make_space
 from raynas.strategy import make_strategy
@@ -71,18 +72,45 @@ class Trainers:
         return [News(id, report(len(done), done[-1]), None)]
 
 
+class SlowFinders(Trainers):
+    """Find every third child too slow, and don't train it."""
+
+    def _epoch(self, id: int) -> list[News]:
+        if id % 3:
+            return super()._epoch(id)
+        del self.running[id]
+        return [News(id, None, ChildResult(status="infeasible", latency_ms=9.0, reason="too slow"))]
+
+
 def make_run(num_children: int, **options: object) -> Run:
     space = make_space("nasnet", num_blocks=1)
     return Run(space, make_strategy("random", space, seed=0), num_children=num_children, **options)
 
 
-def search(run: Run, curve_of: Curve, *, scheduler: TrialScheduler | None = None):
+def search(
+    run: Run,
+    curve_of: Curve,
+    *,
+    scheduler: TrialScheduler | None = None,
+    kind: type[Trainers] = Trainers,
+):
     """The controller and the trainers after a whole search."""
-    trainers = Trainers(curve_of)
+    trainers = kind(curve_of)
     controller = SearchController(TuneSearcher(run), trainers, max_live=3, scheduler=scheduler)
     while not controller.is_finished():
         controller.step()
     return controller, trainers
+
+
+@pytest.mark.parametrize("scheduler", ["none", "asha", "median"])
+def test_a_child_that_its_worker_finds_too_slow_is_replaced_by_another(scheduler):
+    run = make_run(10, limits=LimitsConfig(latency_ms=5.0))
+    rule = build_scheduler(SchedulerConfig(name=scheduler), 2)
+    search(run, lambda id: [0.5, 0.5], scheduler=rule, kind=SlowFinders)
+    assert run.is_complete
+    assert (run.num_finished, run.num_infeasible) == (10, 5)
+    refused = [record.id for record in run.records.values() if record.is_infeasible]
+    assert refused == [0, 3, 6, 9, 12]
 
 
 def statuses(run: Run) -> Counter[str]:

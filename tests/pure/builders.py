@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from raynas.child import Child, ChildResult, EpochReport
 from raynas.journal import Finished, Journal, Proposed
 from raynas.records import ChildRecord, RunListener
+from raynas.reward import Outcome, Reward
 from raynas.run import Run
 from raynas.strategy import make_strategy
 from search_spaces.nasnet import NASNetSpace
@@ -44,6 +46,17 @@ def record(
     if result is None:
         return ChildRecord(proposed)
     return ChildRecord(proposed, Finished(child=child, time=time.time(), reward=reward, result=result))
+
+
+class Formula(Reward):
+    """A function of the accuracy."""
+
+    def __init__(self, formula: Callable[[float], float]) -> None:
+        super().__init__()
+        self.formula = formula
+
+    def _score(self, outcome: Outcome, accuracy: float) -> float:
+        return self.formula(accuracy)
 
 
 class Diary(RunListener):

@@ -15,7 +15,7 @@ from raynas.journal import Event, Finished, Journal, Proposed, Started, read_eve
 from raynas.limits import MAX_REFUSALS_IN_A_ROW, NO_LIMITS, LimitsConfig
 from raynas.nn import Complexity
 from raynas.run import Run
-from tests.pure.builders import Diary, completed, make_run
+from tests.pure.builders import Diary, Formula, completed, make_run
 
 STARTED = Started(run_id="r1", raynas="0.1.0", time=1.0, config={})
 LIMITS = LimitsConfig(parameters=0x6000)
@@ -99,7 +99,7 @@ def test_children_that_still_run_count_and_refused_ones_do_not():
 def test_a_refusal_is_in_the_journal_with_its_reason_and_without_a_score(tmp_path: Path):
     path = tmp_path / "journal.jsonl"
     with Journal.create(path, STARTED) as journal:
-        train(run_of_sizes([9, 8], num_children=1, journal=journal, reward=lambda result: 1.0))
+        train(run_of_sizes([9, 8], num_children=1, journal=journal, reward=Formula(lambda accuracy: 1.0)))
     _, proposed, refused, *others = read_events(path)
     assert isinstance(proposed, Proposed) and isinstance(refused, Finished)
     assert (proposed.child, proposed.parameters, proposed.activations) == (0, 9, 1)

@@ -7,22 +7,23 @@ import io
 import pytest
 from rich.console import Console
 
+from raynas.child import ChildResult
 from raynas.cli.progress import LiveTable, PlainLines, make_progress
 from raynas.limits import LimitsConfig
 from raynas.memo import MemoScore
 from raynas.nn import Complexity
 from raynas.run import Run
 from raynas.tracking_config import Origin
-from tests.pure.builders import completed, failed, make_run, report
+from tests.pure.builders import Formula, completed, failed, make_run, report
 
 
 class Screen:
     """A progress that writes into a string."""
 
-    def __init__(self, *, num_children: int, is_terminal: bool = False) -> None:
+    def __init__(self, *, num_children: int, is_terminal: bool = False, **words: bool) -> None:
         self.text = io.StringIO()
         console = Console(file=self.text, width=200, force_terminal=is_terminal)
-        self.progress = make_progress(num_children, console)
+        self.progress = make_progress(num_children, console, **words)
 
     @property
     def lines(self) -> list[str]:
@@ -75,10 +76,30 @@ def test_the_best_child_stays_the_best_until_a_better_one():
 
 def test_negative_rewards_have_a_best_one_too():
     screen = Screen(num_children=2)
-    run = make_run(listeners=[screen.progress], reward=lambda result: result.accuracy - 1.0)
+    run = make_run(listeners=[screen.progress], reward=Formula(lambda accuracy: accuracy - 1.0))
     for accuracy in (0.25, 0.5):
         finish_next(run, completed(accuracy))
     assert screen.progress.best == run.records[1]
+
+
+def test_where_a_reward_says_what_was_added_to_a_front_the_best_is_the_most_accurate():
+    screen = Screen(num_children=2, best_by_accuracy=True)
+    run = make_run(listeners=[screen.progress], reward=Formula(lambda accuracy: -accuracy))
+    for accuracy in (0.25, 0.5):
+        finish_next(run, completed(accuracy))
+    assert screen.progress.best == run.records[1]
+    assert "(best 0.5000 (" in screen.lines[1]
+
+
+def test_a_child_that_its_worker_finds_too_slow_leaves_the_live_table():
+    screen = Screen(num_children=2, is_terminal=True)
+    run = make_run(listeners=[screen.progress], limits=LimitsConfig(latency_ms=5))
+    slow, other = run.next_child(), run.next_child()
+    assert slow.arch_id in shown(screen)
+    run.finish(slow.id, ChildResult(status="infeasible", latency_ms=9.0, reason="too slow"))
+    assert slow.arch_id not in shown(screen)
+    assert other.arch_id in shown(screen)
+    assert "1 beyond the limits" in shown(screen)
 
 
 def test_an_update_of_the_policy_is_one_line():

@@ -16,7 +16,7 @@ from raynas.leaderboard import leaderboard
 from raynas.nn import Complexity
 from raynas.records import records_of
 from raynas.run import Run
-from tests.pure.builders import TINY, Diary, completed, failed, make_run, report
+from tests.pure.builders import TINY, Diary, Formula, completed, failed, make_run, report
 
 STARTED = Started(run_id="r1", raynas="0.1.0", time=1.0, config={})
 
@@ -194,7 +194,7 @@ def test_a_failed_child_has_no_reward_whatever_its_accuracy():
 
 
 def test_the_reward_is_what_the_given_function_makes_of_a_result():
-    run = make_run(reward=lambda result: 1.0 - result.accuracy)
+    run = make_run(reward=Formula(lambda accuracy: 1.0 - accuracy))
     run.next_child()
     run.finish(0, completed(0.25))
     assert run.records[0].reward == 0.75
@@ -202,7 +202,7 @@ def test_the_reward_is_what_the_given_function_makes_of_a_result():
 
 @pytest.mark.parametrize("reward", [math.nan, math.inf, -math.inf])
 def test_a_reward_that_is_no_finite_number_is_none_now_and_after_a_replay(path, journal, reward):
-    run = make_run(strategy="ppo", journal=journal, reward=lambda result: reward)
+    run = make_run(strategy="ppo", journal=journal, reward=Formula(lambda accuracy: reward))
     for _ in range(2):
         run.finish(run.next_child().id, completed())
     again = replayed(path, strategy="ppo")

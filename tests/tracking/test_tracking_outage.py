@@ -12,9 +12,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
+from raynas.credentials import without_credentials
 from raynas.errors import UsageError
 from raynas.tracking import Tracker, check_store
-from raynas.tracking.store import without_credentials
 
 OUTAGE = MlflowException("API request to http://me:secret@host/api failed")
 REFUSAL = MlflowException("no such thing", error_code=INVALID_PARAMETER_VALUE)

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 import raynas.run
+from raynas.config import flattened
 from raynas.errors import SearchFailed
 from raynas.genotype import Genotype
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
-from raynas.tracking.content import flattened, param
+from raynas.tracking.content import param
 from raynas.tracking.store import connect, experiment_id, runs_page
 
 

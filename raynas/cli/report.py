@@ -1,0 +1,47 @@
+"""`raynas report`."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from raynas.cli.app import RunArgument, app, loading, reports_errors
+from raynas.journal import FILE_NAME, is_being_written, read_events, recorded_config
+from raynas.records import records_of
+from raynas.rewards.pareto import recorded_trade
+from raynas.run_folder import find_run
+from raynas.status import driver_state
+
+
+@app.command(name="report")
+@reports_errors
+def report_command(
+    run: RunArgument = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New or empty folder.  [default: report in the run's folder]")
+    ] = None,
+) -> None:
+    """Write a report of a run, also while it goes on: HTML with pictures, Markdown, children in Parquet."""
+    console = Console()
+    with loading(console):
+        from raynas.report.folder import check_is_new, write_report
+        from raynas.report.run.children import children_table
+        from raynas.report.run.report import run_report
+
+    folder = find_run(run)
+    target = out if out is not None else folder / "report"
+    check_is_new(target)
+    path = folder / FILE_NAME
+    is_locked = is_being_written(path)
+    events = read_events(path)
+    driver = driver_state(events, is_locked=is_locked, host=socket.gethostname())
+    # A folder's name may be of bytes that are no text.
+    name = folder.resolve().name.encode(errors="replace").decode()
+    document = run_report(name, events, driver=driver)
+    children = children_table(records_of(events), trade=recorded_trade(recorded_config(events)))
+    for written in write_report(target, document, {"children": children}):
+        console.print(str(written), markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,83 @@
+"""`raynas rescore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+from rich.console import Console
+
+from raynas.cli.app import RunArgument, SetOption, app, reports_errors
+from raynas.cli.console import print_leaderboard, table_console
+from raynas.config import parse_assignments
+from raynas.errors import UsageError
+from raynas.files import create_file
+from raynas.journal import FILE_NAME, read_events
+from raynas.leaderboard import FileFormat, Format, render
+from raynas.rescore import Rescored, chosen_reward, rescore
+from raynas.run_folder import find_run
+
+MAX_LISTED = 12
+"""Children that are named by number; of more only the first."""
+
+
+@app.command(name="rescore")
+@reports_errors
+def rescore_command(
+    run: RunArgument = None,
+    reward: Annotated[
+        str | None,
+        typer.Option(help="accuracy, mnasnet, pareto, or package.module:ClassName.  [default: the run's]"),
+    ] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Only the best N.")] = None,
+    format: Annotated[Format, typer.Option(help="How to print it.")] = "table",
+    out: Annotated[Path | None, typer.Option(help="A new file too: .json, .csv or .md.")] = None,
+    set_: SetOption = None,
+) -> None:
+    """Print what a run's leaderboard would be under another reward; nothing is trained."""
+    folder = find_run(run)
+    suffix = _file_format(out)
+    events = read_events(folder / FILE_NAME)
+    found = rescore(events, chosen_reward(events, reward, parse_assignments(set_ or [])))
+    if format == "table":
+        _print_table(found, folder, top)
+    else:
+        print(render(found.entries[:top], format))
+    for why, children in found.unscored.items():
+        _print_unscored(why, children)
+    if out is not None and suffix is not None:
+        create_file(out, render(found.entries[:top], suffix) + "\n")
+
+
+def _file_format(out: Path | None) -> FileFormat | None:
+    if out is None:
+        return None
+    for known in get_args(FileFormat):
+        if out.suffix == f".{known}":
+            return known  # type: ignore[no-any-return]
+    raise UsageError(f"--out {out} ends in {out.suffix!r}. Give a file that ends in .json, .csv or .md.")
+
+
+def _print_table(found: Rescored, folder: Path, top: int | None) -> None:
+    console = table_console()
+    console.print(f"{folder}", highlight=False)
+    # Their reasons are told below, together.
+    unscored = {child for children in found.unscored.values() for child in children}
+    entries = [
+        entry.model_copy(update={"reason": ""}) if entry.child in unscored else entry
+        for entry in found.entries[:top]
+    ]
+    print_leaderboard(entries, console, num_infeasible=found.num_infeasible, hypervolume=found.hypervolume)
+
+
+def _print_unscored(why: str, children: list[int]) -> None:
+    """To stderr, so that JSON stays JSON."""
+    numbers = ", ".join(map(str, children[:MAX_LISTED])) + (", ..." if len(children) > MAX_LISTED else "")
+    what = "1 child can't" if len(children) == 1 else f"{len(children):,} children can't"
+    Console(stderr=True).print(
+        f"{what} be scored by this reward, for {why}: {numbers}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,1 @@
+"""What the report of a run says; report.py puts its sections together."""

@@ -1,0 +1,1 @@
+"""One file per reward, registered by name. Pure Python."""

@@ -1,0 +1,86 @@
+"""The Pareto front of accuracy against a cost, and the hypervolume below it. Pure Python.
+
+A point is (cost, accuracy) with the cost as a share of the worst that counts: of interest are points in the
+unit square, and better is to the left and higher. The hypervolume (Zitzler and Thiele 1998) is the area of
+the square that some point dominates.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+
+Point = tuple[float, float]
+"""(cost / worst cost, accuracy)."""
+
+
+class Front:
+    """Points of which none is as good as another in both."""
+
+    def __init__(self, points: Iterable[Point] = ()) -> None:
+        self.points: list[Point] = []
+        """By cost, and so by accuracy, ascending; all left of 1 and above 0."""
+        for point in points:
+            self.add(point)
+
+    def __contains__(self, point: Point) -> bool:
+        index = bisect.bisect_left(self.points, point)
+        return index < len(self.points) and self.points[index] == point
+
+    def add(self, point: Point) -> None:
+        """Takes `point` in, unless it is covered; drops what it covers."""
+        if self.covers(point):
+            return
+        first = bisect.bisect_left(self.points, (point[0], -math.inf))
+        last = first
+        while last < len(self.points) and self.points[last][1] <= point[1]:
+            last += 1
+        self.points[first:last] = [point]
+
+    def covers(self, point: Point) -> bool:
+        """Whether `point` adds nothing: some point is as good in both, or it lies outside of the square."""
+        cost, accuracy = point
+        if cost >= 1.0 or accuracy <= 0.0:
+            return True
+        index = bisect.bisect_right(self.points, (cost, math.inf))
+        return index > 0 and self.points[index - 1][1] >= accuracy
+
+    def hypervolume(self) -> float:
+        """Share of the unit square that is dominated, in [0, 1]."""
+        steps = itertools.pairwise([*self.points, (1.0, 0.0)])
+        return math.fsum((following - cost) * accuracy for (cost, accuracy), (following, _) in steps)
+
+    def improvement(self, point: Point) -> float:
+        """The hypervolume that `point` would add, or, negative, its distance to where it would add some.
+
+        Source: the uncrowded hypervolume improvement of Toure, Hansen, Auger and Brockhoff 2019
+        (arXiv 1904.08823), definition 1.
+        """
+        if self.covers(point):
+            return 0.0 - min(_distance(point, corner) for corner in self._corners())
+        return math.fsum(self._added(point))
+
+    def _added(self, point: Point) -> Iterator[float]:
+        """The strips, from left to right, that `point` dominates and no other does."""
+        left, accuracy = point
+        index = bisect.bisect_right(self.points, (left, math.inf))
+        height = self.points[index - 1][1] if index else 0.0
+        for cost, next_height in [*self.points[index:], (1.0, math.inf)]:
+            yield (cost - left) * (accuracy - height)
+            left, height = cost, next_height
+            if height >= accuracy:
+                return
+
+    def _corners(self) -> Iterator[Point]:
+        """What is left of and above one of these is not dominated."""
+        height = 0.0
+        for cost, accuracy in self.points:
+            yield cost, height
+            height = accuracy
+        yield 1.0, height
+
+
+def _distance(point: Point, corner: Point) -> float:
+    return math.hypot(max(point[0] - corner[0], 0.0), max(corner[1] - point[1], 0.0))
