@@ -9,6 +9,7 @@ from raynas.config import merged, validated
 from raynas.errors import UnknownName, UsageError
 from raynas.search_config import SearchConfig
 from raynas.space import SPACES
+from raynas.strategies.ppo import PAPER
 
 Settings = Mapping[str, Any]
 
@@ -42,7 +43,7 @@ def nasnet_paper(settings: Settings) -> dict[str, Any]:
         "network": {"cells_per_stack": 2, "filters": 32},
         "child": {"epochs": 20, "augmentation": {"flip": True}},
         "space": {"name": "nasnet"},
-        "strategy": {"name": "ppo"},
+        "strategy": {"name": "ppo", **PAPER.model_dump()},
     }
 
 

@@ -34,9 +34,7 @@ def search(
     ] = None,
     strategy: Annotated[
         str | None,
-        typer.Option(
-            help="ppo, ego, reinforce, evolution, local_search, random, or module:ClassName."
-        ),
+        typer.Option(help="ppo, ego, reinforce, evolution, local_search, random, or module:ClassName."),
     ] = None,
     reward: Annotated[
         str | None,

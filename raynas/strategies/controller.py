@@ -100,8 +100,13 @@ class Sampler:
             )
         ]
 
-    def draw(self, rng: np.random.Generator) -> Sample:
-        """One architecture; all randomness from `rng`."""
+    def draw(self, rng: np.random.Generator, *, temperature: float = 1.0) -> Sample:
+        """One architecture; all randomness from `rng`.
+
+        Args:
+            temperature: divides the logits of what is drawn from, while the log-probabilities that are
+                recorded are the policy's own; above 1 less likely choices come more often.
+        """
         hidden = cell = np.zeros(self.recurrent_GH.shape[1], dtype=np.float32)
         row, actions, log_probs = 0, [], []
         uniform_T = rng.random(len(self.heads))
@@ -110,7 +115,7 @@ class Sampler:
         ):
             hidden, cell = self._step(row, hidden, cell)
             log_probs_K = _log_softmax(weight_KH @ hidden + bias_K)
-            cumulative_K = np.cumsum(np.exp(log_probs_K))
+            cumulative_K = np.cumsum(np.exp(log_probs_K / temperature))
             action = int(np.searchsorted(cumulative_K, uniform * cumulative_K[-1], side="right"))
             action = min(action, len(cumulative_K) - 1)
             row = first_row + action
@@ -118,12 +123,37 @@ class Sampler:
             log_probs.append(_shortest(log_probs_K[action]))
         return Sample(tuple(actions), tuple(log_probs))
 
-    def _step(self, row: int, hidden: Array, cell: Array) -> tuple[Array, Array]:
-        gates_G = self.input_gates_RG[row] + self.recurrent_GH @ hidden
-        size = len(hidden)
-        input_forget = _sigmoid(gates_G[: 2 * size])
-        candidate, output = np.tanh(gates_G[2 * size : 3 * size]), _sigmoid(gates_G[3 * size :])
-        cell = input_forget[size:] * cell + input_forget[:size] * candidate
+    def draw_many(self, rng: np.random.Generator, temperatures_B: Array) -> list[Sample]:
+        """One architecture for each temperature, at once: a fraction of the time, and others than `draw`
+        gives.
+        """
+        count = len(temperatures_B)
+        hidden_BH = cell_BH = np.zeros((count, self.recurrent_GH.shape[1]), dtype=np.float32)
+        rows_B, actions, log_probs = np.zeros(count, dtype=np.int64), [], []
+        uniform_TB1 = rng.random((len(self.heads), count, 1))
+        for first_row, (weight_KH, bias_K), uniform_B1 in zip(
+            self.first_rows, self.heads, uniform_TB1, strict=True
+        ):
+            hidden_BH, cell_BH = self._step(rows_B, hidden_BH, cell_BH)
+            log_probs_BK = _log_softmax(hidden_BH @ weight_KH.T + bias_K)
+            cumulative_BK = np.exp(log_probs_BK / temperatures_B[:, None]).cumsum(axis=1)
+            chosen_B = (cumulative_BK <= uniform_B1 * cumulative_BK[:, -1:]).sum(axis=1)
+            chosen_B = np.minimum(chosen_B, len(bias_K) - 1)
+            rows_B = first_row + chosen_B
+            actions.append(chosen_B)
+            log_probs.append(log_probs_BK[np.arange(count), chosen_B])
+        return [
+            Sample(tuple(map(int, chosen)), tuple(map(_shortest, values)))
+            for chosen, values in zip(np.stack(actions, axis=1), np.stack(log_probs, axis=1), strict=True)
+        ]
+
+    def _step(self, rows: int | NDArray[np.int64], hidden: Array, cell: Array) -> tuple[Array, Array]:
+        """The next (hidden, cell), of one sequence (H) or of several (BH)."""
+        gates = self.input_gates_RG[rows] + hidden @ self.recurrent_GH.T
+        size = hidden.shape[-1]
+        input_forget = _sigmoid(gates[..., : 2 * size])
+        candidate, output = np.tanh(gates[..., 2 * size : 3 * size]), _sigmoid(gates[..., 3 * size :])
+        cell = input_forget[..., size:] * cell + input_forget[..., :size] * candidate
         return output * np.tanh(cell), cell
 
 
@@ -133,8 +163,8 @@ def _sigmoid(x: Array) -> Array:
 
 
 def _log_softmax(x: Array) -> Array:
-    shifted: Array = x - x.max()
-    normaliser: Array = np.log(np.exp(shifted).sum())
+    shifted: Array = x - x.max(axis=-1, keepdims=True)
+    normaliser: Array = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return shifted - normaliser
 
 

@@ -1,9 +1,13 @@
 """PPO on the LSTM controller, asynchronous: it learns whenever a mini-batch of rewards is complete.
 
-From Zoph et al. 2018, A.2-A.3: learning rate 0.00035, entropy weight 0.00001, baseline an exponential moving
-average of the rewards with weight 0.95, mini-batches of 20 architectures. Not in the paper, and ours: Adam,
-the clip of 0.2 and 4 passes per mini-batch (Schulman et al. 2017 use 0.2 and 3 to 15), one ratio per
-decision instead of one per architecture, and a baseline that starts at the mean of the first mini-batch.
+Two sets of options. The recipe `nasnet_paper` is Zoph et al. 2018, A.2-A.3, for 20,000 children: learning
+rate 0.00035, entropy weight 0.00001, a baseline that is an exponential moving average of the rewards with
+weight 0.95, mini-batches of 20. The defaults are for tens to thousands, found by an ablation on a table
+(benchmarks/README.md), and differ in three things that matter: small mini-batches and a large learning rate;
+advantages that are ranks among the last rewards, so that neither their scale nor an outlier counts; and no
+architecture is proposed again as long as redraws find another. Not in the paper either: Adam, the clip of 0.2
+and 4 passes per mini-batch (Schulman et al. 2017 use 0.2 and 3 to 15), one ratio per decision instead of one
+per architecture, and a baseline that starts at the mean of the first mini-batch.
 
 Rewards come in any order, and a mini-batch may hold proposals of several policy versions: each carries the
 log-probabilities of the policy that drew it, and the ratio is taken against those.
@@ -11,10 +15,13 @@ log-probabilities of the policy that drew it, and the ratio is taken against tho
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import functools
-from collections.abc import Iterator
-from typing import Any, cast
+import math
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -23,32 +30,56 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from raynas.space import Actions, SearchSpace
-from raynas.strategies.controller import Controller, Sampler
+from raynas.strategies.controller import Controller, Sample, Sampler
 from raynas.strategy import Proposal, Strategy, StrategyConfig, register_strategy
 
 
 class PPOConfig(StrategyConfig):
-    """Hyper-parameters of the controller."""
+    """Hyper-parameters of the controller; ours unless a source is named."""
 
-    learning_rate: float = Field(0.00035, gt=0)
-    """Of Adam. Zoph et al. 2018, A.2."""
-    entropy_weight: float = Field(0.00001, ge=0)
-    """Of the entropy summed over decisions, in nats. Zoph et al. 2018, A.2."""
+    learning_rate: float = Field(0.01, gt=0)
+    """Of Adam; 0.00035 in Zoph et al. 2018, A.2."""
+    batch_size: int = Field(5, ge=1, le=65536)
+    """Architectures per update; 20 in the paper."""
+    advantages: Literal["ranks", "baseline"] = "ranks"
+    """'ranks': an architecture's rank among the last `window` rewards, its mean 0 and its deviation 1;
+    'baseline': reward less the moving average of rewards, as in the paper.
+    """
+    window: int = Field(20, ge=2, le=65536)
+    """Of 'ranks'; at least a mini-batch is taken."""
     baseline_weight: float = Field(0.95, ge=0, lt=1)
     """Weight of the past in the moving average of rewards. Zoph et al. 2018, A.2."""
-    batch_size: int = Field(20, ge=1)
-    """Architectures per update. Zoph et al. 2018, A.2."""
+    entropy_weight: float = Field(0.2, ge=0)
+    """Of the entropy in nats, averaged over decisions; 0.00001 in the paper."""
     clip: float = Field(0.2, gt=0)
-    """Half-width of the trust interval of the ratio; ours."""
+    """Half-width of the trust interval of the ratio."""
     passes: int = Field(4, ge=1, le=100)
-    """Gradient steps per mini-batch; ours."""
-    hidden_units: int = Field(100, ge=1, le=1024)
-    """Of the LSTM. Zoph et al. 2018, A.2."""
+    """Gradient steps per mini-batch."""
+    redraws: int = Field(9, ge=0, le=1000)
+    """Times that an architecture that was proposed before is drawn anew, each at a higher temperature; 0 in
+    the paper.
+    """
+    hidden_units: int = Field(32, ge=1, le=1024)
+    """Of the LSTM; 100 in the paper."""
+
+
+WARMING = 0.25
+"""What each redraw adds to the temperature."""
+
+PAPER = PPOConfig(
+    learning_rate=0.00035,
+    batch_size=20,
+    advantages="baseline",
+    entropy_weight=0.00001,
+    redraws=0,
+    hidden_units=100,
+)
+"""Zoph et al. 2018, A.2."""
 
 
 @register_strategy("ppo")
 class PPO(Strategy):
-    """The paper's controller."""
+    """The controller; with the options PAPER, as the paper has it."""
 
     Config = PPOConfig
 
@@ -64,37 +95,64 @@ class PPO(Strategy):
         self.baseline: float | None = None
         self.policy_version = 0
         self._batch: list[tuple[Proposal, float]] = []
+        self._recent: deque[float] = deque(maxlen=max(self.options.window, self.options.batch_size))
+        self._proposed: set[Actions] = set()
+
+    def adopt(self, proposal: Proposal) -> None:
+        super().adopt(proposal)
+        self._proposed.add(proposal.actions)
+
+    def sampler(self) -> Sampler:
+        """The policy as it is now; made when it is asked for: a replay learns a thousand times and draws
+        once.
+        """
+        self._sampler = self._sampler or self.controller.sampler()
+        return self._sampler
 
     def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
-        with _one_thread():
-            # Made when it is asked for: a replay learns a thousand times and draws once.
-            self._sampler = self._sampler or self.controller.sampler()
-            sample = self._sampler.draw(np.random.default_rng([self.seed, proposal_id]))
-        return sample.actions, {"log_probs": list(sample.log_probs), "policy_version": self.policy_version}
+        with one_thread():
+            rng = np.random.default_rng([self.seed, proposal_id])
+            sample = self.sampler().draw(rng)
+            for redraw in range(self.options.redraws):
+                if sample.actions not in self._proposed:
+                    break
+                # Warmer from draw to draw: a policy that is sure of itself would go on proposing the same.
+                sample = self.sampler().draw(rng, temperature=1.0 + WARMING * (redraw + 1))
+        return sample.actions, self._info(sample)
+
+    def _info(self, sample: Sample) -> dict[str, Any]:
+        return {"log_probs": list(sample.log_probs), "policy_version": self.policy_version}
 
     def _learn(self, proposal: Proposal, reward: float) -> dict[str, float] | None:
         self._batch.append((proposal, reward))
         if len(self._batch) < self.options.batch_size:
             return None
         batch, self._batch = self._batch, []
-        with _one_thread():
+        with one_thread():
             return self._update(batch)
 
     def _update(self, batch: list[tuple[Proposal, float]]) -> dict[str, float]:
         rewards = [reward for _, reward in batch]
         actions_BT = torch.tensor([proposal.actions for proposal, _ in batch])
         old_log_probs_BT = torch.tensor([proposal.info["log_probs"] for proposal, _ in batch])
-        advantages_B = torch.tensor(rewards) - self._move_baseline(rewards)
+        advantages_B = self._advantages(rewards)
         for _ in range(self.options.passes):
             log_probs_BT, entropy_BT = self.controller.log_probs(actions_BT)
             loss = clipped_policy_loss(log_probs_BT, old_log_probs_BT, advantages_B, self.options.clip)
-            loss = loss - self.options.entropy_weight * entropy_BT.sum(dim=1).mean()
+            loss = loss - self.options.entropy_weight * entropy_BT.mean()
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
         self._sampler = None
         self.policy_version += 1
         return self._statistics(actions_BT, old_log_probs_BT, rewards)
+
+    def _advantages(self, rewards: list[float]) -> Tensor:
+        self._recent.extend(rewards)
+        baseline = self._move_baseline(rewards)
+        if self.options.advantages == "baseline":
+            return torch.tensor(rewards) - baseline
+        return torch.tensor(ranks(rewards, self._recent))
 
     def _move_baseline(self, rewards: list[float]) -> float:
         """Takes the rewards into the moving average; returns the baseline as it was before them."""
@@ -119,6 +177,18 @@ class PPO(Strategy):
             "entropy": entropy_BT.sum(dim=1).mean().item(),
             "kl": kl_estimate(log_probs_BT, old_log_probs_BT).item(),
         }
+
+
+def ranks(rewards: Sequence[float], among: Collection[float]) -> list[float]:
+    """The rank of each reward among others, from -1.73 for the worst to 1.73 for the best; a tie counts half.
+
+    If all of `among` are asked for and differ, mean 0 and, but for the finite number, standard deviation 1.
+    """
+    ordered = sorted(among)
+    places = [
+        bisect.bisect_left(ordered, reward) + bisect.bisect_right(ordered, reward) for reward in rewards
+    ]
+    return [math.sqrt(12.0) * (place / (2 * len(ordered)) - 0.5) for place in places]
 
 
 def clipped_policy_loss(
@@ -160,9 +230,12 @@ def _blas() -> ThreadpoolController:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    # The sums of a matrix product depend on the number of threads; a replay must give the same bits. And of
-    # products this small, threads that wait for each other on a busy machine take most of the time.
+def one_thread() -> Iterator[None]:
+    """Linear algebra on one thread for the block.
+
+    The sums of a matrix product depend on the number of threads; a replay must give the same bits. And of
+    products this small, threads that wait for each other on a busy machine take most of the time.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -11,8 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raynas.recipes import search_config
 from raynas.strategies.controller import INIT_RANGE, Controller
-from raynas.strategies.ppo import PPO, PPOConfig, clipped_policy_loss, kl_estimate
+from raynas.strategies.ppo import PAPER, PPO, PPOConfig, clipped_policy_loss, kl_estimate, ranks
 from raynas.strategy import Strategy, make_strategy
 from search_spaces.nasnet import NASNetSpace
 
@@ -45,19 +46,44 @@ def make_ppo(space: NASNetSpace = TOY, *, seed: int = 0, **options: float) -> PP
     return strategy
 
 
-def test_the_defaults_are_the_papers():
-    config = PPOConfig()
+def test_the_recipe_of_the_paper_has_its_numbers():
+    config = PPOConfig.model_validate(search_config("nasnet_paper").strategy.options)
+    assert config == PAPER
     assert config.learning_rate == 0.00035
     assert config.entropy_weight == 0.00001
     assert config.baseline_weight == 0.95
     assert config.batch_size == 20
     assert config.hidden_units == 100
     assert config.clip == 0.2
+    assert (config.advantages, config.redraws) == ("baseline", 0)
 
 
-def test_the_controller_is_one_layer_of_a_hundred_units(controller):
+def test_the_controller_of_the_paper_is_one_layer_of_a_hundred_units(controller):
     assert (controller.lstm.num_layers, controller.lstm.hidden_size) == (1, 100)
-    assert make_ppo().controller.lstm.hidden_size == 100
+    assert make_ppo(**PAPER.model_dump()).controller.lstm.hidden_size == 100
+
+
+def test_ranks_are_those_among_the_last_rewards_and_ties_count_half():
+    spread = math.sqrt(12.0)
+    assert ranks([3.0], [1.0, 2.0, 3.0, 4.0]) == pytest.approx([spread * (2.5 / 4 - 0.5)])
+    assert ranks([7.0, 7.0], [7.0, 7.0]) == [0.0, 0.0]
+    assert sum(ranks([1.0, 5.0, 2.0], [1.0, 5.0, 2.0])) == pytest.approx(0.0)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=30))
+def test_ranks_do_not_depend_on_the_scale_of_rewards(rewards):
+    assert ranks([math.exp(reward) for reward in rewards], [math.exp(reward) for reward in rewards]) == ranks(
+        rewards, rewards
+    ) or len(set(map(math.exp, rewards))) < len(set(rewards))
+
+
+def test_what_was_proposed_is_drawn_again_as_seldom_as_can_be():
+    space = NASNetSpace(num_blocks=1, operations=("identity",), combiners=("add",))
+    assert space.size == 16
+    for redraws, num_distinct in ((1000, 16), (0, 10)):
+        strategy = make_ppo(space, redraws=redraws, batch_size=100)
+        drawn = {strategy.propose().actions for _ in range(16)}
+        assert len(drawn) == num_distinct
 
 
 def test_every_weight_starts_within_a_tenth_and_fills_that_range(controller):
@@ -265,9 +291,19 @@ def mean_rewards(strategy: Strategy, num_proposals: int) -> Iterator[float]:
         yield reward
 
 
-def test_it_learns_what_random_search_does_not():
-    learned = list(mean_rewards(make_ppo(seed=1, learning_rate=0.01), 500))
+@pytest.mark.parametrize(
+    "options", [{"redraws": 0, "entropy_weight": 0.02}, {**PAPER.model_dump(), "learning_rate": 0.01}]
+)
+def test_it_learns_what_random_search_does_not(options):
+    learned = list(mean_rewards(make_ppo(seed=1, **options), 500))
     drawn = list(mean_rewards(make_strategy("random", TOY, seed=1), 500))
     assert sum(drawn) / 500 < 0.45
-    assert sum(learned[:100]) / 100 < 0.6
+    assert sum(learned[:20]) / 20 < 0.6
     assert sum(learned[-100:]) / 100 > 0.85
+
+
+def test_a_policy_that_is_sure_of_itself_still_proposes_others_and_finds_the_best():
+    rewards = list(mean_rewards(make_ppo(seed=1), 500))
+    assert max(rewards[:300]) == 1.0
+    assert max(mean_rewards(make_strategy("random", TOY, seed=1), 500)) < 0.9
+    assert rewards.count(1.0) == 1

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from raynas.errors import InvalidConfig, UnknownName
+from raynas.strategies.ego import EGO
 from raynas.strategies.ppo import PPO
 from raynas.strategy import STRATEGIES, Proposal, Strategy, make_strategy
 from search_spaces.nasnet import NASNetSpace
@@ -22,6 +23,7 @@ from search_spaces.nasnet import NASNetSpace
 SPACE = NASNetSpace(num_blocks=1)
 SMALL_OPTIONS: dict[str, dict[str, Any]] = {
     "ppo": {"batch_size": 3, "hidden_units": 6, "learning_rate": 0.05},
+    "ego": {"batch_size": 3, "hidden_units": 6, "candidates": 8, "random_children": 4},
     "reinforce": {"learning_rate": 0.3},
     "evolution": {"population": 4, "sample": 2},
     "local_search": {"starts": 2},
@@ -46,7 +48,17 @@ def state(strategy: Strategy) -> Any:
         strategy.policy_version,
         [bits(tensor) for tensor in strategy.controller.state_dict().values()],
         [[bits(tensor) for tensor in moment.values()] for moment in moments],
+        list(strategy._recent),
+        surrogate(strategy),
     )
+
+
+def surrogate(strategy: PPO) -> Any:
+    if not isinstance(strategy, EGO):
+        return None
+    process = strategy.process
+    fitted = (process._length, process._noise, process._fitted_at)
+    return (list(process._actions), list(process._rewards), fitted, sorted(strategy._running))
 
 
 def plain(value: Any) -> Any:
