@@ -6,7 +6,8 @@
     python -m benchmarks.scale workers --workers 8 --children 400 --seconds 2 --spread 0
 
 `workers` simulates its workers: they are coroutines of one actor that take children, sleep for a random time
-and hand results in; everything else is as in a search. PPO controller, full NASNet space, journal on.
+and hand results in; everything else is as in a search. PPO controller with the paper's options, full NASNet
+space, journal on.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from raynas.journal import FILE_NAME, Journal, Started
 from raynas.records import ChildRecord, RunListener
 from raynas.run import Run
 from raynas.space import make_space
+from raynas.strategies.ppo import PAPER
 from raynas.strategy import make_strategy
 
 MEGABYTE = 2**20
@@ -43,7 +45,7 @@ MEGABYTE = 2**20
 
 def make_run(num_children: int, journal: Journal, *listeners: RunListener) -> Run:
     space = make_space("nasnet")
-    strategy = make_strategy("ppo", space, seed=0)
+    strategy = make_strategy("ppo", space, seed=0, **PAPER.model_dump())
     return Run(space, strategy, num_children=num_children, journal=journal, listeners=listeners)
 
 

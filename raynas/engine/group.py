@@ -5,7 +5,7 @@ the others don't notice. Workers that share a child start again together. So a g
 takes four more processes and 0.6 GB on the driver's node, which a group for each worker would multiply.
 
 This file relies on two things that Ray doesn't promise to keep (read in ray 2.60.0): that a Backend can say
-`has_replica_groups`, and ControllerCallback. tests/ray/test_ray_workers.py fails when they change.
+`has_replica_groups`, and ControllerCallback. tests/ray/test_ray_search.py fails when they change.
 """
 
 from __future__ import annotations

@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 from unittest.mock import patch
 
+import raynas.cli.benchmarking
 import raynas.cli.exporting
 import raynas.cli.look
 import raynas.cli.running
 import raynas.cli.training
+import raynas.report.folder
 import raynas.sync  # noqa: F401
 from raynas.cli.main import app
 from raynas.errors import UsageError
 from raynas.journal import FILE_NAME
 from raynas.space import published_cell
+from search_spaces.nasbench201 import EXAMPLE
 from tests.fuzz.mutate import mutated_text
 from tests.fuzz.seeds import STRATEGIES, journal_lines, parquet_bytes
 from tests.fuzz.targets.model import save_tiny
@@ -41,6 +44,10 @@ COMMANDS = (
     "export model --format onnx --out model.onnx --image-size 8 --force",
     "export model --format safetensors --num-classes 2 --weights w.pt",
     "convert images.tar shards --shard-mb 1 --classes classes.txt",
+    "search --reward mnasnet --set reward.parameters=500000 --memo runs --strategy evolution --data data",
+    "rescore runs/one --reward pareto --set reward.worst_cost=1e6 --format csv --top 2",
+    "report runs/one --out report",
+    "benchmark --table table.csv --space nasbench201 --signal acc --result acc --cost s --seeds 2 --budget 9",
     "leaderboard runs/one --top 2 --format json",
     "leaderboard runs/one",
     "status runs/one --format table",
@@ -100,6 +107,7 @@ def _write_seed(folder: Path) -> None:
     (folder / "data" / "train.parquet").write_bytes(parquet_bytes(num_rows=12))
     (folder / "images.tar").write_bytes(tar_bytes(FORMATS[0]))
     (folder / "classes.txt").write_text("cat\ndog\n")
+    (folder / "table.csv").write_text(f"arch,acc,s\n{EXAMPLE},0.9,2.5\n")
 
 
 def _mutated(rng: random.Random, words: list[str]) -> list[str]:
@@ -139,8 +147,10 @@ def _start(*_: Any, **__: Any) -> NoReturn:
 
 _STAND_INS: dict[str, Callable[..., Any]] = {
     "raynas.cli.running.execute": _start,
-    "raynas.cli.training.train_final": _start,
+    "raynas.cli.training.train_prepared": _start,
     "raynas.cli.exporting.export": _start,
+    "raynas.cli.benchmarking.benchmark": _start,
+    "raynas.report.folder.write_report": _start,
     "raynas.sync.sync_run": _start,
     "raynas.cli.listing.print_listing": _start,
     "raynas.cli.doctor.examine": lambda **_: iter(()),
