@@ -47,7 +47,9 @@ def _conv(layer: layers.Conv, conventions: Conventions) -> nn.Module:
     is_same = conventions.padding != "symmetric" and max(layer.stride) > 1 and not layer.is_valid
     padding = [0 if layer.is_valid or is_same else layer.dilation * (length // 2) for length in layer.kernel]
     is_strided_pointwise = layer.kernel == (1, 1) and max(layer.stride) > 1
-    module = StridedPointwiseConv2d if is_strided_pointwise else SameConv2d if is_same else nn.Conv2d
+    is_narrow = layer.in_channels // layer.groups < StridedPointwiseConv2d.VECTOR_FLOATS
+    same_or_plain = SameConv2d if is_same else nn.Conv2d
+    module = StridedPointwiseConv2d if is_strided_pointwise and is_narrow else same_or_plain
     return module(
         layer.in_channels,
         layer.out_channels,
@@ -133,12 +135,16 @@ class SameConv2d(nn.Conv2d):
 
 
 class StridedPointwiseConv2d(nn.Conv2d):
-    """Strided 1x1 nn.Conv2d, as a convolution of stride 1 over the pixels that it reads.
+    """Strided 1x1 nn.Conv2d of few channels, as a convolution of stride 1 over the pixels that it reads.
 
     oneDNN's weight gradient of a strided 1x1 convolution writes past its workspace where the channels are
-    last and fewer than fill a vector (8 floats with AVX2): the process dies, hangs or gets wrong gradients.
-    Source: uxlfoundation/oneDNN#6035; seen with oneDNN 3.12 in torch 2.13. Stride 1 has no such workspace.
+    last and fewer than fill a vector: the process dies, hangs or gets wrong gradients. Stride 1 has no such
+    workspace. Wider ones stay torch's, since this one rounds differently, and published weights are to give
+    the published numbers bit for bit. Source: uxlfoundation/oneDNN#6035; oneDNN 3.12 in torch 2.13.
     """
+
+    VECTOR_FLOATS = 16
+    """AVX-512's; AVX2's vector holds 8."""
 
     def forward(self, x: Tensor) -> Tensor:
         rows, columns = self.stride

@@ -80,8 +80,14 @@ def test_channels_stay_last():
 
 
 @pytest.mark.parametrize(
-    "layer", [Conv(4, 8, (1, 1)), Conv(4, 8, (3, 3), (2, 2)), Conv(4, 8, (1, 3), (1, 2))]
+    "layer",
+    [
+        Conv(4, 8, (1, 1)),
+        Conv(4, 8, (3, 3), (2, 2)),
+        Conv(4, 8, (1, 3), (1, 2)),
+        Conv(16, 8, (1, 1), (2, 2)),
+    ],
 )
-def test_other_convolutions_are_torchs(layer):
+def test_convolutions_of_stride_1_wider_or_with_more_taps_are_torchs(layer):
     (module,) = build((layer,), Conventions())
     assert type(module) is nn.Conv2d
