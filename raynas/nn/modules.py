@@ -46,7 +46,11 @@ def _group_norm(layer: layers.GroupNorm, conventions: Conventions) -> nn.Module:
 def _conv(layer: layers.Conv, conventions: Conventions) -> nn.Module:
     is_same = conventions.padding != "symmetric" and max(layer.stride) > 1 and not layer.is_valid
     padding = [0 if layer.is_valid or is_same else layer.dilation * (length // 2) for length in layer.kernel]
-    return (SameConv2d if is_same else nn.Conv2d)(
+    is_strided_pointwise = layer.kernel == (1, 1) and max(layer.stride) > 1
+    is_narrow = layer.in_channels // layer.groups < StridedPointwiseConv2d.VECTOR_FLOATS
+    same_or_plain = SameConv2d if is_same else nn.Conv2d
+    module = StridedPointwiseConv2d if is_strided_pointwise and is_narrow else same_or_plain
+    return module(
         layer.in_channels,
         layer.out_channels,
         layer.kernel,
@@ -128,6 +132,23 @@ class SameConv2d(nn.Conv2d):
         height, width = self.kernel_size
         spans = [self.dilation[0] * (height - 1) + 1, self.dilation[1] * (width - 1) + 1]
         return super().forward(_pad_same(x, spans, self.stride, 0.0))
+
+
+class StridedPointwiseConv2d(nn.Conv2d):
+    """Strided 1x1 nn.Conv2d of few channels, as a convolution of stride 1 over the pixels that it reads.
+
+    oneDNN's weight gradient of a strided 1x1 convolution writes past its workspace where the channels are
+    last and fewer than fill a vector: the process dies, hangs or gets wrong gradients. Stride 1 has no such
+    workspace. Wider ones stay torch's, since this one rounds differently, and published weights are to give
+    the published numbers bit for bit. Source: uxlfoundation/oneDNN#6035; oneDNN 3.12 in torch 2.13.
+    """
+
+    VECTOR_FLOATS = 16
+    """AVX-512's; AVX2's vector holds 8."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = self.stride
+        return F.conv2d(x[:, :, ::rows, ::columns], self.weight, self.bias, groups=self.groups)
 
 
 class SamePool2d(nn.Module):

@@ -12,7 +12,7 @@ from raynas.genotype import OPERATIONS, Block, CellGenotype
 from raynas.nn import Conventions
 from raynas.nn.cell_plan import plan_cell
 from raynas.nn.drop_path import DropPath
-from raynas.nn.modules import FactorizedReduction
+from raynas.nn.modules import FactorizedReduction, StridedPointwiseConv2d
 from tests.nn.cell_shapes import FILTERS, first_shape, random_states, shape
 from tests.nn.small_networks import build_cell, one_block
 
@@ -100,7 +100,7 @@ def test_stride_goes_to_the_operations_on_the_cells_inputs_alone(stride):
 @pytest.mark.parametrize(
     ("variant", "expected"),
     [
-        ("conv", RELU_1X1_NORM),
+        ("conv", [nn.ReLU, StridedPointwiseConv2d, nn.BatchNorm2d]),
         ("relu_factorized", [nn.ReLU, FactorizedReduction]),
         ("factorized", [FactorizedReduction]),
     ],

@@ -14,7 +14,7 @@ from torch import nn
 from raynas.genotype import OPERATIONS
 from raynas.nn import Conventions
 from raynas.nn.layers import out_size
-from raynas.nn.modules import FactorizedReduction, SamePool2d, build
+from raynas.nn.modules import FactorizedReduction, SamePool2d, StridedPointwiseConv2d, build
 from raynas.nn.ops import OpShape, op_layers
 from tests.nn.small_networks import num_parameters
 
@@ -74,7 +74,8 @@ def test_fitting_identity_is_nothing():
 @pytest.mark.parametrize(("in_channels", "stride"), [(3, 1), (4, 2), (3, 2)])
 def test_other_identity_is_relu_1x1_norm(in_channels, stride):
     module = built("identity", in_channels, 4, stride)
-    assert types(module) == ONCE
+    convolution = nn.Conv2d if stride == 1 else StridedPointwiseConv2d
+    assert types(module) == [nn.ReLU, convolution, nn.BatchNorm2d]
     assert (module[1].kernel_size, module[1].stride) == ((1, 1), (stride, stride))
 
 
