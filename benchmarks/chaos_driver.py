@@ -42,9 +42,10 @@ from raynas.engine.pool import ChildPool
 from raynas.engine.queue import News
 from raynas.engine.tuning import tune_run
 from raynas.journal import FILE_NAME, Event, Finished, Journal, Proposed, Started, read_events
+from raynas.open_run import PreparedSearch, opened
 from raynas.run import Run
 from raynas.run_folder import default_store
-from raynas.search import PreparedSearch, opened, prepare_search
+from raynas.search import prepare_search
 from raynas.strategies.ppo import PPO
 from raynas.strategy import Strategy
 

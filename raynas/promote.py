@@ -10,11 +10,11 @@ from raynas.config import merged
 from raynas.errors import RunFolderError
 from raynas.journal import FILE_NAME, Started, read_events
 from raynas.leaderboard import leaderboard
+from raynas.open_run import PreparedSearch
 from raynas.recipes import search_config
 from raynas.records import ChildRecord, records_of
 from raynas.rewards.pareto import ParetoConfig, recorded_trade
 from raynas.run_folder import check_is_free, find_run, new_run_folder
-from raynas.search import PreparedSearch
 
 STRATEGY = "raynas.strategies.listed:Listed"
 

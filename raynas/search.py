@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import socket
-import time
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +17,22 @@ from raynas.engine.pool import ChildPool
 from raynas.engine.schedulers import build_scheduler
 from raynas.engine.tuning import tune_run
 from raynas.engine.worker import TrainerFactory
-from raynas.environment import machine, versions
-from raynas.errors import JournalFailed, RunFolderError, SearchFailed, UsageError
+from raynas.errors import RunFolderError, SearchFailed, UsageError
 from raynas.failures import diagnosis
 from raynas.genotype import Genotype
-from raynas.interruption import signal_name
-from raynas.journal import FILE_NAME, Driver, Event, Journal, Resumed, Started, recorded_config
+from raynas.journal import FILE_NAME, Journal, recorded_config
 from raynas.leaderboard import LeaderboardEntry, final_front, leaderboard
 from raynas.memo import Memo, read_memo
-from raynas.nn import Complexity, NetworkConfig, complexity
+from raynas.nn import NetworkConfig
+from raynas.open_run import PreparedSearch, measured, opened
 from raynas.recipes import search_config
 from raynas.records import RunListener
 from raynas.rewards.pareto import recorded_trade
 from raynas.run import Run
 from raynas.run_folder import check_is_free, default_store, find_run, new_run_folder
 from raynas.search_config import SearchConfig, resumed_config
-from raynas.space import SearchSpace
 from raynas.tracking import Tracker, check_store
-from raynas.tracking_config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS
 from raynas.training import ChildConfig, ChildTrainer, DeviceImages, LatencyCheck, Placement
-
-MAX_REASON_LENGTH = 200
-"""Of what the journal says about the end of a driver."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +52,6 @@ class SearchResult:
     @property
     def journal_path(self) -> Path:
         return self.run_folder / FILE_NAME
-
-
-@dataclass(frozen=True)
-class PreparedSearch:
-    """A search of which everything is known and nothing is started."""
-
-    folder: Path
-    config: SearchConfig
-    events: list[Event]
-    """Of the run that is resumed; empty for a new one."""
-
-    @property
-    def started(self) -> Started | None:
-        """How the run that is resumed began."""
-        first = self.events[0] if self.events else None
-        assert first is None or isinstance(first, Started)
-        return first
 
 
 def run_search(
@@ -243,114 +215,10 @@ def _read_memo(search: PreparedSearch, images: str | None) -> Memo:
         return Memo(notes=[f"memo: nothing more is reused. {error}"])
 
 
-@contextlib.contextmanager
-def opened(
-    search: PreparedSearch,
-    split: ImageSplit,
-    *,
-    num_slots: int,
-    listeners: Sequence[RunListener] = (),
-    memo: Memo | None = None,
-    images: str | None = None,
-) -> Iterator[tuple[Run, Tracker | None]]:
-    """The run, with its journal and its tracker open; both are closed whatever happens.
-
-    A run that ends before its time is interrupted, and its journal says so.
-    """
-    config, space = search.config, search.config.make_space()
-    driver = Driver(host=socket.gethostname(), slots=num_slots, machine=machine(), versions=versions())
-    journal, started = _open_journal(search, driver, images)
-    with journal:
-        tracker = _open_tracker(search, started, space)
-        run = Run(
-            space,
-            config.make_strategy(space),
-            num_children=config.children,
-            seed=config.seed,
-            reward=config.make_reward(),
-            journal=journal,
-            listeners=[*([tracker] if tracker else []), *listeners],
-            measure=functools.partial(_measure, config.network, split),
-            limits=config.limits,
-            reuses=config.equal_cells == "reuse",
-            memo=memo.scores if memo else None,
-            failures=config.failures,
-        )
-        status, patience = "FAILED", TRACKER_SECONDS
-        try:
-            run.replay(search.events)
-            yield run, tracker
-            status = "FINISHED"
-        except BaseException as error:
-            # First of all: what follows may take longer than there is time.
-            with contextlib.suppress(JournalFailed):
-                run.interrupt(_why(error))
-            if isinstance(error, KeyboardInterrupt):
-                status, patience = "KILLED", INTERRUPTED_TRACKER_SECONDS
-            raise
-        finally:
-            run.close()
-            if tracker is not None:
-                tracker.close(status, timeout=patience)
-
-
-def _why(error: BaseException) -> str:
-    """A driver ended, as the journal has it."""
-    if isinstance(error, KeyboardInterrupt):
-        return signal_name()
-    # Its first sentence.
-    return str(error).partition("\n")[0].partition(". ")[0][:MAX_REASON_LENGTH] or type(error).__name__
-
-
-def _open_journal(search: PreparedSearch, driver: Driver, images: str | None) -> tuple[Journal, Started]:
-    path = search.folder / FILE_NAME
-    if search.started is None:
-        started = Started(
-            run_id=uuid.uuid4().hex,
-            raynas=version("raynas"),
-            time=time.time(),
-            config=search.config.model_dump(mode="json"),
-            driver=driver,
-            images=images,
-        )
-        return Journal.create(path, started), started
-    journal, _ = Journal.reopen(path)
-    journal.append(Resumed(time=time.time(), children=search.config.children, driver=driver))
-    return journal, search.started
-
-
-def _open_tracker(search: PreparedSearch, started: Started, space: SearchSpace) -> Tracker | None:
-    tracking = search.config.tracking
-    if not tracking.enabled:
-        return None
-    return Tracker.open(
-        tracking.uri,
-        experiment=tracking.experiment,
-        run_name=search.folder.name,
-        run_id=started.run_id,
-        config=search.config.model_dump(mode="json"),
-        space=space,
-        default_store=default_store(search.folder),
-        run_folder=search.folder,
-        start_time=started.time,
-        origin=search.config.origin,
-    )
-
-
 def _check_network(config: SearchConfig, split: ImageSplit) -> None:
     """InvalidConfig if no network of this config can be built for these images."""
     space = config.make_space()
-    _measure(config.network, split, space.decode((0,) * len(space.decisions)))
-
-
-def _measure(network: NetworkConfig, split: ImageSplit, genotype: Genotype) -> Complexity:
-    return complexity(
-        genotype,
-        network,
-        in_channels=split.num_channels,
-        num_classes=split.num_classes,
-        image_size=split.image_size,
-    )
+    measured(config.network, split, space.decode((0,) * len(space.decisions)))
 
 
 def _result(run: Run, tracker: Tracker | None, search: PreparedSearch) -> SearchResult:

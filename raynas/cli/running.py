@@ -14,9 +14,10 @@ from raynas.cli.progress import make_progress
 from raynas.errors import SearchFailed
 from raynas.interruption import Interruption, interruptible
 from raynas.journal import FILE_NAME
+from raynas.open_run import PreparedSearch
 from raynas.promote import STRATEGY
 from raynas.rewards.pareto import NAME as PARETO
-from raynas.search import PreparedSearch, execute
+from raynas.search import execute
 
 
 def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, address: str | None) -> None:
