@@ -39,6 +39,11 @@ class RowGroup:
         """
         with _opened(self.file) as parquet:
             column = parquet.read_row_group(self.index, columns=[f"{self.image_column}.bytes"]).column(0)
+            if len(column) != self.num_rows:
+                raise DataError(
+                    f"{self.file}, row group {self.index}: the file says that it has {self.num_rows} rows, "
+                    f"and holds {len(column)} images. It is damaged: write or download it again."
+                )
             return [self._image(column[int(row)].as_py(), int(row)) for row in rows_N]
 
     def _image(self, value: dict[str, bytes] | None, row: int) -> EncodedImage:

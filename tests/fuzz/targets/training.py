@@ -34,7 +34,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
     curve = [
         EpochSummary(
             epoch=epoch, train_loss=1.5, top1=epoch / 10, top5=1.0, learning_rate=0.1, images_per_second=9.5,
-            seconds=2.0,
+            seconds=2.0, seconds_left=1.0,
         )
         for epoch in (1, 2, 3)
     ]  # fmt: skip
