@@ -37,7 +37,6 @@ from mlflow import MlflowClient
 
 from raynas.child import Child, ChildResult, EpochReport
 from raynas.data import load_split
-from raynas.engine.plan import PoolPlan, WorkerGroup
 from raynas.engine.pool import ChildPool
 from raynas.engine.queue import News
 from raynas.engine.tuning import tune_run
@@ -108,7 +107,7 @@ class StandInPool:
     """A ChildPool's place, with threads for workers."""
 
     def __init__(self, num_workers: int) -> None:
-        self.plan = PoolPlan((WorkerGroup(num_workers, None),), cpus=1, gpus=0, per_child=1)
+        self.num_slots = num_workers
         self._waiting: queue.SimpleQueue[Child] = queue.SimpleQueue()
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         for _ in range(num_workers):

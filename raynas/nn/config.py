@@ -10,7 +10,8 @@ from raynas.config import FrozenModel
 from raynas.nn.conventions import Conventions
 
 NumCells = Annotated[int, Field(ge=1, le=200)]
-NumFilters = Annotated[int, Field(ge=1, le=65_536)]
+MAX_FILTERS = 65_536
+NumFilters = Annotated[int, Field(ge=1, le=MAX_FILTERS)]
 """Bounds keep what a file says from filling the memory; published networks have 20 and 4,032."""
 
 
@@ -21,7 +22,7 @@ class NetworkConfig(FrozenModel):
     """N: Normal cells between two reductions; 6 in the published CIFAR-10 network, 2 while searching. A list
     has one number for each stack: PNASNet-5 has [4, 3, 3].
     """
-    filters: NumFilters = Field(32, ge=2)
+    filters: int = Field(32, ge=2, le=MAX_FILTERS)
     """F: filters of every state in the first stack; doubled at each reduction."""
     num_reductions: int = Field(2, ge=0, le=5)
     """Reduction cells after the stem; there is one more stack of Normal cells than that."""

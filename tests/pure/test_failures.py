@@ -14,7 +14,7 @@ from raynas.journal import Finished, Journal, Started, read_events
 from raynas.run import Run
 from raynas.search_config import SearchConfig
 
-from .builders import completed, failed, make_run
+from .builders import Formula, completed, failed, make_run
 
 WATCHED = FailuresConfig(last=20, share=0.95)
 
@@ -60,7 +60,7 @@ def test_a_search_that_went_well_ends_too_once_everything_fails():
 
 def test_a_child_without_a_finite_reward_counts_as_one_without_a_score():
     with pytest.raises(SearchFailed, match="20 x its reward was no finite number"):
-        trained([completed()] * 20, reward=lambda result: math.nan)
+        trained([completed()] * 20, reward=Formula(lambda accuracy: math.nan))
 
 
 def test_the_child_that_ends_it_is_in_the_journal_and_what_runs_is_interrupted(tmp_path: Path):

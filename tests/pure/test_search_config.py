@@ -171,7 +171,7 @@ def test_how_much_and_where_may_change_on_resuming(change):
         ({"limits": {"parameters": 9}}, "limits.parameters = None; now limits.parameters = 9"),
         ({"space": {"num_blocks": 4}}, "space.num_blocks = 5; now space.num_blocks = 4"),
         ({"strategy": {"name": "random"}}, "strategy.name = 'ppo'; now strategy.name = 'random'"),
-        ({"strategy": {"learning_rate": 0.5}}, "strategy.learning_rate = 0.00035"),
+        ({"strategy": {"learning_rate": 0.5}}, "strategy.learning_rate = 0.01"),
     ],
 )
 def test_a_setting_that_would_change_the_results_is_refused_on_resuming(change, field):
