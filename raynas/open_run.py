@@ -67,7 +67,7 @@ def opened(
     driver = Driver(host=socket.gethostname(), slots=num_slots, machine=machine(), versions=versions())
     journal, started = _open_journal(search, driver, images)
     with journal:
-        tracker = _open_tracker(search, started, space)
+        tracker = open_tracker(search, started, space)
         run = Run(
             space,
             config.make_strategy(space),
@@ -125,7 +125,8 @@ def _open_journal(search: PreparedSearch, driver: Driver, images: str | None) ->
     return journal, search.started
 
 
-def _open_tracker(search: PreparedSearch, started: Started, space: SearchSpace) -> Tracker | None:
+def open_tracker(search: PreparedSearch, started: Started, space: SearchSpace) -> Tracker | None:
+    """The search's MLflow view, if it has one."""
     tracking = search.config.tracking
     if not tracking.enabled:
         return None

@@ -128,7 +128,7 @@ def test_what_a_strategy_wrote_in_another_form_is_not_known(info):
 
 
 def test_a_reward_that_no_chart_can_hold_is_left_out():
-    for reward in (math.inf, math.nan, 1e300):
+    for reward in (1e300, -1e300):
         (child,) = ended_children([started(), proposed(0), finished(0, at=1, reward=reward)])
         assert child.reward is None
         assert num_different([child.record]) == 1

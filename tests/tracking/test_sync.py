@@ -14,11 +14,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from typer.testing import CliRunner
 
-from raynas import search as program
 from raynas.cli.main import app
 from raynas.errors import RunFolderError, TrackingFailed
 from raynas.journal import FILE_NAME, Journal, Resumed, Started, read_events
 from raynas.nn import Complexity
+from raynas.open_run import PreparedSearch, open_tracker
 from raynas.recipes import search_config
 from raynas.run import Run
 from raynas.search_config import SearchConfig
@@ -40,7 +40,7 @@ SETTINGS = {
 
 
 def tracked(config: SearchConfig, folder: Path, started: Started) -> Tracker:
-    found = program._open_tracker(program.PreparedSearch(folder, config, []), started, config.make_space())
+    found = open_tracker(PreparedSearch(folder, config, []), started, config.make_space())
     assert found is not None
     return found
 
