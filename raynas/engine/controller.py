@@ -10,6 +10,8 @@ of its actor manager, and Trial. tests/engine/test_controller.py fails when they
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -144,7 +146,8 @@ class ChildActor:
 
     def __init__(self, child_id: int) -> None:
         self.child_id = child_id
-        self.news: deque[News] = deque()
+        self.news: deque[tuple[int, News]] = deque()
+        """Each with its place in the order in which all news came."""
         self.has_ended = False
         self.on_result: Callable[[ChildActor, dict[str, Any]], None] | None = None
 
@@ -152,18 +155,17 @@ class ChildActor:
     def is_ready(self) -> bool:
         return self.on_result is not None and bool(self.news)
 
-    def hear(self, news: News) -> None:
+    def hear(self, news: News, place: int) -> None:
         """Takes in one piece of news; an end that comes with the last report is one with it."""
         self.has_ended = news.result is not None
-        last = self.news[-1] if self.news else None
-        if news.result is not None and last is not None:
-            self.news[-1] = News(self.child_id, last.report, news.result)
-        else:
-            self.news.append(news)
+        if news.result is not None and self.news:
+            place, last = self.news.pop()
+            news = News(self.child_id, last.report, news.result)
+        self.news.append((place, news))
 
     def resolve(self) -> None:
         """Answers Tune's request for a result."""
-        news, on_result = self.news.popleft(), self.on_result
+        (_, news), on_result = self.news.popleft(), self.on_result
         assert on_result is not None
         self.on_result = None
         metrics: dict[str, Any] = {CHILD_RESULT: news.result, DONE: news.result is not None}
@@ -178,7 +180,9 @@ class ChildActors:
     def __init__(self, children: Children) -> None:
         self._children = children
         self._live: dict[int, ChildActor] = {}
-        self._ready: deque[ChildActor] = deque()
+        # A heap: what came first is told first, though Tune asks a child for its next report when it likes.
+        self._ready: list[tuple[int, ChildActor]] = []
+        self._places = itertools.count()
         # Tune looks an actor's handle up here; None is a trial without a process.
         self._live_actors_to_ray_actors_resources: dict[ChildActor, tuple[None]] = {}
         self.is_hurried = False
@@ -242,7 +246,7 @@ class ChildActors:
             )
         tracked_actor.on_result = on_result
         if tracked_actor.is_ready:
-            self._ready.append(tracked_actor)
+            self._line_up(tracked_actor)
 
     def clear_actor_task_futures(self, tracked_actor: ChildActor) -> None:
         tracked_actor.on_result = None
@@ -252,7 +256,7 @@ class ChildActors:
         if not self._ready and self._live:
             self._hear(0.0 if self.is_hurried or timeout is None else timeout)
         while self._ready:
-            actor = self._ready.popleft()
+            _, actor = heapq.heappop(self._ready)
             if actor.is_ready:
                 actor.resolve()
                 return True
@@ -268,6 +272,9 @@ class ChildActors:
             if actor is None:
                 continue
             was_ready = actor.is_ready
-            actor.hear(news)
+            actor.hear(news, next(self._places))
             if actor.is_ready and not was_ready:
-                self._ready.append(actor)
+                self._line_up(actor)
+
+    def _line_up(self, actor: ChildActor) -> None:
+        heapq.heappush(self._ready, (actor.news[0][0], actor))

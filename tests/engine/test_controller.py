@@ -20,6 +20,7 @@ from raynas.engine.controller import ChildActors, SearchController
 from raynas.engine.schedulers import MedianStopping, build_scheduler
 from raynas.engine.searcher import TuneSearcher
 from raynas.engine.work import News
+from raynas.journal import Finished
 from raynas.limits import LimitsConfig
 from raynas.run import Run
 from raynas.space import make_space
@@ -82,6 +83,19 @@ class SlowFinders(Trainers):
         return [News(id, None, ChildResult(status="infeasible", latency_ms=9.0, reason="too slow"))]
 
 
+class FastTrainers(Trainers):
+    """One slot, which is through with all that waits before anybody asks for news."""
+
+    def news(self, timeout: float) -> list[News]:
+        heard: list[News] = []
+        while self.waiting:
+            child = self.waiting.popleft()
+            self.running[child.id] = []
+            while child.id in self.running:
+                heard += self._epoch(child.id)
+        return heard
+
+
 def make_run(num_children: int, **options: object) -> Run:
     space = make_space("nasnet", num_blocks=1)
     return Run(space, make_strategy("random", space, seed=0), num_children=num_children, **options)
@@ -124,6 +138,13 @@ def test_every_child_is_trained_once_with_what_it_said():
     assert statuses(run) == {"completed": 20}
     assert [run.records[id].reward for id in range(20)] == [id / 20 for id in range(20)]
     assert trainers.most_live == 3
+
+
+def test_children_that_ended_before_anybody_asked_end_in_the_order_in_which_they_did():
+    run = make_run(30)
+    search(run, lambda id: (0.1, 0.2, 0.3) if id % 2 else (), kind=FastTrainers)
+    ended = [event.child for event in run.events if isinstance(event, Finished)]
+    assert ended == list(range(30))
 
 
 def test_nothing_is_waited_for_while_there_is_room_for_another_child():
