@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -37,6 +38,9 @@ def connect(uri: str) -> MlflowClient:
     """A client of a store that has answered once; UsageError if it doesn't."""
     # Anything can come from here: a driver that isn't installed, a plug-in, the network, the file system.
     try:
+        path = _sqlite_path(uri)
+        if path is not None and not path.exists():
+            _create_sqlite(path)
         if _dialect(uri) in DATABASES:
             _probe_database(uri)
         client = MlflowClient(tracking_uri=uri)
@@ -105,11 +109,25 @@ def _artifact_location(uri: str) -> str | None:
     return (path.parent / "mlartifacts").as_uri() if path else None
 
 
+def _create_sqlite(path: Path) -> None:
+    """A new store, whole or not there: MLflow makes its tables in many steps, and one of which a killed
+    process made a few can't be used any more.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        _probe_database(f"sqlite:///{temporary}")
+        MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments(max_results=1)
+        # Another process may have made it in between; its store is in use already.
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def _probe_database(uri: str) -> None:
     # One attempt of our own: MLflow would try ten times, and take minutes over it.
     path = _sqlite_path(uri)
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
     engine = sqlalchemy.create_engine(uri)
     try:
         with engine.connect() as connection:

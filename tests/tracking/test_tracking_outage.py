@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from raynas.credentials import without_credentials
 from raynas.errors import UsageError
 from raynas.tracking import Tracker, check_store
+from raynas.tracking import store as store_module
 
 OUTAGE = MlflowException("API request to http://me:secret@host/api failed")
 REFUSAL = MlflowException("no such thing", error_code=INVALID_PARAMETER_VALUE)
@@ -190,3 +192,45 @@ def test_nothing_is_printed(search: Any, capfd: pytest.CaptureFixture[str], tmp_
     search.finish(search.run(tracker))
     tracker.close("FINISHED")
     assert capfd.readouterr() == ("", "")
+
+
+class Maker:
+    """In the place of a client that makes the tables, seeing whether the store is there meanwhile."""
+
+    def __init__(self, path: Path, error: Exception | None = None) -> None:
+        self.path, self.error, self.was_there = path, error, False
+
+    def __call__(self, tracking_uri: str) -> Maker:
+        return self
+
+    def search_experiments(self, max_results: int) -> None:
+        self.was_there = self.was_there or self.path.exists()
+        if self.error:
+            raise self.error
+
+
+def test_a_store_that_is_not_made_to_its_end_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker = Maker(tmp_path / "mlflow.db", RuntimeError("killed"))
+    monkeypatch.setattr(store_module, "MlflowClient", maker)
+    with pytest.raises(UsageError, match="killed"):
+        store_module.connect(f"sqlite:///{maker.path}")
+    assert not maker.was_there
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_another_makes_meanwhile_is_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path
+) -> None:
+    path = tmp_path / "mlflow.db"
+
+    class Slow(Maker):
+        def search_experiments(self, max_results: int) -> None:
+            if not path.exists():
+                shutil.copy(empty_store, path)
+
+    monkeypatch.setattr(store_module, "MlflowClient", Slow(path))
+    store_module.connect(f"sqlite:///{path}")
+    assert path.read_bytes() == empty_store.read_bytes()
+    assert list(tmp_path.iterdir()) == [path]
