@@ -28,6 +28,8 @@ from raynas.strategy import Proposal, StrategyConfig, register_strategy
 class EGOConfig(PPOConfig):
     """Options of the controller, and of the choice among its proposals; all of them ours."""
 
+    batch_size: int = Field(10, ge=1, le=65536)
+    """Architectures per update: a controller that moves more slowly leaves more to choose from."""
     candidates: int = Field(64, ge=2, le=65536)
     """Drawn by the controller for each proposal."""
     random_children: int = Field(10, ge=2, le=10_000)
