@@ -44,7 +44,7 @@ class SearchConfig(FrozenModel):
     equal_cells: Literal["reuse", "retrain"] = "reuse"
     """What becomes of an architecture that was trained before: 'reuse' gives it that score."""
     memo: str | None = Field(None, min_length=1)
-    """A run's folder, or a folder of runs: scores of the same fidelity (raynas/fidelity.py) are reused."""
+    """A run's folder, or a folder of runs: scores of the same fidelity (raynas/memo.py) are reused."""
     child: ChildConfig = ChildConfig()
     latency: LatencyConfig = LatencyConfig()
     workers: WorkerConfig = WorkerConfig()
