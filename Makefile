@@ -54,16 +54,16 @@ bench-scale: install
 
 # 40 poisoned children among 200, and 25 kills of workers, groups and nodes: exit code 1 if anything is lost.
 poison: install
-	$(BIN)/python -m benchmarks.poison $(ARGS)
+	$(BIN)/python -m benchmarks.chaos.poison $(ARGS)
 
 chaos-workers: install
-	$(BIN)/python -m benchmarks.chaos_workers $(ARGS)
+	$(BIN)/python -m benchmarks.chaos.workers $(ARGS)
 
 # Searches whose drivers are killed with SIGKILL 25 times each: CHAOS_SEED=... for other places.
 CHAOS_SEED ?= 0
 chaos: install
 	rm -rf build/chaos
-	$(BIN)/python -m benchmarks.chaos_driver --seed $(CHAOS_SEED) --out build/chaos $(ARGS)
+	$(BIN)/python -m benchmarks.chaos.drivers --seed $(CHAOS_SEED) --out build/chaos $(ARGS)
 
 test-gpu: install
 	$(BIN)/python -m pytest -m gpu $(ARGS)

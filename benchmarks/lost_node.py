@@ -11,8 +11,6 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +18,13 @@ import ray
 import torch
 from ray.cluster_utils import Cluster
 
+from benchmarks.cluster import cluster_of
 from raynas.cells import find_genotype
 from raynas.config import merged, parse_assignments
-from raynas.engine.cluster import connected
 from raynas.model_folder import load_model
 from raynas.train import prepare_training, train_prepared
 
 CASES = ("undisturbed", "replaced", "gone")
-
-
-@contextmanager
-def two_nodes() -> Iterator[Cluster]:
-    """A cluster in processes of this machine, connected."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    for _ in range(2):
-        cluster.add_node(num_cpus=1)
-    cluster.wait_for_nodes()
-    try:
-        with connected(cluster.address):
-            yield cluster
-    finally:
-        cluster.shutdown()
 
 
 def kill_a_node(cluster: Cluster, folder: Path, *, replaces: bool) -> None:
@@ -75,7 +59,7 @@ def train(case: str, folder: Path, arguments: argparse.Namespace) -> dict[str, A
         out=out,
         settings=settings,
     )
-    with two_nodes() as cluster:
+    with cluster_of(2) as cluster:
         killed_at = None
 
         def epoch_done(summary: Any) -> None:

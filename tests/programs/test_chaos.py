@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.chaos_driver import Settings, chaos
+from benchmarks.chaos.drivers import chaos
+from benchmarks.chaos.search import Settings
 
 
 @pytest.mark.timeout(900)

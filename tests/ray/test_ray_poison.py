@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from benchmarks.poison import REASONS, all_answer, new_run, with_roll_call, wrong
+from benchmarks.chaos.poison import REASONS, all_answer, new_run, with_roll_call, wrong
 from raynas.data import DataConfig, load_split
 from raynas.engine.config import WorkerConfig
 from raynas.engine.pool import ChildPool

@@ -13,7 +13,6 @@ import os
 import random
 import re
 import signal
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.chaos.checks import conclude
 from raynas.child import Child, ChildResult, Report, ShouldStop, TrainChild
 from raynas.data import DataConfig, ImageSplit, load_split
 from raynas.engine.cluster import connected
@@ -180,12 +180,11 @@ def main() -> None:
         example = next(run.records[id].result for id in chosen if poison[id] == kind)
         assert example is not None
         print(f"{count} x {kind}: {example.reason}")
-    print(f"{arguments.children} children, {arguments.poisoned} of them poisoned, {arguments.workers} "
-          f"workers: {seconds:.0f} s; load {os.getloadavg()[0]:.1f}")  # fmt: skip
-    for line in found:
-        print(f"WRONG: {line}")
-    print("as it should be" if not found else f"{len(found)} wrong")
-    sys.exit(1 if found else 0)
+    conclude(
+        f"{arguments.children} children, {arguments.poisoned} of them poisoned, {arguments.workers} workers: "
+        f"{seconds:.0f} s",
+        found,
+    )
 
 
 if __name__ == "__main__":

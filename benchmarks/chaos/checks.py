@@ -1,0 +1,92 @@
+"""What has to be true of a search after all that was done to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+
+from benchmarks.chaos.search import STRATEGY_FILE, Settings, fingerprint, prepare
+from raynas.journal import FILE_NAME, Event, Finished, Proposed, Started, read_events
+from raynas.run import Run
+
+
+def num_finished(folder: Path) -> int:
+    if not (folder / FILE_NAME).exists():
+        return 0
+    ends = [event for event in read_events(folder / FILE_NAME) if isinstance(event, Finished)]
+    return sum(event.result.status != "infeasible" for event in ends)
+
+
+def check_journal(folder: Path, settings: Settings) -> list[Event]:
+    """Each child was proposed once and ended once, and replaying it gives what the last driver knew."""
+    events = read_events(folder / FILE_NAME)
+    for kind in (Proposed, Finished):
+        counts = Counter(event.child for event in events if isinstance(event, kind))
+        assert counts == Counter(range(len(counts))), f"{kind.__name__}: {counts}"
+    assert num_finished(folder) == settings.children
+    config = prepare(folder, settings).config
+    run = Run(config.make_space(), config.make_strategy(config.make_space()), seed=config.seed)
+    run.replay(events)
+    learned = json.loads((folder / STRATEGY_FILE).read_text())
+    assert fingerprint(run.strategy) == learned, "the strategy is not that of a run that was never killed"
+    return events
+
+
+def check_mlflow(store: Path, events: list[Event]) -> None:
+    """One parent, FINISHED, and each child once, with its reward, below it.
+
+    Args:
+        store: the SQLite file.
+    """
+    started = events[0]
+    assert isinstance(started, Started)
+    client = MlflowClient(f"sqlite:///{store.absolute()}")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    mine = f"tags.`raynas.run_id` = '{started.run_id}'"
+    runs = client.search_runs(experiments, mine, max_results=5000)
+    parents = [run for run in runs if run.data.tags["raynas.kind"] == "search"]
+    assert [parent.info.status for parent in parents] == ["FINISHED"]
+    found = sorted(
+        (int(run.data.tags["raynas.child"]), run.info.status, run.data.metrics.get("reward"))
+        for run in runs
+        if run.data.tags["raynas.kind"] == "child"
+    )
+    expected = sorted(
+        (event.child, "FAILED" if event.result.status == "failed" else "FINISHED", event.reward)
+        for event in events
+        if isinstance(event, Finished) and event.result.status != "infeasible"
+    )
+    assert found == expected
+    points = client.get_metric_history(parents[0].info.run_id, "children_finished")
+    assert sorted(point.step for point in points) == list(range(1, len(expected) + 1))
+
+
+def outcome(events: Iterable[Event]) -> dict[int, tuple[Any, ...]]:
+    """What came of each child, without the moments."""
+    proposed = {event.child: event for event in events if isinstance(event, Proposed)}
+    return {
+        event.child: (proposed[event.child].actions, event.result.status, event.reward, event.reused_from)
+        for event in events
+        if isinstance(event, Finished)
+    }
+
+
+def scores(events: Iterable[Event]) -> dict[int, tuple[Any, ...]]:
+    """The same, but for who was first of two equal cells."""
+    return {child: (actions, reward) for child, (actions, _, reward, _) in outcome(events).items()}
+
+
+def conclude(summary: str, found: Sequence[str]) -> None:
+    """Prints what was done and what is wrong; ends the process with 1 if anything is."""
+    print(f"{summary}; load {os.getloadavg()[0]:.1f}")
+    for line in found:
+        print(f"WRONG: {line}")
+    print(f"{len(found)} wrong" if found else "all as it should be")
+    sys.exit(1 if found else 0)

@@ -1,0 +1,106 @@
+"""Kills the workers, worker groups and nodes of a running search."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import ray
+from ray.cluster_utils import Cluster
+
+from raynas.child import Child
+from raynas.engine.keeper import Group
+from raynas.engine.pool import ChildPool
+from raynas.records import ChildRecord, RunListener
+
+KINDS = ("worker", "group", "node")
+
+
+class Killer(RunListener):
+    """Kills as the children end, in a thread; nodes are added here, as Ray wants that in the main thread."""
+
+    def __init__(
+        self, cluster: Cluster, pool: ChildPool, folder: Path, thresholds: list[int], seed: int
+    ) -> None:
+        self.cluster, self.pool, self.folder = cluster, pool, folder
+        self.thresholds, self.rng = thresholds, random.Random(seed)
+        self.done: Counter[str] = Counter()
+        self._num_finished = 0
+        self._num_missing = 0
+        self._progress = threading.Condition()
+        self._thread = threading.Thread(target=self._kill_all, daemon=True)
+        self._thread.start()
+
+    def child_finished(self, record: ChildRecord, child: Child) -> None:
+        with self._progress:
+            self._num_finished += 1
+            self._progress.notify_all()
+            num_missing, self._num_missing = self._num_missing, 0
+        for _ in range(num_missing):
+            self.cluster.add_node(num_cpus=1)
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def _kill_all(self) -> None:
+        for number, threshold in enumerate(self.thresholds):
+            with self._progress:
+                self._progress.wait_for(lambda threshold=threshold: self._num_finished >= threshold)
+            time.sleep(self.rng.uniform(0, 1))
+            kind = self.rng.choice(KINDS) if number >= len(KINDS) else KINDS[number]
+            self.done[kind] += 1
+            began = time.perf_counter()
+            KILLS[kind](self)
+            print(f"after {threshold} children: {kind} killed in {time.perf_counter() - began:.1f} s, "
+                  f"{self.pool.num_slots} workers left", flush=True)  # fmt: skip
+
+    def _kill_worker(self) -> None:
+        while True:
+            pids = sorted(int(path.name) for path in (self.folder / "workers").iterdir())
+            chosen = self.rng.choice(pids)
+            (self.folder / "workers" / str(chosen)).unlink()
+            try:
+                os.kill(chosen, signal.SIGKILL)
+                return
+            except ProcessLookupError:
+                self._wait_for_a_worker()
+
+    def _wait_for_a_worker(self) -> None:
+        while not list((self.folder / "workers").iterdir()):
+            time.sleep(0.05)
+
+    def _serving_groups(self, at_least: int) -> list[Group]:
+        """Waited for: a node that is on its way is none that can be lost."""
+        while True:
+            groups = [
+                group
+                for group in self.pool.groups
+                if ray.get(self.pool.queue.has_served.remote(group.group_name))
+            ]
+            if len(groups) >= at_least:
+                return groups
+            time.sleep(0.2)
+
+    def _end_group(self) -> None:
+        self.rng.choice(self._serving_groups(1)).kill()
+
+    def _remove_node(self) -> None:
+        # Not the last one: others are added as children end.
+        self._serving_groups(2)
+        nodes = sorted(self.cluster.worker_nodes, key=lambda node: node.unique_id)
+        self.cluster.remove_node(self.rng.choice(nodes), allow_graceful=False)
+        with self._progress:
+            self._num_missing += 1
+
+
+KILLS: dict[str, Callable[[Killer], None]] = {
+    "worker": Killer._kill_worker,
+    "group": Killer._end_group,
+    "node": Killer._remove_node,
+}
