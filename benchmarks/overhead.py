@@ -23,7 +23,8 @@ from raynas.data import ImageSplit
 from raynas.engine.cluster import connected
 from raynas.engine.pool import ChildPool
 from raynas.engine.tuning import tune_run
-from raynas.journal import Journal, Started
+from raynas.events import Started
+from raynas.journal import Journal
 from raynas.records import ChildRecord, RunListener
 from raynas.run import Run
 from raynas.space import SearchSpace, make_space

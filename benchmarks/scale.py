@@ -33,7 +33,8 @@ from raynas.engine.config import SchedulerConfig, WorkerConfig
 from raynas.engine.pool import ChildPool
 from raynas.engine.schedulers import build_scheduler
 from raynas.engine.tuning import tune_run
-from raynas.journal import FILE_NAME, Journal, Started
+from raynas.events import Started
+from raynas.journal import FILE_NAME, Journal
 from raynas.records import ChildRecord, RunListener
 from raynas.run import Run
 from raynas.space import make_space

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from raynas.config import validated
 from raynas.errors import RunFolderError, UnknownName, UsageError
+from raynas.events import Started
 from raynas.genotype import Genotype
-from raynas.journal import FILE_NAME, Started, read_events
+from raynas.journal import FILE_NAME, read_events
 from raynas.leaderboard import leaderboard
 from raynas.records import ChildRecord, records_of
 from raynas.registry import Choice

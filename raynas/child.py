@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -25,6 +26,11 @@ class Child:
     genotype: Genotype
     arch_id: str
     seed: int
+
+
+def child_seed(seed: int, child_id: int) -> int:
+    """31 bits from the search's seed and the child's number; equal in every process."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{child_id}".encode()).digest()[:4], "big") >> 1
 
 
 class EpochReport(FrozenModel):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from pydantic import Field
 
 from raynas.config import FrozenModel
-
-MAX_REFUSALS_IN_A_ROW = 1000
-"""A strategy that proposes nothing else would never come to an end."""
 
 
 class Sized(Protocol):
@@ -60,32 +56,12 @@ class LimitsConfig(FrozenModel):
         """How `size` is beyond the limits; empty if it is within."""
         return ", ".join(
             f"{name} {value:,} > limits.{name} {limit:,}"
-            for name, limit, value in self._compared(size)
+            for name, limit, value in self.compared(size)
             if value > limit
         )
 
-    def hopeless(self, refused: Sequence[Sized]) -> str:
-        """What to say of so many refusals in a row: the limits, and the smallest sizes among the refused."""
-        found = [self._compared(size) for size in refused]
-        smallest = [min(column, key=lambda entry: entry[2]) for column in zip(*found, strict=True)]
-        seen = ", ".join(
-            f"limits.{name} = {limit:,} (smallest: {value:,})" for name, limit, value in smallest
-        )
-        return (
-            f"{len(refused):,} proposals in a row are beyond the limits: {seen}. Start a new search with "
-            "higher limits, or with smaller networks (network.filters, network.cells_per_stack)."
-        )
-
-    def hopeless_latency(self, refused_ms: Sequence[float]) -> str:
-        """As `hopeless`, of so many latencies."""
-        return (
-            f"{len(refused_ms):,} children in a row are slower than limits.latency_ms = {self.latency_ms:g} "
-            f"(fastest: {min(refused_ms):.4g}). Start a new search with a higher limit, or with smaller "
-            "networks (network.filters, network.cells_per_stack)."
-        )
-
-    def _compared(self, size: Sized) -> list[tuple[str, int, int]]:
-        """Name, limit and value where both are known."""
+    def compared(self, size: Sized) -> list[tuple[str, int, int]]:
+        """Name, limit and value, where both are known."""
         rows = (
             ("parameters", self.parameters, size.parameters),
             ("mult_adds", self.mult_adds, size.mult_adds),

@@ -19,7 +19,8 @@ from typing import Any
 
 from raynas.child import ChildResult
 from raynas.errors import RunFolderError, UsageError
-from raynas.journal import FILE_NAME, Event, Finished, Started, read_events
+from raynas.events import Event, Finished, Started
+from raynas.journal import FILE_NAME, read_events
 from raynas.records import ChildRecord, records_of
 from raynas.tracking_config import Origin
 

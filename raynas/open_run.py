@@ -15,9 +15,10 @@ from pathlib import Path
 from raynas.data import ImageSplit
 from raynas.environment import machine, versions
 from raynas.errors import JournalFailed
+from raynas.events import Driver, Event, Resumed, Started
 from raynas.genotype import Genotype
 from raynas.interruption import signal_name
-from raynas.journal import FILE_NAME, Driver, Event, Journal, Resumed, Started
+from raynas.journal import FILE_NAME, Journal
 from raynas.memo import Memo
 from raynas.nn import Complexity, NetworkConfig, complexity
 from raynas.records import RunListener

@@ -8,7 +8,8 @@ from typing import Any
 
 from raynas.config import merged
 from raynas.errors import RunFolderError
-from raynas.journal import FILE_NAME, Started, read_events
+from raynas.events import Started
+from raynas.journal import FILE_NAME, read_events
 from raynas.leaderboard import leaderboard
 from raynas.open_run import PreparedSearch
 from raynas.recipes import search_config

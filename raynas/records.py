@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from raynas.child import Child, ChildResult, EpochReport
-from raynas.journal import Event, Finished, Interrupted, Proposed, Resumed
+from raynas.events import Event, Finished, Interrupted, Proposed, Resumed
 from raynas.reward import Outcome
 
 

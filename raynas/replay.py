@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from raynas.errors import RunFolderError
-from raynas.journal import Finished, Proposed
+from raynas.events import Finished, Proposed
 from raynas.records import ChildRecord
 from raynas.space import SearchSpace
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from raynas.config import merged
 from raynas.errors import InvalidConfig
-from raynas.journal import Event, Finished, Proposed, recorded_config
+from raynas.events import Event, Finished, Proposed, recorded_config
 from raynas.leaderboard import LeaderboardEntry, final_front, leaderboard
 from raynas.records import records_of
 from raynas.reward import Outcome, Reward, make_reward

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from raynas.child import ChildResult
 from raynas.config import FrozenModel, validated
-from raynas.journal import Proposed
+from raynas.events import Proposed
 from raynas.registry import Registry
 
 Cost = Literal["parameters", "mult_adds", "activations", "latency_ms"]

@@ -8,7 +8,6 @@ function of the journal's events, and `replay` restores them.
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from collections import deque
@@ -16,15 +15,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from raynas.child import Child, ChildResult, EpochReport
+from raynas.child import Child, ChildResult, EpochReport, child_seed
 from raynas.equal_cells import EqualCells
 from raynas.errors import RunFolderError, SearchFailed
+from raynas.events import Event, Finished, Interrupted, Proposed
 from raynas.failures import FailuresConfig, FailureWatch
 from raynas.genotype import Genotype
-from raynas.journal import Event, Finished, Interrupted, Journal, Proposed
-from raynas.limits import MAX_REFUSALS_IN_A_ROW, NO_LIMITS, LimitsConfig, Sized
+from raynas.journal import Journal
+from raynas.limits import NO_LIMITS, LimitsConfig, Sized
 from raynas.memo import MemoScore
 from raynas.records import ChildRecord, RunListener
+from raynas.refusals import RefusalWatch
 from raynas.replay import check_finished, check_proposed
 from raynas.reward import Outcome, Reward
 from raynas.rewards.accuracy import Accuracy
@@ -76,8 +77,7 @@ class Run:
         self.events: list[Proposed | Finished] = []
         self.num_finished = self.num_infeasible = 0
         self._queue: deque[int] = deque()
-        self._refused_in_a_row: list[Proposed] = []
-        self._too_slow_in_a_row: list[float] = []
+        self._refusals = RefusalWatch(limits)
         self._curves: dict[int, list[EpochReport]] = {}
         self.reuses, self._equals, self.memo = reuses, EqualCells(), memo or {}
         self._failures = FailureWatch(failures or FailuresConfig(last=None))
@@ -177,7 +177,7 @@ class Run:
             if diagnosis is not None:
                 raise SearchFailed(f"{diagnosis}\n{self._failures.rule}")
         if result.latency_ms is not None:
-            self._check_latencies(result.latency_ms, is_refused=result.status == "infeasible")
+            self._refusals.latency_measured(result.latency_ms, is_refused=result.status == "infeasible")
 
     def close(self) -> None:
         """From now on nothing is handed out or taken back: what runs stays unfinished."""
@@ -223,7 +223,7 @@ class Run:
         """The child as the workers get it."""
         proposed = self.records[child_id].proposed
         return Child(
-            child_id, self.space.decode(proposed.actions), proposed.arch_id, _child_seed(self.seed, child_id)
+            child_id, self.space.decode(proposed.actions), proposed.arch_id, child_seed(self.seed, child_id)
         )
 
     def _is_reused(self, child: Child) -> bool:
@@ -269,24 +269,14 @@ class Run:
         self._apply_finished(finished)
 
     def _hand_out(self, child: Child) -> None:
-        self._refused_in_a_row.clear()
+        self._refusals.handed_out()
         self._curves[child.id] = []
         for listener in self.listeners:
             listener.child_proposed(self.records[child.id], child)
 
     def _refuse(self, child_id: int, excess: str) -> None:
         self.finish(child_id, ChildResult(status="infeasible", reason=excess))
-        self._refused_in_a_row.append(self.records[child_id].proposed)
-        if len(self._refused_in_a_row) >= MAX_REFUSALS_IN_A_ROW:
-            raise SearchFailed(self.limits.hopeless(self._refused_in_a_row))
-
-    def _check_latencies(self, latency_ms: float, *, is_refused: bool) -> None:
-        if not is_refused:
-            self._too_slow_in_a_row.clear()
-            return
-        self._too_slow_in_a_row.append(latency_ms)
-        if len(self._too_slow_in_a_row) >= MAX_REFUSALS_IN_A_ROW:
-            raise SearchFailed(self.limits.hopeless_latency(self._too_slow_in_a_row))
+        self._refusals.refused(self.records[child_id].proposed)
 
     def _propose(self) -> Child:
         proposal = self.strategy.propose()
@@ -305,7 +295,7 @@ class Run:
         if self.journal is not None:
             self.journal.append(proposed)
         self._record(proposed, ChildRecord(proposed))
-        return Child(proposal.id, genotype, proposed.arch_id, _child_seed(self.seed, proposal.id))
+        return Child(proposal.id, genotype, proposed.arch_id, child_seed(self.seed, proposal.id))
 
     def _record(self, event: Proposed | Finished, record: ChildRecord) -> None:
         self.events.append(event)
@@ -352,8 +342,3 @@ def _untrained(result: ChildResult) -> ChildResult:
 
 def _proposal(event: Proposed) -> Proposal:
     return Proposal(event.child, event.actions, event.info)
-
-
-def _child_seed(seed: int, child_id: int) -> int:
-    """31 bits from the search's seed and the child's number; equal in every process."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{child_id}".encode()).digest()[:4], "big") >> 1

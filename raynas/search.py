@@ -18,9 +18,10 @@ from raynas.engine.schedulers import build_scheduler
 from raynas.engine.tuning import tune_run
 from raynas.engine.worker import TrainerFactory
 from raynas.errors import RunFolderError, SearchFailed, UsageError
+from raynas.events import recorded_config
 from raynas.failures import diagnosis
 from raynas.genotype import Genotype
-from raynas.journal import FILE_NAME, Journal, recorded_config
+from raynas.journal import FILE_NAME, Journal
 from raynas.leaderboard import LeaderboardEntry, final_front, leaderboard
 from raynas.memo import Memo, read_memo
 from raynas.nn import NetworkConfig

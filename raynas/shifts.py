@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from raynas.journal import Driver, Event, Finished, Proposed, Resumed, Started
+from raynas.events import Driver, Event, Finished, Proposed, Resumed, Started
 
 
 @dataclass

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from raynas.config import FrozenModel
+from raynas.events import Event, Interrupted, last_of_driver, recorded_config
 from raynas.failures import printable, reasons_of
-from raynas.journal import Event, Interrupted, last_of_driver, recorded_config
 from raynas.leaderboard import leaderboard
 from raynas.records import ChildRecord, records_of
 from raynas.rewards.pareto import ParetoConfig, recorded_trade

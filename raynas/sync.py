@@ -13,16 +13,8 @@ from pathlib import Path
 
 from raynas.config import validated
 from raynas.errors import RunFolderError, TrackingFailed
-from raynas.journal import (
-    FILE_NAME,
-    Event,
-    Interrupted,
-    Journal,
-    Started,
-    last_of_driver,
-    read_events,
-    recorded_config,
-)
+from raynas.events import Event, Interrupted, Started, last_of_driver, recorded_config
+from raynas.journal import FILE_NAME, Journal, read_events
 from raynas.run import Run
 from raynas.run_folder import default_store
 from raynas.search_config import SearchConfig

@@ -13,7 +13,8 @@ from typing import Any
 from mlflow import MlflowClient
 
 from benchmarks.chaos.search import STRATEGY_FILE, Settings, fingerprint, prepare
-from raynas.journal import FILE_NAME, Event, Finished, Proposed, Started, read_events
+from raynas.events import Event, Finished, Proposed, Started
+from raynas.journal import FILE_NAME, read_events
 from raynas.run import Run
 
 

@@ -3,8 +3,8 @@
 On a Ray of its own with a head without CPUs and nodes of one CPU each, in processes of this machine. Training
 is a stand-in: a few epochs of sleep, and an accuracy that the architecture alone decides. Again and again, at
 random moments, a worker is killed, the run of a worker group is ended, or a node is killed and another added.
-Checked at the end, else exit code 1: children and rewards are those of the same search left alone, and journal
-and MLflow have each child once.
+Checked at the end, else exit code 1: children and rewards are those of the same search left alone, and
+journal and MLflow have each child once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from raynas.data import ImageSplit
 from raynas.engine.config import WorkerConfig
 from raynas.engine.pool import ChildPool
 from raynas.engine.tuning import tune_run
-from raynas.journal import FILE_NAME, Event, Finished, Journal, Proposed, Started, read_events
+from raynas.events import Event, Finished, Proposed, Started
+from raynas.journal import FILE_NAME, Journal, read_events
 from raynas.records import RunListener
 from raynas.run import Run
 from raynas.space import make_space

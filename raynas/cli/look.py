@@ -17,7 +17,8 @@ from raynas.cli.app import AddressOption, RunArgument, app, fail, loading, repor
 from raynas.cli.console import print_architectures, print_leaderboard, table_console
 from raynas.cli.status import print_status, status_json
 from raynas.errors import RunFolderError, UsageError
-from raynas.journal import FILE_NAME, is_being_written, read_events, recorded_config
+from raynas.events import recorded_config
+from raynas.journal import FILE_NAME, is_being_written, read_events
 from raynas.leaderboard import Format, final_front, leaderboard, render
 from raynas.records import records_of
 from raynas.rewards.pareto import recorded_trade

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 
 from raynas.cli.app import RunArgument, app, loading, reports_errors
-from raynas.journal import FILE_NAME, is_being_written, read_events, recorded_config
+from raynas.events import recorded_config
+from raynas.journal import FILE_NAME, is_being_written, read_events
 from raynas.records import records_of
 from raynas.rewards.pareto import recorded_trade
 from raynas.run_folder import find_run

@@ -20,7 +20,7 @@ from ray.tune.search import Searcher
 from raynas.child import ChildResult, EpochReport
 from raynas.config import FrozenModel, validated
 from raynas.errors import RunFolderError
-from raynas.journal import Finished, Proposed
+from raynas.events import Finished, Proposed
 from raynas.run import Run
 from raynas.space import make_space
 from raynas.strategy import make_strategy

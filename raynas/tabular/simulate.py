@@ -12,7 +12,7 @@ import heapq
 from dataclasses import dataclass, field
 from typing import Literal
 
-from raynas.limits import MAX_REFUSALS_IN_A_ROW
+from raynas.refusals import MAX_REFUSALS_IN_A_ROW
 from raynas.strategy import Proposal, Strategy
 from raynas.tabular.table import Row, Table
 

@@ -20,7 +20,7 @@ from raynas.engine.controller import ChildActors, SearchController
 from raynas.engine.schedulers import MedianStopping, build_scheduler
 from raynas.engine.searcher import TuneSearcher
 from raynas.engine.work import News
-from raynas.journal import Finished
+from raynas.events import Finished
 from raynas.limits import LimitsConfig
 from raynas.run import Run
 from raynas.space import make_space

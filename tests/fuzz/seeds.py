@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from raynas.child import ChildResult, EpochReport
-from raynas.journal import Driver, Journal, Resumed, Started
+from raynas.events import Driver, Resumed, Started
+from raynas.journal import Journal
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
 from raynas.recipes import search_config

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from raynas.cells import find_cell
 from raynas.child import ChildResult
 from raynas.cli.main import app
-from raynas.journal import Journal, Started
+from raynas.events import Started
+from raynas.journal import Journal
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
 from raynas.recipes import search_config

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from raynas.errors import RunFolderError, UsageError
-from raynas.journal import Finished, Journal, Proposed, Started
+from raynas.events import Finished, Proposed, Started
+from raynas.journal import Journal
 from raynas.leaderboard import by_architecture, leaderboard
 from raynas.promote import best_architectures, prepare_promotion
 from raynas.recipes import search_config

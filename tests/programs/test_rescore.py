@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from raynas.child import ChildResult
 from raynas.cli.main import app
-from raynas.journal import Finished, Journal, Started, read_events
+from raynas.events import Finished, Started
+from raynas.journal import Journal, read_events
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
 from raynas.recipes import search_config

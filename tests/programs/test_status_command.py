@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from raynas.child import ChildResult
 from raynas.cli.main import app
-from raynas.journal import Driver, Finished, Interrupted, Journal, Proposed, Started
+from raynas.events import Driver, Finished, Interrupted, Proposed, Started
+from raynas.journal import Journal
 
 BEGAN = 1_700_000_000.0
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from raynas.child import Child, ChildResult, EpochReport
-from raynas.journal import Finished, Journal, Proposed
+from raynas.events import Finished, Proposed
+from raynas.journal import Journal
 from raynas.records import ChildRecord, RunListener
 from raynas.reward import Outcome, Reward
 from raynas.run import Run

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from raynas.errors import RunFolderError
-from raynas.journal import Finished
+from raynas.events import Finished
 from raynas.leaderboard import by_architecture, leaderboard
 from raynas.run import Run
 from raynas.strategies.listed import Listed, ListedConfig

@@ -9,8 +9,9 @@ import pytest
 
 from raynas.child import ChildResult
 from raynas.errors import InvalidConfig, SearchFailed
+from raynas.events import Finished, Started
 from raynas.failures import FailuresConfig, diagnosis
-from raynas.journal import Finished, Journal, Started, read_events
+from raynas.journal import Journal, read_events
 from raynas.run import Run
 from raynas.search_config import SearchConfig
 

@@ -17,19 +17,8 @@ from pydantic import ValidationError
 
 from raynas.child import ChildResult, EpochReport
 from raynas.errors import RunFolderError
-from raynas.journal import (
-    Driver,
-    Event,
-    Finished,
-    Interrupted,
-    Journal,
-    Proposed,
-    Resumed,
-    Started,
-    is_being_written,
-    read_events,
-    recorded_config,
-)
+from raynas.events import Driver, Event, Finished, Interrupted, Proposed, Resumed, Started, recorded_config
+from raynas.journal import Journal, is_being_written, read_events
 
 STARTED = Started(run_id="r1", raynas="0.1.0", time=1.0, config={"children": 3})
 PROPOSED = Proposed(child=0, time=2.0, actions=(0, 1, 2), arch_id="0123456789ab", info={"log_probs": [-0.7]})
@@ -324,7 +313,8 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from raynas.errors import JournalFailed
-from raynas.journal import Journal, Resumed, Started
+from raynas.events import Resumed, Started
+from raynas.journal import Journal
 path = Path(sys.argv[1])
 started = Started(run_id="r", raynas="0", time=0.0, config={})
 journal = Journal.create(path, started)

@@ -9,7 +9,8 @@ import pytest
 
 from raynas.child import ChildResult
 from raynas.errors import InvalidConfig, RunFolderError, UsageError
-from raynas.journal import Journal, Started, read_events
+from raynas.events import Started
+from raynas.journal import Journal, read_events
 from raynas.leaderboard import by_architecture, leaderboard
 from raynas.memo import Memo, read_memo
 from raynas.run import Run

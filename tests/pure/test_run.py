@@ -11,7 +11,8 @@ import pytest
 
 from raynas.child import ChildResult
 from raynas.errors import RunFolderError
-from raynas.journal import Finished, Journal, Proposed, Started, read_events
+from raynas.events import Finished, Proposed, Started
+from raynas.journal import Journal, read_events
 from raynas.leaderboard import leaderboard
 from raynas.nn import Complexity
 from raynas.records import records_of

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raynas.child import MAX_SECONDS, ChildResult
+from raynas.events import Driver, Event, Finished, Interrupted, Proposed, Resumed, Started
 from raynas.failures import short_reason
-from raynas.journal import Driver, Event, Finished, Interrupted, Proposed, Resumed, Started
 from raynas.leaderboard import leaderboard
 from raynas.records import records_of
 from raynas.status import Status, driver_state, status_of

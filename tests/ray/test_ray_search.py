@@ -21,8 +21,9 @@ from raynas.engine.schedulers import build_scheduler
 from raynas.engine.searcher import TuneSearcher
 from raynas.engine.tuning import tune_run
 from raynas.errors import DoesNotFit, SearchFailed
+from raynas.events import Finished, Proposed, Started
 from raynas.genotype import Genotype
-from raynas.journal import Finished, Journal, Proposed, Started, read_events
+from raynas.journal import Journal, read_events
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
 from raynas.run import Run
@@ -56,7 +57,7 @@ def behave(monkeypatch):
 
     def choose(**kinds: int) -> None:
         chosen = {int(name.removeprefix("child_")): kind for name, kind in kinds.items()}
-        monkeypatch.setattr(raynas.run, "_child_seed", lambda seed, child_id: chosen.get(child_id, 0))
+        monkeypatch.setattr(raynas.run, "child_seed", lambda seed, child_id: chosen.get(child_id, 0))
 
     return choose
 

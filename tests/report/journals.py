@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from raynas.child import ChildResult, EpochReport
-from raynas.journal import Driver, Event, Finished, Journal, Proposed, Resumed, Started
+from raynas.events import Driver, Event, Finished, Proposed, Resumed, Started
+from raynas.journal import Journal
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
 from raynas.recipes import search_config

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 
 from raynas.child import Child, ChildResult, EpochReport
-from raynas.journal import Event
+from raynas.events import Event
 from raynas.limits import NO_LIMITS, LimitsConfig
 from raynas.nn import Complexity
 from raynas.run import Measure, Run

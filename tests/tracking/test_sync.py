@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from raynas.cli.main import app
 from raynas.errors import RunFolderError, TrackingFailed
-from raynas.journal import FILE_NAME, Journal, Resumed, Started, read_events
+from raynas.events import Resumed, Started
+from raynas.journal import FILE_NAME, Journal, read_events
 from raynas.nn import Complexity
 from raynas.open_run import PreparedSearch, open_tracker
 from raynas.recipes import search_config

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import raynas.run
+import raynas.refusals
 from raynas.config import flattened
 from raynas.errors import SearchFailed
 from raynas.genotype import Genotype
@@ -99,7 +99,7 @@ def test_what_was_refused_is_a_number_of_the_parent_and_no_run(search: Any) -> N
 
 
 def test_a_search_that_was_refused_all_has_their_number(search: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raynas.run, "MAX_REFUSALS_IN_A_ROW", 3)
+    monkeypatch.setattr(raynas.refusals, "MAX_REFUSALS_IN_A_ROW", 3)
     search.limits = LimitsConfig(parameters=1)
     tracker = search.open()
     with pytest.raises(SearchFailed):

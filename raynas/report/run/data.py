@@ -10,7 +10,7 @@ from typing import Any
 from raynas.config import flattened
 from raynas.credentials import scrubbed
 from raynas.errors import UsageError
-from raynas.journal import Event, Started, recorded_config
+from raynas.events import Event, Started, recorded_config
 from raynas.leaderboard import LeaderboardEntry, leaderboard
 from raynas.records import ChildRecord, records_of
 from raynas.report.run.history import EndedChild, ended_children

@@ -7,7 +7,7 @@ import statistics
 import time
 
 from raynas.credentials import without_credentials
-from raynas.journal import Driver, Resumed, Started
+from raynas.events import Driver, Resumed, Started
 from raynas.report.document import Picture, Section, Table, Text, facts
 from raynas.report.run.data import RunData, name_of
 from raynas.report.run.history import num_different

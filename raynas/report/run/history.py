@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from raynas.journal import Event, Finished, Resumed, Started
+from raynas.events import Event, Finished, Resumed, Started
 from raynas.records import ChildRecord, records_of
 from raynas.shifts import shifts_of
 from raynas.space import Decision

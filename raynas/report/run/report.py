@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from raynas.journal import Event
+from raynas.events import Event
 from raynas.leaderboard import final_front
 from raynas.report.document import Document
 from raynas.report.run.cells import COST_NAMES, best_cells, costs_of_cells

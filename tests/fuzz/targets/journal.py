@@ -14,7 +14,8 @@ from rich.console import Console
 from raynas.cells import find_cell
 from raynas.cli.console import print_architectures, print_leaderboard
 from raynas.cli.status import print_status, status_json
-from raynas.journal import FILE_NAME, Event, read_events
+from raynas.events import Event
+from raynas.journal import FILE_NAME, read_events
 from raynas.leaderboard import leaderboard, render
 from raynas.records import records_of
 from raynas.status import driver_state, status_of

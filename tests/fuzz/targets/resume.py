@@ -8,7 +8,8 @@ from typing import Any
 
 from raynas.config import validated
 from raynas.engine.searcher import TuneSearcher
-from raynas.journal import FILE_NAME, Journal, recorded_config
+from raynas.events import recorded_config
+from raynas.journal import FILE_NAME, Journal
 from raynas.promote import prepare_promotion
 from raynas.run import Run
 from raynas.search_config import SearchConfig, resumed_config
