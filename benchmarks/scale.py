@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import random
 import resource
@@ -37,6 +38,7 @@ from raynas.events import Started
 from raynas.journal import FILE_NAME, Journal
 from raynas.records import ChildRecord, RunListener
 from raynas.run import Run
+from raynas.snapshots import Snapshots
 from raynas.space import make_space
 from raynas.strategies.ppo import PAPER
 from raynas.strategy import make_strategy
@@ -47,7 +49,9 @@ MEGABYTE = 2**20
 def make_run(num_children: int, journal: Journal, *listeners: RunListener) -> Run:
     space = make_space("nasnet")
     strategy = make_strategy("ppo", space, seed=0, **PAPER.model_dump())
-    return Run(space, strategy, num_children=num_children, journal=journal, listeners=listeners)
+    snapshots = Snapshots(strategy, journal.path)
+    snapshots.recall()
+    return Run(space, strategy, num_children=num_children, journal=journal, listeners=[snapshots, *listeners])
 
 
 def new_journal(folder: Path) -> Journal:
@@ -69,12 +73,23 @@ class Growth(RunListener):
         if self.num_finished % self.every == 0:
             now, cpu = time.perf_counter(), time.process_time()
             milliseconds = [1000 * spent / self.every for spent in (now - self.since, cpu - self.cpu_since)]
-            files = [path for path in self.folder.rglob("*") if path.is_file()]
-            size = sum(path.stat().st_size for path in files) / MEGABYTE
+            sizes = file_sizes(self.folder)
+            size = sum(sizes) / MEGABYTE
             rss = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / MEGABYTE
             print(f"| {self.num_finished} | {milliseconds[0]:.1f} | {milliseconds[1]:.1f} | {rss:.0f} | "
-                  f"{size:.1f} | {len(files)} | {os.getloadavg()[0]:.1f} |", flush=True)  # fmt: skip
+                  f"{size:.1f} | {len(sizes)} | {os.getloadavg()[0]:.1f} |", flush=True)  # fmt: skip
             self.since, self.cpu_since = time.perf_counter(), time.process_time()
+
+
+def file_sizes(folder: Path) -> list[int]:
+    """In bytes, of all files in and below a folder that others write."""
+    sizes = []
+    for path in folder.rglob("*"):
+        # SQLite's journal comes and goes.
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file():
+                sizes.append(path.stat().st_size)
+    return sizes
 
 
 def growth(arguments: argparse.Namespace) -> None:
@@ -84,6 +99,8 @@ def growth(arguments: argparse.Namespace) -> None:
         with new_journal(folder) as journal:
             tracker = [open_tracker(folder, make_space("nasnet"))] if arguments.mlflow else []
             run = make_run(arguments.children, journal, *tracker, Growth(arguments.every, folder))
+            # Of a new run; it says that what comes is new.
+            run.replay([])
             began = time.perf_counter()
             tune_run(run, pool)
             trained = time.perf_counter()
@@ -187,6 +204,7 @@ def workers(arguments: argparse.Namespace) -> None:
         with pool, new_journal(Path(folder)) as journal:
             pool.wait_ready()
             run = make_run(arguments.children, journal)
+            run.replay([])
             began, cpu = time.perf_counter(), time.process_time()
             tune_run(run, pool, scheduler=build_scheduler(SchedulerConfig(name=arguments.scheduler), 1))
             wall, cpu = time.perf_counter() - began, time.process_time() - cpu

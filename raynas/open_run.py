@@ -25,6 +25,7 @@ from raynas.records import RunListener
 from raynas.run import Run
 from raynas.run_folder import default_store
 from raynas.search_config import SearchConfig
+from raynas.snapshots import Snapshots
 from raynas.space import SearchSpace
 from raynas.tracking import Tracker
 from raynas.tracking_config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS
@@ -69,14 +70,16 @@ def opened(
     journal, started = _open_journal(search, driver, images)
     with journal:
         tracker = open_tracker(search, started, space)
+        strategy = config.make_strategy(space)
+        snapshots = Snapshots(strategy, journal.path)
         run = Run(
             space,
-            config.make_strategy(space),
+            strategy,
             num_children=config.children,
             seed=config.seed,
             reward=config.make_reward(),
             journal=journal,
-            listeners=[*([tracker] if tracker else []), *listeners],
+            listeners=[snapshots, *([tracker] if tracker else []), *listeners],
             measure=functools.partial(measured, config.network, split),
             limits=config.limits,
             reuses=config.equal_cells == "reuse",
@@ -85,6 +88,7 @@ def opened(
         )
         status, patience = "FAILED", TRACKER_SECONDS
         try:
+            snapshots.recall()
             run.replay(search.events)
             yield run, tracker
             status = "FINISHED"

@@ -8,11 +8,17 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from raynas.config import FrozenModel, validated
 from raynas.registry import Registry
 from raynas.space import Actions, SearchSpace
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,28 @@ class Strategy(ABC):
         if reward is None or not math.isfinite(reward):
             return None
         return self._learn(proposal, reward)
+
+    def learned(self) -> Mapping[str, Array] | None:
+        """What took long to learn, as arrays; None: nothing did, a replay is quick enough."""
+        return None
+
+    def recall(self, learned: Mapping[str, Array]) -> int:
+        """Takes what a strategy of the same run had learned, so that a replay need not learn it again.
+
+        Before the replay, which must reach the event after which `learned` was called; the state at its end
+        is the same as without.
+
+        Returns:
+            How many updates it saves.
+        Raises:
+            ValueError: it is not of such a strategy, and nothing was taken.
+        """
+        raise ValueError(f"{type(self).__name__} recalls nothing")
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the events so far don't reach what was recalled."""
+        return False
 
     @abstractmethod
     def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:

@@ -20,7 +20,7 @@ import contextlib
 import functools
 import math
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -30,7 +30,8 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from raynas.space import Actions, SearchSpace
-from raynas.strategies.controller import Controller, Sample, Sampler
+from raynas.strategies.controller import Array, Controller, Sample, Sampler
+from raynas.strategies.learned import Recalled, learned_arrays
 from raynas.strategy import Proposal, Strategy, StrategyConfig, register_strategy
 
 
@@ -97,6 +98,19 @@ class PPO(Strategy):
         self._batch: list[tuple[Proposal, float]] = []
         self._recent: deque[float] = deque(maxlen=max(self.options.window, self.options.batch_size))
         self._proposed: set[Actions] = set()
+        self._history: list[dict[str, float]] = []
+        self._recalled: Recalled | None = None
+
+    def learned(self) -> Mapping[str, Array] | None:
+        return learned_arrays(self.controller, self.optimizer, self._history) if self._history else None
+
+    def recall(self, learned: Mapping[str, Array]) -> int:
+        self._recalled = Recalled(learned, self.controller)
+        return self._recalled.num_updates
+
+    @property
+    def is_behind(self) -> bool:
+        return self._recalled is not None
 
     def adopt(self, proposal: Proposal) -> None:
         super().adopt(proposal)
@@ -128,14 +142,28 @@ class PPO(Strategy):
         if len(self._batch) < self.options.batch_size:
             return None
         batch, self._batch = self._batch, []
-        with one_thread():
-            return self._update(batch)
+        advantages_B = self._advantages([reward for _, reward in batch])
+        if self._recalled is not None:
+            statistics = self._skip_update(self._recalled)
+        else:
+            with one_thread():
+                statistics = self._update(batch, advantages_B)
+        self._history.append(statistics)
+        self.policy_version += 1
+        return {"policy_version": float(self.policy_version), **statistics}
 
-    def _update(self, batch: list[tuple[Proposal, float]]) -> dict[str, float]:
+    def _skip_update(self, recalled: Recalled) -> dict[str, float]:
+        """In a replay: what comes of it is known."""
+        if self.policy_version + 1 == recalled.num_updates:
+            num_steps = recalled.num_updates * self.options.passes
+            recalled.restore(self.controller, self.optimizer, num_steps=num_steps)
+            self._recalled = self._sampler = None
+        return recalled.statistics(self.policy_version)
+
+    def _update(self, batch: list[tuple[Proposal, float]], advantages_B: Tensor) -> dict[str, float]:
         rewards = [reward for _, reward in batch]
         actions_BT = torch.tensor([proposal.actions for proposal, _ in batch])
         old_log_probs_BT = torch.tensor([proposal.info["log_probs"] for proposal, _ in batch])
-        advantages_B = self._advantages(rewards)
         for _ in range(self.options.passes):
             log_probs_BT, entropy_BT = self.controller.log_probs(actions_BT)
             loss = clipped_policy_loss(log_probs_BT, old_log_probs_BT, advantages_B, self.options.clip)
@@ -144,7 +172,6 @@ class PPO(Strategy):
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
         self._sampler = None
-        self.policy_version += 1
         return self._statistics(actions_BT, old_log_probs_BT, rewards)
 
     def _advantages(self, rewards: list[float]) -> Tensor:
@@ -171,7 +198,6 @@ class PPO(Strategy):
         log_probs_BT, entropy_BT = self.controller.log_probs(actions_BT)
         assert self.baseline is not None
         return {
-            "policy_version": float(self.policy_version),
             "mean_reward": sum(rewards) / len(rewards),
             "baseline": self.baseline,
             "entropy": entropy_BT.sum(dim=1).mean().item(),

@@ -1,19 +1,29 @@
-"""What goes on with a recorded run: a resumed search, a promotion, a sync, a searcher's saved state."""
+"""What goes on with a recorded run: a resumed search, with a snapshot or without, a promotion, a sync, and a
+searcher's saved state.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import safetensors.numpy
+from pydantic import TypeAdapter
+
 from raynas.config import validated
 from raynas.engine.searcher import TuneSearcher
-from raynas.events import recorded_config
+from raynas.events import Event, recorded_config
 from raynas.journal import FILE_NAME, Journal
 from raynas.promote import prepare_promotion
 from raynas.run import Run
 from raynas.search_config import SearchConfig, resumed_config
-from tests.fuzz.mutate import json_bytes
+from raynas.snapshots import FILE_NAME as SNAPSHOT
+from raynas.snapshots import Snapshots, arrays_sha256
+from tests.fuzz.mutate import json_bytes, mutated_bytes
 from tests.fuzz.seeds import STRATEGIES, bombs, journal_lines
 from tests.fuzz.targets.journal import mutated_journal
 from tests.fuzz.trial import Attempt
@@ -24,13 +34,18 @@ def start(folder: Path, bomb: Path) -> Attempt:
     run_folder.mkdir()
     seeds = [journal_lines(run_folder / FILE_NAME, strategy=strategy) for strategy in STRATEGIES]
 
+    arrays = _learned(seeds[1])
+
     def attempt(rng: random.Random) -> None:
         lines = rng.choice(seeds)
-        choice = rng.randrange(4)
+        choice = rng.randrange(5)
         if choice == 3:
             _restore(rng, lines, folder / "state.json")
             return
         (run_folder / FILE_NAME).write_bytes(mutated_journal(rng, lines, bombs(bomb)))
+        (run_folder / SNAPSHOT).unlink(missing_ok=True)
+        if choice == 4:
+            _write_snapshot(rng, run_folder, arrays, lines, bombs(bomb))
         if choice == 2:
             prepare_promotion(run_folder, out=folder / "promotion", top=3)
         else:
@@ -39,21 +54,61 @@ def start(folder: Path, bomb: Path) -> Attempt:
     return attempt
 
 
+def _learned(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """By the seed's strategy, of which this is the journal."""
+    events = [TypeAdapter[Event](Event).validate_python(line) for line in lines]
+    config = validated(SearchConfig, recorded_config(events))
+    space = config.make_space()
+    run = Run(space, config.make_strategy(space), seed=config.seed)
+    run.replay(events)
+    learned = run.strategy.learned()
+    assert learned is not None
+    return dict(learned)
+
+
+def _write_snapshot(
+    rng: random.Random, folder: Path, arrays: dict[str, Any], lines: list[dict[str, Any]], others: list[bytes]
+) -> None:
+    """Of the journal that is there, or of the seed; whole, damaged, or of wrong arrays."""
+    journal = folder / FILE_NAME
+    if rng.random() < 0.7:
+        journal.write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    changed = dict(arrays)
+    name = rng.choice(list(changed))
+    if rng.random() < 0.7:
+        changed[name] = rng.choice(
+            (changed[name][:1], changed[name].astype("f2"), changed[name] * 1e30, changed[name] * np.nan)
+        )
+    metadata = {
+        "journal_bytes": str(journal.stat().st_size),
+        "journal_sha256": hashlib.sha256(journal.read_bytes()).hexdigest(),
+        "arrays_sha256": arrays_sha256(changed),
+    }
+    content = safetensors.numpy.save(changed, metadata)
+    if rng.random() < 0.3:
+        content = mutated_bytes(rng, content, others)
+    (folder / SNAPSHOT).write_bytes(content)
+
+
 def _resume(folder: Path, overrides: dict[str, Any]) -> None:
     """As `raynas search --resume` and, up to MLflow, `raynas sync` do."""
     journal, events = Journal.reopen(folder / FILE_NAME)
     with journal:
         config = resumed_config(recorded_config(events), overrides)
         space = config.make_space()
+        strategy = config.make_strategy(space)
+        kept = Snapshots(strategy, journal.path)
         run = Run(
             space,
-            config.make_strategy(space),
+            strategy,
             num_children=config.children,
             seed=config.seed,
             limits=config.limits,
             measure=lambda _: _Small(),
             reuses=config.equal_cells == "reuse",
+            listeners=[kept],
         )
+        kept.recall()
         run.replay(events)
         assert run.num_finished <= len(events)
         run.next_child(max_refusals=3)
