@@ -1,7 +1,7 @@
 """What happens in a run, as its journal has it: one validated event a line. Pure Python.
 
 A journal opens with `Started`. Then each child is `Proposed` and later `Finished`, while drivers come and go:
-`Resumed`, `Interrupted`.
+`Resumed`, `Interrupted`, and workers: `Resized`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from raynas.tracking_config import Origin
 FORMAT = 2
 """Of what is written."""
 OLDEST_FORMAT = 1
-"""That is read: 1 had no 'interrupted' events, no digest of the images and no scores of other runs, and is
-the same otherwise.
+"""That is read: 1 had no 'interrupted' and 'resized' events, no digest of the images and no scores of other
+runs, and is the same otherwise.
 """
 
 Time = Annotated[float, Field(ge=0, lt=253402300800)]
@@ -33,7 +33,7 @@ class Driver(FrozenModel):
 
     host: str
     slots: int = Field(ge=1, lt=2**31)
-    """Children that it trains at the same time."""
+    """Children that it trains at the same time, until it is `Resized`."""
     machine: str = ""
     """Its processors, memory and GPUs; empty: not known. Workers may be on other machines."""
     versions: dict[str, str] = Field(default_factory=dict)
@@ -113,7 +113,16 @@ class Interrupted(FrozenModel):
         return self.reason.startswith("SIG")
 
 
-AnyEvent = Started | Proposed | Finished | Resumed | Interrupted
+class Resized(FrozenModel):
+    """The driver has more workers than before, or fewer: nodes came or went."""
+
+    kind: Literal["resized"] = "resized"
+    time: Time
+    slots: int = Field(ge=0, lt=2**31)
+    """Children that it trains at the same time from now on."""
+
+
+AnyEvent = Started | Proposed | Finished | Resumed | Interrupted | Resized
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
 
 

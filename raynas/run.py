@@ -18,7 +18,7 @@ from typing import Any, Literal
 from raynas.child import Child, ChildResult, EpochReport, child_seed
 from raynas.equal_cells import EqualCells
 from raynas.errors import RunFolderError, SearchFailed
-from raynas.events import Event, Finished, Interrupted, Proposed
+from raynas.events import Event, Finished, Interrupted, Proposed, Resized
 from raynas.failures import FailuresConfig, FailureWatch
 from raynas.genotype import Genotype
 from raynas.journal import Journal
@@ -178,6 +178,11 @@ class Run:
                 raise SearchFailed(f"{diagnosis}\n{self._failures.rule}")
         if result.latency_ms is not None:
             self._refusals.latency_measured(result.latency_ms, is_refused=result.status == "infeasible")
+
+    def resized(self, num_slots: int) -> None:
+        """So many children are trained at the same time from now on."""
+        if self.journal is not None:
+            self.journal.append(Resized(time=time.time(), slots=num_slots))
 
     def close(self) -> None:
         """From now on nothing is handed out or taken back: what runs stays unfinished."""

@@ -6,10 +6,11 @@ that was cut off ends with its last event, and what a worker does since its last
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from raynas.events import Driver, Event, Finished, Proposed, Resumed, Started
+from raynas.events import Event, Finished, Proposed, Resized, Resumed, Started
 
 
 @dataclass
@@ -18,8 +19,8 @@ class Shift:
 
     began: float
     ended: float
-    slots: int | None
-    """Children that train at the same time; None: not known."""
+    sizes: list[tuple[float, int]]
+    """From when on how many children were trained at the same time; empty: not known."""
     ends: list[float] = field(default_factory=list)
     """Of its children, in the journal's order."""
     training_seconds: float = 0.0
@@ -32,14 +33,30 @@ class Shift:
         return max(self.ended - self.began, 0.0)
 
     @property
+    def slots(self) -> int | None:
+        """Children that were trained at the same time at its end; None: not known."""
+        return self.sizes[-1][1] if self.sizes else None
+
+    @property
+    def worker_seconds(self) -> float:
+        """Time of all workers, those that came and went included."""
+        times = [*(time for time, _ in self.sizes), self.ended]
+        return math.fsum(
+            slots * max(until - since, 0.0)
+            for (since, slots), until in zip(self.sizes, times[1:], strict=True)
+        )
+
+    @property
     def known_worker_seconds(self) -> float:
-        """Time of all workers, but not what those that train at the end have done since their last child."""
-        if self.slots is None:
+        """The same, but not what those that train at the end have done since their last child."""
+        if not self.sizes:
             return 0.0
-        num_idle = max(self.slots - self.num_unfinished, 0)
+        resized, slots = self.sizes[-1]
+        num_idle = max(slots - self.num_unfinished, 0)
         # The latest ends are of the workers that found no child any more, those before of the busy ones.
-        last_ends = sorted(self.ends, reverse=True)[num_idle : self.slots]
-        return num_idle * self.seconds + sum(max(end - self.began, 0.0) for end in last_ends)
+        last_ends = sorted(self.ends, reverse=True)[num_idle:slots]
+        last_ends += [resized] * (slots - num_idle - len(last_ends))
+        return max(self.worker_seconds - math.fsum(self.ended - end for end in last_ends), 0.0)
 
 
 def shifts_of(events: Sequence[Event], *, until: float | None = None) -> list[Shift]:
@@ -52,11 +69,14 @@ def shifts_of(events: Sequence[Event], *, until: float | None = None) -> list[Sh
     unfinished: set[int] = set()
     for event in events:
         if isinstance(event, Started | Resumed):
-            shifts.append(Shift(event.time, event.time, _slots(event.driver)))
+            sizes = [(event.time, event.driver.slots)] if event.driver else []
+            shifts.append(Shift(event.time, event.time, sizes))
             continue
         shift = shifts[-1]
         shift.ended = max(shift.ended, event.time)
-        if isinstance(event, Proposed):
+        if isinstance(event, Resized) and shift.sizes:
+            shift.sizes.append((event.time, event.slots))
+        elif isinstance(event, Proposed):
             unfinished.add(event.child)
         elif isinstance(event, Finished) and event.child in unfinished:
             unfinished.remove(event.child)
@@ -69,7 +89,7 @@ def shifts_of(events: Sequence[Event], *, until: float | None = None) -> list[Sh
 
 def utilisation(shifts: Iterable[Shift]) -> float | None:
     """Share of the known worker time that was training, in [0, 1]; None before there is any."""
-    known = [shift for shift in shifts if shift.slots is not None]
+    known = [shift for shift in shifts if shift.sizes]
     total = sum(shift.known_worker_seconds for shift in known)
     return min(sum(shift.training_seconds for shift in known) / total, 1.0) if total > 0 else None
 
@@ -78,7 +98,3 @@ def _count(shift: Shift, event: Finished) -> None:
     if event.result.status != "infeasible":
         shift.ends.append(event.time)
         shift.training_seconds += event.result.seconds
-
-
-def _slots(driver: Driver | None) -> int | None:
-    return driver.slots if driver else None

@@ -36,10 +36,14 @@ def tune_run(run: Run, pool: ChildPool, *, scheduler: TrialScheduler | None = No
 
     pool.begin()
     controller = SearchController(searcher, pool, max_live=0, scheduler=scheduler)
+    num_slots = pool.num_slots
     with held():
         while not controller.is_finished():
             check_signals()
             check()
-            controller.max_live = pool.num_slots + num_prefetched(pool.num_slots)
+            if pool.num_slots != num_slots:
+                num_slots = pool.num_slots
+                run.resized(num_slots)
+            controller.max_live = num_slots + num_prefetched(num_slots)
             controller.step()
     check()

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from raynas.child import ChildResult, EpochReport
-from raynas.events import Driver, Resumed, Started
+from raynas.events import Driver, Resized, Resumed, Started
 from raynas.journal import Journal
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
@@ -74,6 +74,7 @@ def journal_lines(path: Path, *, strategy: dict[str, Any]) -> list[dict[str, Any
             child = run.next_child()
             if child is not None and number != 3:
                 run.finish(child.id, _result(number))
+        journal.append(Resized(time=8.0, slots=1))
         journal.append(Resumed(time=9.0, children=6, driver=Driver(host="there", slots=1)))
     return [json.loads(line) for line in path.read_text().splitlines()]
 

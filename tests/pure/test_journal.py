@@ -17,7 +17,17 @@ from pydantic import ValidationError
 
 from raynas.child import ChildResult, EpochReport
 from raynas.errors import RunFolderError
-from raynas.events import Driver, Event, Finished, Interrupted, Proposed, Resumed, Started, recorded_config
+from raynas.events import (
+    Driver,
+    Event,
+    Finished,
+    Interrupted,
+    Proposed,
+    Resized,
+    Resumed,
+    Started,
+    recorded_config,
+)
 from raynas.journal import Journal, is_being_written, read_events
 
 STARTED = Started(run_id="r1", raynas="0.1.0", time=1.0, config={"children": 3})
@@ -90,6 +100,7 @@ later_events = st.one_of(
         children=st.integers(1, 10**6),
         driver=st.none() | st.builds(Driver, host=st.text(), slots=st.integers(1, 10**4)),
     ),
+    st.builds(Resized, time=times, slots=st.integers(0, 10**4)),
     st.builds(
         Interrupted,
         time=times,
@@ -313,7 +324,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from raynas.errors import JournalFailed
-from raynas.events import Resumed, Started
+from raynas.events import Resized, Resumed, Started
 from raynas.journal import Journal
 path = Path(sys.argv[1])
 started = Started(run_id="r", raynas="0", time=0.0, config={})

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raynas.child import MAX_SECONDS, ChildResult
-from raynas.events import Driver, Event, Finished, Interrupted, Proposed, Resumed, Started
+from raynas.events import Driver, Event, Finished, Interrupted, Proposed, Resized, Resumed, Started
 from raynas.failures import short_reason
 from raynas.leaderboard import leaderboard
 from raynas.records import records_of
@@ -128,6 +128,39 @@ def test_a_worker_without_a_child_is_idle_to_the_end():
     found = status(events, now=9999)
     assert found.utilisation == 30 / 40
     assert (found.is_complete, found.seconds_left, found.active_seconds) == (True, 0.0, 20)
+
+
+def test_a_worker_that_joins_counts_from_then_on():
+    events = [
+        started(slots=1),
+        *(proposed(child, 1000) for child in range(3)),
+        Resized(time=1010, slots=3),
+        finished(0, 1010, 10),
+        finished(1, 1020, 8),
+    ]
+    found = status(events, now=1030)
+    assert (found.children.running, found.children.waiting) == (1, 0)
+    # One worker for 10 s and three for 20 s, of which the busy one's last 20 s are not known.
+    assert found.utilisation == (10 + 8) / (10 + 60 - 20)
+
+
+def test_a_worker_that_left_counts_up_to_then():
+    events = [
+        started(slots=2),
+        proposed(0, 1000),
+        proposed(1, 1000),
+        Resized(time=1010, slots=1),
+        finished(0, 1020, 20),
+    ]
+    found = status(events, now=1040)
+    assert (found.children.running, found.children.waiting) == (1, 0)
+    assert found.utilisation == 20 / (2 * 10 + 30 - 20)
+
+
+def test_without_any_worker_everything_waits():
+    found = status([*FIRST_SHIFT, Resized(time=1013, slots=0)], now=1020)
+    assert (found.children.running, found.children.waiting) == (0, 3)
+    assert found.utilisation == 22 / (2 * 13)
 
 
 def test_before_the_first_end_neither_utilisation_nor_time_left_is_known():
