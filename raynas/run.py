@@ -309,7 +309,7 @@ class Run:
     def _replay_finished(self, event: Finished) -> None:
         try:
             self._apply_finished(event)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
             raise RunFolderError(
                 f"the journal's child {event.child} can't be learned from: {error!r}. "
                 "The journal was changed by hand, or is from another version of raynas."

@@ -164,6 +164,10 @@ class PPO(Strategy):
         rewards = [reward for _, reward in batch]
         actions_BT = torch.tensor([proposal.actions for proposal, _ in batch])
         old_log_probs_BT = torch.tensor([proposal.info["log_probs"] for proposal, _ in batch])
+        if old_log_probs_BT.shape != actions_BT.shape:
+            raise ValueError(
+                f"log_probs of shape {tuple(old_log_probs_BT.shape)} for {tuple(actions_BT.shape)}"
+            )
         for _ in range(self.options.passes):
             log_probs_BT, entropy_BT = self.controller.log_probs(actions_BT)
             loss = clipped_policy_loss(log_probs_BT, old_log_probs_BT, advantages_B, self.options.clip)

@@ -97,6 +97,9 @@ def _max_label(parquet: pq.ParquetFile, label_column: str) -> int:
         if metadata.schema.column(index).path == label_column
     )  # fmt: skip
     columns = [metadata.row_group(group).column(place) for group in range(metadata.num_row_groups)]
+    if any(column.physical_type != metadata.schema.column(place).physical_type for column in columns):
+        # Asked for its statistics, Arrow would end the process.
+        raise pa.ArrowInvalid(f"column {label_column!r} has another type in a row group than in the schema")
     if all(column.is_stats_set and column.statistics.has_min_max for column in columns):
         return max((int(column.statistics.max) for column in columns), default=-1)
     return int(pc.max(parquet.read(columns=[label_column]).column(0)).as_py() or 0)

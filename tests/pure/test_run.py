@@ -308,6 +308,22 @@ def test_a_journal_that_contradicts_itself_or_the_space_is_refused(events, messa
         make_run().replay([STARTED, *events])
 
 
+@pytest.mark.parametrize("log_probs", [[10**400] * 8, ["a"] * 8, [[0.0]], [], {}, None])
+def test_a_proposal_that_can_not_be_learned_from_is_refused(log_probs):
+    events = []
+    for child in range(2):
+        actions = (child, *ZEROS[1:])
+        arch_id, info = TINY.decode(actions).arch_id, {"log_probs": log_probs}
+        events += [
+            PROPOSED.model_copy(
+                update={"child": child, "actions": actions, "arch_id": arch_id, "info": info}
+            ),
+            FINISHED.model_copy(update={"child": child}),
+        ]
+    with pytest.raises(RunFolderError, match=r"child 1 can't be learned from: .* changed by hand"):
+        make_run(strategy="ppo").replay([STARTED, *events])
+
+
 def test_a_pickled_run_leaves_journal_and_listeners_behind(path, journal):
     run = make_run(strategy="ppo", journal=journal, listeners=[Diary()])
     run.next_child(), run.next_child()

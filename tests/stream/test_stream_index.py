@@ -98,6 +98,18 @@ def test_a_row_group_broken_inside_is_named(tmp_path):
         images.piece(images.pieces(None)[0]).read()
 
 
+def test_a_footer_that_contradicts_itself_is_a_broken_shard(tmp_path):
+    """Of such a column's statistics Arrow makes an exception that ends the process."""
+    file = write_shard(tmp_path / "a.parquet", range(7), classes=None)
+    # The label's type, encodings and name in a row group's metadata; 4 is INT64.
+    known = b"\x15\x04\x195\x00\x06\x10\x19\x18\x05label"
+    content = file.read_bytes()
+    assert content.count(known) == 2, "two row groups"
+    file.write_bytes(content.replace(known, b"\x15\x7e" + known[2:], 1))
+    with pytest.raises(DataError, match=r"a\.parquet can't be read .* 'label' has another type .* schema"):
+        ImageIndex.find(str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("validation", "message"),
     [
