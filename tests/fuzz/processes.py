@@ -33,26 +33,36 @@ def fuzz(
 ) -> dict[str, Tally]:
     """Tries the inputs of these numbers, every `num_workers`-th in one process."""
     torch.set_num_threads(1)
-    workers = [
+    running = [
         _Worker(targets, {name: numbers[first::num_workers] for name, numbers in ranges.items()}, seed)
         for first in range(num_workers)
     ]
     tallies = {target.name: Tally() for target in targets}
-    while running := [worker for worker in workers if worker.is_running]:
+    while running:
         wait([worker.results for worker in running], timeout=1.0)
-        for worker in running:
+        for worker in list(running):
             worker.collect(tallies)
+            if not worker.is_running:
+                running.remove(worker)
+                if worker.rest:
+                    running.append(_Worker(targets, worker.rest, seed))
     return tallies
 
 
 class _Worker:
-    """A process that goes through the targets and sends each one's tally."""
+    """A process that goes through the targets and sends each one's tally.
+
+    Attributes:
+        rest: what it has not come to, if an input ended it; of what it has tried of that input's target
+            nothing more is known than how much it was.
+    """
 
     def __init__(self, targets: Sequence[Target], ranges: Mapping[str, range], seed: int) -> None:
         self.results, sender = _forking.Pipe(duplex=False)
         # Number of the target, of its input, and the moment it was begun.
         self.place: Any = _forking.Array("d", 3, lock=False)
-        self.targets, self.is_running = targets, True
+        self.targets, self.ranges, self.is_running = targets, ranges, True
+        self.rest: dict[str, range] = {}
         self.place[2] = time.monotonic()
         self.process = _forking.Process(target=_work, args=(targets, ranges, seed, self.place, sender))
         self.process.start()
@@ -68,12 +78,23 @@ class _Worker:
             self.process.join()
             self.is_running = False
             if self.process.exitcode:
-                name, number = self.targets[int(self.place[0])].name, int(self.place[1])
-                how = f"the process ended with exit code {self.process.exitcode}"
-                tallies[name].findings.setdefault(how, []).append(f"input {number}: {how}")
+                self._bury(tallies)
             return
         if time.monotonic() - self.place[2] > WALL_SECONDS:
             self.process.kill()
+
+    def _bury(self, tallies: dict[str, Tally]) -> None:
+        place, number = int(self.place[0]), int(self.place[1])
+        name = self.targets[place].name
+        how = f"the process ended with exit code {self.process.exitcode}"
+        tallies[name].findings.setdefault(how, []).append(f"input {number}: {how}")
+        numbers = self.ranges[name]
+        # Before the first input, the target itself is at fault.
+        num_tried = numbers.index(number) + 1 if number in numbers else len(numbers)
+        tallies[name].inputs += num_tried
+        left = {target.name: self.ranges[target.name] for target in self.targets[place:]}
+        left[name] = numbers[num_tried:]
+        self.rest = {name: numbers for name, numbers in left.items() if numbers}
 
 
 def _work(
@@ -87,6 +108,8 @@ def _work(
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
         for index, target in enumerate(targets):
+            if target.name not in ranges:
+                continue
 
             def say(number: int, index: int = index) -> None:
                 place[0], place[1], place[2] = index, number, time.monotonic()
