@@ -54,9 +54,9 @@ class Killer(RunListener):
                 self._progress.wait_for(lambda threshold=threshold: self._num_finished >= threshold)
             time.sleep(self.rng.uniform(0, 1))
             kind = self.rng.choice(KINDS) if number >= len(KINDS) else KINDS[number]
-            self.done[kind] += 1
             began = time.perf_counter()
             KILLS[kind](self)
+            self.done[kind] += 1
             print(f"after {threshold} children: {kind} killed in {time.perf_counter() - began:.1f} s, "
                   f"{self.pool.num_slots} workers left", flush=True)  # fmt: skip
 
@@ -76,12 +76,15 @@ class Killer(RunListener):
             time.sleep(0.05)
 
     def _serving_groups(self, at_least: int) -> list[Group]:
-        """Waited for: a node that is on its way is none that can be lost."""
+        """Waited for: a node that is on its way is none that can be lost, nor one that is lost already and
+        not yet missed.
+        """
         while True:
+            nodes = {node.node_id for node in self.cluster.worker_nodes}
             groups = [
                 group
                 for group in self.pool.groups
-                if ray.get(self.pool.queue.has_served.remote(group.group_name))
+                if group.group.node in nodes and ray.get(self.pool.queue.has_served.remote(group.group_name))
             ]
             if len(groups) >= at_least:
                 return groups

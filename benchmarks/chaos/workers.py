@@ -152,6 +152,8 @@ def main() -> None:
             killer.join()
         found = wrong(arguments.children, folder / "undisturbed", folder / "disturbed")
         epochs = sum(len(path.read_text().splitlines()) for path in folder.glob("epochs-*"))
+    if killer.done.total() != arguments.kills:
+        found.append(f"{killer.done.total()} kills were made of {arguments.kills}")
     again = epochs - EPOCHS * arguments.children
     if config.checkpoint_epochs and again > arguments.kills:
         found.append(f"{again} epochs were trained again, although children go on from the last one")
