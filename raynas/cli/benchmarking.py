@@ -50,9 +50,10 @@ def run_benchmark(
     contenders = contenders_of(strategies, settings)
     space = _space(recipe.space, settings.get(SPACE_WORD, {}))
     if report:
-        from raynas.tabular.report import check_new, with_baselines
+        from raynas.report.folder import new_folder
+        from raynas.tabular.report import with_baselines
 
-        check_new(report)
+        new_folder(report, "--report")
         contenders = with_baselines(contenders)
     console = Console(stderr=True)
     with loading(console):
@@ -72,7 +73,7 @@ def run_benchmark(
         from raynas.tabular.report import Study, write_report
 
         words = f"{command()} {shlex.join(sys.argv[1:])}"
-        write_report(
+        files = write_report(
             report,
             Study(
                 recipe=recipe,
@@ -86,7 +87,7 @@ def run_benchmark(
                 command=words,
             ),
         )
-        console.print(f"Report: {report / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Report: {files[0]}", markup=False, highlight=False, soft_wrap=True)
 
 
 def contenders_of(strategies: Sequence[str], settings: Mapping[str, Any]) -> list[Contender]:

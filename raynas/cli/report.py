@@ -29,20 +29,18 @@ def report_command(
     """Write a report of a run, also while it goes on: HTML with pictures, Markdown, children in Parquet."""
     console = Console()
     with loading(console):
-        from raynas.report.folder import check_is_new, write_report
+        from raynas.report.folder import new_folder, write_report
         from raynas.report.run.children import children_table
         from raynas.report.run.report import run_report
 
     folder = find_run(run)
     target = out if out is not None else folder / "report"
-    check_is_new(target)
     path = folder / FILE_NAME
     is_locked = is_being_written(path)
     events = read_events(path)
+    new_folder(target, "--out")
     driver = driver_state(events, is_locked=is_locked, host=socket.gethostname())
-    # A folder's name may be of bytes that are no text.
-    name = folder.resolve().name.encode(errors="replace").decode()
-    document = run_report(name, events, driver=driver)
+    document = run_report(folder.resolve().name, events, driver=driver)
     children = children_table(records_of(events), trade=recorded_trade(recorded_config(events)))
     for written in write_report(target, document, {"children": children}):
         console.print(str(written), markup=False, highlight=False, soft_wrap=True)

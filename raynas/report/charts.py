@@ -75,16 +75,18 @@ class Chart:
 
 
 @contextlib.contextmanager
-def chart(*, x: str, y: str, height: float = HEIGHT, counts_x: bool = False) -> Iterator[Chart]:
+def chart(
+    *, x: str, y: str = "", width: float = WIDTH, height: float = HEIGHT, counts_x: bool = False
+) -> Iterator[Chart]:
     """A new chart; the style holds within the block, so `svg` is to be called there.
 
     Args:
         x, y: what the axes show, with the unit.
-        height: in inches.
+        width, height: in inches.
         counts_x: ticks of the horizontal axis are whole numbers.
     """
     with matplotlib.rc_context(_STYLE):
-        made = Chart(Figure(figsize=(WIDTH, height), layout="constrained"))
+        made = Chart(Figure(figsize=(width, height), layout="constrained"))
         made.axes.set_xlabel(x)
         made.axes.set_ylabel(y)
         if counts_x:

@@ -1,5 +1,5 @@
-"""A report as plain values: sections of paragraphs, tables and pictures. Pure Python; html.py and markdown.py
-write them down.
+"""A report as plain values: sections of paragraphs, code, tables and pictures. Pure Python; html.py and
+markdown.py write them down.
 
 All texts are plain: whatever stands in them, such as the reason of a failure, is shown and never markup.
 """
@@ -10,13 +10,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?( ?%| [a-zA-Z]+)?( \+- \d[\d.,]*)?")
-"""A number, with its unit or its deviation."""
+_NUMBER = re.compile(r"(< )?[+-]?\d[\d,]*(\.\d+)?( ?%| [a-zA-Z]+)?( \+- \d[\d.,]*| to -?\d[\d.,]*)?")
+"""A number, with its unit or its deviation; or an interval."""
+_NONE = ("", "-")
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
     """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Shown as it is, in lines of its own."""
 
     text: str
 
@@ -33,7 +41,7 @@ class Table:
         assert all(len(row) == len(self.columns) for row in self.rows)
 
     def is_numeric(self, column: int) -> bool:
-        cells = [row[column] for row in self.rows if row[column]]
+        cells = [row[column] for row in self.rows if row[column] not in _NONE]
         return bool(cells) and all(_NUMBER.fullmatch(cell) for cell in cells)
 
 
@@ -59,12 +67,15 @@ class Picture:
         return self.name.replace("-", " ").capitalize()
 
 
+Block = Text | Code | Table | Picture
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """A heading and what stands below it; a folded one is read by those who look for it."""
 
     title: str
-    blocks: tuple[Text | Table | Picture, ...]
+    blocks: tuple[Block, ...]
     is_folded: bool = False
 
 

@@ -15,29 +15,43 @@ from raynas.report.markdown import to_markdown
 HTML, MARKDOWN, PICTURES = "report.html", "report.md", "pictures"
 
 
-def check_is_new(folder: Path) -> None:
-    """UsageError unless `folder` is empty or can become a folder."""
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--out {folder} is a file. Give a folder, or a path that does not exist yet.")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty, and is left as it is. Give another --out.")
+def new_folder(folder: Path, option: str) -> None:
+    """Makes `folder`, before there is anything to write: what is written takes long to find out.
+
+    Args:
+        option: that it was given with.
+    Raises:
+        UsageError: it can't be written, or there is something in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(folder.iterdir())
+    except FileExistsError:
+        raise UsageError(
+            f"{option} {folder} is a file. Give a folder, or a path that does not exist yet."
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{folder} can't be written: {error.strerror}. Give another {option}.") from error
+    if not is_empty:
+        raise UsageError(f"{folder} is not empty, and is left as it is. Give another {option}.")
 
 
 def write_report(folder: Path, document: Document, tables: dict[str, pa.Table]) -> list[Path]:
     """Writes all files and returns the paths of those to be opened, the HTML file first.
 
     Args:
+        folder: as `new_folder` leaves it.
         tables: by the name of their file, without '.parquet'.
     Raises:
-        UsageError: the folder is not new, or can't be written.
+        UsageError: the folder can't be written.
     """
-    check_is_new(folder)
     try:
-        (folder / PICTURES).mkdir(parents=True)
+        (folder / PICTURES).mkdir()
         for picture in document.pictures:
             (folder / PICTURES / f"{picture.name}.svg").write_text(picture.svg, encoding="utf-8")
-        (folder / MARKDOWN).write_text(to_markdown(document, pictures=PICTURES), encoding="utf-8")
-        (folder / HTML).write_text(to_html(document), encoding="utf-8")
+        for name, text in ((MARKDOWN, to_markdown(document, pictures=PICTURES)), (HTML, to_html(document))):
+            # What stands in a command or a folder's name may be bytes that are no text.
+            (folder / name).write_text(text, encoding="utf-8", errors="backslashreplace")
         for name, table in tables.items():
             pq.write_table(table, folder / f"{name}.parquet")
     except OSError as error:

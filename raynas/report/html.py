@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from raynas.report.document import Document, Picture, Section, Table, Text
+from raynas.report.document import Block, Code, Document, Picture, Section, Table
 
 FACT_COLUMNS = 2
 STYLE = """\
@@ -20,6 +20,8 @@ body { margin: 0 auto; max-width: 72rem; padding: 1.5rem 1.5rem 4rem; background
 h1 { margin: 1rem 0 .4rem; font-size: 1.75rem; line-height: 1.2; }
 h2 { margin: 3rem 0 .8rem; padding-bottom: .3rem; border-bottom: 1px solid #d9dee7; font-size: 1.25rem; }
 p { max-width: 46rem; margin: .7rem 0; }
+pre { margin: .7rem 0; padding: .6rem .8rem; background: #f5f6f9; border: 1px solid #e6e9f0;
+  font-size: .88rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 .lead { font-size: 1.1rem; color: #3b465c; }
 nav { margin: 1.2rem 0 0; font-size: .92rem; }
 nav a { display: inline-block; margin: 0 1.1rem .3rem 0; color: #2a5d9f; }
@@ -96,9 +98,18 @@ def _section(number: int, section: Section) -> Iterator[str]:
             continue
         yield from _pictures(pictures)
         pictures = []
-        yield f"<p>{escape(block.text)}</p>" if isinstance(block, Text) else _table(block)
+        yield _block(block)
     yield from _pictures(pictures)
     yield "</details>" if section.is_folded else "</section>"
+
+
+def _block(block: Block) -> str:
+    if isinstance(block, Picture):
+        return _picture(block)
+    if isinstance(block, Table):
+        return _table(block)
+    tag = "pre" if isinstance(block, Code) else "p"
+    return f"<{tag}>{escape(block.text)}</{tag}>"
 
 
 def _pictures(pictures: Sequence[Picture]) -> Iterator[str]:

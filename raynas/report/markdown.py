@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from raynas.report.document import Document, Picture, Section, Table, Text
+from raynas.report.document import Code, Document, Picture, Section, Table, Text
 
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>#|~"})
 
@@ -32,12 +33,20 @@ def _section(section: Section, pictures: str) -> Iterator[str]:
     for block in section.blocks:
         if isinstance(block, Text):
             yield escaped(block.text)
+        elif isinstance(block, Code):
+            yield _code(block)
         elif isinstance(block, Table):
             yield _table(block)
             if block.caption:
                 yield escaped(block.caption)
         else:
             yield _picture(block, pictures)
+
+
+def _code(code: Code) -> str:
+    runs = re.findall("`+", code.text)
+    fence = "`" * max(3, *(len(run) + 1 for run in runs)) if runs else "```"
+    return f"{fence}\n{code.text}\n{fence}"
 
 
 def _table(table: Table) -> str:

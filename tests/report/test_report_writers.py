@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 import pytest
 
 from raynas.errors import UsageError
-from raynas.report.document import Document, Picture, Section, Table, Text, facts
-from raynas.report.folder import check_is_new, write_report
+from raynas.report.document import Code, Document, Picture, Section, Table, Text, facts
+from raynas.report.folder import new_folder, write_report
 from raynas.report.html import to_html
 from raynas.report.markdown import to_markdown
 
@@ -99,6 +99,8 @@ def test_markdown_has_a_line_per_row_and_no_markup_that_was_text():
         (["1", "", "-2.5"], True),
         (["1,234,567", "95.4 %", "7 min"], True),
         (["0.5 +- 0.1"], True),
+        (["0.9385 to 0.9400", "-", "< 0.0001"], True),
+        (["-"], False),
         (["12ab04c0659d", "123456789012"], False),
         (["2026-11-25"], False),
         (["yes"], False),
@@ -109,16 +111,38 @@ def test_columns_of_numbers_are_told_from_others(cells, is_numeric):
     assert Table(("x",), tuple((cell,) for cell in cells)).is_numeric(0) == is_numeric
 
 
+def test_code_is_shown_as_it_is_whatever_stands_in_it():
+    text = "echo ```` <b>*x*</b>\n  second"
+    document = Document("t", "l", (Section("s", (Code(text),)),))
+    assert f"\n`````\n{text}\n`````\n" in to_markdown(document, pictures="p")
+    page = Reader(to_html(document))
+    assert text in page.text
+    assert page.tags.count("pre") == 1 and "b" not in page.tags
+
+
 def test_a_report_is_written_into_a_new_or_empty_folder_alone(tmp_path):
-    check_is_new(tmp_path / "new" / "deep")
-    written = write_report(tmp_path / "new" / "deep", DOCUMENT, {})
+    folder = tmp_path / "new" / "deep"
+    new_folder(folder, "--out")
+    written = write_report(folder, DOCUMENT, {})
     assert [path.name for path in written] == ["report.html", "report.md"]
-    assert (tmp_path / "new" / "deep" / "pictures" / "a-cell.svg").read_text() == SVG
+    assert (folder / "pictures" / "a-cell.svg").read_text() == SVG
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(UsageError, match="is not empty, and is left as it is"):
-        write_report(tmp_path / "new" / "deep", DOCUMENT, {})
+    with pytest.raises(UsageError, match="deep can't be written"):
+        write_report(folder, DOCUMENT, {})
     (tmp_path / "file").touch()
-    for folder, message in (("file", "is a file"), ("file/below", "can't be written")):
+    refusals = (
+        ("new/deep", "is not empty, and is left as it is. Give another --out"),
+        ("file", "--out .*file is a file. Give a folder"),
+        ("file/below", "can't be written: Not a directory. Give another --out"),
+    )
+    for name, message in refusals:
         with pytest.raises(UsageError, match=message):
-            write_report(tmp_path / folder, DOCUMENT, {})
+            new_folder(tmp_path / name, "--out")
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_bytes_that_are_no_text_are_written_readably(tmp_path):
+    new_folder(tmp_path, "--out")
+    html, markdown = write_report(tmp_path, Document("caf\udce9", "l", ()), {})
+    assert "<h1>caf\\udce9</h1>" in html.read_text()
+    assert "# caf\\udce9" in markdown.read_text()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from raynas.report.document import Section, Table, Text
 from raynas.tabular.report.baselines import ONE_DRAW
-from raynas.tabular.report.content import Grid
 from raynas.tabular.report.study import Study
 
 
-def checklist(study: Study) -> tuple[str, Grid]:
+def checklist(study: Study) -> Section:
     seeds = f"{len(study.seeds)} seeds, mean and standard deviation under Results"
     rows = (
         ("code of the training pipeline", "the table's authors'; nothing was trained here"),
@@ -28,11 +28,10 @@ def checklist(study: Study) -> tuple[str, Grid]:
         ("cost from end to end", "Cost, end to end"),
         ("the whole setting", "Setting, Options of the strategies; every run is in runs.parquet"),
     )
-    numbered = [[str(number), *row] for number, row in enumerate(rows, start=1)]
+    numbered = tuple((str(number), *row) for number, row in enumerate(rows, start=1))
     columns = ("practice", "what is asked", "in this report")
     source = (
         'Lindauer and Hutter, "Best Practices for Scientific Research on Neural Architecture Search", JMLR '
-        "21 (243), "
-        "2020."
+        "21 (243), 2020."
     )
-    return source, Grid(columns, numbered, frozenset(columns))
+    return Section("The list of best practices", (Text(source), Table(columns, numbered)))

@@ -22,8 +22,8 @@ class Findings:
     results: Mapping[str, list[float]]
     tests: list[RankTest]
     """Of all pairs."""
-    regret_svg: bytes
-    results_svg: bytes
+    regret_svg: str
+    results_svg: str
 
     @property
     def outcomes_of_searches(self) -> dict[str, list[Outcome]]:

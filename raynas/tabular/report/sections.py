@@ -1,4 +1,4 @@
-"""What a benchmark's report says, section by section.
+"""What a benchmark's report says.
 
 It answers the list of Lindauer & Hutter 2020, "Best Practices for Scientific Research on Neural Architecture
 Search" (JMLR 21, 243).
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from raynas.report.document import Code, Document, Picture, Section, Table, Text
 from raynas.tabular.report.baselines import ONE_DRAW
 from raynas.tabular.report.checklist import checklist
-from raynas.tabular.report.content import Code, Grid, Picture, Section
 from raynas.tabular.report.findings import Findings
 from raynas.tabular.report.statistics import CONFIDENCE, mean_interval
 from raynas.tabular.report.study import Study
@@ -23,34 +23,37 @@ SHARES = (0.1, 0.25, 0.5, 1.0)
 HOUR = 3600.0
 
 
-def title_of(study: Study) -> str:
+def document_of(study: Study, findings: Findings, facts: dict[str, str]) -> Document:
+    """The report.
+
+    Args:
+        facts: of where and when its numbers were made, by name.
+    """
     labels = [contender.label for contender in study.contenders]
-    return f"Benchmark on {study.recipe.table.name}: {', '.join(labels)}"
+    return Document(
+        f"Benchmark on {study.recipe.table.name}: {', '.join(labels)}",
+        f"{_best(study, findings)} {_against_random(study, findings)}",
+        (
+            _results(study, findings),
+            _regret(study, findings),
+            _comparison(findings),
+            _cost(study, findings),
+            _setting(study, facts),
+            _options(study),
+            checklist(study),
+        ),
+    )
 
 
-def sections_of(study: Study, findings: Findings, facts: dict[str, str]) -> list[Section]:
-    return [
-        Section("In short", tuple(_in_short(study, findings))),
-        _results(study, findings),
-        _regret(study, findings),
-        _comparison(findings),
-        _cost(study, findings),
-        _setting(study, facts),
-        _options(study),
-        Section("The list of best practices", checklist(study)),
-    ]
-
-
-def _in_short(study: Study, findings: Findings) -> Iterator[str]:
+def _best(study: Study, findings: Findings) -> str:
     best = max(findings.results, key=lambda label: statistics.fmean(findings.results[label]))
-    yield (
+    return (
         f"{len(study.contenders)} strategies, {_seeds(study)} each, {study.setting.budget:,.0f} simulated "
         f"seconds on {_workers(study)}. The highest mean result is that of {best}: "
         f"{statistics.fmean(findings.results[best]):.4f}. The table's best result is "
         f"{study.table.best_result:.4f}; the cell with its best signal has "
         f"{study.table.best_signal.result:.4f}, which is where a perfect search by the signal ends."
     )
-    yield _against_random(study, findings)
 
 
 def _against_random(study: Study, findings: Findings) -> str:
@@ -94,7 +97,7 @@ def _results(study: Study, findings: Findings) -> Section:
         middle = [f"{low:.4f} to {high:.4f}", _deviation(results)]
         values = (statistics.median(results), min(results), max(results), signal)
         rows.append(
-            [label, f"{statistics.fmean(results):.4f}", *middle, *(f"{value:.4f}" for value in values)]
+            (label, f"{statistics.fmean(results):.4f}", *middle, *(f"{value:.4f}" for value in values))
         )
     note = (
         f"A run's result is '{study.recipe.result}' of its best child by '{study.recipe.signal}', looked at "
@@ -106,8 +109,8 @@ def _results(study: Study, findings: Findings) -> Section:
         "Results of the seeds: quartiles and median, whiskers from the 5th to the 95th percentile, the "
         f"mean as a diamond; without {ONE_DRAW.label}, which would need another scale."
     )
-    picture = Picture("results", findings.results_svg, caption)
-    return Section("Results", (note, Grid(columns, rows, frozenset({"strategy"})), picture))
+    picture = Picture("results", findings.results_svg, caption, is_wide=True)
+    return Section("Results", (Text(note), Table(columns, tuple(rows)), picture))
 
 
 def _regret(study: Study, findings: Findings) -> Section:
@@ -116,22 +119,22 @@ def _regret(study: Study, findings: Findings) -> Section:
         f"{_seeds(study)}. Each line begins when all of its seeds have a child."
     )
     times = [share * study.setting.budget for share in SHARES]
-    rows = [
-        [label, *(findings.regret_at(label, time) for time in times)]
+    rows = tuple(
+        (label, *(findings.regret_at(label, time) for time in times))
         for label in findings.outcomes_of_searches
-    ]
+    )
     columns = ("strategy", *(f"at {time:,.0f} s" for time in times))
     note = (
         f"Regret is the table's best result, {study.table.best_result:.4f}, less that of the best child by "
         "signal so far. It can rise, for the signal isn't the result."
     )
-    grid = Grid(columns, rows, frozenset({"strategy"}))
-    return Section("Regret against time", (note, Picture("regret", findings.regret_svg, caption), grid))
+    picture = Picture("regret", findings.regret_svg, caption, is_wide=True)
+    return Section("Regret against time", (Text(note), picture, Table(columns, rows)))
 
 
 def _comparison(findings: Findings) -> Section:
-    rows = [
-        [
+    rows = tuple(
+        (
             test.better if is_told else f"({test.better})",
             test.other,
             f"{test.superiority:.3f}",
@@ -139,17 +142,17 @@ def _comparison(findings: Findings) -> Section:
             _p(test.p),
             _p(test.corrected_p),
             "yes" if is_told else "no",
-        ]
+        )
         for test in findings.tests
         for is_told in [test.corrected_p < SIGNIFICANCE]
-    ]
+    )
     columns = ("better", "other", "probability", "difference", "p", "p corrected", "told apart")
     note = (
         "Mann-Whitney's U test of the results, two-sided, for each pair; p corrected for the number of "
         "pairs (Holm). Probability: that a run of the one ends higher than a run of the other, half of the "
         f"draws counted; difference: of the means. Told apart at {SIGNIFICANCE}; in brackets where not."
     )
-    return Section("Who is better than whom", (note, Grid(columns, rows, frozenset({"better", "other"}))))
+    return Section("Who is better than whom", (Text(note), Table(columns, rows)))
 
 
 def _cost(study: Study, findings: Findings) -> Section:
@@ -166,7 +169,7 @@ def _cost(study: Study, findings: Findings) -> Section:
             f"{(trained + final) * len(outcomes) / HOUR:,.1f}",
         ]
         real = [f"{seconds:.3f}", f"{1000 * seconds / max(children, 1):.2f}"]
-        rows.append([label, f"{children:.1f}", f"{distinct:.1f}", *hours, *real])
+        rows.append((label, f"{children:.1f}", f"{distinct:.1f}", *hours, *real))
     columns = (
         "strategy",
         "children",
@@ -187,13 +190,13 @@ def _cost(study: Study, findings: Findings) -> Section:
         f"process{'es' if study.processes > 1 else ''}, strategies included. The table's own training, and "
         "the tuning of the strategies' options, are in none of these."
     )
-    return Section("Cost, end to end", (note, Grid(columns, rows, frozenset({"strategy"}))))
+    return Section("Cost, end to end", (Text(note), Table(columns, tuple(rows))))
 
 
 def _setting(study: Study, facts: dict[str, str]) -> Section:
     recipe, setting = study.recipe, study.setting
     is_charged = setting.equal_cells == "retrain"
-    rows = {
+    settings = {
         "table": f"{recipe.table}, {len(study.table.rows):,} architectures",
         "search space": f"{recipe.space}, {study.table.space.size:,} tuples of actions",
         "architecture": f"column '{recipe.arch_column}'",
@@ -205,24 +208,22 @@ def _setting(study: Study, facts: dict[str, str]) -> Section:
         "seeds": f"{study.seeds[0]} to {study.seeds[-1]}",
         **facts,
     }
-    grid = Grid(
-        ("what", "value"), [[key, value] for key, value in rows.items()], frozenset({"what", "value"})
-    )
-    return Section("Setting", ("Typed, in the folder from which paths count:", Code(study.command), grid))
+    typed = Text("Typed, in the folder from which paths count:")
+    return Section("Setting", (typed, Code(study.command), Table(("", ""), tuple(settings.items()))))
 
 
 def _options(study: Study) -> Section:
     columns = ("label", "strategy", "options")
-    rows = [
-        [contender.label, contender.strategy, _options_text(contender.resolved_options())]
+    rows = tuple(
+        (contender.label, contender.strategy, _options_text(contender.resolved_options()))
         for contender in study.contenders
-    ]
+    )
     space = study.table.space.model_dump(mode="json")
     note = (
         f"All of them, defaults included; of the search space: {_options_text(space)}. How they were found, "
         "and what that cost, is not known to this report: say so beside its numbers."
     )
-    return Section("Options of the strategies", (note, Grid(columns, rows, frozenset(columns))))
+    return Section("Options of the strategies", (Text(note), Table(columns, rows)))
 
 
 def _options_text(options: dict[str, object]) -> str:

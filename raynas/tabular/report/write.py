@@ -1,4 +1,4 @@
-"""The report's folder: report.md, report.html, two pictures, and every run as Parquet."""
+"""The report's folder: the document, every run and every improvement as Parquet."""
 
 from __future__ import annotations
 
@@ -8,44 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from raynas.errors import UsageError
+from raynas.report import folder as report_folder
 from raynas.tabular.benchmark import Outcome
 from raynas.tabular.report.circumstances import circumstances, sha256_of
-from raynas.tabular.report.content import Picture
 from raynas.tabular.report.findings import findings_of
-from raynas.tabular.report.html import html
-from raynas.tabular.report.markdown import markdown
-from raynas.tabular.report.sections import sections_of, title_of
+from raynas.tabular.report.sections import document_of
 from raynas.tabular.report.study import Study
 
 
-def check_new(folder: Path) -> None:
-    """Makes `folder`; UsageError if there is anything in it, for nothing is overwritten."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        is_empty = not any(folder.iterdir())
-    except OSError as error:
-        raise UsageError(f"The report can't be written to {folder}: {error.strerror}.") from error
-    if not is_empty:
-        raise UsageError(f"{folder} is not empty. Give --report a new folder; nothing is overwritten.")
-
-
-def write_report(folder: Path, study: Study) -> None:
-    """All of the report; `folder` has been checked."""
+def write_report(folder: Path, study: Study) -> list[Path]:
+    """All of the report into a folder of `new_folder`; returns the files to be opened, the HTML first."""
     findings = findings_of(study)
     facts = {"SHA-256 of the table": sha256_of(study.recipe.table), **circumstances()}
-    title, sections = title_of(study), sections_of(study, findings, facts)
-    (folder / "report.md").write_text(markdown(title, sections), encoding="utf-8")
-    (folder / "report.html").write_text(html(title, sections), encoding="utf-8")
-    for section in sections:
-        for block in section.blocks:
-            if isinstance(block, Picture):
-                (folder / f"{block.name}.svg").write_bytes(block.svg)
-    metadata = {"raynas": json.dumps({"title": title, "command": study.command, **facts})}
-    _write_parquet(folder / "runs.parquet", _runs(findings.all_outcomes), metadata)
-    _write_parquet(folder / "trajectories.parquet", _trajectories(findings.all_outcomes), metadata)
+    document = document_of(study, findings, facts)
+    metadata = {"raynas": json.dumps({"title": document.title, "command": study.command, **facts})}
+    rows = {"runs": _runs(findings.all_outcomes), "trajectories": _trajectories(findings.all_outcomes)}
+    tables = {
+        name: pa.Table.from_pylist(those).replace_schema_metadata(metadata) for name, those in rows.items()
+    }
+    return report_folder.write_report(folder, document, tables)
 
 
 def _runs(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -83,7 +65,3 @@ def _trajectories(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
         for outcome in outcomes
         for best in outcome.run.trajectory
     ]
-
-
-def _write_parquet(path: Path, rows: list[dict[str, Any]], metadata: dict[str, str]) -> None:
-    pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata(metadata), path)
