@@ -20,6 +20,8 @@ from raynas.engine.pool import ChildPool
 from raynas.records import ChildRecord, RunListener
 
 KINDS = ("worker", "group", "node")
+SLACK = 10
+"""Children that may end before a kill that is due has been made; then the search waits for it."""
 
 
 class Killer(RunListener):
@@ -41,12 +43,24 @@ class Killer(RunListener):
         with self._progress:
             self._num_finished += 1
             self._progress.notify_all()
-            num_missing, self._num_missing = self._num_missing, 0
-        for _ in range(num_missing):
-            self.cluster.add_node(num_cpus=1)
+        self._add_missing_nodes()
+        while self._is_late and self._thread.is_alive():
+            self._add_missing_nodes()
+            time.sleep(0.1)
 
     def join(self) -> None:
         self._thread.join()
+
+    @property
+    def _is_late(self) -> bool:
+        num_due = sum(threshold <= self._num_finished - SLACK for threshold in self.thresholds)
+        return self.done.total() < num_due
+
+    def _add_missing_nodes(self) -> None:
+        with self._progress:
+            num_missing, self._num_missing = self._num_missing, 0
+        for _ in range(num_missing):
+            self.cluster.add_node(num_cpus=1)
 
     def _kill_all(self) -> None:
         for number, threshold in enumerate(self.thresholds):
