@@ -80,11 +80,18 @@ def open_shard(file: Path, *, label_column: str) -> Shard:
         image_column = _image_column(file, schema)
         class_names = names_of_classes(schema, label_column)
         labels = parquet.read(columns=[label_column]).column(0)
+        row_groups = _row_groups(file, image_column, parquet.metadata)
+        num_rows = sum(group.num_rows for group in row_groups)
+        if len(labels) != num_rows:
+            raise DataError(
+                f"{file} says that its row groups have {num_rows} rows, and holds {len(labels)} labels. "
+                "It is damaged: write or download it again."
+            )
         return Shard(
             file=file,
             labels_N=_checked_labels(file, labels, class_names),
             class_names=class_names,
-            row_groups=_row_groups(file, image_column, parquet.metadata),
+            row_groups=row_groups,
         )
 
 

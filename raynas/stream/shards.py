@@ -99,9 +99,15 @@ class ShardPiece:
                 f"Row group {self.range.row_group} of {self.range.file} can't be read: {reason_of(error)}. "
                 "Write or download the shard again."
             ) from error
-        table = table.slice(self.range.first_row, self.range.num_rows)
         # By name: the order in the file may be another.
-        return [table.column(name.partition(".")[0]).combine_chunks() for name in names]
+        columns = [table.column(name.partition(".")[0]).combine_chunks() for name in names]
+        columns = [column.slice(self.range.first_row, self.range.num_rows) for column in columns]
+        if any(len(column) != self.range.num_rows for column in columns):
+            raise DataError(
+                f"Row group {self.range.row_group} of {self.range.file} holds fewer rows than the file says. "
+                "It is damaged: write or download the shard again."
+            )
+        return columns
 
     def _image(self, row: int, content: bytes | None) -> EncodedImage:
         row += self.range.first_row_in_file

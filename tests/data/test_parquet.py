@@ -14,6 +14,7 @@ from raynas.data import DataConfig, ImageSplit, load_split
 from raynas.data.parquet import find_shards
 from raynas.errors import DataError
 from tests.data.builders import NUM_IMAGES, encoded, picture, pictures, write_parquet
+from tests.stream.stream_sets import claim_rows, write_shard
 
 
 def split(source: Path, **options: object) -> ImageSplit:
@@ -187,6 +188,13 @@ def test_corrupt_parquet_file_is_refused(tmp_path, damage):
     path.write_bytes(damaged[damage])
     with pytest.raises(DataError, match=r"a\.parquet can't be read as Parquet"):
         split(path)
+
+
+def test_a_file_with_fewer_rows_than_its_footer_says_is_refused(tmp_path):
+    file = write_shard(tmp_path / "train.parquet", range(7), rows_per_group=10)
+    claim_rows(file, 9)
+    with pytest.raises(DataError, match=r"train\.parquet says .* 9 rows, and holds 7 labels\. .* damaged"):
+        load_split(DataConfig(source=str(file), validation_images=2), seed=0)
 
 
 def test_files_without_rows_are_refused(tmp_path):

@@ -12,7 +12,15 @@ from raynas.errors import DataError
 from raynas.stream import ImageIndex
 from raynas.stream.images import PIECE_IMAGES
 
-from .stream_sets import CLASSES, picture_bytes, write_shard, write_shards, write_tar, write_tree
+from .stream_sets import (
+    CLASSES,
+    claim_rows,
+    picture_bytes,
+    write_shard,
+    write_shards,
+    write_tar,
+    write_tree,
+)
 
 
 def labels_of(images) -> list[int]:
@@ -95,6 +103,15 @@ def test_a_row_group_broken_inside_is_named(tmp_path):
     file.write_bytes(content)
     images = ImageIndex.find(str(tmp_path)).train
     with pytest.raises(DataError, match=r"Row group 0 of .*a\.parquet can't be read"):
+        images.piece(images.pieces(None)[0]).read()
+
+
+def test_a_row_group_that_has_fewer_rows_than_the_footer_says_is_named(tmp_path):
+    file = write_shard(tmp_path / "a.parquet", range(7), rows_per_group=10)
+    claim_rows(file, 9)
+    images = ImageIndex.find(str(tmp_path)).train
+    assert images.num_images == 9
+    with pytest.raises(DataError, match=r"Row group 0 of .*a\.parquet .*download"):
         images.piece(images.pieces(None)[0]).read()
 
 
