@@ -53,7 +53,9 @@ def write_report(folder: Path, document: Document, tables: dict[str, pa.Table]) 
             # What stands in a command or a folder's name may be bytes that are no text.
             (folder / name).write_text(text, encoding="utf-8", errors="backslashreplace")
         for name, table in tables.items():
-            pq.write_table(table, folder / f"{name}.parquet")
+            # Opened here: Arrow takes no path that is no text.
+            with (folder / f"{name}.parquet").open("xb") as file:
+                pq.write_table(table, file)
     except OSError as error:
         raise UsageError(f"{folder} can't be written: {error.strerror or error}.") from error
     return [folder / HTML, folder / MARKDOWN, *(folder / f"{name}.parquet" for name in tables)]

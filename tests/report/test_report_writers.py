@@ -6,6 +6,8 @@ import base64
 import re
 from html.parser import HTMLParser
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from raynas.errors import UsageError
@@ -142,7 +144,10 @@ def test_a_report_is_written_into_a_new_or_empty_folder_alone(tmp_path):
 
 
 def test_bytes_that_are_no_text_are_written_readably(tmp_path):
-    new_folder(tmp_path, "--out")
-    html, markdown = write_report(tmp_path, Document("caf\udce9", "l", ()), {})
+    folder = tmp_path / "caf\udce9"
+    new_folder(folder, "--out")
+    table = pa.table({"x": [1]})
+    html, markdown, rows = write_report(folder, Document("caf\udce9", "l", ()), {"rows": table})
+    assert pq.read_table(rows.open("rb")) == table
     assert "<h1>caf\\udce9</h1>" in html.read_text()
     assert "# caf\\udce9" in markdown.read_text()
