@@ -82,7 +82,7 @@ def open_shard(file: Path, *, label_column: str) -> Shard:
         labels = parquet.read(columns=[label_column]).column(0)
         row_groups = _row_groups(file, image_column, parquet.metadata)
         num_rows = sum(group.num_rows for group in row_groups)
-        if len(labels) != num_rows:
+        if len(labels) != num_rows or any(group.num_rows < 0 for group in row_groups):
             raise DataError(
                 f"{file} says that its row groups have {num_rows} rows, and holds {len(labels)} labels. "
                 "It is damaged: write or download it again."

@@ -39,7 +39,7 @@ def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> F
     """
     try:
         with pq.ParquetFile(filesystem.open_input_file(file)) as parquet:
-            schema, metadata = parquet.schema_arrow, parquet.metadata
+            schema = parquet.schema_arrow
             _check_label_column(file, schema, label_column)
             class_names = names_of_classes(schema, label_column)
             return Footer(
@@ -47,15 +47,30 @@ def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> F
                 image_column=_image_column(file, schema),
                 class_names=class_names,
                 max_label=-1 if class_names else _max_label(parquet, label_column),
-                rows_of_groups=tuple(
-                    metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)
-                ),
+                rows_of_groups=_rows_of_groups(parquet.metadata, label_column),
             )
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         return DataError(
             f"The shard {file} can't be read as Parquet: {reason_of(error)}. Write or download it again, or "
             "leave such shards out with data.skip_broken=true."
         )
+
+
+def _rows_of_groups(metadata: pq.FileMetaData, label_column: str) -> tuple[int, ...]:
+    place = _place_of(metadata, label_column)
+    rows_of_groups = []
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        num_labels = group.column(place).num_values
+        if group.num_rows != num_labels or num_labels < 0:
+            raise pa.ArrowInvalid(f"row group {index} has {group.num_rows} rows and {num_labels} labels")
+        rows_of_groups.append(group.num_rows)
+    return tuple(rows_of_groups)
+
+
+def _place_of(metadata: pq.FileMetaData, column: str) -> int:
+    paths = [metadata.schema.column(index).path for index in range(metadata.num_columns)]
+    return paths.index(column)
 
 
 def _check_label_column(file: str, schema: pa.Schema, label_column: str) -> None:
@@ -92,10 +107,7 @@ def _holds_bytes(kind: pa.DataType) -> bool:
 def _max_label(parquet: pq.ParquetFile, label_column: str) -> int:
     """From the statistics in the footer, or else from the labels themselves."""
     metadata = parquet.metadata
-    place = next(
-        index for index in range(metadata.num_columns)
-        if metadata.schema.column(index).path == label_column
-    )  # fmt: skip
+    place = _place_of(metadata, label_column)
     columns = [metadata.row_group(group).column(place) for group in range(metadata.num_row_groups)]
     if any(column.physical_type != metadata.schema.column(place).physical_type for column in columns):
         # Asked for its statistics, Arrow would end the process.

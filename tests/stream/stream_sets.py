@@ -56,8 +56,8 @@ def claim_rows(shard: Path, num_rows: int) -> None:
     """Has the footer say that the first row group has so many rows, which it has not."""
     content = shard.read_bytes()
     actual = pq.read_metadata(shard).row_group(0).num_rows
-    # An i64 field in Thrift's compact protocol, after another one; numbers are doubled.
-    field, claim = (bytes([0x16, 2 * number]) for number in (actual, num_rows))
+    # An i64 field in Thrift's compact protocol, after another one; numbers are zigzagged.
+    field, claim = (bytes([0x16, ((2 * number) ^ (number >> 63)) & 0xFF]) for number in (actual, num_rows))
     for place in range(len(content)):
         if content.startswith(field, place):
             changed = content[:place] + claim + content[place + 2 :]
