@@ -65,7 +65,7 @@ def print_leaderboard(
         table.add_row(*[row[str(column.header)] for column in table.columns])
     console.print(table)
     if hypervolume is not None:
-        console.print(f"Hypervolume below the front: {hypervolume:.4f} of 1.", highlight=False)
+        console.print(f"Hypervolume below the front: {hypervolume:.4f} of 1.", markup=False, highlight=False)
     for entry in entries:
         if entry.reason:
             line = f"child {entry.child} {entry.status}: {entry.reason}"
@@ -74,7 +74,7 @@ def print_leaderboard(
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if num_infeasible:
         proposals = "1 proposal was" if num_infeasible == 1 else f"{num_infeasible:,} proposals were"
-        console.print(f"{proposals} beyond the limits and not trained.", highlight=False)
+        console.print(f"{proposals} beyond the limits and not trained.", markup=False, highlight=False)
 
 
 def _origins(entries: list[LeaderboardEntry]) -> list[str]:

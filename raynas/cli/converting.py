@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from raynas.errors import DataError, did_you_mean
 from raynas.files import parse_json
@@ -23,7 +24,7 @@ def run_convert(source: str, out: Path, *, shard_mb: int, classes: Path | None, 
     """
     check_empty(out)
     given = read_class_names(classes) if classes else None
-    with console.status(f"Listing the images of {source} ..."):
+    with console.status(Text(f"Listing the images of {source} ...")):
         splits = find_members(source)
     names = checked_classes(splits, given)
     num_images = sum(len(members) for members in splits.values())
@@ -39,6 +40,7 @@ def run_convert(source: str, out: Path, *, shard_mb: int, classes: Path | None, 
     counts = ", ".join(f"{len(members):,} for {split}" for split, members in splits.items())
     console.print(
         f"{num_images:,} images ({counts}) of {len(names):,} classes in {len(shards)} shards: {out}",
+        markup=False,
         highlight=False,
         soft_wrap=True,
     )

@@ -41,7 +41,7 @@ def leaderboard_command(
     entries = leaderboard(records, trade=trade)[:top]
     if format == "table":
         console = table_console()
-        console.print(f"{folder}", highlight=False)
+        console.print(str(folder), markup=False, highlight=False, soft_wrap=True)
         print_leaderboard(
             entries,
             console,
@@ -145,9 +145,8 @@ def doctor(
     console = Console()
     findings = 0
     for check in examine(data=data, address=address, runs=out):
-        mark = "[green]ok[/]     " if check.is_ok else "[red]PROBLEM[/]"
-        console.print(f"{mark} {check.name}: ", end="", highlight=False)
-        console.print(check.message, markup=False, highlight=False, soft_wrap=True)
+        console.print("[green]ok[/]     " if check.is_ok else "[red]PROBLEM[/]", end="", highlight=False)
+        console.print(f" {check.name}: {check.message}", markup=False, highlight=False, soft_wrap=True)
         findings += not check.is_ok
     if findings:
         fail(f"{findings} problem{'s' if findings > 1 else ''} found.", 1)

@@ -61,7 +61,7 @@ def _file_format(out: Path | None) -> FileFormat | None:
 
 def _print_table(found: Rescored, folder: Path, top: int | None) -> None:
     console = table_console()
-    console.print(f"{folder}", highlight=False)
+    console.print(str(folder), markup=False, highlight=False, soft_wrap=True)
     # Their reasons are told below, together.
     unscored = {child for children in found.unscored.values() for child in children}
     entries = [

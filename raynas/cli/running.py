@@ -30,6 +30,7 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
     console.print(
         f"raynas {what}, data {config.data.source}, {config.children} children of {config.child.epochs} "
         f"epochs, seed {config.seed}\nrun folder {prepared.folder}",
+        markup=False,
         highlight=False,
         soft_wrap=True,
     )

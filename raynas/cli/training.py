@@ -54,7 +54,8 @@ def run_train(
     progress = _Progress(prepared, console)
 
     def say_how_to_go_on() -> None:
-        console.print(f"\nInterrupted. Go on from the last checkpoint with\n  {_resume(prepared.folder)}")
+        way_on = f"\nInterrupted. Go on from the last checkpoint with\n  {_resume(prepared.folder)}"
+        console.print(way_on, markup=False, highlight=False, soft_wrap=True)
 
     try:
         with interruptible(last_words=say_how_to_go_on):

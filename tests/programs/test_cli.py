@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import raynas.cli
 from raynas.cells import find_cell
 from raynas.child import ChildResult
 from raynas.cli.main import app
@@ -184,3 +187,42 @@ def test_an_unknown_command_or_option_is_answered_with_the_nearest(folder):
     code, _, error = call("search", "--childrn", "3")
     assert code == 2
     assert "--children" in error
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["leaderboard"], ["status"], ["show"], ["report"], ["rescore", "--reward", "accuracy"]],
+    ids=" ".join,
+)
+def test_the_name_of_a_folder_is_no_markup(folder, words):
+    # A folder "[" with another in it: together they end a markup that was never begun.
+    odd = folder / "runs" / "[" / "]" / "[red]one"
+    odd.parent.mkdir(parents=True)
+    (folder / "runs" / "one").rename(odd)
+    result = CliRunner().invoke(app, [words[0], str(odd), *words[1:]])
+    assert (result.exit_code, result.exception) == (0, None), result.output
+    assert words == ["show"] or "[/]/[red]one" in result.output.replace("\n", "")
+
+
+def test_what_is_converted_is_no_markup(folder):
+    result = CliRunner().invoke(app, ["convert", "[/]", "shards"])
+    assert result.exit_code == 2
+    assert "'[/]' is not a path" in result.output.replace("\n", "")
+
+
+def calls_of_print(path: Path) -> Iterator[ast.Call]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "print":
+            yield node
+
+
+def test_no_text_that_is_put_together_is_markup():
+    files = list(Path(raynas.cli.__file__).parent.glob("*.py"))
+    calls = [(file.name, call) for file in files for call in calls_of_print(file)]
+    put_together = [
+        (name, call) for name, call in calls if call.args and isinstance(call.args[0], ast.JoinedStr)
+    ]
+    assert len(put_together) > 5
+    for name, call in put_together:
+        words = {word.arg: ast.unparse(word.value) for word in call.keywords}
+        assert words.get("markup") == "False", f"{name}, line {call.lineno}"
