@@ -38,7 +38,7 @@ def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> F
         DataError: the file is sound, but has not the columns that it should; its neighbours won't either.
     """
     try:
-        with pq.ParquetFile(filesystem.open_input_file(file)) as parquet:
+        with filesystem.open_input_file(file) as content, pq.ParquetFile(content) as parquet:
             schema = parquet.schema_arrow
             _check_label_column(file, schema, label_column)
             class_names = names_of_classes(schema, label_column)
@@ -47,7 +47,7 @@ def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> F
                 image_column=_image_column(file, schema),
                 class_names=class_names,
                 max_label=-1 if class_names else _max_label(parquet, label_column),
-                rows_of_groups=_rows_of_groups(parquet.metadata, label_column),
+                rows_of_groups=_rows_of_groups(parquet.metadata, content.size()),
             )
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         return DataError(
@@ -56,21 +56,15 @@ def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> F
         )
 
 
-def _rows_of_groups(metadata: pq.FileMetaData, label_column: str) -> tuple[int, ...]:
-    place = _place_of(metadata, label_column)
-    rows_of_groups = []
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        num_labels = group.column(place).num_values
-        if group.num_rows != num_labels or num_labels < 0:
-            raise pa.ArrowInvalid(f"row group {index} has {group.num_rows} rows and {num_labels} labels")
-        rows_of_groups.append(group.num_rows)
-    return tuple(rows_of_groups)
-
-
-def _place_of(metadata: pq.FileMetaData, column: str) -> int:
-    paths = [metadata.schema.column(index).path for index in range(metadata.num_columns)]
-    return paths.index(column)
+def _rows_of_groups(metadata: pq.FileMetaData, num_bytes: int) -> tuple[int, ...]:
+    # Not by the columns' own numbers: of a damaged column Arrow ends the process when it is looked at.
+    rows_of_groups = tuple(metadata.row_group(index).num_rows for index in range(metadata.num_row_groups))
+    if min(rows_of_groups, default=0) < 0 or sum(rows_of_groups) != metadata.num_rows:
+        listing = ", ".join(str(num_rows) for num_rows in rows_of_groups[:5])
+        raise pa.ArrowInvalid(f"its row groups have {listing} rows, and it says {metadata.num_rows} in all")
+    if metadata.num_rows > num_bytes:
+        raise pa.ArrowInvalid(f"it says that it has {metadata.num_rows} rows, in {num_bytes} bytes")
+    return rows_of_groups
 
 
 def _check_label_column(file: str, schema: pa.Schema, label_column: str) -> None:
@@ -105,13 +99,5 @@ def _holds_bytes(kind: pa.DataType) -> bool:
 
 
 def _max_label(parquet: pq.ParquetFile, label_column: str) -> int:
-    """From the statistics in the footer, or else from the labels themselves."""
-    metadata = parquet.metadata
-    place = _place_of(metadata, label_column)
-    columns = [metadata.row_group(group).column(place) for group in range(metadata.num_row_groups)]
-    if any(column.physical_type != metadata.schema.column(place).physical_type for column in columns):
-        # Asked for its statistics, Arrow would end the process.
-        raise pa.ArrowInvalid(f"column {label_column!r} has another type in a row group than in the schema")
-    if all(column.is_stats_set and column.statistics.has_min_max for column in columns):
-        return max((int(column.statistics.max) for column in columns), default=-1)
-    return int(pc.max(parquet.read(columns=[label_column]).column(0)).as_py() or 0)
+    """From the labels themselves: statistics may lie, and Arrow ends the process over damaged ones."""
+    return int(pc.max(parquet.read(columns=[label_column], use_threads=False).column(0)).as_py() or 0)

@@ -1,6 +1,7 @@
 """Parquet shards in the Hugging Face layout, read one row group, or a part of a large one, at a time.
 
 Opening reads the footers alone, in threads: a thousand shards in a store take a thousand answers.
+Where they have no names of classes, it reads the labels too.
 """
 
 # Shapes: N images, by their number in the data set, from 0; P pieces.

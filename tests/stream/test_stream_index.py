@@ -107,23 +107,44 @@ def test_a_row_group_broken_inside_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("num_rows", [-1, 9])
-def test_a_row_group_of_another_size_than_its_labels_is_a_broken_shard(tmp_path, num_rows):
+def test_row_groups_that_are_not_the_files_rows_are_a_broken_shard(tmp_path, num_rows):
     file = write_shard(tmp_path / "a.parquet", range(7), rows_per_group=10)
     claim_rows(file, num_rows)
-    with pytest.raises(DataError, match=rf"a\.parquet can't be read .* {num_rows} rows and 7 labels"):
+    message = rf"a\.parquet can't be read .* row groups have {num_rows} rows, and it says 7 in all"
+    with pytest.raises(DataError, match=message):
         ImageIndex.find(str(tmp_path))
 
 
-def test_a_footer_that_contradicts_itself_is_a_broken_shard(tmp_path):
-    """Of such a column's statistics Arrow makes an exception that ends the process."""
-    file = write_shard(tmp_path / "a.parquet", range(7), classes=None)
-    # The label's type, encodings and name in a row group's metadata; 4 is INT64.
-    known = b"\x15\x04\x195\x00\x06\x10\x19\x18\x05label"
+def test_more_rows_than_bytes_are_a_broken_shard(tmp_path):
+    num_rows = 100_000
+    file = write_shard(
+        tmp_path / "a.parquet",
+        range(num_rows),
+        rows_per_group=num_rows,
+        contents=[None] * num_rows,
+        labels=[0] * num_rows,
+    )
+    message = rf"it says that it has {num_rows} rows, in {file.stat().st_size} bytes"
+    with pytest.raises(DataError, match=message):
+        ImageIndex.find(str(tmp_path))
+
+
+def read_first_piece(folder: Path) -> None:
+    images = ImageIndex.find(str(folder)).train
+    images.piece(images.pieces(None)[0]).read()
+
+
+@pytest.mark.parametrize(("classes", "message"), [(CLASSES, "Row group 0 of .*"), (None, "The shard .*")])
+def test_a_footer_of_which_arrow_makes_an_exception_ends_no_process(tmp_path, classes, message):
+    """Arrow throws it past its bindings when the column's metadata are asked for."""
+    file = write_shard(tmp_path / "a.parquet", range(5), classes=classes)
     content = file.read_bytes()
-    assert content.count(known) == 2, "two row groups"
-    file.write_bytes(content.replace(known, b"\x15\x7e" + known[2:], 1))
-    with pytest.raises(DataError, match=r"a\.parquet can't be read .* 'label' has another type .* schema"):
-        ImageIndex.find(str(tmp_path))
+    # Of the labels' column the statistics of sizes, and in them an empty list of numbers; then one of four.
+    known, claim = b"\x3c\x29\x06", b"\x3c\x29\x46"
+    assert content.count(known) == 1
+    file.write_bytes(content.replace(known, claim))
+    with pytest.raises(DataError, match=message + r"a\.parquet can't be read.* histogram size mismatch"):
+        read_first_piece(tmp_path)
 
 
 @pytest.mark.parametrize(
