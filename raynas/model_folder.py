@@ -176,22 +176,30 @@ def load_model(place: str | Path) -> LoadedModel:
     try:
         state = read_weights(weights, "this network")
         _check_size(info, state)
-        network = Network(
-            info.genotype,
-            info.network,
-            in_channels=info.in_channels,
-            num_classes=info.num_classes,
-            image_size=info.image_size,
-        )
+        network = _built(info)
         load_weights(network, state)
     except UsageError as error:
         raise ModelError(f"{weights} does not go with {description}: {error}") from error
     return LoadedModel(network.eval(), info)
 
 
+def _built(info: ModelInfo) -> Network:
+    return Network(
+        info.genotype,
+        info.network,
+        in_channels=info.in_channels,
+        num_classes=info.num_classes,
+        image_size=info.image_size,
+    )
+
+
 def _check_size(info: ModelInfo, state: Mapping[str, Tensor]) -> None:
     """Before it is built: a description may name a network that no memory holds."""
     needed, given = info.complexity().parameters, sum(tensor.numel() for tensor in state.values())
+    if needed <= given and info.network.auxiliary_head:
+        # Which those numbers are without; it grows with the images.
+        with torch.device("meta"):
+            needed = sum(parameter.numel() for parameter in _built(info).parameters())
     if needed > given:
         raise ModelError(f"that network has {needed:,} weights, the file {given:,} numbers.")
 

@@ -134,10 +134,19 @@ def test_a_file_that_is_missing_is_named(saved, name):
 
 
 def test_weights_of_another_architecture_are_refused(saved):
-    other = tiny(filters=6)
+    other = tiny(filters=6, auxiliary_head=True)
     save_model(Path("other"), other.network, other.info)
     os.replace("other/model.safetensors", "trained/model.safetensors")
     with pytest.raises(ModelError, match=r"trained/model\.safetensors does not go with .*of another shape"):
+        load_model(Path("trained"))
+
+
+def test_an_auxiliary_head_that_no_memory_holds_is_refused_before_it_is_built(saved):
+    path = Path("trained/model.json")
+    value = json.loads(path.read_text())
+    assert value["network"]["auxiliary_head"]
+    path.write_text(json.dumps(value | {"image_size": 8192}))
+    with pytest.raises(ModelError, match=r"that network has [\d,]{12,} weights, the file [\d,]+ numbers"):
         load_model(Path("trained"))
 
 
