@@ -96,8 +96,13 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
         for name, value in moments.items():
             if not _is_moment(value, torch.Size() if name == "step" else parameters[index].shape):
                 raise ValueError(f"{name} of parameter {index} is damaged, or of another network")
+    # Cloned: elements of a damaged tensor may share their memory, and it could not be updated in place.
+    moments_of = {
+        index: {name: None if value is None else value.clone() for name, value in moments.items()}
+        for index, moments in state["state"].items()
+    }
     groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
+    optimizer.load_state_dict({"state": moments_of, "param_groups": groups})
 
 
 def _is_moment(value: object, shape: torch.Size) -> bool:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from raynas.training.optimizers import OptimizerConfig, ScheduleConfig, build_optimizer
+from raynas.training.optimizers import OptimizerConfig, ScheduleConfig, build_optimizer, load_optimizer
 
 
 def test_rmsprop_is_tensorflows():
@@ -60,4 +60,22 @@ def test_exponential_falls_in_steps_to_its_floor():
         0.25,
         0.2,
         0.2,
+    ]
+
+
+def test_moments_whose_elements_share_their_memory_can_be_updated():
+    layer = nn.Linear(3, 2, bias=False)
+    optimizer = build_optimizer(
+        layer, OptimizerConfig(name="sgd", momentum=0.5, weight_decay=0.0), batch_size=1
+    )
+    load_optimizer(optimizer, {"state": {0: {"momentum_buffer": torch.ones(1).expand(2, 3)}}})
+    layer.weight.grad = torch.arange(6.0).reshape(2, 3)
+    optimizer.step()
+    assert optimizer.state[layer.weight]["momentum_buffer"].flatten().tolist() == [
+        0.5,
+        1.5,
+        2.5,
+        3.5,
+        4.5,
+        5.5,
     ]
