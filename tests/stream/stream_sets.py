@@ -52,16 +52,20 @@ def write_shard(
     return path
 
 
-def claim_rows(shard: Path, num_rows: int) -> None:
-    """Has the footer say that the first row group has so many rows, which it has not."""
+def claim_rows(shard: Path, num_rows: int, *, in_all: bool = False) -> None:
+    """Has the footer say that the first row group (`in_all`: the file) has so many rows, which it has not."""
+
+    def count(metadata: pq.FileMetaData) -> int:
+        return metadata.num_rows if in_all else metadata.row_group(0).num_rows
+
     content = shard.read_bytes()
-    actual = pq.read_metadata(shard).row_group(0).num_rows
+    actual = count(pq.read_metadata(shard))
     # An i64 field in Thrift's compact protocol, after another one; numbers are zigzagged.
     field, claim = (bytes([0x16, ((2 * number) ^ (number >> 63)) & 0xFF]) for number in (actual, num_rows))
     for place in range(len(content)):
         if content.startswith(field, place):
             changed = content[:place] + claim + content[place + 2 :]
-            if pq.read_metadata(io.BytesIO(changed)).row_group(0).num_rows == num_rows:
+            if count(pq.read_metadata(io.BytesIO(changed))) == num_rows:
                 shard.write_bytes(changed)
                 return
     raise AssertionError("the footer has no such number")

@@ -96,14 +96,18 @@ def test_a_broken_shard_is_left_out_if_asked(tmp_path, caplog):
     assert "train-00001-of-00003" in caplog.text
 
 
+def read_first_piece(folder: Path) -> None:
+    images = ImageIndex.find(str(folder)).train
+    images.piece(images.pieces(None)[0]).read()
+
+
 def test_a_row_group_broken_inside_is_named(tmp_path):
     file = write_shard(tmp_path / "a.parquet", range(40))
     content = bytearray(file.read_bytes())
     content[4:300] = bytes(296)
     file.write_bytes(content)
-    images = ImageIndex.find(str(tmp_path)).train
     with pytest.raises(DataError, match=r"Row group 0 of .*a\.parquet can't be read"):
-        images.piece(images.pieces(None)[0]).read()
+        read_first_piece(tmp_path)
 
 
 @pytest.mark.parametrize("num_rows", [-1, 9])
@@ -113,6 +117,15 @@ def test_row_groups_that_are_not_the_files_rows_are_a_broken_shard(tmp_path, num
     message = rf"a\.parquet can't be read .* row groups have {num_rows} rows, and it says 7 in all"
     with pytest.raises(DataError, match=message):
         ImageIndex.find(str(tmp_path))
+
+
+def test_a_row_group_with_fewer_rows_than_all_of_the_footer_says_is_named(tmp_path):
+    file = write_shard(tmp_path / "a.parquet", range(7), rows_per_group=10)
+    claim_rows(file, 9)
+    claim_rows(file, 9, in_all=True)
+    assert ImageIndex.find(str(tmp_path)).train.num_images == 9
+    with pytest.raises(DataError, match=r"Row group 0 of .*a\.parquet .*download"):
+        read_first_piece(tmp_path)
 
 
 def test_more_rows_than_bytes_are_a_broken_shard(tmp_path):
@@ -127,11 +140,6 @@ def test_more_rows_than_bytes_are_a_broken_shard(tmp_path):
     message = rf"it says that it has {num_rows} rows, in {file.stat().st_size} bytes"
     with pytest.raises(DataError, match=message):
         ImageIndex.find(str(tmp_path))
-
-
-def read_first_piece(folder: Path) -> None:
-    images = ImageIndex.find(str(folder)).train
-    images.piece(images.pieces(None)[0]).read()
 
 
 @pytest.mark.parametrize(("classes", "message"), [(CLASSES, "Row group 0 of .*"), (None, "The shard .*")])
