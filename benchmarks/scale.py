@@ -35,7 +35,8 @@ from raynas.engine.pool import ChildPool
 from raynas.engine.schedulers import build_scheduler
 from raynas.engine.tuning import tune_run
 from raynas.events import Started
-from raynas.journal import FILE_NAME, Journal
+from raynas.files import JOURNAL_FILE
+from raynas.journal import Journal
 from raynas.records import ChildRecord, RunListener
 from raynas.run import Run
 from raynas.snapshots import Snapshots
@@ -55,7 +56,7 @@ def make_run(num_children: int, journal: Journal, *listeners: RunListener) -> Ru
 
 
 def new_journal(folder: Path) -> Journal:
-    return Journal.create(folder / FILE_NAME, Started(run_id="bench", raynas="0", time=0.0, config={}))
+    return Journal.create(folder / JOURNAL_FILE, Started(run_id="bench", raynas="0", time=0.0, config={}))
 
 
 class Growth(RunListener):
@@ -133,7 +134,7 @@ def process_seconds() -> float:
 
 def resume(arguments: argparse.Namespace) -> None:
     first = FirstChild()
-    journal, events = Journal.reopen(arguments.out / FILE_NAME)
+    journal, events = Journal.reopen(arguments.out / JOURNAL_FILE)
     parsed = process_seconds()
     with journal, connected("local"), ChildPool(no_op, config=WorkerConfig(count=2)) as pool:
         run = make_run(sys.maxsize, journal, first)

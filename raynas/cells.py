@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from raynas.config import validated
+from raynas.config import Choice, validated
 from raynas.errors import RunFolderError, UnknownName, UsageError
 from raynas.events import Started
+from raynas.files import JOURNAL_FILE
 from raynas.genotype import Genotype
-from raynas.journal import FILE_NAME, read_events
+from raynas.journal import read_events
 from raynas.leaderboard import leaderboard
 from raynas.records import ChildRecord, records_of
-from raynas.registry import Choice
 from raynas.rewards.pareto import recorded_trade
 from raynas.run_folder import find_run
 from raynas.space import make_space, published_cell, published_cells
@@ -44,7 +44,7 @@ def find_cell(cell: str | None, run: Path | None = None) -> FoundCell:
     """
     if cell is not None and cell in published_cells():
         return FoundCell(published_cell(cell).genotype)
-    if cell is not None and (Path(cell) / FILE_NAME).is_file():
+    if cell is not None and (Path(cell) / JOURNAL_FILE).is_file():
         return _in_run(None, Path(cell))
     if cell is not None and (Path(cell).suffix == ".json" or Path(cell).is_file()):
         return FoundCell(_read(Path(cell)))
@@ -77,7 +77,7 @@ def _decoded(started: Started, record: ChildRecord) -> Genotype:
 
 
 def _in_run(cell: str | None, folder: Path) -> FoundCell:
-    events = read_events(folder / FILE_NAME)
+    events = read_events(folder / JOURNAL_FILE)
     records = {record.id: record for record in records_of(events)}
     started = events[0]
     assert isinstance(started, Started)

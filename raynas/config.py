@@ -151,3 +151,15 @@ def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
             return []
         model = annotation
     return list(model.model_fields)
+
+
+class Choice(FrozenModel):
+    """A registered name, or 'package.module:ClassName', and its options beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})

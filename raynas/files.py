@@ -11,6 +11,9 @@ from pydantic_core import from_json
 
 from raynas.errors import UsageError
 
+JOURNAL_FILE = "journal.jsonl"
+"""In the folder of every run; by it such a folder is known."""
+
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Has `write` make a file beside `path`, which then takes its place in one step."""
@@ -50,3 +53,9 @@ def parse_json(text: str | bytes) -> Any:
     long, or half a character.
     """
     return from_json(text.encode() if isinstance(text, str) else text)
+
+
+def run_around(path: Path) -> Path | None:
+    """The run's folder that a file or folder is, or lies in at any depth; None: it is in no run."""
+    path = path.absolute()
+    return next((folder for folder in (path, *path.parents) if (folder / JOURNAL_FILE).is_file()), None)

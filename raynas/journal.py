@@ -22,8 +22,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from raynas.errors import JournalFailed, RunFolderError
 from raynas.events import FORMAT, OLDEST_FORMAT, AnyEvent, Event, Proposed, Started
+from raynas.files import JOURNAL_FILE
 
-FILE_NAME = "journal.jsonl"
 LOCKS = Path("/proc/locks")
 """Linux's list of the file locks that are held."""
 
@@ -143,7 +143,7 @@ def read_events(path: Path) -> list[Event]:
         RunFolderError: no such file, not a journal, or a broken line that is not the last.
     """
     if not path.is_file():
-        raise RunFolderError(f"{path} does not exist. A run folder holds a {FILE_NAME}.")
+        raise RunFolderError(f"{path} does not exist. A run folder holds a {JOURNAL_FILE}.")
     return _read(path)[0]
 
 

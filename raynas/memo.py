@@ -20,7 +20,8 @@ from typing import Any
 from raynas.child import ChildResult
 from raynas.errors import RunFolderError, UsageError
 from raynas.events import Event, Finished, Started
-from raynas.journal import FILE_NAME, read_events
+from raynas.files import JOURNAL_FILE
+from raynas.journal import read_events
 from raynas.records import ChildRecord, records_of
 from raynas.tracking_config import Origin
 
@@ -57,7 +58,7 @@ def read_memo(place: Path, *, images: str, config: Mapping[str, Any], own: Path)
     Raises:
         UsageError: there is no such folder, or the one run that it names has another fidelity or is damaged.
     """
-    if (place / FILE_NAME).is_file():
+    if (place / JOURNAL_FILE).is_file():
         return _of_run(place, images, config)
     if not place.is_dir():
         raise UsageError(
@@ -67,7 +68,7 @@ def read_memo(place: Path, *, images: str, config: Mapping[str, Any], own: Path)
 
 
 def _of_run(folder: Path, images: str, config: Mapping[str, Any]) -> Memo:
-    events = read_events(folder / FILE_NAME)
+    events = read_events(folder / JOURNAL_FILE)
     problem = _mismatch(events, images, config)
     if problem:
         raise RunFolderError(
@@ -81,12 +82,12 @@ def _of_run(folder: Path, images: str, config: Mapping[str, Any]) -> Memo:
 
 def _of_store(store: Path, images: str, config: Mapping[str, Any], own: Path) -> Memo:
     memo, fitting, others = Memo(), dict[Path, list[Event]](), list[str]()
-    folders = sorted(path.parent for path in store.glob(f"*/{FILE_NAME}"))
+    folders = sorted(path.parent for path in store.glob(f"*/{JOURNAL_FILE}"))
     for folder in folders:
         if folder.resolve() == own.resolve():
             continue
         try:
-            events = read_events(folder / FILE_NAME)
+            events = read_events(folder / JOURNAL_FILE)
         except RunFolderError as error:
             others.append(f"memo: {folder} is left out: {error}")
             continue

@@ -16,9 +16,10 @@ from raynas.data import ImageSplit
 from raynas.environment import machine, versions
 from raynas.errors import JournalFailed
 from raynas.events import Driver, Event, Resumed, Started
+from raynas.files import JOURNAL_FILE
 from raynas.genotype import Genotype
 from raynas.interruption import signal_name
-from raynas.journal import FILE_NAME, Journal
+from raynas.journal import Journal
 from raynas.memo import Memo
 from raynas.nn import Complexity, NetworkConfig, complexity
 from raynas.records import RunListener
@@ -114,7 +115,7 @@ def _why(error: BaseException) -> str:
 
 
 def _open_journal(search: PreparedSearch, driver: Driver, images: str | None) -> tuple[Journal, Started]:
-    path = search.folder / FILE_NAME
+    path = search.folder / JOURNAL_FILE
     if search.started is None:
         started = Started(
             run_id=uuid.uuid4().hex,

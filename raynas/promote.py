@@ -9,7 +9,8 @@ from typing import Any
 from raynas.config import merged
 from raynas.errors import RunFolderError
 from raynas.events import Started
-from raynas.journal import FILE_NAME, read_events
+from raynas.files import JOURNAL_FILE
+from raynas.journal import read_events
 from raynas.leaderboard import leaderboard
 from raynas.open_run import PreparedSearch
 from raynas.recipes import search_config
@@ -42,7 +43,7 @@ def prepare_promotion(
         UsageError: a setting can't be used.
     """
     folder = find_run(Path(run) if run is not None else None)
-    events = read_events(folder / FILE_NAME)
+    events = read_events(folder / JOURNAL_FILE)
     started = events[0]
     assert isinstance(started, Started)
     trade = recorded_trade(started.config)

@@ -11,27 +11,12 @@ import pkgutil
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from pydantic import ConfigDict
-
-from raynas.config import FrozenModel
 from raynas.errors import UnknownName, UsageError
-from raynas.run_folder import run_around
+from raynas.files import run_around
 
 Thing = TypeVar("Thing")
-
-
-class Choice(FrozenModel):
-    """A registered name, or 'package.module:ClassName', and its options beside it."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    name: str
-
-    @property
-    def options(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
 
 
 class Registry(Generic[Thing]):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from raynas.errors import RunFolderError
-from raynas.journal import FILE_NAME
+from raynas.files import JOURNAL_FILE
 
 RUNS = Path("runs")
 TRAINING_FILE = "training.json"
@@ -37,7 +37,7 @@ def _new_folder(words: Iterable[str]) -> Path:
 
 def check_is_free(folder: Path) -> None:
     """RunFolderError if a run lies in `folder`, or if it can't become a folder."""
-    if (folder / FILE_NAME).exists():
+    if (folder / JOURNAL_FILE).exists():
         raise RunFolderError(
             f"{folder} already holds a run. Add --resume to go on with it, or give another --out."
         )
@@ -48,14 +48,14 @@ def check_is_free(folder: Path) -> None:
 def find_run(folder: Path | None) -> Path:
     """`folder` if it holds a journal; without one, the newest run below runs/."""
     if folder is not None:
-        if not (folder / FILE_NAME).is_file():
+        if not (folder / JOURNAL_FILE).is_file():
             if (folder / TRAINING_FILE).is_file():
                 raise RunFolderError(
-                    f"{folder} holds a final training, and no search: there is no {FILE_NAME} in it. "
+                    f"{folder} holds a final training, and no search: there is no {JOURNAL_FILE} in it. "
                     "'raynas train --resume' goes on with it; give a search's folder here."
                 )
             raise RunFolderError(
-                f"{folder} holds no run: there is no {FILE_NAME} in it.{_runs_listing(folder)}"
+                f"{folder} holds no run: there is no {JOURNAL_FILE} in it.{_runs_listing(folder)}"
             )
         return folder
     newest = max(_journals(RUNS), key=lambda path: path.stat().st_mtime, default=None)
@@ -66,19 +66,13 @@ def find_run(folder: Path | None) -> Path:
     return newest.parent
 
 
-def run_around(path: Path) -> Path | None:
-    """The run's folder that a file or folder is, or lies in at any depth; None: it is in no run."""
-    path = path.absolute()
-    return next((folder for folder in (path, *path.parents) if (folder / FILE_NAME).is_file()), None)
-
-
 def default_store(folder: Path) -> Path:
     """MLflow's SQLite file of the runs beside the run in `folder`."""
     return folder.parent / "mlflow.db"
 
 
 def _journals(folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"*/{FILE_NAME}"))
+    return sorted(folder.glob(f"*/{JOURNAL_FILE}"))
 
 
 def _runs_listing(folder: Path) -> str:

@@ -20,8 +20,9 @@ from raynas.engine.worker import TrainerFactory
 from raynas.errors import RunFolderError, SearchFailed, UsageError
 from raynas.events import recorded_config
 from raynas.failures import diagnosis
+from raynas.files import JOURNAL_FILE
 from raynas.genotype import Genotype
-from raynas.journal import FILE_NAME, Journal
+from raynas.journal import Journal
 from raynas.leaderboard import LeaderboardEntry, final_front, leaderboard
 from raynas.memo import Memo, read_memo
 from raynas.nn import NetworkConfig
@@ -52,7 +53,7 @@ class SearchResult:
 
     @property
     def journal_path(self) -> Path:
-        return self.run_folder / FILE_NAME
+        return self.run_folder / JOURNAL_FILE
 
 
 def run_search(
@@ -185,7 +186,7 @@ def _latency_check(config: SearchConfig) -> LatencyCheck | None:
 
 
 def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearch:
-    journal, events = Journal.reopen(folder / FILE_NAME)
+    journal, events = Journal.reopen(folder / JOURNAL_FILE)
     journal.close()
     return PreparedSearch(folder, resumed_config(recorded_config(events), overrides), events)
 

@@ -7,14 +7,13 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
-from raynas.config import FrozenModel, differences, merged, validated
+from raynas.config import Choice, FrozenModel, differences, merged, validated
 from raynas.data import DataConfig
 from raynas.engine.config import SchedulerConfig, WorkerConfig
 from raynas.errors import RunFolderError
 from raynas.failures import FailuresConfig
 from raynas.limits import LimitsConfig
 from raynas.nn import NetworkConfig
-from raynas.registry import Choice
 from raynas.reward import REWARDS, Reward, RewardConfig, make_reward
 from raynas.space import SearchSpace, make_space
 from raynas.strategy import STRATEGIES, Strategy, StrategyConfig, make_strategy

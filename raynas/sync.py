@@ -14,7 +14,8 @@ from pathlib import Path
 from raynas.config import validated
 from raynas.errors import RunFolderError, TrackingFailed
 from raynas.events import Event, Interrupted, Started, last_of_driver, recorded_config
-from raynas.journal import FILE_NAME, Journal, read_events
+from raynas.files import JOURNAL_FILE
+from raynas.journal import Journal, read_events
 from raynas.run import Run
 from raynas.run_folder import default_store
 from raynas.search_config import SearchConfig
@@ -50,8 +51,8 @@ def sync_run(
             damaged.
         TrackingFailed: MLflow went away, or refused something.
     """
-    with _held(folder / FILE_NAME):
-        events = read_events(folder / FILE_NAME)
+    with _held(folder / JOURNAL_FILE):
+        events = read_events(folder / JOURNAL_FILE)
         backlog = Backlog(report=report)
         config = validated(SearchConfig, recorded_config(events))
         tracker = _open_tracker(folder, config, events, uri=uri, writer=backlog)

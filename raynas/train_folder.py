@@ -11,9 +11,8 @@ from pydantic import ValidationError
 from raynas.config import differences, merged, validated
 from raynas.engine.checkpoints import FOLDER, has_checkpoint
 from raynas.errors import RunFolderError
-from raynas.files import drop_torn_line, parse_json, replace_file
+from raynas.files import JOURNAL_FILE, drop_torn_line, parse_json, replace_file
 from raynas.genotype import Genotype
-from raynas.journal import FILE_NAME
 from raynas.train_config import TrainConfig
 from raynas.training.final_config import EpochSummary
 
@@ -28,7 +27,7 @@ def check_is_free(folder: Path) -> None:
         raise RunFolderError(
             f"{folder} holds a training already. Add --resume to go on with it, or give another --out."
         )
-    if (folder / FILE_NAME).exists():
+    if (folder / JOURNAL_FILE).exists():
         raise RunFolderError(f"{folder} holds a search or a promotion. Give another --out.")
     for name in (FOLDER, CURVE_FILE):
         # Ray would go on from checkpoints that it finds.

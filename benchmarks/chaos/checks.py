@@ -14,20 +14,21 @@ from mlflow import MlflowClient
 
 from benchmarks.chaos.search import STRATEGY_FILE, Settings, fingerprint, prepare
 from raynas.events import Event, Finished, Proposed, Started
-from raynas.journal import FILE_NAME, read_events
+from raynas.files import JOURNAL_FILE
+from raynas.journal import read_events
 from raynas.run import Run
 
 
 def num_finished(folder: Path) -> int:
-    if not (folder / FILE_NAME).exists():
+    if not (folder / JOURNAL_FILE).exists():
         return 0
-    ends = [event for event in read_events(folder / FILE_NAME) if isinstance(event, Finished)]
+    ends = [event for event in read_events(folder / JOURNAL_FILE) if isinstance(event, Finished)]
     return sum(event.result.status != "infeasible" for event in ends)
 
 
 def check_journal(folder: Path, settings: Settings) -> list[Event]:
     """Each child was proposed once and ended once, and replaying it gives what the last driver knew."""
-    events = read_events(folder / FILE_NAME)
+    events = read_events(folder / JOURNAL_FILE)
     for kind in (Proposed, Finished):
         counts = Counter(event.child for event in events if isinstance(event, kind))
         assert counts == Counter(range(len(counts))), f"{kind.__name__}: {counts}"

@@ -27,7 +27,7 @@ from pathlib import Path
 from benchmarks.chaos.checks import check_journal, check_mlflow, num_finished, outcome, scores
 from benchmarks.chaos.kills import PLACES, Kill, draw_kill
 from benchmarks.chaos.search import STRATEGY_FILE, Settings, drive
-from raynas.journal import FILE_NAME
+from raynas.files import JOURNAL_FILE
 from raynas.run_folder import default_store
 
 PRELOADED = [
@@ -58,7 +58,7 @@ def life(folder: Path, settings: Settings, kill: Kill | None) -> int | None:
 
 
 def _size(folder: Path) -> int:
-    return (folder / FILE_NAME).stat().st_size if (folder / FILE_NAME).exists() else 0
+    return (folder / JOURNAL_FILE).stat().st_size if (folder / JOURNAL_FILE).exists() else 0
 
 
 def torment(folder: Path, settings: Settings, num_kills: int) -> list[Kill]:

@@ -18,7 +18,7 @@ from raynas.data import load_split
 from raynas.engine.pool import ChildPool
 from raynas.engine.queue import News
 from raynas.engine.tuning import tune_run
-from raynas.journal import FILE_NAME
+from raynas.files import JOURNAL_FILE
 from raynas.open_run import PreparedSearch, opened
 from raynas.search import prepare_search
 from raynas.strategies.ppo import PPO
@@ -96,7 +96,7 @@ class StandInPool:
 
 def prepare(folder: Path, settings: Settings) -> PreparedSearch:
     """The search in `folder`, new or resumed; its space is small, so that cells come again."""
-    if (folder / FILE_NAME).exists():
+    if (folder / JOURNAL_FILE).exists():
         return prepare_search(out=folder, resume=True)
     return prepare_search(
         out=folder,

@@ -29,7 +29,8 @@ from raynas.engine.config import WorkerConfig
 from raynas.engine.pool import ChildPool
 from raynas.engine.tuning import tune_run
 from raynas.events import Event, Finished, Proposed, Started
-from raynas.journal import FILE_NAME, Journal, read_events
+from raynas.files import JOURNAL_FILE
+from raynas.journal import Journal, read_events
 from raynas.records import RunListener
 from raynas.run import Run
 from raynas.space import make_space
@@ -82,7 +83,7 @@ def search(num_children: int, pool: ChildPool, folder: Path, *listeners: RunList
     strategy = make_strategy("random", space, seed=0)
     started = Started(run_id=folder.name, raynas="0", time=0.0, config={})
     tracker = open_tracker(folder, space)
-    with Journal.create(folder / FILE_NAME, started) as journal:
+    with Journal.create(folder / JOURNAL_FILE, started) as journal:
         run = Run(
             space, strategy, num_children=num_children, journal=journal, listeners=[tracker, *listeners]
         )
@@ -102,7 +103,7 @@ def outcome(events: list[Event]) -> dict[int, tuple[str, float | None, int]]:
 def wrong(num_children: int, undisturbed: Path, disturbed: Path) -> list[str]:
     """What is not as it should be, in the journal or in MLflow."""
     found = []
-    left_alone, events = read_events(undisturbed / FILE_NAME), read_events(disturbed / FILE_NAME)
+    left_alone, events = read_events(undisturbed / JOURNAL_FILE), read_events(disturbed / JOURNAL_FILE)
     once = Counter(range(num_children))
     for kind in (Proposed, Finished):
         counts = Counter(event.child for event in events if isinstance(event, kind))

@@ -18,7 +18,8 @@ from raynas.cli.console import print_architectures, print_leaderboard, table_con
 from raynas.cli.status import print_status, status_json
 from raynas.errors import RunFolderError, UsageError
 from raynas.events import recorded_config
-from raynas.journal import FILE_NAME, is_being_written, read_events
+from raynas.files import JOURNAL_FILE
+from raynas.journal import is_being_written, read_events
 from raynas.leaderboard import Format, final_front, leaderboard, render
 from raynas.records import records_of
 from raynas.rewards.pareto import recorded_trade
@@ -36,7 +37,7 @@ def leaderboard_command(
 ) -> None:
     """Print a run's children, best first."""
     folder = find_run(run)
-    events = read_events(folder / FILE_NAME)
+    events = read_events(folder / JOURNAL_FILE)
     records, trade = records_of(events), recorded_trade(recorded_config(events))
     entries = leaderboard(records, trade=trade)[:top]
     if format == "table":
@@ -61,7 +62,7 @@ def status(
 ) -> None:
     """Print how a run does, from another terminal: children, best, rate, workers' use, time left."""
     folder = find_run(run)
-    path, now = folder / FILE_NAME, time.time()
+    path, now = folder / JOURNAL_FILE, time.time()
     is_locked = is_being_written(path)
     events = read_events(path)
     driver = driver_state(events, is_locked=is_locked, host=socket.gethostname())

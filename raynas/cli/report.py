@@ -11,7 +11,8 @@ from rich.console import Console
 
 from raynas.cli.app import RunArgument, app, loading, reports_errors
 from raynas.events import recorded_config
-from raynas.journal import FILE_NAME, is_being_written, read_events
+from raynas.files import JOURNAL_FILE
+from raynas.journal import is_being_written, read_events
 from raynas.records import records_of
 from raynas.rewards.pareto import recorded_trade
 from raynas.run_folder import find_run
@@ -35,7 +36,7 @@ def report_command(
 
     folder = find_run(run)
     target = out if out is not None else folder / "report"
-    path = folder / FILE_NAME
+    path = folder / JOURNAL_FILE
     is_locked = is_being_written(path)
     events = read_events(path)
     new_folder(target, "--out")

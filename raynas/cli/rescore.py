@@ -12,8 +12,8 @@ from raynas.cli.app import RunArgument, SetOption, app, reports_errors
 from raynas.cli.console import print_leaderboard, table_console
 from raynas.config import parse_assignments
 from raynas.errors import UsageError
-from raynas.files import create_file
-from raynas.journal import FILE_NAME, read_events
+from raynas.files import JOURNAL_FILE, create_file
+from raynas.journal import read_events
 from raynas.leaderboard import FileFormat, Format, render
 from raynas.rescore import Rescored, chosen_reward, rescore
 from raynas.run_folder import find_run
@@ -38,7 +38,7 @@ def rescore_command(
     """Print what a run's leaderboard would be under another reward; nothing is trained."""
     folder = find_run(run)
     suffix = _file_format(out)
-    events = read_events(folder / FILE_NAME)
+    events = read_events(folder / JOURNAL_FILE)
     found = rescore(events, chosen_reward(events, reward, parse_assignments(set_ or [])))
     if format == "table":
         _print_table(found, folder, top)

@@ -12,8 +12,8 @@ from rich.console import Console
 from raynas.cli.console import print_architectures, print_hints, print_leaderboard, resume_command
 from raynas.cli.progress import make_progress
 from raynas.errors import SearchFailed
+from raynas.files import JOURNAL_FILE
 from raynas.interruption import Interruption, interruptible
-from raynas.journal import FILE_NAME
 from raynas.open_run import PreparedSearch
 from raynas.promote import STRATEGY
 from raynas.rewards.pareto import NAME as PARETO
@@ -56,7 +56,7 @@ def _farewell(folder: Path, console: Console) -> Iterator[None]:
     """Says how to go on with what ends before its time."""
 
     def say(what: str) -> None:
-        if (folder / FILE_NAME).is_file():
+        if (folder / JOURNAL_FILE).is_file():
             text = f"\n{what} What has ended is kept; go on with\n  {resume_command(folder)}"
         else:
             text = f"\n{what} No child has been tried yet."

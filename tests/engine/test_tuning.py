@@ -10,7 +10,8 @@ from raynas.engine.pool import ChildPool
 from raynas.engine.tuning import tune_run
 from raynas.engine.work import News
 from raynas.events import Resized, Started
-from raynas.journal import FILE_NAME, Journal, read_events
+from raynas.files import JOURNAL_FILE
+from raynas.journal import Journal, read_events
 from tests.pure.builders import make_run
 
 
@@ -40,9 +41,9 @@ class GrowingPool:
 def test_the_journal_has_how_many_children_train_at_the_same_time(tmp_path):
     started = Started(run_id="1", raynas="0", time=0.0, config={})
     pool = GrowingPool()
-    with Journal.create(tmp_path / FILE_NAME, started) as journal:
+    with Journal.create(tmp_path / JOURNAL_FILE, started) as journal:
         run = make_run(num_children=8, journal=journal)
         tune_run(run, cast(ChildPool, pool))
-    events = read_events(tmp_path / FILE_NAME)
+    events = read_events(tmp_path / JOURNAL_FILE)
     assert run.is_complete
     assert [event.slots for event in events if isinstance(event, Resized)] == [2, 0, 2]

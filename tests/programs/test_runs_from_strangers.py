@@ -13,7 +13,7 @@ from raynas.cli.converting import read_class_names, run_convert
 from raynas.data import DataConfig, load_split
 from raynas.engine.searcher import TuneSearcher
 from raynas.errors import DataError, InvalidConfig, RunFolderError, UsageError
-from raynas.journal import FILE_NAME
+from raynas.files import JOURNAL_FILE
 from raynas.promote import prepare_promotion
 from raynas.stream import ImageIndex
 from raynas.train import prepare_training
@@ -26,9 +26,9 @@ DEEP = "[" * 100_000 + "]" * 100_000
 
 
 def write_run(folder, change):
-    lines = journal_lines(folder / FILE_NAME, strategy=STRATEGIES[0])
+    lines = journal_lines(folder / JOURNAL_FILE, strategy=STRATEGIES[0])
     change(lines)
-    (folder / FILE_NAME).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / JOURNAL_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def other_space(lines):

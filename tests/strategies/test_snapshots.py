@@ -16,7 +16,7 @@ from raynas import snapshots as snapshots_module
 from raynas.child import ChildResult
 from raynas.errors import RunFolderError
 from raynas.events import Started
-from raynas.journal import FILE_NAME as JOURNAL
+from raynas.files import JOURNAL_FILE as JOURNAL
 from raynas.journal import Journal, read_events
 from raynas.records import RunListener
 from raynas.run import Run

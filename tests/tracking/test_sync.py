@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from raynas.cli.main import app
 from raynas.errors import RunFolderError, TrackingFailed
 from raynas.events import Resumed, Started
-from raynas.journal import FILE_NAME, Journal, read_events
+from raynas.files import JOURNAL_FILE
+from raynas.journal import Journal, read_events
 from raynas.nn import Complexity
 from raynas.open_run import PreparedSearch, open_tracker
 from raynas.recipes import search_config
@@ -54,7 +55,7 @@ def twice(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) ->
         shutil.copy(empty_store, store)
     config = search_config(settings=SETTINGS)
     started = Started(run_id="r1", raynas="0", time=1e9, config=config.model_dump(mode="json"))
-    journal = Journal.create(folder / FILE_NAME, started)
+    journal = Journal.create(folder / JOURNAL_FILE, started)
     with monkeypatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{other_store}")
         undisturbed = tracked(config, folder, started)
@@ -144,7 +145,7 @@ def test_a_run_that_was_not_tracked_at_all_is_written_whole(missed, empty_store,
 
 
 def test_a_resumed_run_keeps_its_first_params_and_has_its_last_config(missed, empty_store, tmp_path):
-    with Journal(missed.folder / FILE_NAME) as journal:
+    with Journal(missed.folder / JOURNAL_FILE) as journal:
         journal.append(Resumed(time=2e9, children=7))
     shutil.copy(empty_store, tmp_path / "third.db")
     uri = f"sqlite:///{tmp_path / 'third.db'}"
@@ -169,7 +170,7 @@ def test_an_unfinished_run_has_ended_as_mlflow_knows_or_was_killed(twice, told, 
 def test_a_run_that_ends_in_the_journal_ends_there_in_mlflow(missed):
     sync_run(missed.folder)
     (parent,) = MlflowClient(missed.uri).search_runs(["1"], "tags.`raynas.kind` = 'search'")
-    last = max(event.time for event in read_events(missed.folder / FILE_NAME))
+    last = max(event.time for event in read_events(missed.folder / JOURNAL_FILE))
     assert parent.info.end_time == round(last * 1000)
 
 
@@ -221,7 +222,7 @@ def test_a_child_that_mlflow_refuses_is_told_and_does_not_hold_up_the_others(mis
 
 
 def test_the_journal_stays_as_it_is_and_a_torn_line_too(missed):
-    path = missed.folder / FILE_NAME
+    path = missed.folder / JOURNAL_FILE
     path.write_bytes(path.read_bytes() + b'{"kind":"finis')
     before, changed = path.read_bytes(), path.stat().st_mtime_ns
     sync_run(missed.folder)
@@ -233,7 +234,7 @@ def test_a_promotion_names_the_run_that_it_is_from(tmp_path, empty_store):
     store = Path(shutil.copy(empty_store, tmp_path / "mlflow.db"))
     config = search_config(settings=SETTINGS | {"origin": {"run_id": "r0", "folder": "runs/zero"}})
     started = Started(run_id="r1", raynas="0", time=1e9, config=config.model_dump(mode="json"))
-    Journal.create(tmp_path / "one" / FILE_NAME, started).close()
+    Journal.create(tmp_path / "one" / JOURNAL_FILE, started).close()
     assert sync_run(tmp_path / "one").num_children == 0
     assert content(f"sqlite:///{store}")["one"]["tags"]["raynas.promoted_from"] == "r0"
 
@@ -282,7 +283,7 @@ def test_a_store_that_can_not_be_used_is_named(missed):
     ("name", "text", "message"),
     [
         ("training.json", "{}", "holds a final training, and no search"),
-        (FILE_NAME, "garbled\n", "line 1: "),
+        (JOURNAL_FILE, "garbled\n", "line 1: "),
         ("notes.txt", "", "holds no run"),
     ],
 )
@@ -295,7 +296,7 @@ def test_a_folder_that_is_no_search_is_refused(tmp_path, name, text, message):
 
 
 def test_a_journal_that_contradicts_itself_is_refused(missed):
-    path = missed.folder / FILE_NAME
+    path = missed.folder / JOURNAL_FILE
     path.write_text(path.read_text().replace('"actions":[', '"actions":[77,'))
     code, _, error = call(str(missed.folder))
     assert code == 2

@@ -22,7 +22,7 @@ import raynas.report.folder
 import raynas.sync  # noqa: F401
 from raynas.cli.main import app
 from raynas.errors import UsageError
-from raynas.journal import FILE_NAME
+from raynas.files import JOURNAL_FILE
 from raynas.space import published_cell
 from search_spaces.nasbench201 import EXAMPLE
 from tests.fuzz.mutate import mutated_text
@@ -100,7 +100,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
 def _write_seed(folder: Path) -> None:
     run = folder / "runs" / "one"
     run.mkdir(parents=True)
-    journal_lines(run / FILE_NAME, strategy=STRATEGIES[0])
+    journal_lines(run / JOURNAL_FILE, strategy=STRATEGIES[0])
     save_tiny(folder / "model")
     (folder / "cell.json").write_text(published_cell("nasnet_a").genotype.to_json())
     (folder / "data").mkdir()

@@ -15,7 +15,8 @@ from raynas.cells import find_cell
 from raynas.cli.console import print_architectures, print_leaderboard
 from raynas.cli.status import print_status, status_json
 from raynas.events import Event
-from raynas.journal import FILE_NAME, read_events
+from raynas.files import JOURNAL_FILE
+from raynas.journal import read_events
 from raynas.leaderboard import leaderboard, render
 from raynas.records import records_of
 from raynas.status import driver_state, status_of
@@ -25,11 +26,11 @@ from tests.fuzz.trial import Attempt
 
 
 def start(folder: Path, bomb: Path) -> Attempt:
-    seeds = [journal_lines(folder / FILE_NAME, strategy=strategy) for strategy in STRATEGIES]
+    seeds = [journal_lines(folder / JOURNAL_FILE, strategy=strategy) for strategy in STRATEGIES]
 
     def attempt(rng: random.Random) -> None:
-        (folder / FILE_NAME).write_bytes(mutated_journal(rng, rng.choice(seeds), bombs(bomb)))
-        events = read_events(folder / FILE_NAME)
+        (folder / JOURNAL_FILE).write_bytes(mutated_journal(rng, rng.choice(seeds), bombs(bomb)))
+        events = read_events(folder / JOURNAL_FILE)
         look_at(events, folder)
         find_cell(None, folder)
 

@@ -17,7 +17,8 @@ from pydantic import TypeAdapter
 from raynas.config import validated
 from raynas.engine.searcher import TuneSearcher
 from raynas.events import Event, recorded_config
-from raynas.journal import FILE_NAME, Journal
+from raynas.files import JOURNAL_FILE
+from raynas.journal import Journal
 from raynas.promote import prepare_promotion
 from raynas.run import Run
 from raynas.search_config import SearchConfig, resumed_config
@@ -32,7 +33,7 @@ from tests.fuzz.trial import Attempt
 def start(folder: Path, bomb: Path) -> Attempt:
     run_folder = folder / "run"
     run_folder.mkdir()
-    seeds = [journal_lines(run_folder / FILE_NAME, strategy=strategy) for strategy in STRATEGIES]
+    seeds = [journal_lines(run_folder / JOURNAL_FILE, strategy=strategy) for strategy in STRATEGIES]
 
     arrays = _learned(seeds[1])
 
@@ -42,7 +43,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
         if choice == 3:
             _restore(rng, lines, folder / "state.json")
             return
-        (run_folder / FILE_NAME).write_bytes(mutated_journal(rng, lines, bombs(bomb)))
+        (run_folder / JOURNAL_FILE).write_bytes(mutated_journal(rng, lines, bombs(bomb)))
         (run_folder / SNAPSHOT).unlink(missing_ok=True)
         if choice == 4:
             _write_snapshot(rng, run_folder, arrays, lines, bombs(bomb))
@@ -70,7 +71,7 @@ def _write_snapshot(
     rng: random.Random, folder: Path, arrays: dict[str, Any], lines: list[dict[str, Any]], others: list[bytes]
 ) -> None:
     """Of the journal that is there, or of the seed; whole, damaged, or of wrong arrays."""
-    journal = folder / FILE_NAME
+    journal = folder / JOURNAL_FILE
     if rng.random() < 0.7:
         journal.write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
     changed = dict(arrays)
@@ -92,7 +93,7 @@ def _write_snapshot(
 
 def _resume(folder: Path, overrides: dict[str, Any]) -> None:
     """As `raynas search --resume` and, up to MLflow, `raynas sync` do."""
-    journal, events = Journal.reopen(folder / FILE_NAME)
+    journal, events = Journal.reopen(folder / JOURNAL_FILE)
     with journal:
         config = resumed_config(recorded_config(events), overrides)
         space = config.make_space()
