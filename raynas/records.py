@@ -39,7 +39,12 @@ class ChildRecord:
     @property
     def outcome(self) -> Outcome | None:
         """What rewards see of it; None until it is finished."""
-        return Outcome.of(self.proposed, self.finished.result) if self.finished else None
+        return outcome_of(self.proposed, self.finished.result) if self.finished else None
+
+
+def outcome_of(proposed: Proposed, result: ChildResult) -> Outcome:
+    """What a reward sees of a child that was proposed so and ended so."""
+    return Outcome(result, proposed.parameters, proposed.mult_adds, proposed.activations)
 
 
 class RunListener:

@@ -13,7 +13,7 @@ from raynas.config import merged
 from raynas.errors import InvalidConfig
 from raynas.events import Event, Finished, Proposed, recorded_config
 from raynas.leaderboard import LeaderboardEntry, final_front, leaderboard
-from raynas.records import records_of
+from raynas.records import outcome_of, records_of
 from raynas.reward import Outcome, Reward, make_reward
 from raynas.rewards.pareto import Pareto
 
@@ -63,7 +63,7 @@ def rescored_events(events: Iterable[Event], reward: Reward) -> list[Event]:
         if isinstance(event, Proposed):
             proposed[event.child] = event
         elif isinstance(event, Finished) and event.child in proposed:
-            outcome = Outcome.of(proposed[event.child], event.result)
+            outcome = outcome_of(proposed[event.child], event.result)
             event = event.model_copy(update={"reward": reward(outcome)})
             if event.result.status != "infeasible":
                 reward.observe(outcome)

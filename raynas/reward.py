@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Literal, get_args
 
 from raynas.child import ChildResult
 from raynas.config import FrozenModel, validated
-from raynas.events import Proposed
 from raynas.registry import Registry
 
 Cost = Literal["parameters", "mult_adds", "activations", "latency_ms"]
@@ -26,10 +25,6 @@ class Outcome:
     parameters: int | None = None
     mult_adds: int | None = None
     activations: int | None = None
-
-    @classmethod
-    def of(cls, proposed: Proposed, result: ChildResult) -> Outcome:
-        return cls(result, proposed.parameters, proposed.mult_adds, proposed.activations)
 
     @property
     def accuracy(self) -> float | None:

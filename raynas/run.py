@@ -24,10 +24,10 @@ from raynas.genotype import Genotype
 from raynas.journal import Journal
 from raynas.limits import NO_LIMITS, LimitsConfig, Sized
 from raynas.memo import MemoScore
-from raynas.records import ChildRecord, RunListener
+from raynas.records import ChildRecord, RunListener, outcome_of
 from raynas.refusals import RefusalWatch
 from raynas.replay import check_finished, check_proposed
-from raynas.reward import Outcome, Reward
+from raynas.reward import Reward
 from raynas.rewards.accuracy import Accuracy
 from raynas.space import SearchSpace
 from raynas.strategy import Proposal, Strategy
@@ -246,7 +246,7 @@ class Run:
 
     def _is_remembered(self, child: Child) -> bool:
         known = self.memo.get(child.arch_id)
-        if known is None or self.reward.missing(Outcome.of(self.records[child.id].proposed, known.result)):
+        if known is None or self.reward.missing(outcome_of(self.records[child.id].proposed, known.result)):
             return False
         self._finish(child.id, _untrained(known.result), memo=known.origin)
         return True
@@ -264,7 +264,7 @@ class Run:
         reused_from: int | None = None,
         memo: Origin | None = None,
     ) -> None:
-        reward = self.reward(Outcome.of(self.records[child_id].proposed, result))
+        reward = self.reward(outcome_of(self.records[child_id].proposed, result))
         finished = Finished(
             child=child_id, time=time.time(), reward=reward, result=result, reused_from=reused_from, memo=memo
         )
@@ -324,7 +324,7 @@ class Run:
                 listener.child_refused(record)
         else:
             self.num_finished += 1
-            self.reward.observe(Outcome.of(record.proposed, event.result))
+            self.reward.observe(outcome_of(record.proposed, event.result))
             if event.result.status == "completed":
                 self._equals.owner(event.child, record.proposed.arch_id)
             self._tell_finished(record)

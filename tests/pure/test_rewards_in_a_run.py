@@ -13,7 +13,8 @@ from raynas.events import Finished
 from raynas.leaderboard import final_front, leaderboard
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
-from raynas.reward import Outcome, make_reward
+from raynas.records import outcome_of
+from raynas.reward import make_reward
 from raynas.rewards.pareto import ParetoConfig, recorded_trade
 from raynas.run import Run
 from tests.pure.builders import Diary, completed, failed, make_run
@@ -57,7 +58,7 @@ def test_a_resumed_run_goes_on_with_the_same_front(strategy):
         run.replay(whole.events[:cut])
         for event in whole.events[cut:]:
             if isinstance(event, Finished):
-                outcome = Outcome.of(whole.records[event.child].proposed, event.result)
+                outcome = outcome_of(whole.records[event.child].proposed, event.result)
                 assert run.reward(outcome) == event.reward
                 run.reward.observe(outcome)
 
