@@ -7,7 +7,7 @@ from pathlib import Path
 
 from raynas.config import Choice, validated
 from raynas.errors import RunFolderError, UnknownName, UsageError
-from raynas.events import Started
+from raynas.events import Origin, Started
 from raynas.files import JOURNAL_FILE
 from raynas.genotype import Genotype
 from raynas.journal import read_events
@@ -16,7 +16,6 @@ from raynas.records import ChildRecord, records_of
 from raynas.rewards.pareto import recorded_trade
 from raynas.run_folder import find_run
 from raynas.space import make_space, published_cell, published_cells
-from raynas.tracking_config import Origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from pydantic import Field
 
 from raynas.child import ChildResult
 from raynas.config import FrozenModel
-from raynas.tracking_config import Origin
 
 FORMAT = 2
 """Of what is written."""
@@ -137,3 +136,14 @@ def recorded_config(events: Sequence[Event]) -> dict[str, Any]:
 def last_of_driver(events: Sequence[Event]) -> Started | Resumed | Interrupted:
     """The last word of a driver about itself."""
     return [event for event in events if isinstance(event, Started | Resumed | Interrupted)][-1]
+
+
+class Origin(FrozenModel):
+    """The run that cells were taken from; MLflow shows what became of them below it."""
+
+    run_id: str
+    """As its journal begins."""
+    folder: str
+    """Where it was then."""
+    child: int | None = None
+    """Whose cell it is; None: those of several."""

@@ -19,11 +19,10 @@ from typing import Any
 
 from raynas.child import ChildResult
 from raynas.errors import RunFolderError, UsageError
-from raynas.events import Event, Finished, Started
+from raynas.events import Event, Finished, Origin, Started
 from raynas.files import JOURNAL_FILE
 from raynas.journal import read_events
 from raynas.records import ChildRecord, records_of
-from raynas.tracking_config import Origin
 
 TRAINING_FIELDS = ("network", "child")
 """Of the config, what a score depends on beside the images."""

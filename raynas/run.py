@@ -18,7 +18,7 @@ from typing import Any, Literal
 from raynas.child import Child, ChildResult, EpochReport, child_seed
 from raynas.equal_cells import EqualCells
 from raynas.errors import RunFolderError, SearchFailed
-from raynas.events import Event, Finished, Interrupted, Proposed, Resized
+from raynas.events import Event, Finished, Interrupted, Origin, Proposed, Resized
 from raynas.failures import FailuresConfig, FailureWatch
 from raynas.genotype import Genotype
 from raynas.journal import Journal
@@ -31,7 +31,6 @@ from raynas.reward import Reward
 from raynas.rewards.accuracy import Accuracy
 from raynas.space import SearchSpace
 from raynas.strategy import Proposal, Strategy
-from raynas.tracking_config import Origin
 
 Measure = Callable[[Genotype], Sized]
 

@@ -11,13 +11,14 @@ from raynas.config import Choice, FrozenModel, differences, merged, validated
 from raynas.data import DataConfig
 from raynas.engine.config import SchedulerConfig, WorkerConfig
 from raynas.errors import RunFolderError
+from raynas.events import Origin
 from raynas.failures import FailuresConfig
 from raynas.limits import LimitsConfig
 from raynas.nn import NetworkConfig
 from raynas.reward import REWARDS, Reward, RewardConfig, make_reward
 from raynas.space import SearchSpace, make_space
 from raynas.strategy import STRATEGIES, Strategy, StrategyConfig, make_strategy
-from raynas.tracking_config import Origin, TrackingConfig
+from raynas.tracking_config import TrackingConfig
 from raynas.training import ChildConfig, LatencyConfig
 
 

@@ -1,4 +1,4 @@
-"""What is set about MLflow, and where a run's cells are from. Pure: raynas.tracking itself imports mlflow."""
+"""What is set about MLflow. Pure Python: raynas.tracking itself imports mlflow."""
 
 from __future__ import annotations
 
@@ -41,14 +41,3 @@ class TrainTrackingConfig(TrackingConfig):
         raise ValueError(
             "a registered model's name has neither '/' nor ':' and does not begin with '..'. Give another"
         )
-
-
-class Origin(FrozenModel):
-    """The run that cells were taken from; MLflow shows what became of them below it."""
-
-    run_id: str
-    """As its journal begins."""
-    folder: str
-    """Where it was then."""
-    child: int | None = None
-    """Whose cell it is; None: those of several."""

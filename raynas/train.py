@@ -15,13 +15,14 @@ from raynas.engine.cluster import connected
 from raynas.engine.final import train_on_cluster
 from raynas.engine.final_plan import TrainingPlan, plan_training
 from raynas.errors import InvalidConfig, RunFolderError, UnknownName
+from raynas.events import Origin
 from raynas.genotype import Genotype
 from raynas.model_folder import INFO_FILE
 from raynas.networks import NETWORKS
 from raynas.run_folder import default_store, new_training_folder
 from raynas.space import published_cells
 from raynas.tracking import Registered, TrainingTracker, check_store
-from raynas.tracking_config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS, Origin
+from raynas.tracking_config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS
 from raynas.train_config import TrainConfig
 from raynas.train_folder import append_to_curve, check_is_free, read_curve, resumed_config, write_config
 from raynas.train_models import registered_name, save_models

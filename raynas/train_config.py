@@ -10,8 +10,9 @@ from pydantic import Field
 from raynas.config import FrozenModel
 from raynas.data.config import MAX_IMAGE_SIZE
 from raynas.engine.config import TrainWorkerConfig
+from raynas.events import Origin
 from raynas.nn import NetworkConfig
-from raynas.tracking_config import Origin, TrainTrackingConfig
+from raynas.tracking_config import TrainTrackingConfig
 from raynas.training.final_config import FinalConfig
 from raynas.training.images import AugmentationConfig
 

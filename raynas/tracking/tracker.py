@@ -16,13 +16,13 @@ from mlflow.exceptions import MlflowException
 from raynas.child import Child
 from raynas.credentials import without_credentials
 from raynas.errors import UsageError
+from raynas.events import Origin
 from raynas.records import ChildRecord, RunListener
 from raynas.space import SearchSpace
 from raynas.tracking.content import child_page, metric
 from raynas.tracking.runs import SearchRuns
 from raynas.tracking.store import connect, experiment_id, reason, resolved_uri, unusable
 from raynas.tracking.writer import JobQueue, Writer
-from raynas.tracking_config import Origin
 
 logger = logging.getLogger("raynas.tracking")
 

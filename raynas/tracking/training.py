@@ -15,6 +15,7 @@ from mlflow.entities import Run
 from raynas.config import flattened
 from raynas.credentials import scrubbed, without_credentials
 from raynas.errors import UsageError
+from raynas.events import Origin
 from raynas.genotype import Genotype
 from raynas.tracking.content import ARCH_ID, KIND, RUN_ID, metric, param
 from raynas.tracking.registry import Registered, register
@@ -22,7 +23,6 @@ from raynas.tracking.runs import first_run, origin_tags, write_texts
 from raynas.tracking.store import connect, experiment_id, reason, resolved_uri, unusable
 from raynas.tracking.tracker import is_outage
 from raynas.tracking.writer import Writer
-from raynas.tracking_config import Origin
 
 logger = logging.getLogger("raynas.tracking")
 

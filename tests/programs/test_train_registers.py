@@ -22,8 +22,8 @@ from raynas.cli.training import result_lines, run_train
 from raynas.config import merged
 from raynas.engine.final import TrainedStates
 from raynas.errors import InvalidConfig
+from raynas.events import Origin
 from raynas.model_folder import load_model
-from raynas.tracking_config import Origin
 from raynas.train import TrainResult, prepare_training, train_prepared
 from raynas.train_models import registered_name
 from raynas.training import Placement

@@ -9,11 +9,11 @@ from rich.console import Console
 
 from raynas.child import ChildResult
 from raynas.cli.progress import LiveTable, PlainLines, make_progress
+from raynas.events import Origin
 from raynas.limits import LimitsConfig
 from raynas.memo import MemoScore
 from raynas.nn import Complexity
 from raynas.run import Run
-from raynas.tracking_config import Origin
 from tests.pure.builders import Formula, completed, failed, make_run, report
 
 

@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raynas.child import MAX_SECONDS, ChildResult
-from raynas.events import Driver, Event, Finished, Interrupted, Proposed, Resized, Resumed, Started
+from raynas.events import Driver, Event, Finished, Interrupted, Origin, Proposed, Resized, Resumed, Started
 from raynas.failures import short_reason
 from raynas.leaderboard import leaderboard
 from raynas.records import records_of
 from raynas.status import Status, driver_state, status_of
-from raynas.tracking_config import Origin
 from tests.pure.builders import infeasible
 
 
