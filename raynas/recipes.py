@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from raynas.config import merged, validated
+from raynas.data.config import uses_digits
 from raynas.errors import UnknownName, UsageError
 from raynas.search_config import SearchConfig
 from raynas.space import SPACES
@@ -107,12 +108,6 @@ def search_config(recipe: str = "small", settings: Settings | None = None) -> Se
     chosen = merged(_without_options_of_others(RECIPES[recipe](settings), settings), settings)
     base = {"network": _networks_of(chosen), "reward": {"name": "accuracy"}}
     return validated(SearchConfig, merged(base, chosen))
-
-
-def uses_digits(settings: Settings) -> bool:
-    """Whether the data is the default."""
-    data = settings.get("data", {})
-    return isinstance(data, Mapping) and data.get("source", "digits") == "digits"
 
 
 def _without_options_of_others(recipe: Settings, settings: Settings) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from raynas.config import merged, validated
+from raynas.data.config import uses_digits
 from raynas.errors import UnknownName
 from raynas.networks import NETWORKS
-from raynas.recipes import uses_digits
 from raynas.train_config import TrainConfig
 
 Settings = Mapping[str, Any]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from raynas.config import FrozenModel
@@ -28,3 +30,9 @@ class DataConfig(FrozenModel):
 
     label_column: str = Field("label", min_length=1)
     """Parquet only: the column of class indexes, integers from 0."""
+
+
+def uses_digits(settings: Settings) -> bool:
+    """Whether the data is the default."""
+    data = settings.get("data", {})
+    return isinstance(data, Mapping) and data.get("source", "digits") == "digits"
