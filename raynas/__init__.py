@@ -13,9 +13,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from raynas.block import Block
     from raynas.engine.searcher import TuneSearcher
     from raynas.errors import RaynasError, SearchFailed, TrainingFailed, UsageError
-    from raynas.genotype import Block, CellGenotype, Genotype
+    from raynas.genotype import CellGenotype, Genotype
     from raynas.networks import build
     from raynas.nn import Network, NetworkConfig
     from raynas.reward import Outcome, Reward, register_reward

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from raynas.genotype import Block, CellGenotype
+from raynas.block import NUM_INPUTS, Block
 
 COMMUTATIVE_COMBINERS = frozenset({"add", "add_layer_norm", "add_instance_norm"})
 """Those whose halves can change places."""
@@ -16,6 +15,23 @@ Key = tuple[str, int, str, int, str]
 """A block as it sorts: combiner, then input and operation of both halves, in order where the combiner allows;
 states are already renumbered.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A cell in any writing of it, as CellGenotype has it."""
+
+    blocks: tuple[Block, ...]
+    concat: tuple[int, ...]
+    num_inputs: int
+
+    @property
+    def is_chained(self) -> bool:
+        return self.num_inputs != NUM_INPUTS
+
+    @property
+    def num_states(self) -> int:
+        return self.num_inputs + len(self.blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +97,15 @@ class _Writing:
         return ways
 
 
-def smallest_writing(cell: CellGenotype) -> tuple[tuple[Key, ...], tuple[int, ...]]:
+def smallest_writing(
+    blocks: tuple[Block, ...], concat: tuple[int, ...], num_inputs: int
+) -> tuple[tuple[Key, ...], tuple[int, ...]]:
     """Blocks and concat of the writing whose sequence of blocks, and then whose concat, is the smallest.
 
     Greedy: the next block is a smallest one among those whose inputs are placed. Who of several twins comes
     first is left open until a block uses one; only where blocks tie that use different twins is each tried.
     """
+    cell = _Cell(blocks, concat, num_inputs)
     alike: dict[tuple[Any, ...], list[int]] = {}
     for index, block in enumerate(cell.blocks):
         alike.setdefault(_definition(block), []).append(cell.num_inputs + index)
@@ -100,7 +119,7 @@ def smallest_writing(cell: CellGenotype) -> tuple[tuple[Key, ...], tuple[int, ..
 
 
 def _next(
-    cell: CellGenotype,
+    cell: _Cell,
     before: _Writing,
     alike: Mapping[tuple[Any, ...], list[int]],
     apart: Mapping[int, tuple[Any, ...]],
@@ -124,7 +143,7 @@ def _next(
                 yield key, tuple(states), settled
 
 
-def _apart(cell: CellGenotype) -> dict[int, tuple[Any, ...]]:
+def _apart(cell: _Cell) -> dict[int, tuple[Any, ...]]:
     """For states that meet no other block's on their way through the cell: what is made of them.
 
     Twins of which the same is made are alike for good, and one of them stands for all.
@@ -150,7 +169,7 @@ def _apart(cell: CellGenotype) -> dict[int, tuple[Any, ...]]:
     return made
 
 
-def _outputs(cell: CellGenotype, writing: _Writing) -> tuple[int, ...]:
+def _outputs(cell: _Cell, writing: _Writing) -> tuple[int, ...]:
     """The new numbers of the states in concat. Twins of whom none is used are all in it."""
     left: dict[int, Iterator[int]] = {}
     for group in writing.twins:

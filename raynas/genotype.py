@@ -13,61 +13,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
+from raynas.block import BLOCK_FIELDS, MAX_BLOCKS, MAX_INPUTS, NUM_INPUTS, Block, check_block
 from raynas.canonical import smallest_writing
 from raynas.errors import InvalidGenotype, did_you_mean
 from raynas.files import parse_json
-
-NUM_INPUTS = 2
-"""Of a cell that is not chained: h_i and h_(i-1)."""
-MAX_INPUTS = 4
-MAX_BLOCKS = 12
-COMBINERS = ("add", "concat", "add_layer_norm", "add_instance_norm")
-"""The last two are a sum and then a norm over each example, or over each of its channels: in the runs that
-found NASNet-B and C (Zoph et al. 2018, appendix B).
-"""
-OPERATIONS = (
-    # The 13 of Zoph et al. 2018, section 3, in the paper's order.
-    "identity",
-    "conv_1x3_3x1",
-    "conv_1x7_7x1",
-    "dil_conv_3x3",
-    "avg_pool_3x3",
-    "max_pool_3x3",
-    "max_pool_5x5",
-    "max_pool_7x7",
-    "conv_1x1",
-    "conv_3x3",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "sep_conv_7x7",
-    # Only in AmoebaNet's code.
-    "bottleneck_3x3",
-    "bottleneck_1x7_7x1",
-    "max_pool_2x2",
-    # DARTS.
-    "dil_conv_5x5",
-    # NAS-Bench-201: no edge, and the shortcut of its fixed reduction.
-    "none",
-    "avg_pool_2x2_conv_1x1",
-)
-"""Every operation of the language; nn/ops.py says what each one does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One pairwise combination: combiner(op_a(state input_a), op_b(state input_b))."""
-
-    input_a: int
-    op_a: str
-    input_b: int
-    op_b: str
-    combiner: str = "add"
-
-
-_BLOCK_FIELDS = tuple(field.name for field in fields(Block))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +46,7 @@ class CellGenotype:
         if type(self.num_inputs) is not int or not 1 <= self.num_inputs <= MAX_INPUTS:
             raise InvalidGenotype(f"num_inputs: {self.num_inputs!r}; a cell has 1 to {MAX_INPUTS} inputs.")
         for index, block in enumerate(self.blocks):
-            _check_block(index, block, self.num_inputs)
+            check_block(index, block, self.num_inputs)
         _check_concat(self)
         _check_no_dead_block(self)
 
@@ -114,7 +66,7 @@ class CellGenotype:
         Of all orders in which the blocks can be computed, the one whose sequence of blocks is smallest, with
         the halves of a commutative combiner sorted. Channel order within the output is not part of the graph.
         """
-        keys, concat = smallest_writing(self)
+        keys, concat = smallest_writing(self.blocks, self.concat, self.num_inputs)
         blocks = tuple(Block(a, op_a, b, op_b, combiner) for combiner, a, op_a, b, op_b in keys)
         return CellGenotype(blocks, concat, self.num_inputs)
 
@@ -178,28 +130,6 @@ def loose_states(blocks: Sequence[Block], num_inputs: int = NUM_INPUTS) -> tuple
     return tuple(state for state in range(num_inputs + len(blocks)) if state not in used)
 
 
-def _check_block(index: int, block: Block, num_inputs: int) -> None:
-    own_state = num_inputs + index
-    for field, state in (("input_a", block.input_a), ("input_b", block.input_b)):
-        if type(state) is not int or not 0 <= state < own_state:
-            why = " A later state would close a cycle." if type(state) is int and state >= own_state else ""
-            raise InvalidGenotype(
-                f"block {index}, {field}: {state!r} is not a state that block {index} "
-                f"can take (0..{own_state - 1}).{why}"
-            )
-    for field, op in (("op_a", block.op_a), ("op_b", block.op_b)):
-        _check_word(index, field, op, OPERATIONS)
-    _check_word(index, "combiner", block.combiner, COMBINERS)
-
-
-def _check_word(index: int, field: str, word: object, known: Sequence[str]) -> None:
-    if not isinstance(word, str) or word not in known:
-        raise InvalidGenotype(
-            f"block {index}, {field}: {word!r} is unknown."
-            f"{did_you_mean(str(word), known)} Known: {', '.join(known)}."
-        )
-
-
 def _check_concat(cell: CellGenotype) -> None:
     for state in cell.concat:
         if type(state) is not int or not 0 <= state < cell.num_states:
@@ -242,7 +172,7 @@ def _check_keys(value: Any, expected: Sequence[str], where: str) -> None:
 
 def _cell_to_dict(cell: CellGenotype) -> dict[str, Any]:
     value: dict[str, Any] = {
-        "blocks": [{name: getattr(block, name) for name in _BLOCK_FIELDS} for block in cell.blocks],
+        "blocks": [{name: getattr(block, name) for name in BLOCK_FIELDS} for block in cell.blocks],
         "concat": list(cell.concat),
     }
     return value | ({"num_inputs": cell.num_inputs} if cell.is_chained else {})
@@ -256,8 +186,8 @@ def _cell_from_dict(value: Any, where: str) -> CellGenotype:
             raise InvalidGenotype(f"{where}: {field} must be a list; got {type(value[field]).__name__}.")
     blocks = []
     for index, block in enumerate(value["blocks"]):
-        _check_keys(block, _BLOCK_FIELDS, f"{where}, block {index}")
-        blocks.append(Block(**{name: block[name] for name in _BLOCK_FIELDS}))
+        _check_keys(block, BLOCK_FIELDS, f"{where}, block {index}")
+        blocks.append(Block(**{name: block[name] for name in BLOCK_FIELDS}))
     try:
         return CellGenotype(tuple(blocks), tuple(value["concat"]), value.get("num_inputs", NUM_INPUTS))
     except InvalidGenotype as error:

@@ -14,8 +14,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from raynas.block import MAX_BLOCKS, NUM_INPUTS, OPERATIONS, Block
 from raynas.errors import InvalidGenotype
-from raynas.genotype import MAX_BLOCKS, NUM_INPUTS, OPERATIONS, Block, CellGenotype, Genotype
+from raynas.genotype import CellGenotype, Genotype
 from raynas.space import Actions, Decision, SearchSpace, publish, register_space
 from search_spaces.nasnet import check_words, index_of
 

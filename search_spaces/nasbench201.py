@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
+from raynas.block import Block
 from raynas.errors import InvalidGenotype, did_you_mean
-from raynas.genotype import Block, CellGenotype, Genotype
+from raynas.genotype import CellGenotype, Genotype
 from raynas.space import Actions, Decision, SearchSpace, register_space
 from search_spaces.nasnet import index_of
 

@@ -13,17 +13,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from raynas.block import COMBINERS, MAX_BLOCKS, NUM_INPUTS, OPERATIONS, Block
 from raynas.errors import InvalidGenotype, did_you_mean
-from raynas.genotype import (
-    COMBINERS,
-    MAX_BLOCKS,
-    NUM_INPUTS,
-    OPERATIONS,
-    Block,
-    CellGenotype,
-    Genotype,
-    loose_states,
-)
+from raynas.genotype import CellGenotype, Genotype, loose_states
 from raynas.space import Actions, Decision, SearchSpace, publish, register_space
 
 NASNET_OPERATIONS = OPERATIONS[:13]

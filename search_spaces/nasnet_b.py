@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from raynas.genotype import COMBINERS, Block
+from raynas.block import COMBINERS, Block
 from raynas.space import register_space
 from search_spaces.nasnet import NASNetSpace
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from raynas.genotype import COMBINERS
+from raynas.block import COMBINERS
 from raynas.space import register_space
 from search_spaces.nasnet import NASNetSpace
 

@@ -10,7 +10,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from raynas.genotype import Block, CellGenotype, Genotype
+from raynas.block import Block
+from raynas.genotype import CellGenotype, Genotype
 from raynas.space import publish, register_space
 from search_spaces.nasnet import NASNetSpace
 

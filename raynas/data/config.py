@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import Field
 
@@ -32,7 +33,7 @@ class DataConfig(FrozenModel):
     """Parquet only: the column of class indexes, integers from 0."""
 
 
-def uses_digits(settings: Settings) -> bool:
+def uses_digits(settings: Mapping[str, Any]) -> bool:
     """Whether the data is the default."""
     data = settings.get("data", {})
     return isinstance(data, Mapping) and data.get("source", "digits") == "digits"

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from raynas.block import Block
 from raynas.draw.arrows import elbow_arrow, upward_arrow
 from raynas.draw.placing import Rows, place
 from raynas.draw.rows import GROUP_PADDING, GROUP_WIDTH, INPUT_WIDTH, OP_WIDTH, Slot, cell_rows, live_halves
 from raynas.draw.shapes import Arrow, Box, CellDrawing, Point, Text
-from raynas.genotype import Block, CellGenotype
+from raynas.genotype import CellGenotype
 
 FONT_SIZE = 12
 SMALL_SIZE = 10

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from raynas.block import Block
 from raynas.canonical import COMMUTATIVE_COMBINERS
-from raynas.genotype import Block, CellGenotype
+from raynas.genotype import CellGenotype
 
 MAX_BLOCKS_PER_ROW = 5
 OP_WIDTH = 74

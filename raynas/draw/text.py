@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from raynas.genotype import Block, CellGenotype, Genotype
+from raynas.block import Block
+from raynas.genotype import CellGenotype, Genotype
 
 MAX_COLUMNS = 78
 INPUT_NAMES = ("h_i", "h_prev")

@@ -8,18 +8,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from raynas.block import COMBINERS, MAX_BLOCKS, MAX_INPUTS, NUM_INPUTS, OPERATIONS, Block
 from raynas.draw.shapes import Arrow, Box, Point
-from raynas.genotype import (
-    COMBINERS,
-    MAX_BLOCKS,
-    MAX_INPUTS,
-    NUM_INPUTS,
-    OPERATIONS,
-    Block,
-    CellGenotype,
-    Genotype,
-    loose_states,
-)
+from raynas.genotype import CellGenotype, Genotype, loose_states
 
 SAMPLES_PER_CURVE = 16
 

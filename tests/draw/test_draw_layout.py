@@ -7,10 +7,11 @@ from itertools import combinations
 import pytest
 from hypothesis import strategies as st
 
+from raynas.block import MAX_BLOCKS, OPERATIONS, Block
 from raynas.draw.layout import cell_layout, combiner_text, op_kind, op_lines
 from raynas.draw.rows import MAX_BLOCKS_PER_ROW, live_halves
 from raynas.draw.shapes import Box, CellDrawing
-from raynas.genotype import MAX_BLOCKS, OPERATIONS, Block, CellGenotype
+from raynas.genotype import CellGenotype
 from search_spaces.nasnet import NASNET_A
 from tests.draw.drawn_cells import (
     along,

@@ -10,12 +10,13 @@ import pytest
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
+from raynas.block import COMBINERS, OPERATIONS
 from raynas.draw import genotype_png, genotype_svg
 from raynas.draw.layout import COMBINER_WIDTH, FONT_SIZE, NORM_WIDTH, combiner_text, op_lines
 from raynas.draw.picture import HEADING_SIZE, genotype_picture
 from raynas.draw.png import FONT_FAMILY, PIXELS_PER_UNIT
 from raynas.draw.rows import OP_WIDTH
-from raynas.genotype import COMBINERS, OPERATIONS, Genotype
+from raynas.genotype import Genotype
 from search_spaces.nasnet import NASNET_A
 from tests.draw.drawn_cells import chain, comb
 

@@ -8,11 +8,12 @@ from xml.etree import ElementTree
 from hypothesis import example
 from hypothesis import strategies as st
 
+from raynas.block import OPERATIONS, Block
 from raynas.draw import genotype_svg
 from raynas.draw.picture import MAX_TITLE_LENGTH, genotype_picture
 from raynas.draw.rows import live_halves
 from raynas.draw.shapes import Box
-from raynas.genotype import OPERATIONS, Block, CellGenotype, Genotype
+from raynas.genotype import CellGenotype, Genotype
 from search_spaces.nasnet import NASNET_A
 from tests.draw.drawn_cells import contains, for_all, genotypes, overlap
 

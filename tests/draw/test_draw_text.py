@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hypothesis import example
 
+from raynas.block import COMBINERS, MAX_BLOCKS, OPERATIONS, Block
 from raynas.draw import genotype_text
 from raynas.draw.rows import live_halves
-from raynas.genotype import COMBINERS, MAX_BLOCKS, OPERATIONS, Block, CellGenotype, Genotype
+from raynas.genotype import CellGenotype, Genotype
 from search_spaces.nasnet import NASNET_A
 from tests.draw.drawn_cells import chain, for_all, genotypes
 

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raynas.genotype import Block, CellGenotype, Genotype
+from raynas.block import Block
+from raynas.genotype import CellGenotype, Genotype
 from raynas.model_folder import LoadedModel, ModelInfo
 from raynas.networks import build
 from raynas.nn import Network

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from raynas.genotype import Block, CellGenotype, Genotype
+from raynas.block import Block
+from raynas.genotype import CellGenotype, Genotype
 from raynas.training import DeviceImages, Placement
 from raynas.training.device import autocast_type
 from search_spaces.nasnet import NASNET_A

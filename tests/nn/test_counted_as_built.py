@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raynas.genotype import COMBINERS, OPERATIONS, Genotype
+from raynas.block import COMBINERS, OPERATIONS
+from raynas.genotype import Genotype
 from raynas.nn import Conventions, NetworkConfig, complexity, ops
 from tests.nn.counted import built_complexity
 from tests.nn.small_networks import (

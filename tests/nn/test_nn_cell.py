@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from raynas.genotype import OPERATIONS, Block, CellGenotype
+from raynas.block import OPERATIONS, Block
+from raynas.genotype import CellGenotype
 from raynas.nn import Conventions
 from raynas.nn.cell_plan import plan_cell
 from raynas.nn.drop_path import DropPath

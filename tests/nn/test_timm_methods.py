@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
-from raynas.genotype import Block, CellGenotype, Genotype
+from raynas.block import Block
+from raynas.genotype import CellGenotype, Genotype
 from raynas.nn import NetworkConfig
 from search_spaces.nasnet import NASNET_A
 from tests.nn.small_networks import (

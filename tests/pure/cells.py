@@ -6,16 +6,9 @@ import random
 
 from hypothesis import strategies as st
 
+from raynas.block import COMBINERS, MAX_INPUTS, NUM_INPUTS, Block
 from raynas.canonical import COMMUTATIVE_COMBINERS
-from raynas.genotype import (
-    COMBINERS,
-    MAX_INPUTS,
-    NUM_INPUTS,
-    Block,
-    CellGenotype,
-    Genotype,
-    loose_states,
-)
+from raynas.genotype import CellGenotype, Genotype, loose_states
 
 # Few operations make twins and other coincidences likely.
 FEW_OPERATIONS = ("identity", "sep_conv_3x3", "conv_1x1")

@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raynas.genotype import COMBINERS, NUM_INPUTS, Block, CellGenotype, Genotype, loose_states
+from raynas.block import COMBINERS, NUM_INPUTS, Block
+from raynas.genotype import CellGenotype, Genotype, loose_states
 from search_spaces.nasnet import NASNET_A
 from tests.pure.cells import genotypes, rewritten, rewritten_genotype
 

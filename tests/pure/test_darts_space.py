@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from raynas.block import Block
 from raynas.errors import InvalidConfig, InvalidGenotype
-from raynas.genotype import Block, CellGenotype, Genotype
+from raynas.genotype import CellGenotype, Genotype
 from raynas.space import make_space
 from search_spaces.darts import DARTS_OPERATIONS, DARTS_V2, DartsSpace
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from raynas.block import MAX_BLOCKS, Block
 from raynas.errors import InvalidGenotype
-from raynas.genotype import MAX_BLOCKS, Block, CellGenotype, Genotype, loose_states
+from raynas.genotype import CellGenotype, Genotype, loose_states
 from search_spaces.nasnet import NASNET_A
 from tests.pure.cells import genotypes
 

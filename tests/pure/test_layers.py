@@ -17,6 +17,7 @@ PURE = (
     "raynas.config",
     "raynas.credentials",
     "raynas.registry",
+    "raynas.block",
     "raynas.canonical",
     "raynas.genotype",
     "raynas.space",
@@ -167,7 +168,7 @@ def test_search_spaces_know_only_the_language_of_cells():
         for name in IMPORTS[module]
         if lies_in(name, "raynas")
     }
-    assert known <= {"raynas.errors", "raynas.genotype", "raynas.space"}
+    assert known <= {"raynas.errors", "raynas.block", "raynas.genotype", "raynas.space"}
 
 
 def test_nobody_imports_the_command_line_but_its_entrance():

@@ -9,8 +9,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from raynas.block import Block
 from raynas.errors import InvalidConfig, InvalidGenotype
-from raynas.genotype import Block, CellGenotype
+from raynas.genotype import CellGenotype
 from raynas.space import make_space
 from search_spaces.nasbench201 import (
     EXAMPLE,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from raynas.block import Block
 from raynas.errors import InvalidGenotype
-from raynas.genotype import Block, CellGenotype, Genotype, loose_states
+from raynas.genotype import CellGenotype, Genotype, loose_states
 from raynas.space import make_space, published_cell, published_cells
 
 # DARTS and all that came after it: (operation, state) two by two; state 0 is h_(i-1), state 1 is h_i.

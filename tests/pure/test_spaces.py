@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raynas.block import COMBINERS
 from raynas.errors import InvalidConfig, InvalidGenotype, UnknownName, UsageError
-from raynas.genotype import COMBINERS, CellGenotype, Genotype, loose_states
+from raynas.genotype import CellGenotype, Genotype, loose_states
 from raynas.space import SPACES, Actions, SearchSpace, make_space, published_cell, published_cells
 from search_spaces.nasnet import NASNET_A, NASNET_OPERATIONS, NASNetSpace
 from tests.pure.cells import cells

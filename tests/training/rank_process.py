@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import distributed, multiprocessing
 
+from raynas.block import Block
 from raynas.child import ChildResult
-from raynas.genotype import Block, CellGenotype, Genotype
+from raynas.genotype import CellGenotype, Genotype
 from raynas.nn import Network
 from raynas.training import Placement, train_child
 from raynas.training.device import reproducible

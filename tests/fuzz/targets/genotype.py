@@ -6,10 +6,11 @@ import random
 from pathlib import Path
 from typing import Any
 
+from raynas.block import COMBINERS, OPERATIONS
 from raynas.cells import find_genotype
 from raynas.draw import genotype_svg, genotype_text
 from raynas.errors import InvalidGenotype
-from raynas.genotype import COMBINERS, OPERATIONS, Genotype
+from raynas.genotype import Genotype
 from raynas.nn import NetworkConfig, complexity
 from raynas.space import make_space, published_cells
 from tests.fuzz.mutate import json_bytes, mutated_bytes

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from raynas.block import Block
 from raynas.classifier import Classifier
-from raynas.genotype import Block, CellGenotype, Genotype
+from raynas.genotype import CellGenotype, Genotype
 from raynas.model_folder import INFO_FILE, LoadedModel, ModelInfo, load_model, save_model
 from raynas.nn import Network, NetworkConfig
 from tests.fuzz.mutate import json_bytes
