@@ -29,7 +29,7 @@ from raynas.records import ChildRecord, RunListener
 from raynas.run import Run
 from raynas.space import SearchSpace, make_space
 from raynas.strategy import make_strategy
-from raynas.tracking import Tracker
+from raynas.tracking.tracker import Tracker
 from raynas.training import Placement
 
 

@@ -28,7 +28,7 @@ from raynas.run_folder import default_store
 from raynas.search_config import SearchConfig
 from raynas.snapshots import Snapshots
 from raynas.space import SearchSpace
-from raynas.tracking import Tracker
+from raynas.tracking.tracker import Tracker
 from raynas.tracking_config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS
 
 MAX_REASON_LENGTH = 200

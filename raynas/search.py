@@ -33,7 +33,8 @@ from raynas.rewards.pareto import recorded_trade
 from raynas.run import Run
 from raynas.run_folder import check_is_free, default_store, find_run, new_run_folder
 from raynas.search_config import SearchConfig, resumed_config
-from raynas.tracking import Tracker, check_store
+from raynas.tracking.store import check_store
+from raynas.tracking.tracker import Tracker
 from raynas.training import ChildConfig, ChildTrainer, DeviceImages, LatencyCheck, Placement
 
 

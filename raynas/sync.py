@@ -19,8 +19,9 @@ from raynas.journal import Journal, read_events
 from raynas.run import Run
 from raynas.run_folder import default_store
 from raynas.search_config import SearchConfig
-from raynas.tracking import Backlog, Tracker
+from raynas.tracking.backlog import Backlog
 from raynas.tracking.store import reason
+from raynas.tracking.tracker import Tracker
 
 STOPPED = ("KILLED", "FAILED")
 

@@ -21,7 +21,9 @@ from raynas.model_folder import INFO_FILE
 from raynas.networks import NETWORKS
 from raynas.run_folder import default_store, new_training_folder
 from raynas.space import published_cells
-from raynas.tracking import Registered, TrainingTracker, check_store
+from raynas.tracking.registry import Registered
+from raynas.tracking.store import check_store
+from raynas.tracking.training import TrainingTracker
 from raynas.tracking_config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS
 from raynas.train_config import TrainConfig
 from raynas.train_folder import append_to_curve, check_is_free, read_curve, resumed_config, write_config

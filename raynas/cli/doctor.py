@@ -18,7 +18,7 @@ from raynas.engine.cluster import connected, nodes
 from raynas.engine.config import WorkerConfig
 from raynas.engine.plan import plan_pool
 from raynas.errors import UsageError
-from raynas.tracking import check_store
+from raynas.tracking.store import check_store
 from raynas.training.device import autocast_type
 
 PACKAGES = ("torch", "ray", "mlflow", "pyarrow", "pydantic")

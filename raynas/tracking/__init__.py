@@ -1,6 +1,7 @@
 """The MLflow view: a parent run per search, a nested one per child; trainings and their registered networks.
 
-The only package that imports mlflow.
+The only package that imports mlflow. Nothing is re-exported: its settings below must be applied before any
+module of it imports mlflow, and those that don't import it stay light.
 
 A view, not the record: it may be lost, switched off or late, and the journal fills it in at the next resume,
 or by `raynas sync`.
@@ -8,12 +9,5 @@ or by `raynas sync`.
 
 from __future__ import annotations
 
-# First, and before mlflow is imported anywhere below: it reads these settings while it is imported.
+# MLflow reads these settings while it is imported.
 import raynas.tracking.settings  # noqa: F401
-from raynas.tracking.backlog import Backlog
-from raynas.tracking.registry import Registered
-from raynas.tracking.store import check_store
-from raynas.tracking.tracker import Tracker
-from raynas.tracking.training import TrainingTracker
-
-__all__ = ["Backlog", "Registered", "Tracker", "TrainingTracker", "check_store"]

@@ -18,7 +18,8 @@ from raynas.nn import Complexity
 from raynas.run import Measure, Run
 from raynas.space import SearchSpace, make_space
 from raynas.strategy import make_strategy
-from raynas.tracking import Tracker, writer
+from raynas.tracking import writer
+from raynas.tracking.tracker import Tracker
 
 
 class EventList:

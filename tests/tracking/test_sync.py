@@ -25,7 +25,7 @@ from raynas.recipes import search_config
 from raynas.run import Run
 from raynas.search_config import SearchConfig
 from raynas.sync import sync_run
-from raynas.tracking import Tracker
+from raynas.tracking.tracker import Tracker
 from tests.tracking.two_stores import TwiceTracked, content, fails
 
 OUTAGE = MlflowException("API request to http://host/api failed")

@@ -12,7 +12,8 @@ from mlflow.exceptions import MlflowException
 
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
-from raynas.tracking import Backlog, runs
+from raynas.tracking import runs
+from raynas.tracking.backlog import Backlog
 from raynas.tracking.runs import SearchRuns
 
 WRITES = ("create_run", "log_batch", "log_artifacts", "set_terminated")

@@ -10,7 +10,7 @@ import torch
 
 from raynas.model_folder import ModelInfo, save_model
 from raynas.nn import Network, NetworkConfig
-from raynas.tracking import TrainingTracker
+from raynas.tracking.training import TrainingTracker
 from tests.nn.small_networks import TINY
 
 NAME = "raynas-tiny"

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from raynas.journal import Journal
 from raynas.run import Run
-from raynas.tracking import Tracker
+from raynas.tracking.tracker import Tracker
 from tests.tracking.conftest import made_up_result
 
 
