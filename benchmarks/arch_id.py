@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from raynas.genotype import Genotype
-from raynas.space import SPACES, make_space
+from raynas.cells.genotype import Genotype
+from raynas.cells.space import SPACES, make_space
 
 
 @dataclass(frozen=True)

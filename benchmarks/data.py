@@ -31,10 +31,10 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from raynas.data.stream import ImageIndex, Shuffle, TrainTransform, local_batches
 from raynas.engine.cluster import connected
-from raynas.engine.stream import ray_batches
-from raynas.stream import ImageIndex, Shuffle, TrainTransform, local_batches
-from raynas.torchvision_import import make_torchvision_importable
+from raynas.engine.ray_batches import ray_batches
+from raynas.models.torchvision_import import make_torchvision_importable
 
 SIZE = (500, 375)
 BATCH_SIZE = 64

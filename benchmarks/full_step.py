@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 
-from raynas.networks import NETWORKS
+from raynas.models.networks import NETWORKS
 from raynas.nn import Network
-from raynas.train_recipes import train_config
+from raynas.programs.train.recipes import train_config
 from raynas.training import Placement
 from raynas.training.final import FinalTraining
-from raynas.training.source import Batch
+from raynas.training.sources import Batch
 
 RECIPES = {"nasnet_a_mobile": "imagenet_mobile", "nasnet_a_large": "imagenet_large"}
 NUM_CLASSES = 1000

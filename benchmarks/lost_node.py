@@ -19,10 +19,10 @@ import torch
 from ray.cluster_utils import Cluster
 
 from benchmarks.cluster import cluster_of
-from raynas.cells import find_genotype
 from raynas.config import merged, parse_assignments
-from raynas.model_folder import load_model
-from raynas.train import prepare_training, train_prepared
+from raynas.models.folder import load_model
+from raynas.programs.train.train import prepare_training, train_prepared
+from raynas.run.lookup import find_genotype
 
 CASES = ("undisturbed", "replaced", "gone")
 

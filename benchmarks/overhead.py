@@ -18,18 +18,18 @@ from typing import Any
 
 from ray import tune
 
+from raynas.cells.space import SearchSpace, make_space
 from raynas.child import Child, ChildResult, EpochReport, Report, ShouldStop, TrainChild
 from raynas.data import ImageSplit
 from raynas.engine.cluster import connected
 from raynas.engine.pool import ChildPool
 from raynas.engine.tuning import tune_run
-from raynas.events import Started
-from raynas.journal import Journal
-from raynas.records import ChildRecord, RunListener
-from raynas.run import Run
-from raynas.space import SearchSpace, make_space
-from raynas.strategy import make_strategy
-from raynas.tracking.tracker import Tracker
+from raynas.run.events import Started
+from raynas.run.journal import Journal
+from raynas.run.records import ChildRecord, RunListener
+from raynas.run.run import Run
+from raynas.strategies.strategy import make_strategy
+from raynas.tracking.search_tracker import Tracker
 from raynas.training import Placement
 
 

@@ -28,21 +28,21 @@ from pathlib import Path
 import ray
 
 from benchmarks.overhead import no_op, open_tracker
+from raynas.cells.space import make_space
 from raynas.child import Child, ChildResult, EpochReport
 from raynas.engine.cluster import connected
 from raynas.engine.config import SchedulerConfig, WorkerConfig
 from raynas.engine.pool import ChildPool
 from raynas.engine.schedulers import build_scheduler
 from raynas.engine.tuning import tune_run
-from raynas.events import Started
 from raynas.files import JOURNAL_FILE
-from raynas.journal import Journal
-from raynas.records import ChildRecord, RunListener
-from raynas.run import Run
-from raynas.snapshots import Snapshots
-from raynas.space import make_space
+from raynas.programs.search.snapshots import Snapshots
+from raynas.run.events import Started
+from raynas.run.journal import Journal
+from raynas.run.records import ChildRecord, RunListener
+from raynas.run.run import Run
 from raynas.strategies.ppo import PAPER
-from raynas.strategy import make_strategy
+from raynas.strategies.strategy import make_strategy
 
 MEGABYTE = 2**20
 

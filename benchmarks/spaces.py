@@ -19,9 +19,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.arch_id import samples
-from raynas.genotype import Genotype
+from raynas.cells.genotype import Genotype
+from raynas.cells.space import SPACES, make_space
 from raynas.nn import Complexity, Network, NetworkConfig, complexity
-from raynas.space import SPACES, make_space
 
 IMAGE = {"in_channels": 3, "num_classes": 10, "image_size": 32}
 RUN_EVERY = 20

@@ -13,43 +13,43 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raynas.block import Block
+    from raynas.cells.block import Block
+    from raynas.cells.genotype import CellGenotype, Genotype
+    from raynas.cells.space import Decision, SearchSpace, register_space
     from raynas.engine.searcher import TuneSearcher
     from raynas.errors import RaynasError, SearchFailed, TrainingFailed, UsageError
-    from raynas.genotype import CellGenotype, Genotype
-    from raynas.networks import build
+    from raynas.models.networks import build
     from raynas.nn import Network, NetworkConfig
-    from raynas.reward import Outcome, Reward, register_reward
-    from raynas.search import SearchResult, run_search
-    from raynas.space import Decision, SearchSpace, register_space
-    from raynas.strategy import Proposal, Strategy, register_strategy
-    from raynas.train import TrainResult, train_final
+    from raynas.programs.search.execute import SearchResult, run_search
+    from raynas.programs.train.train import TrainResult, train_final
+    from raynas.strategies.rewards.reward import Outcome, Reward, register_reward
+    from raynas.strategies.strategy import Proposal, Strategy, register_strategy
 
 _HOMES = {
-    "Block": "raynas.genotype",
-    "CellGenotype": "raynas.genotype",
-    "Decision": "raynas.space",
-    "Genotype": "raynas.genotype",
+    "Block": "raynas.cells.genotype",
+    "CellGenotype": "raynas.cells.genotype",
+    "Decision": "raynas.cells.space",
+    "Genotype": "raynas.cells.genotype",
     "Network": "raynas.nn",
     "NetworkConfig": "raynas.nn",
-    "Outcome": "raynas.reward",
-    "Proposal": "raynas.strategy",
+    "Outcome": "raynas.strategies.rewards.reward",
+    "Proposal": "raynas.strategies.strategy",
     "RaynasError": "raynas.errors",
-    "Reward": "raynas.reward",
+    "Reward": "raynas.strategies.rewards.reward",
     "SearchFailed": "raynas.errors",
-    "SearchResult": "raynas.search",
-    "SearchSpace": "raynas.space",
-    "Strategy": "raynas.strategy",
-    "TrainResult": "raynas.train",
+    "SearchResult": "raynas.programs.search.execute",
+    "SearchSpace": "raynas.cells.space",
+    "Strategy": "raynas.strategies.strategy",
+    "TrainResult": "raynas.programs.train.train",
     "TrainingFailed": "raynas.errors",
     "TuneSearcher": "raynas.engine.searcher",
     "UsageError": "raynas.errors",
-    "build": "raynas.networks",
-    "register_reward": "raynas.reward",
-    "register_space": "raynas.space",
-    "register_strategy": "raynas.strategy",
-    "run_search": "raynas.search",
-    "train_final": "raynas.train",
+    "build": "raynas.models.networks",
+    "register_reward": "raynas.strategies.rewards.reward",
+    "register_space": "raynas.cells.space",
+    "register_strategy": "raynas.strategies.strategy",
+    "run_search": "raynas.programs.search.execute",
+    "train_final": "raynas.programs.train.train",
 }
 __all__ = [
     "Block",

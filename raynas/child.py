@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from raynas.cells.genotype import Genotype
 from raynas.config import AnyFloat, FrozenModel
-from raynas.genotype import Genotype
 
 MAX_SECONDS = 1e10
 """Three hundred years: more is no time that a training took."""

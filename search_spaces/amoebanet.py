@@ -12,9 +12,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from raynas.block import Block
-from raynas.genotype import CellGenotype, Genotype
-from raynas.space import publish, register_space
+from raynas.cells.block import Block
+from raynas.cells.genotype import CellGenotype, Genotype
+from raynas.cells.space import publish, register_space
 from search_spaces.nasnet import NASNetSpace
 
 AMOEBANET_OPERATIONS = (

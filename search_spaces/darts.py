@@ -14,10 +14,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from raynas.block import MAX_BLOCKS, NUM_INPUTS, OPERATIONS, Block
+from raynas.cells.block import MAX_BLOCKS, NUM_INPUTS, OPERATIONS, Block
+from raynas.cells.genotype import CellGenotype, Genotype
+from raynas.cells.space import Actions, Decision, SearchSpace, publish, register_space
 from raynas.errors import InvalidGenotype
-from raynas.genotype import CellGenotype, Genotype
-from raynas.space import Actions, Decision, SearchSpace, publish, register_space
 from search_spaces.nasnet import check_words, index_of
 
 DARTS_OPERATIONS = (

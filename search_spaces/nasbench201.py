@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
-from raynas.block import Block
+from raynas.cells.block import Block
+from raynas.cells.genotype import CellGenotype, Genotype
+from raynas.cells.space import Actions, Decision, SearchSpace, register_space
 from raynas.errors import InvalidGenotype, did_you_mean
-from raynas.genotype import CellGenotype, Genotype
-from raynas.space import Actions, Decision, SearchSpace, register_space
 from search_spaces.nasnet import index_of
 
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))

@@ -13,10 +13,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from raynas.block import COMBINERS, MAX_BLOCKS, NUM_INPUTS, OPERATIONS, Block
+from raynas.cells.block import COMBINERS, MAX_BLOCKS, NUM_INPUTS, OPERATIONS, Block
+from raynas.cells.genotype import CellGenotype, Genotype, loose_states
+from raynas.cells.space import Actions, Decision, SearchSpace, publish, register_space
 from raynas.errors import InvalidGenotype, did_you_mean
-from raynas.genotype import CellGenotype, Genotype, loose_states
-from raynas.space import Actions, Decision, SearchSpace, publish, register_space
 
 NASNET_OPERATIONS = OPERATIONS[:13]
 """The 13 of section 3, in the paper's order."""

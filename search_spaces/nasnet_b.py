@@ -14,8 +14,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from raynas.block import COMBINERS, Block
-from raynas.space import register_space
+from raynas.cells.block import COMBINERS, Block
+from raynas.cells.space import register_space
 from search_spaces.nasnet import NASNetSpace
 
 

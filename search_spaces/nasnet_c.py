@@ -11,8 +11,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from raynas.block import COMBINERS
-from raynas.space import register_space
+from raynas.cells.block import COMBINERS
+from raynas.cells.space import register_space
 from search_spaces.nasnet import NASNetSpace
 
 

@@ -13,10 +13,10 @@ from typing import Any
 from mlflow import MlflowClient
 
 from benchmarks.chaos.search import STRATEGY_FILE, Settings, fingerprint, prepare
-from raynas.events import Event, Finished, Proposed, Started
 from raynas.files import JOURNAL_FILE
-from raynas.journal import read_events
-from raynas.run import Run
+from raynas.run.events import Event, Finished, Proposed, Started
+from raynas.run.journal import read_events
+from raynas.run.run import Run
 
 
 def num_finished(folder: Path) -> int:

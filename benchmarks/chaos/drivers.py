@@ -28,14 +28,14 @@ from benchmarks.chaos.checks import check_journal, check_mlflow, num_finished, o
 from benchmarks.chaos.kills import PLACES, Kill, draw_kill
 from benchmarks.chaos.search import STRATEGY_FILE, Settings, drive
 from raynas.files import JOURNAL_FILE
-from raynas.run_folder import default_store
+from raynas.run.folder import default_store
 
 PRELOADED = [
-    "raynas.search",
+    "raynas.programs.search.execute",
     "raynas.strategies.ppo",
     "mlflow.store.tracking.sqlalchemy_store",
     "raynas.data.digits",
-    "raynas.draw",
+    "raynas.cells.draw",
     "search_spaces.nasnet",
 ]
 """What a driver imports, once for all of them."""

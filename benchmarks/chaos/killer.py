@@ -17,7 +17,7 @@ from ray.cluster_utils import Cluster
 from raynas.child import Child
 from raynas.engine.keeper import Group
 from raynas.engine.pool import ChildPool
-from raynas.records import ChildRecord, RunListener
+from raynas.run.records import ChildRecord, RunListener
 
 KINDS = ("worker", "group", "node")
 SLACK = 10

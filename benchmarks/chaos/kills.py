@@ -12,8 +12,8 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from raynas.journal import Journal
-from raynas.strategy import Strategy
+from raynas.run.journal import Journal
+from raynas.strategies.strategy import Strategy
 
 PLACES = ("journal", "mlflow", "strategy", "outside")
 MOMENTS = ("before", "within", "after")

@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.chaos.checks import conclude
+from raynas.cells.space import make_space
 from raynas.child import Child, ChildResult, Report, ShouldStop, TrainChild
 from raynas.data import DataConfig, ImageSplit, load_split
 from raynas.engine.cluster import connected
@@ -28,9 +29,8 @@ from raynas.engine.config import WorkerConfig
 from raynas.engine.pool import ChildPool
 from raynas.engine.tuning import tune_run
 from raynas.nn import NetworkConfig
-from raynas.run import Run
-from raynas.space import make_space
-from raynas.strategy import make_strategy
+from raynas.run.run import Run
+from raynas.strategies.strategy import make_strategy
 from raynas.training import ChildConfig, ChildTrainer, DeviceImages, Placement, train_child
 
 REASONS = {

@@ -19,10 +19,10 @@ from raynas.engine.pool import ChildPool
 from raynas.engine.queue import News
 from raynas.engine.tuning import tune_run
 from raynas.files import JOURNAL_FILE
-from raynas.open_run import PreparedSearch, opened
-from raynas.search import prepare_search
+from raynas.programs.search.execute import prepare_search
+from raynas.programs.search.open_run import PreparedSearch, opened
 from raynas.strategies.ppo import PPO
-from raynas.strategy import Strategy
+from raynas.strategies.strategy import Strategy
 
 STRATEGY_FILE = "strategy.json"
 OPERATIONS = ["identity", "conv_1x1", "sep_conv_3x3", "max_pool_3x3"]

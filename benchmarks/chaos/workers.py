@@ -23,18 +23,18 @@ from benchmarks.chaos.checks import check_mlflow, conclude
 from benchmarks.chaos.killer import Killer
 from benchmarks.cluster import cluster_of
 from benchmarks.overhead import open_tracker
+from raynas.cells.space import make_space
 from raynas.child import Child, ChildResult, EpochReport, Report, ShouldStop, TrainChild
 from raynas.data import ImageSplit
 from raynas.engine.config import WorkerConfig
 from raynas.engine.pool import ChildPool
 from raynas.engine.tuning import tune_run
-from raynas.events import Event, Finished, Proposed, Started
 from raynas.files import JOURNAL_FILE
-from raynas.journal import Journal, read_events
-from raynas.records import RunListener
-from raynas.run import Run
-from raynas.space import make_space
-from raynas.strategy import make_strategy
+from raynas.run.events import Event, Finished, Proposed, Started
+from raynas.run.journal import Journal, read_events
+from raynas.run.records import RunListener
+from raynas.run.run import Run
+from raynas.strategies.strategy import make_strategy
 from raynas.training import Placement
 from raynas.training.child_checkpoint import Checkpoints
 

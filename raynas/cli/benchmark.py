@@ -70,9 +70,9 @@ def benchmark(
     Options of a strategy: --set evolution.population=20; of the space: --set space.num_blocks=3.
     """
     with loading(Console(stderr=True)):
-        from raynas.cli.benchmarking import run_benchmark
-        from raynas.tabular import Setting
-        from raynas.tabular.recipe import benchmark_recipe
+        from raynas.cli.terminal.benchmark import run_benchmark
+        from raynas.programs.benchmark import Setting
+        from raynas.programs.benchmark.recipe import benchmark_recipe
 
     words = {
         "table": table,

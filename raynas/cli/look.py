@@ -12,20 +12,20 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from raynas.cells import find_genotype
+from raynas.cells.space import published_cells
 from raynas.cli.app import AddressOption, RunArgument, app, fail, loading, reports_errors
-from raynas.cli.console import print_architectures, print_leaderboard, table_console
-from raynas.cli.status import print_status, status_json
+from raynas.cli.terminal.console import print_architectures, print_leaderboard, table_console
+from raynas.cli.terminal.status import print_status, status_json
 from raynas.errors import RunFolderError, UsageError
-from raynas.events import recorded_config
 from raynas.files import JOURNAL_FILE
-from raynas.journal import is_being_written, read_events
-from raynas.leaderboard import Format, final_front, leaderboard, render
-from raynas.records import records_of
-from raynas.rewards.pareto import recorded_trade
-from raynas.run_folder import find_run
-from raynas.space import published_cells
-from raynas.status import driver_state, status_of
+from raynas.run.events import recorded_config
+from raynas.run.folder import find_run
+from raynas.run.journal import is_being_written, read_events
+from raynas.run.leaderboard import Format, final_front, leaderboard, render
+from raynas.run.lookup import find_genotype
+from raynas.run.records import records_of
+from raynas.run.status import driver_state, status_of
+from raynas.strategies.rewards.pareto import recorded_trade
 
 
 @app.command(name="leaderboard")
@@ -77,7 +77,7 @@ def status(
 @reports_errors
 def spaces() -> None:
     """List search spaces, published cells and published networks, with their sizes."""
-    from raynas.cli.listing import print_listing
+    from raynas.cli.terminal.spaces import print_listing
 
     print_listing(Console())
 
@@ -93,7 +93,7 @@ def show(
     out: Annotated[Path | None, typer.Option(help="File.  [default: the terminal; PNG: ARCH_ID.png]")] = None,
 ) -> None:
     """Draw a cell; without an argument, the best of the newest run."""
-    from raynas.draw import genotype_png, genotype_svg, genotype_text
+    from raynas.cells.draw import genotype_png, genotype_svg, genotype_text
 
     genotype = find_genotype(cell, run)
     title = cell if cell in published_cells() else genotype.arch_id
@@ -141,7 +141,7 @@ def doctor(
     out: Annotated[Path, typer.Option(help="Folder that runs are to be written below.")] = Path("runs"),
 ) -> None:
     """Check cluster, GPUs, data, tracking server and storage: what is wrong and what to do."""
-    from raynas.cli.doctor import examine
+    from raynas.cli.terminal.doctor import examine
 
     console = Console()
     findings = 0

@@ -10,13 +10,13 @@ import typer
 from rich.console import Console
 
 from raynas.cli.app import RunArgument, app, loading, reports_errors
-from raynas.events import recorded_config
 from raynas.files import JOURNAL_FILE
-from raynas.journal import is_being_written, read_events
-from raynas.records import records_of
-from raynas.rewards.pareto import recorded_trade
-from raynas.run_folder import find_run
-from raynas.status import driver_state
+from raynas.run.events import recorded_config
+from raynas.run.folder import find_run
+from raynas.run.journal import is_being_written, read_events
+from raynas.run.records import records_of
+from raynas.run.status import driver_state
+from raynas.strategies.rewards.pareto import recorded_trade
 
 
 @app.command(name="report")
@@ -30,9 +30,9 @@ def report_command(
     """Write a report of a run, also while it goes on: HTML with pictures, Markdown, children in Parquet."""
     console = Console()
     with loading(console):
-        from raynas.report.folder import new_folder, write_report
-        from raynas.report.run.children import children_table
-        from raynas.report.run.report import run_report
+        from raynas.programs.report.folder import new_folder, write_report
+        from raynas.programs.report.run.children import children_table
+        from raynas.programs.report.run.report import run_report
 
     folder = find_run(run)
     target = out if out is not None else folder / "report"

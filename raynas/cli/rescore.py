@@ -9,14 +9,14 @@ import typer
 from rich.console import Console
 
 from raynas.cli.app import RunArgument, SetOption, app, reports_errors
-from raynas.cli.console import print_leaderboard, table_console
+from raynas.cli.terminal.console import print_leaderboard, table_console
 from raynas.config import parse_assignments
 from raynas.errors import UsageError
 from raynas.files import JOURNAL_FILE, create_file
-from raynas.journal import read_events
-from raynas.leaderboard import FileFormat, Format, render
-from raynas.rescore import Rescored, chosen_reward, rescore
-from raynas.run_folder import find_run
+from raynas.programs.rescore import Rescored, chosen_reward, rescore
+from raynas.run.folder import find_run
+from raynas.run.journal import read_events
+from raynas.run.leaderboard import FileFormat, Format, render
 
 MAX_LISTED = 12
 """Children that are named by number; of more only the first."""

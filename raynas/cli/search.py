@@ -18,9 +18,9 @@ from raynas.cli.app import (
     reports_errors,
     worker_count,
 )
-from raynas.cli.console import table_console
+from raynas.cli.terminal.console import table_console
 from raynas.config import merged, parse_assignments, without_none
-from raynas.run_folder import find_run
+from raynas.run.folder import find_run
 
 
 @app.command()
@@ -65,8 +65,8 @@ def search(
     """Search for a cell: train children, learn from their accuracy, print the leaderboard."""
     console = table_console()
     with loading(console):
-        from raynas.cli.running import run_on_terminal
-        from raynas.search import prepare_search
+        from raynas.cli.terminal.search import run_on_terminal
+        from raynas.programs.search.execute import prepare_search
 
     prepared = prepare_search(
         data=data,
@@ -105,8 +105,8 @@ def promote(
     """Train the best cells of a run longer, to choose the winner; 'search --resume' goes on with it."""
     console = table_console()
     with loading(console):
-        from raynas.cli.running import run_on_terminal
-        from raynas.promote import prepare_promotion
+        from raynas.cli.terminal.search import run_on_terminal
+        from raynas.programs.promote import prepare_promotion
 
     words = {"child": {"epochs": epochs}, "workers": {"count": worker_count(workers)}, "seed": seed}
     settings = merged(without_none(words), parse_assignments(set_ or []))

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from raynas.cli.app import RunArgument, app, loading, reports_errors
-from raynas.run_folder import find_run
+from raynas.run.folder import find_run
 
 
 @app.command()
@@ -24,7 +24,7 @@ def sync(
     """Write into MLflow what it missed of a run, such as while its server was away."""
     folder, console = find_run(run), Console()
     with loading(console):
-        from raynas.sync import sync_run
+        from raynas.programs.sync import sync_run
 
     bar = Progress(
         TextColumn("writing"),

@@ -62,8 +62,8 @@ def train(
     """Train one cell's network to the end, on one machine or many; the result can be exported."""
     console = Console()
     with loading(console):
-        from raynas.cli.train_plan import Pace
-        from raynas.cli.training import run_train
+        from raynas.cli.terminal.train import run_train
+        from raynas.cli.terminal.train_plan import Pace
 
     words = {
         "data": {"source": data},
@@ -109,7 +109,7 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
 ) -> None:
     """Write a trained network as a file that runs without raynas, and a model card beside it."""
-    from raynas.cli.exporting import Source, run_export
+    from raynas.cli.terminal.export import Source, run_export
 
     source = Source(what, weights, random_weights, num_classes, image_size)
     run_export(source, format, out, force=force, console=Console())
@@ -128,6 +128,6 @@ def convert(
     ] = None,
 ) -> None:
     """Turn images into Parquet shards that can be streamed."""
-    from raynas.cli.converting import run_convert
+    from raynas.cli.terminal.convert import run_convert
 
     run_convert(source, out, shard_mb=shard_mb, classes=classes, console=Console())

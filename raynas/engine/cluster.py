@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import ray
 
-from raynas.engine.plan import NodeResources
+from raynas.engine.pool_plan import NodeResources
 from raynas.errors import DoesNotFit, UsageError
 
 HEAD_NODE = {"node:__internal_head__": 0.0001}

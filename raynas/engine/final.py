@@ -25,10 +25,10 @@ import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from raynas.engine.checkpoints import FOLDER, STATE_FILE, load_state
 from raynas.engine.cluster import HEAD_NODE, set_patience
+from raynas.engine.final_checkpoints import FOLDER, STATE_FILE, load_state
+from raynas.engine.final_mailbox import Mailbox
 from raynas.engine.final_plan import TrainingPlan
-from raynas.engine.mailbox import Mailbox
 from raynas.errors import RaynasError, TrainingFailed
 from raynas.training import Placement
 from raynas.training.device import is_out_of_memory

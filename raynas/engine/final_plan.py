@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from raynas.engine.cluster import check_free, nodes
 from raynas.engine.config import TrainWorkerConfig, WorkerConfig
-from raynas.engine.plan import NodeResources, describe, plan_pool, room_on
+from raynas.engine.pool_plan import NodeResources, describe, plan_pool, room_on
 from raynas.errors import DoesNotFit
 
 logger = logging.getLogger(__name__)

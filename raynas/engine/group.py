@@ -25,7 +25,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal.execution.callback import ControllerCallback
 
 from raynas.engine.cluster import NODE_ID
-from raynas.engine.plan import WorkerGroup
+from raynas.engine.pool_plan import WorkerGroup
 from raynas.engine.reasons import death_of
 from raynas.engine.work import worker_name
 from raynas.engine.worker import WorkerSettings, serve_children

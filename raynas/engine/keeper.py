@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from raynas.engine.config import WorkerConfig
-from raynas.engine.plan import NodeResources, WorkerGroup, lack, more_groups
+from raynas.engine.pool_plan import NodeResources, WorkerGroup, lack, more_groups
 
 logger = logging.getLogger(__name__)
 

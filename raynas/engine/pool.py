@@ -22,7 +22,7 @@ from raynas.engine.cluster import HEAD_NODE, check_free, nodes, set_patience
 from raynas.engine.config import WorkerConfig
 from raynas.engine.group import GroupRun, GroupStart
 from raynas.engine.keeper import CLOSING_SECONDS, Group, Keeper
-from raynas.engine.plan import PoolPlan, WorkerGroup, plan_what_fits, settled
+from raynas.engine.pool_plan import PoolPlan, WorkerGroup, plan_what_fits, settled
 from raynas.engine.queue import WorkQueue
 from raynas.engine.work import News, TimeLimit
 from raynas.engine.worker import TrainerFactory, WorkerSettings

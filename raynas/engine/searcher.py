@@ -17,13 +17,13 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 from ray.tune.search import Searcher
 
+from raynas.cells.space import make_space
 from raynas.child import ChildResult, EpochReport
 from raynas.config import FrozenModel, validated
 from raynas.errors import RunFolderError
-from raynas.events import Finished, Proposed
-from raynas.run import Run
-from raynas.space import make_space
-from raynas.strategy import make_strategy
+from raynas.run.events import Finished, Proposed
+from raynas.run.run import Run
+from raynas.strategies.strategy import make_strategy
 
 CHILD_RESULT = "child_result"
 """Key of the ChildResult in a pool's last report of a child; None in the reports before."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ray.tune.schedulers import TrialScheduler
 
-from raynas.engine.controller import SearchController
 from raynas.engine.pool import ChildPool
 from raynas.engine.searcher import TuneSearcher
-from raynas.interruption import check as check_signals
-from raynas.interruption import held
-from raynas.run import Run
+from raynas.engine.tune_controller import SearchController
+from raynas.run.interruption import check as check_signals
+from raynas.run.interruption import held
+from raynas.run.run import Run
 
 
 def num_prefetched(num_slots: int) -> int:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from raynas.block import Block
-from raynas.genotype import CellGenotype
+from raynas.cells.block import Block
+from raynas.cells.genotype import CellGenotype
 from raynas.nn.conventions import Conventions
 from raynas.nn.layers import (
     Conv,

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from raynas.genotype import Genotype
+from raynas.cells.genotype import Genotype
 from raynas.nn.cell_plan import CellPlan
 from raynas.nn.config import NetworkConfig
 from raynas.nn.layers import Conv, FactorizedReduction, GroupNorm, Layer, Layers, Norm, out_size

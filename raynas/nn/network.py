@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from raynas.genotype import Genotype
+from raynas.cells.genotype import Genotype
 from raynas.nn import auxiliary
 from raynas.nn.auxiliary import AuxiliaryHead
 from raynas.nn.cell import Cell

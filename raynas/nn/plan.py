@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from raynas.cells.genotype import CellGenotype, Genotype
 from raynas.errors import InvalidConfig
-from raynas.genotype import CellGenotype, Genotype
 from raynas.nn.cell_plan import CellPlan, CellShape, plan_cell, used_states
 from raynas.nn.config import NetworkConfig
 from raynas.nn.layers import Conv, Layers, Norm, Relu, conv, out_size

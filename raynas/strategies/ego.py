@@ -18,11 +18,11 @@ from typing import Any, cast
 import numpy as np
 from pydantic import Field
 
-from raynas.space import Actions, SearchSpace
+from raynas.cells.space import Actions, SearchSpace
 from raynas.strategies.controller import Sample
 from raynas.strategies.gaussian_process import GaussianProcess, expected_improvement
 from raynas.strategies.ppo import PPO, PPOConfig, one_thread
-from raynas.strategy import Proposal, StrategyConfig, register_strategy
+from raynas.strategies.strategy import Proposal, StrategyConfig, register_strategy
 
 
 class EGOConfig(PPOConfig):

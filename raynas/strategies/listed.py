@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import Field
 
+from raynas.cells.space import Actions, SearchSpace
 from raynas.errors import InvalidConfig
-from raynas.space import Actions, SearchSpace
-from raynas.strategy import Proposal, Strategy, StrategyConfig
+from raynas.strategies.strategy import Proposal, Strategy, StrategyConfig
 
 
 class ListedConfig(StrategyConfig):

@@ -15,9 +15,9 @@ from typing import Any, cast
 
 from pydantic import Field
 
-from raynas.space import Actions, SearchSpace
+from raynas.cells.space import Actions, SearchSpace
 from raynas.strategies.mutation import neighbours, random_actions
-from raynas.strategy import Proposal, Strategy, StrategyConfig, register_strategy
+from raynas.strategies.strategy import Proposal, Strategy, StrategyConfig, register_strategy
 
 
 class LocalSearchConfig(StrategyConfig):

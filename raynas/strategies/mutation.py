@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from raynas.space import Actions, SearchSpace
+from raynas.cells.space import Actions, SearchSpace
 
 
 def random_actions(space: SearchSpace, rng: random.Random) -> Actions:

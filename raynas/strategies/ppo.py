@@ -29,10 +29,10 @@ from pydantic import Field
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from raynas.space import Actions, SearchSpace
+from raynas.cells.space import Actions, SearchSpace
 from raynas.strategies.controller import Array, Controller, Sample, Sampler
-from raynas.strategies.learned import Recalled, learned_arrays
-from raynas.strategy import Proposal, Strategy, StrategyConfig, register_strategy
+from raynas.strategies.ppo_snapshot import Recalled, learned_arrays
+from raynas.strategies.strategy import Proposal, Strategy, StrategyConfig, register_strategy
 
 
 class PPOConfig(StrategyConfig):

@@ -8,9 +8,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from raynas.space import Actions
+from raynas.cells.space import Actions
 from raynas.strategies.mutation import random_actions
-from raynas.strategy import Proposal, Strategy, register_strategy
+from raynas.strategies.strategy import Proposal, Strategy, register_strategy
 
 
 @register_strategy("random")

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from raynas.space import Actions, SearchSpace
-from raynas.strategy import Proposal, Strategy, StrategyConfig, register_strategy
+from raynas.cells.space import Actions, SearchSpace
+from raynas.strategies.strategy import Proposal, Strategy, StrategyConfig, register_strategy
 
 Array = NDArray[np.float64]
 INIT_DEVIATION = 0.001

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from raynas.errors import TrackingFailed
 from raynas.tracking import writer
+from raynas.tracking.search_tracker import is_outage
 from raynas.tracking.store import reason
-from raynas.tracking.tracker import is_outage
 from raynas.tracking.writer import Job
 
 

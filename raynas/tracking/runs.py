@@ -15,8 +15,8 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 
 from raynas.config import flattened
 from raynas.credentials import scrubbed
-from raynas.events import Origin
-from raynas.tracking.content import CHILD, KIND, RUN_ID, ChildPage, milliseconds, param
+from raynas.run.events import Origin
+from raynas.tracking.child_page import CHILD, KIND, RUN_ID, ChildPage, milliseconds, param
 
 PAGE_SIZE = 500
 MAX_POINTS = 1000

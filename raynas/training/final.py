@@ -23,12 +23,12 @@ from torch.optim.swa_utils import AveragedModel
 
 from raynas.errors import InvalidConfig, TrainingFailed, WeightsError
 from raynas.nn.drop_path import set_drop_path_progress
-from raynas.training.checkpoint import check_state
 from raynas.training.checkpoint_clock import CheckpointClock
 from raynas.training.device import Placement, autocast_type
+from raynas.training.final_checkpoint import check_state
 from raynas.training.final_config import EpochSummary, FinalConfig, StepSummary, Summary, micro_batch
 from raynas.training.optimizers import build_optimizer, load_optimizer
-from raynas.training.source import Batch, TrainingSource
+from raynas.training.sources import Batch, TrainingSource
 
 STEPS_PER_CHECK = 50
 """Updates between two looks at whether the loss is finite; there is one before each checkpoint too."""

@@ -1,4 +1,4 @@
-"""Final training's batches from a data set larger than memory: raynas.stream, on the training device."""
+"""Final training's batches from a data set larger than memory: raynas.data.stream, on the training device."""
 
 # Shapes: N images, C channels, H x W pixels.
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from raynas.stream import BatchSource
-from raynas.training.source import Batch
+from raynas.data.stream import BatchSource
+from raynas.training.sources import Batch
 
 IMAGENET_MEAN_C = (0.5, 0.5, 0.5)
 IMAGENET_STD_C = (0.5, 0.5, 0.5)

@@ -14,7 +14,7 @@ from raynas.data import DataConfig, ImageSplit, load_split
 from raynas.data.parquet import find_shards
 from raynas.errors import DataError
 from tests.data.builders import NUM_IMAGES, encoded, picture, pictures, write_parquet
-from tests.stream.stream_sets import claim_rows, write_shard
+from tests.data.stream.stream_sets import claim_rows, write_shard
 
 
 def split(source: Path, **options: object) -> ImageSplit:

@@ -6,7 +6,7 @@ import pytest
 
 from raynas.engine.config import TrainWorkerConfig
 from raynas.engine.final_plan import TrainingPlan, idle_gpus, plan_on
-from raynas.engine.plan import NodeResources
+from raynas.engine.pool_plan import NodeResources
 from raynas.errors import DoesNotFit
 
 CPU_NODES = [NodeResources("a", 2, 0), NodeResources("b", 2, 0)]

@@ -8,7 +8,7 @@ import pytest
 
 from raynas.engine.config import WorkerConfig
 from raynas.engine.keeper import MAX_STARTS, Keeper
-from raynas.engine.plan import NodeResources, WorkerGroup
+from raynas.engine.pool_plan import NodeResources, WorkerGroup
 
 
 class FakeGroup:

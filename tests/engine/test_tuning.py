@@ -9,10 +9,10 @@ from raynas.child import Child, ChildResult
 from raynas.engine.pool import ChildPool
 from raynas.engine.tuning import tune_run
 from raynas.engine.work import News
-from raynas.events import Resized, Started
 from raynas.files import JOURNAL_FILE
-from raynas.journal import Journal, read_events
-from tests.pure.builders import make_run
+from raynas.run.events import Resized, Started
+from raynas.run.journal import Journal, read_events
+from tests.run.builders import make_run
 
 
 class GrowingPool:

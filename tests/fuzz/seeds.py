@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from raynas.child import ChildResult, EpochReport
-from raynas.events import Driver, Resized, Resumed, Started
-from raynas.journal import Journal
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
-from raynas.recipes import search_config
-from raynas.run import Run
+from raynas.programs.search.recipes import search_config
+from raynas.run.events import Driver, Resized, Resumed, Started
+from raynas.run.journal import Journal
+from raynas.run.run import Run
 
 SPACE = {"name": "nasnet", "num_blocks": 1, "operations": ["identity", "conv_1x1"], "combiners": ["add"]}
 STRATEGIES: tuple[dict[str, Any], ...] = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from raynas.block import Block
-from raynas.genotype import CellGenotype, Genotype
+from raynas.cells.block import Block
+from raynas.cells.genotype import CellGenotype, Genotype
 from raynas.training import DeviceImages, Placement
 from raynas.training.device import autocast_type
 from search_spaces.nasnet import NASNET_A

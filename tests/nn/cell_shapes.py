@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from raynas.genotype import CellGenotype
+from raynas.cells.genotype import CellGenotype
 from raynas.nn.cell_plan import CellShape, used_states
 
 FILTERS = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from raynas.genotype import Genotype
+from raynas.cells.genotype import Genotype
 from raynas.nn import Complexity, NetworkConfig
 from tests.nn.small_networks import meta_images, meta_network, num_parameters, outputs_of
 

@@ -11,8 +11,8 @@ import torch
 from hypothesis import strategies as st
 from torch import nn
 
-from raynas.block import COMBINERS, OPERATIONS, Block
-from raynas.genotype import CellGenotype, Genotype, loose_states
+from raynas.cells.block import COMBINERS, OPERATIONS, Block
+from raynas.cells.genotype import CellGenotype, Genotype, loose_states
 from raynas.nn import Cell, Conventions, Network, NetworkConfig
 from raynas.nn.cell_plan import CellShape, plan_cell
 from search_spaces.nasnet import NASNetSpace

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raynas.block import COMBINERS, OPERATIONS
-from raynas.genotype import Genotype
+from raynas.cells.block import COMBINERS, OPERATIONS
+from raynas.cells.genotype import Genotype
 from raynas.nn import Conventions
 from tests.nn.cell_shapes import FILTERS, cell_shapes, random_states, shape, shape_for
 from tests.nn.small_networks import assert_finite_gradients, build_cell, cells, conventions, one_block

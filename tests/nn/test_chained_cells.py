@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from raynas.block import Block
-from raynas.genotype import CellGenotype, Genotype
+from raynas.cells.block import Block
+from raynas.cells.genotype import CellGenotype, Genotype
 from raynas.nn import Conventions, NetworkConfig
 from raynas.nn.cell_plan import plan_cell
 from raynas.nn.plan import plan_network

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from raynas.cells.genotype import Genotype
+from raynas.cells.space import published_cell
 from raynas.errors import InvalidConfig
-from raynas.genotype import Genotype
 from raynas.nn import Complexity, NetworkConfig, complexity
-from raynas.space import published_cell
 from search_spaces.nasnet import NASNET_A, NASNET_A_DARTS
 from tests.nn.counted import built_complexity
 from tests.nn.small_networks import TINY, meta_network, num_parameters

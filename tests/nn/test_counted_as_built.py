@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raynas.block import COMBINERS, OPERATIONS
-from raynas.genotype import Genotype
+from raynas.cells.block import COMBINERS, OPERATIONS
+from raynas.cells.genotype import Genotype
 from raynas.nn import Conventions, NetworkConfig, complexity, ops
 from tests.nn.counted import built_complexity
 from tests.nn.small_networks import (

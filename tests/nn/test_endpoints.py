@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from raynas.cells.space import published_cell
 from raynas.nn import Conventions, NetworkConfig
 from raynas.nn.plan import plan_network
-from raynas.space import published_cell
 from tests.nn.small_networks import meta_images, meta_network, outputs_of
 
 GOLDEN = json.loads(Path(__file__).with_name("golden_endpoints.json").read_text())

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from raynas.genotype import Genotype
+from raynas.cells.genotype import Genotype
 from raynas.nn import Network, NetworkConfig
 from raynas.nn.modules import FactorizedReduction
 from search_spaces.nasnet import NASNET_A

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from raynas.block import OPERATIONS, Block
-from raynas.genotype import CellGenotype
+from raynas.cells.block import OPERATIONS, Block
+from raynas.cells.genotype import CellGenotype
 from raynas.nn import Conventions
 from raynas.nn.cell_plan import plan_cell
 from raynas.nn.drop_path import DropPath

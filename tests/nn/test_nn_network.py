@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import nn
 
-from raynas.block import Block
+from raynas.cells.block import Block
+from raynas.cells.genotype import CellGenotype, Genotype
 from raynas.errors import InvalidConfig
-from raynas.genotype import CellGenotype, Genotype
 from raynas.nn import Conventions, Network, NetworkConfig
 from raynas.nn.plan import plan_network
 from search_spaces.nasnet import NASNET_A

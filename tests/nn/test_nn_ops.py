@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from raynas.block import OPERATIONS
+from raynas.cells.block import OPERATIONS
 from raynas.nn import Conventions
 from raynas.nn.layers import out_size
 from raynas.nn.modules import FactorizedReduction, SamePool2d, StridedPointwiseConv2d, build

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from raynas.genotype import Genotype
+from raynas.cells.genotype import Genotype
+from raynas.cells.space import SPACES, make_space
 from raynas.nn import Network, NetworkConfig, complexity
-from raynas.space import SPACES, make_space
 from tests.nn.counted import built_complexity
 from tests.nn.small_networks import assert_finite_gradients, num_parameters
 

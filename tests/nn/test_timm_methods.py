@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
-from raynas.block import Block
-from raynas.genotype import CellGenotype, Genotype
+from raynas.cells.block import Block
+from raynas.cells.genotype import CellGenotype, Genotype
 from raynas.nn import NetworkConfig
 from search_spaces.nasnet import NASNET_A
 from tests.nn.small_networks import (

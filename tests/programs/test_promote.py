@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from raynas.cells.space import make_space
 from raynas.errors import RunFolderError, UsageError
-from raynas.events import Finished, Proposed, Started
-from raynas.journal import Journal
-from raynas.leaderboard import by_architecture, leaderboard
-from raynas.promote import best_architectures, prepare_promotion
-from raynas.recipes import search_config
-from raynas.records import records_of
-from raynas.space import make_space
-from raynas.strategy import make_strategy
-from tests.pure.builders import completed, failed
+from raynas.programs.promote import best_architectures, prepare_promotion
+from raynas.programs.search.recipes import search_config
+from raynas.run.events import Finished, Proposed, Started
+from raynas.run.journal import Journal
+from raynas.run.leaderboard import by_architecture, leaderboard
+from raynas.run.records import records_of
+from raynas.strategies.strategy import make_strategy
+from tests.run.builders import completed, failed
 
 SPACE = make_space("nasnet", num_blocks=1, operations=["identity", "conv_1x1"], combiners=["add"])
 CELLS = [

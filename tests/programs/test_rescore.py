@@ -11,14 +11,14 @@ from typer.testing import CliRunner
 
 from raynas.child import ChildResult
 from raynas.cli.main import app
-from raynas.events import Finished, Started
-from raynas.journal import Journal, read_events
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
-from raynas.recipes import search_config
-from raynas.rescore import rescored_events
-from raynas.reward import Reward, make_reward
-from raynas.run import Run
+from raynas.programs.rescore import rescored_events
+from raynas.programs.search.recipes import search_config
+from raynas.run.events import Finished, Started
+from raynas.run.journal import Journal, read_events
+from raynas.run.run import Run
+from raynas.strategies.rewards.reward import Reward, make_reward
 
 REWARDS: dict[str, dict[str, Any]] = {
     "accuracy": {},

@@ -19,8 +19,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from raynas.cli.main import app
-from raynas.events import Event, Finished, Interrupted, Proposed
-from raynas.journal import read_events
+from raynas.run.events import Event, Finished, Interrupted, Proposed
+from raynas.run.journal import read_events
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

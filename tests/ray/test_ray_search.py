@@ -12,23 +12,23 @@ import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-import raynas.run
+import raynas.run.run
+from raynas.cells.genotype import Genotype
+from raynas.cells.space import make_space
 from raynas.engine.cluster import nodes
 from raynas.engine.config import SchedulerConfig, WorkerConfig
-from raynas.engine.plan import plan_pool
 from raynas.engine.pool import ChildPool
+from raynas.engine.pool_plan import plan_pool
 from raynas.engine.schedulers import build_scheduler
 from raynas.engine.searcher import TuneSearcher
 from raynas.engine.tuning import tune_run
 from raynas.errors import DoesNotFit, SearchFailed
-from raynas.events import Finished, Proposed, Started
-from raynas.genotype import Genotype
-from raynas.journal import Journal, read_events
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
-from raynas.run import Run
-from raynas.space import make_space
-from raynas.strategy import make_strategy
+from raynas.run.events import Finished, Proposed, Started
+from raynas.run.journal import Journal, read_events
+from raynas.run.run import Run
+from raynas.strategies.strategy import make_strategy
 
 from .conftest import (
     DIES_FIRST,

@@ -12,10 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
+from raynas.data.stream import EvalTransform, ImageIndex, Shuffle, TrainTransform, local_batches
 from raynas.engine.pool import ChildPool
-from raynas.engine.stream import interleaved, ray_batches
+from raynas.engine.ray_batches import interleaved, ray_batches
 from raynas.errors import DataError, DoesNotFit
-from raynas.stream import EvalTransform, ImageIndex, Shuffle, TrainTransform, local_batches
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -48,7 +48,7 @@ def write_images(file: Path, *, last: bytes | None = None) -> Path:
 def test_ray_gives_the_batches_that_a_single_process_gives(
     pool: ChildPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images_per_task: int
 ):
-    monkeypatch.setattr("raynas.engine.stream._IMAGES_PER_TASK", images_per_task)
+    monkeypatch.setattr("raynas.engine.ray_batches._IMAGES_PER_TASK", images_per_task)
     images = ImageIndex.find(str(write_images(tmp_path / "a.parquet"))).train
     options = {"epoch": 1, "batch_size": 4, "rank": 1, "num_ranks": 2}
     here = local_batches(images, TrainTransform(16), shuffle=SHUFFLE, num_processes=0).batches(**options)
@@ -78,7 +78,7 @@ def test_a_corrupt_image_in_a_task_is_one_sentence(pool: ChildPool, tmp_path: Pa
 
 
 def test_tasks_for_which_no_cpu_is_left_are_refused(pool: ChildPool, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("raynas.engine.stream._PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr("raynas.engine.ray_batches._PATIENCE_SECONDS", 1.0)
     images = ImageIndex.find(str(write_images(tmp_path / "a.parquet"))).train
     with pytest.raises(DoesNotFit, match="are free"):
         next(ray_batches(images, EvalTransform(8), shuffle=None).batches(epoch=0, batch_size=8))

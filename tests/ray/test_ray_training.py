@@ -16,13 +16,13 @@ from raynas.engine.config import TrainWorkerConfig
 from raynas.engine.final import train_on_cluster
 from raynas.engine.final_plan import plan_training
 from raynas.errors import DataError, TrainingFailed
-from raynas.model_folder import load_model
-from raynas.train import prepare_training, train_prepared
-from raynas.train_setup import build_training
+from raynas.models.folder import load_model
+from raynas.programs.train.prepared import build_training
+from raynas.programs.train.train import prepare_training, train_prepared
 from raynas.training import Placement
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import EpochSummary, StepSummary, Summary
-from raynas.training.source import Batch
+from raynas.training.sources import Batch
 from tests.nn.small_networks import TINY
 
 pytestmark = pytest.mark.ray

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from raynas.space import Actions
-from raynas.strategy import Proposal, Strategy
+from raynas.cells.space import Actions
+from raynas.strategies.strategy import Proposal, Strategy
 from search_spaces.nasbench201 import NASBench201Space
 
 SPACE = NASBench201Space()

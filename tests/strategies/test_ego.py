@@ -14,7 +14,7 @@ from raynas.strategies.gaussian_process import (
     expected_improvement,
     normal_scores,
 )
-from raynas.strategy import make_strategy
+from raynas.strategies.strategy import make_strategy
 from search_spaces.nasbench201 import NASBench201Space
 
 SPACE = NASBench201Space()

@@ -8,12 +8,12 @@ from typing import cast
 
 import pytest
 
+from raynas.cells.space import make_space
 from raynas.errors import InvalidConfig
-from raynas.recipes import search_config
-from raynas.space import make_space
+from raynas.programs.search.recipes import search_config
 from raynas.strategies.evolution import Evolution
 from raynas.strategies.mutation import mutated, neighbours
-from raynas.strategy import make_strategy
+from raynas.strategies.strategy import make_strategy
 from tests.strategies.searching import SPACE, closeness, distance, search
 
 

@@ -6,7 +6,7 @@ from typing import cast
 
 from raynas.strategies.local_search import LocalSearch
 from raynas.strategies.mutation import neighbours
-from raynas.strategy import make_strategy
+from raynas.strategies.strategy import make_strategy
 from tests.strategies.searching import SPACE, TARGET, closeness, distance, search
 
 

@@ -11,10 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raynas.recipes import search_config
+from raynas.programs.search.recipes import search_config
 from raynas.strategies.controller import INIT_RANGE, Controller
 from raynas.strategies.ppo import PAPER, PPO, PPOConfig, clipped_policy_loss, kl_estimate, ranks
-from raynas.strategy import Strategy, make_strategy
+from raynas.strategies.strategy import Strategy, make_strategy
 from search_spaces.nasnet import NASNetSpace
 
 # Shapes: B architectures, T decisions.

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from raynas.space import make_space
+from raynas.cells.space import make_space
 from raynas.strategies.reinforce import Reinforce
-from raynas.strategy import make_strategy
+from raynas.strategies.strategy import make_strategy
 from tests.strategies.searching import SPACE, TARGET, closeness, search
 
 

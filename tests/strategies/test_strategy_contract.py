@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from raynas.errors import InvalidConfig, UnknownName
 from raynas.strategies.ego import EGO
 from raynas.strategies.ppo import PPO
-from raynas.strategy import STRATEGIES, Proposal, Strategy, make_strategy
+from raynas.strategies.strategy import STRATEGIES, Proposal, Strategy, make_strategy
 from search_spaces.nasnet import NASNetSpace
 
 SPACE = NASNetSpace(num_blocks=1)

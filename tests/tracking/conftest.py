@@ -11,15 +11,15 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 
+from raynas.cells.space import SearchSpace, make_space
 from raynas.child import Child, ChildResult, EpochReport
-from raynas.events import Event
 from raynas.limits import NO_LIMITS, LimitsConfig
 from raynas.nn import Complexity
-from raynas.run import Measure, Run
-from raynas.space import SearchSpace, make_space
-from raynas.strategy import make_strategy
+from raynas.run.events import Event
+from raynas.run.run import Measure, Run
+from raynas.strategies.strategy import make_strategy
 from raynas.tracking import writer
-from raynas.tracking.tracker import Tracker
+from raynas.tracking.search_tracker import Tracker
 
 
 class EventList:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from raynas.events import Origin
+from raynas.run.events import Origin
 from tests.tracking.trained_models import open_tracker
 
 SEARCH = Origin(run_id="run-1", folder="runs/search")

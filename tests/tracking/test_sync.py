@@ -16,16 +16,16 @@ from typer.testing import CliRunner
 
 from raynas.cli.main import app
 from raynas.errors import RunFolderError, TrackingFailed
-from raynas.events import Resumed, Started
 from raynas.files import JOURNAL_FILE
-from raynas.journal import Journal, read_events
 from raynas.nn import Complexity
-from raynas.open_run import PreparedSearch, open_tracker
-from raynas.recipes import search_config
-from raynas.run import Run
-from raynas.search_config import SearchConfig
-from raynas.sync import sync_run
-from raynas.tracking.tracker import Tracker
+from raynas.programs.search.config import SearchConfig
+from raynas.programs.search.open_run import PreparedSearch, open_tracker
+from raynas.programs.search.recipes import search_config
+from raynas.programs.sync import sync_run
+from raynas.run.events import Resumed, Started
+from raynas.run.journal import Journal, read_events
+from raynas.run.run import Run
+from raynas.tracking.search_tracker import Tracker
 from tests.tracking.two_stores import TwiceTracked, content, fails
 
 OUTAGE = MlflowException("API request to http://host/api failed")

@@ -95,7 +95,7 @@ def test_a_replay_does_not_repeat_the_controller_s_curves(search: Any) -> None:
 
 def test_the_points_of_a_step_are_in_one_request(search: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     requests: list[list[tuple[str, int]]] = []
-    monkeypatch.setattr("raynas.tracking.tracker.ENOUGH_POINTS", 3)
+    monkeypatch.setattr("raynas.tracking.search_tracker.ENOUGH_POINTS", 3)
     tracker = search.open(writer=Backlog())
     search.finish(search.run(tracker))
     original = SearchRuns.write_points

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-import raynas.refusals
+import raynas.run.refusals
+from raynas.cells.genotype import Genotype
 from raynas.config import flattened
 from raynas.errors import SearchFailed
-from raynas.genotype import Genotype
 from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
-from raynas.tracking.content import param
+from raynas.tracking.child_page import param
 from raynas.tracking.store import connect, experiment_id, runs_page
 
 

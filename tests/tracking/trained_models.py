@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from raynas.model_folder import ModelInfo, save_model
+from raynas.models.folder import ModelInfo, save_model
 from raynas.nn import Network, NetworkConfig
-from raynas.tracking.training import TrainingTracker
+from raynas.tracking.training_tracker import TrainingTracker
 from tests.nn.small_networks import TINY
 
 NAME = "raynas-tiny"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from raynas.journal import Journal
-from raynas.run import Run
-from raynas.tracking.tracker import Tracker
+from raynas.run.journal import Journal
+from raynas.run.run import Run
+from raynas.tracking.search_tracker import Tracker
 from tests.tracking.conftest import made_up_result
 
 

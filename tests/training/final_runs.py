@@ -15,7 +15,7 @@ from raynas.training.device import reproducible
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import FinalConfig
 from raynas.training.images import AugmentationConfig
-from raynas.training.source import MemorySource
+from raynas.training.sources import MemorySource
 from tests.nn.small_networks import TINY
 from tests.training.tiny_children import digits
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import distributed, multiprocessing
 
-from raynas.block import Block
+from raynas.cells.block import Block
+from raynas.cells.genotype import CellGenotype, Genotype
 from raynas.child import ChildResult
-from raynas.genotype import CellGenotype, Genotype
 from raynas.nn import Network
 from raynas.training import Placement, train_child
 from raynas.training.device import reproducible

@@ -6,11 +6,11 @@ import functools
 
 import pytest
 
+from raynas.cells.space import SPACES
 from raynas.child import Child
 from raynas.data import DataConfig, load_split
-from raynas.recipes import search_config
-from raynas.space import SPACES
-from raynas.strategy import make_strategy
+from raynas.programs.search.recipes import search_config
+from raynas.strategies.strategy import make_strategy
 from raynas.training import ChildTrainer, DeviceImages, Placement
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from raynas.data.stream import Batch, BatchSource
 from raynas.nn import Network, NetworkConfig
-from raynas.stream import Batch, BatchSource
 from raynas.training import Placement
 from raynas.training.final import FinalTraining
 from raynas.training.stream_source import StreamSource

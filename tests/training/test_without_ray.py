@@ -9,13 +9,13 @@ from pathlib import Path
 PROGRAM = """
 import sys
 sys.modules["ray"] = sys.modules["mlflow"] = None
-import raynas, raynas.data, raynas.networks, raynas.nn, raynas.strategies.ppo, raynas.training
+import raynas, raynas.data, raynas.models.networks, raynas.nn, raynas.strategies.ppo, raynas.training
 import search_spaces.nasnet
 from raynas.child import Child
 from raynas.data import DataConfig, load_split
 from raynas.nn import NetworkConfig
-from raynas.space import make_space
-from raynas.strategy import make_strategy
+from raynas.cells.space import make_space
+from raynas.strategies.strategy import make_strategy
 from raynas.training import ChildConfig, ChildTrainer, DeviceImages, Placement
 
 space = make_space("nasnet", num_blocks=1, operations=["conv_3x3", "identity"])

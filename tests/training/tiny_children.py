@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from raynas.cells.genotype import Genotype
 from raynas.child import Child, ChildResult, Report, ShouldStop
 from raynas.data import DataConfig, ImageSplit, load_split
-from raynas.genotype import Genotype
 from raynas.nn import NetworkConfig
 from raynas.training import ChildConfig, ChildTrainer, DeviceImages, Placement
 from tests.nn.small_networks import TINY

@@ -11,13 +11,13 @@ import torch
 from ray.train import Checkpoint
 
 from raynas.data import ImageSplit
-from raynas.engine.checkpoints import STATE_FILE, load_state
+from raynas.engine.final_checkpoints import STATE_FILE, load_state
 from raynas.errors import TrainingFailed
 from raynas.training import DeviceImages, Placement
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import FinalConfig
 from raynas.training.images import AugmentationConfig
-from raynas.training.source import MemorySource
+from raynas.training.sources import MemorySource
 from tests.fuzz.mutate import mutated_bytes
 from tests.fuzz.seeds import bombs
 from tests.fuzz.targets.model import tiny_network

@@ -13,17 +13,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 from unittest.mock import patch
 
-import raynas.cli.benchmarking
-import raynas.cli.exporting
-import raynas.cli.look
-import raynas.cli.running
-import raynas.cli.training
-import raynas.report.folder
-import raynas.sync  # noqa: F401
+from raynas.cells.space import published_cell
 from raynas.cli.main import app
 from raynas.errors import UsageError
 from raynas.files import JOURNAL_FILE
-from raynas.space import published_cell
 from search_spaces.nasbench201 import EXAMPLE
 from tests.fuzz.mutate import mutated_text
 from tests.fuzz.seeds import STRATEGIES, journal_lines, parquet_bytes
@@ -146,14 +139,14 @@ def _start(*_: Any, **__: Any) -> NoReturn:
 
 
 _STAND_INS: dict[str, Callable[..., Any]] = {
-    "raynas.cli.running.execute": _start,
-    "raynas.cli.training.train_prepared": _start,
-    "raynas.cli.exporting.export": _start,
-    "raynas.cli.benchmarking.benchmark": _start,
-    "raynas.report.folder.write_report": _start,
-    "raynas.sync.sync_run": _start,
-    "raynas.cli.listing.print_listing": _start,
-    "raynas.cli.doctor.examine": lambda **_: iter(()),
+    "raynas.cli.terminal.search.execute": _start,
+    "raynas.cli.terminal.train.train_prepared": _start,
+    "raynas.cli.terminal.export.export": _start,
+    "raynas.cli.terminal.benchmark.benchmark": _start,
+    "raynas.programs.report.folder.write_report": _start,
+    "raynas.programs.sync.sync_run": _start,
+    "raynas.cli.terminal.spaces.print_listing": _start,
+    "raynas.cli.terminal.doctor.examine": lambda **_: iter(()),
     "raynas.cli.look.os.execv": _start,
 }
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from raynas.cells.space import SPACES, published_cell
 from raynas.config import FrozenModel, parse_assignments, validated
-from raynas.recipes import RECIPES, search_config
-from raynas.search_config import SearchConfig, resumed_config
-from raynas.space import SPACES, published_cell
-from raynas.train_config import TrainConfig
-from raynas.train_recipes import TRAIN_RECIPES, train_config
+from raynas.programs.search.config import SearchConfig, resumed_config
+from raynas.programs.search.recipes import RECIPES, search_config
+from raynas.programs.train.config import TrainConfig
+from raynas.programs.train.recipes import TRAIN_RECIPES, train_config
 from tests.fuzz.mutate import RAW, VALUES, mutated_json, mutated_text
 from tests.fuzz.seeds import SPACE, STRATEGIES
 from tests.fuzz.trial import Attempt

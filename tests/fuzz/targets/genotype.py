@@ -6,13 +6,13 @@ import random
 from pathlib import Path
 from typing import Any
 
-from raynas.block import COMBINERS, OPERATIONS
-from raynas.cells import find_genotype
-from raynas.draw import genotype_svg, genotype_text
+from raynas.cells.block import COMBINERS, OPERATIONS
+from raynas.cells.draw import genotype_svg, genotype_text
+from raynas.cells.genotype import Genotype
+from raynas.cells.space import make_space, published_cells
 from raynas.errors import InvalidGenotype
-from raynas.genotype import Genotype
 from raynas.nn import NetworkConfig, complexity
-from raynas.space import make_space, published_cells
+from raynas.run.lookup import find_genotype
 from tests.fuzz.mutate import json_bytes, mutated_bytes
 from tests.fuzz.seeds import bombs
 from tests.fuzz.trial import Attempt

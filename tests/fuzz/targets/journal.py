@@ -11,15 +11,15 @@ from typing import Any
 
 from rich.console import Console
 
-from raynas.cells import find_cell
-from raynas.cli.console import print_architectures, print_leaderboard
-from raynas.cli.status import print_status, status_json
-from raynas.events import Event
+from raynas.cli.terminal.console import print_architectures, print_leaderboard
+from raynas.cli.terminal.status import print_status, status_json
 from raynas.files import JOURNAL_FILE
-from raynas.journal import read_events
-from raynas.leaderboard import leaderboard, render
-from raynas.records import records_of
-from raynas.status import driver_state, status_of
+from raynas.run.events import Event
+from raynas.run.journal import read_events
+from raynas.run.leaderboard import leaderboard, render
+from raynas.run.lookup import find_cell
+from raynas.run.records import records_of
+from raynas.run.status import driver_state, status_of
 from tests.fuzz.mutate import json_bytes, mutated_bytes
 from tests.fuzz.seeds import STRATEGIES, bombs, journal_lines
 from tests.fuzz.trial import Attempt

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from raynas.block import Block
-from raynas.classifier import Classifier
-from raynas.genotype import CellGenotype, Genotype
-from raynas.model_folder import INFO_FILE, LoadedModel, ModelInfo, load_model, save_model
+from raynas.cells.block import Block
+from raynas.cells.genotype import CellGenotype, Genotype
+from raynas.models.classifier import Classifier
+from raynas.models.folder import INFO_FILE, LoadedModel, ModelInfo, load_model, save_model
 from raynas.nn import Network, NetworkConfig
 from tests.fuzz.mutate import json_bytes
 from tests.fuzz.trial import Attempt

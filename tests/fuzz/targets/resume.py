@@ -16,14 +16,14 @@ from pydantic import TypeAdapter
 
 from raynas.config import validated
 from raynas.engine.searcher import TuneSearcher
-from raynas.events import Event, recorded_config
 from raynas.files import JOURNAL_FILE
-from raynas.journal import Journal
-from raynas.promote import prepare_promotion
-from raynas.run import Run
-from raynas.search_config import SearchConfig, resumed_config
-from raynas.snapshots import FILE_NAME as SNAPSHOT
-from raynas.snapshots import Snapshots, arrays_sha256
+from raynas.programs.promote import prepare_promotion
+from raynas.programs.search.config import SearchConfig, resumed_config
+from raynas.programs.search.snapshots import FILE_NAME as SNAPSHOT
+from raynas.programs.search.snapshots import Snapshots, arrays_sha256
+from raynas.run.events import Event, recorded_config
+from raynas.run.journal import Journal
+from raynas.run.run import Run
 from tests.fuzz.mutate import json_bytes, mutated_bytes
 from tests.fuzz.seeds import STRATEGIES, bombs, journal_lines
 from tests.fuzz.targets.journal import mutated_journal

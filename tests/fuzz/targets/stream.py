@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from raynas.stream import EvalTransform, ImageIndex
-from raynas.stream.decoding import Decoder, Unit
+from raynas.data.stream import EvalTransform, ImageIndex
+from raynas.data.stream.decoding import Decoder, Unit
 from tests.fuzz.seeds import bombs, parquet_bytes
 from tests.fuzz.targets.parquet import CODECS, mutated_parquet
 from tests.fuzz.trial import Attempt

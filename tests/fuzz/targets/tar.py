@@ -8,8 +8,8 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from raynas.cli.converting import checked_classes, read_class_names
-from raynas.stream.members import find_members
+from raynas.cli.terminal.convert import checked_classes, read_class_names
+from raynas.data.stream.members import find_members
 from tests.fuzz.mutate import json_bytes, mutated_bytes
 from tests.fuzz.seeds import bombs, picture
 from tests.fuzz.trial import Attempt

@@ -6,11 +6,11 @@ import json
 import random
 from pathlib import Path
 
-from raynas.cli.training import plan_lines, result_lines
+from raynas.cli.terminal.train import plan_lines, result_lines
 from raynas.data.digits import open_digits
-from raynas.train import TrainResult, prepare_training
-from raynas.train_folder import CONFIG_FILE, CURVE_FILE, read_curve
-from raynas.train_recipes import train_config
+from raynas.programs.train.folder import CONFIG_FILE, CURVE_FILE, read_curve
+from raynas.programs.train.recipes import train_config
+from raynas.programs.train.train import TrainResult, prepare_training
 from raynas.training.final_config import EpochSummary
 from tests.fuzz.mutate import json_bytes, mutated_bytes
 from tests.fuzz.seeds import bombs, parquet_bytes

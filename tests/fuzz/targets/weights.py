@@ -10,8 +10,8 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
+from raynas.models.weights import load_weights, read_weights
 from raynas.nn import Network
-from raynas.weights import load_weights, read_weights
 from tests.fuzz.mutate import json_bytes, mutated_bytes
 from tests.fuzz.seeds import bombs
 from tests.fuzz.targets.model import tiny_network

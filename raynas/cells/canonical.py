@@ -1,0 +1,192 @@
+"""The one writing of a cell that stands for all: equal graphs have equal canonical forms. Pure Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from raynas.cells.block import NUM_INPUTS, Block
+
+COMMUTATIVE_COMBINERS = frozenset({"add", "add_layer_norm", "add_instance_norm"})
+"""Those whose halves can change places."""
+
+Key = tuple[str, int, str, int, str]
+"""A block as it sorts: combiner, then input and operation of both halves, in order where the combiner allows;
+states are already renumbered.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A cell in any writing of it, as CellGenotype has it."""
+
+    blocks: tuple[Block, ...]
+    concat: tuple[int, ...]
+    num_inputs: int
+
+    @property
+    def is_chained(self) -> bool:
+        return self.num_inputs != NUM_INPUTS
+
+    @property
+    def num_states(self) -> int:
+        return self.num_inputs + len(self.blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Twins:
+    """Blocks that take the same states in the same way: they are alike until somebody uses one of them.
+
+    So it stays open which of `states` has which of `labels`; there are fewer labels while some of the blocks
+    are still to be placed.
+    """
+
+    key: Key
+    labels: tuple[int, ...]
+    states: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """The beginning of a writing: blocks that are placed, and the new numbers of states."""
+
+    keys: tuple[Key, ...]
+    labels: dict[int, int]
+    twins: tuple[_Twins, ...] = ()
+
+    def settled(self, labels: Mapping[int, int]) -> _Writing:
+        """With these states of twins told apart from the others."""
+        if not labels:
+            return self
+        twins = tuple(
+            _Twins(
+                group.key,
+                tuple(label for label in group.labels if label not in labels.values()),
+                tuple(state for state in group.states if state not in labels),
+            )
+            for group in self.twins
+        )
+        return _Writing(self.keys, {**self.labels, **labels}, tuple(group for group in twins if group.states))
+
+    def placed(self, key: Key, states: tuple[int, ...], label: int) -> _Writing:
+        """With one more block: one of `states`, which are twins if there are several."""
+        keys = (*self.keys, key)
+        known = next((group for group in self.twins if group.key == key), None)
+        if known is not None:
+            grown = _Twins(key, (*known.labels, label), known.states)
+            return _Writing(keys, self.labels, (*(g for g in self.twins if g is not known), grown))
+        if len(states) == 1:
+            return _Writing(keys, {**self.labels, states[0]: label}, self.twins)
+        return _Writing(keys, self.labels, (*self.twins, _Twins(key, (label,), states)))
+
+    def numbers(self, state_a: int, state_b: int) -> list[dict[int, int]]:
+        """The smallest new numbers that two states can have; several ways where they are twins; none yet."""
+        ways: list[dict[int, int]] = [{}]
+        for state in dict.fromkeys((state_a, state_b)):
+            if state in self.labels:
+                continue
+            group = next((group for group in self.twins if state in group.states), None)
+            if group is None or not group.labels:
+                return []
+            if state_a != state_b and {state_a, state_b} <= set(group.states):
+                first, second = (*group.labels, -1)[:2]
+                ways = [{state_a: first, state_b: second}, {state_a: second, state_b: first}]
+                return ways if second >= 0 else []
+            ways[0][state] = group.labels[0]
+        return ways
+
+
+def smallest_writing(
+    blocks: tuple[Block, ...], concat: tuple[int, ...], num_inputs: int
+) -> tuple[tuple[Key, ...], tuple[int, ...]]:
+    """Blocks and concat of the writing whose sequence of blocks, and then whose concat, is the smallest.
+
+    Greedy: the next block is a smallest one among those whose inputs are placed. Who of several twins comes
+    first is left open until a block uses one; only where blocks tie that use different twins is each tried.
+    """
+    cell = _Cell(blocks, concat, num_inputs)
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for index, block in enumerate(cell.blocks):
+        alike.setdefault(_definition(block), []).append(cell.num_inputs + index)
+    apart = _apart(cell) if len(alike) < len(cell.blocks) else {}
+    writings = [_Writing((), {state: state for state in range(cell.num_inputs)})]
+    for label in range(cell.num_inputs, cell.num_states):
+        grown = [option for before in writings for option in _next(cell, before, alike, apart)]
+        smallest = min(key for key, _, _ in grown)
+        writings = [writing.placed(key, states, label) for key, states, writing in grown if key == smallest]
+    return writings[0].keys, min(_outputs(cell, writing) for writing in writings)
+
+
+def _next(
+    cell: _Cell,
+    before: _Writing,
+    alike: Mapping[tuple[Any, ...], list[int]],
+    apart: Mapping[int, tuple[Any, ...]],
+) -> Iterator[tuple[Key, tuple[int, ...], _Writing]]:
+    """What can come next: its key, the blocks that it may be, and the writing with their inputs settled."""
+    tried: set[tuple[Any, ...]] = set()
+    begun = {state for group in before.twins for state in group.states} | before.labels.keys()
+    for group in before.twins:
+        if len(group.labels) < len(group.states):
+            yield group.key, group.states, before
+    for states in alike.values():
+        if states[0] not in begun:
+            block = cell.blocks[states[0] - cell.num_inputs]
+            for labels in before.numbers(block.input_a, block.input_b):
+                settled = before.settled(labels)
+                key = _key(block, settled.labels)
+                if len(labels) == 1 and (used := next(iter(labels))) in apart:
+                    if (key, apart[used]) in tried:
+                        continue
+                    tried.add((key, apart[used]))
+                yield key, tuple(states), settled
+
+
+def _apart(cell: _Cell) -> dict[int, tuple[Any, ...]]:
+    """For states that meet no other block's on their way through the cell: what is made of them.
+
+    Twins of which the same is made are alike for good, and one of them stands for all.
+    """
+    made: dict[int, tuple[Any, ...]] = {}
+    inputs = {state: state for state in range(cell.num_inputs)}
+    for state in range(cell.num_states - 1, cell.num_inputs - 1, -1):
+        users = [
+            index + cell.num_inputs
+            for index, block in enumerate(cell.blocks)
+            if state in (block.input_a, block.input_b)
+        ]
+        labels = {**inputs, state: -1}
+        blocks = [cell.blocks[user - cell.num_inputs] for user in users]
+        meets_others = any(not {block.input_a, block.input_b} <= labels.keys() for block in blocks)
+        # The next cell uses each output of a chained one for something else.
+        is_output = cell.is_chained and state in cell.concat
+        if not meets_others and not is_output and all(user in made for user in users):
+            parts = sorted(
+                (_key(block, labels), made[user]) for block, user in zip(blocks, users, strict=True)
+            )
+            made[state] = (state in cell.concat, *parts)
+    return made
+
+
+def _outputs(cell: _Cell, writing: _Writing) -> tuple[int, ...]:
+    """The new numbers of the states in concat. Twins of whom none is used are all in it."""
+    left: dict[int, Iterator[int]] = {}
+    for group in writing.twins:
+        left |= dict.fromkeys(group.states, iter(group.labels))
+    outputs = [
+        writing.labels[state] if state in writing.labels else next(left[state]) for state in cell.concat
+    ]
+    return tuple(outputs if cell.is_chained else sorted(outputs))
+
+
+def _definition(block: Block) -> tuple[Any, ...]:
+    """Equal for twins."""
+    return _key(block, {block.input_a: block.input_a, block.input_b: block.input_b})
+
+
+def _key(block: Block, labels: Mapping[int, int]) -> Key:
+    half_a, half_b = (labels[block.input_a], block.op_a), (labels[block.input_b], block.op_b)
+    if block.combiner in COMMUTATIVE_COMBINERS and half_b < half_a:
+        half_a, half_b = half_b, half_a
+    return (block.combiner, *half_a, *half_b)

@@ -1,0 +1,120 @@
+"""What may be chosen: the SearchSpace that every file in search_spaces/ implements. Pure Python."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from raynas.cells.genotype import Genotype
+from raynas.config import FrozenModel, validated
+from raynas.errors import UnknownName
+from raynas.registry import Registry
+
+Actions = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One categorical choice; an action is an index into `choices`."""
+
+    name: str
+    kind: Literal["input", "op", "combiner"]
+    choices: tuple[int | str, ...]
+
+
+class SearchSpace(FrozenModel):
+    """A set of architectures, written as a fixed sequence of categorical decisions.
+
+    A subclass is a frozen config: its fields are the options that a user may set (`--set
+    space.num_blocks=3`). `decode` and `encode` are inverse to each other on every valid tuple of actions.
+    """
+
+    network: ClassVar[Mapping[str, Any]] = {}
+    """Fields of NetworkConfig in which this space's networks differ from NASNet's; recipes and users may
+    change them.
+    """
+
+    @property
+    @abstractmethod
+    def decisions(self) -> tuple[Decision, ...]:
+        """The choices, in the order in which a controller makes them."""
+
+    @abstractmethod
+    def decode(self, actions: Sequence[int]) -> Genotype:
+        """The architecture that `actions` (one index per decision) describe."""
+
+    @abstractmethod
+    def encode(self, genotype: Genotype) -> Actions:
+        """The actions that decode to `genotype`; ValueError if it lies outside this space."""
+
+    def to_text(self, genotype: Genotype) -> str:
+        """What a table of this space's architectures calls `genotype`: equal texts name the same row.
+
+        By default the JSON of the canonical form; a space whose authors have names of their own gives those.
+        """
+        return genotype.canonical().to_json()
+
+    def from_text(self, text: str) -> Genotype:
+        """The architecture that such a table calls `text`; InvalidGenotype names what is wrong with it."""
+        return Genotype.from_json(text)
+
+    @property
+    def size(self) -> int:
+        """How many tuples of actions there are; equal graphs are counted as often as they can be written."""
+        return math.prod(len(decision.choices) for decision in self.decisions)
+
+    def check(self, actions: Sequence[int]) -> None:
+        """ValueError unless there is one action in range for each decision."""
+        if len(actions) != len(self.decisions):
+            raise ValueError(f"{len(actions)} actions for {len(self.decisions)} decisions")
+        for decision, action in zip(self.decisions, actions, strict=True):
+            if not 0 <= action < len(decision.choices):
+                raise ValueError(f"{decision.name}: action {action} is not in 0..{len(decision.choices) - 1}")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedCell:
+    """A cell from a paper, found by name."""
+
+    genotype: Genotype
+    source: str
+
+
+SPACES: Registry[SearchSpace] = Registry("search space", SearchSpace, "search_spaces")
+register_space = SPACES.register
+_PUBLISHED: dict[str, PublishedCell] = {}
+
+
+def make_space(name: str, **options: Any) -> SearchSpace:
+    """The space registered as `name`, or the class that 'package.module:ClassName' points at, with its
+    options.
+    """
+    return validated(SPACES.find(name), options, where="space")
+
+
+def publish(name: str, genotype: Genotype, *, source: str) -> Genotype:
+    """Makes a published genotype known by name and returns it."""
+    _PUBLISHED[name] = PublishedCell(genotype, source)
+    return genotype
+
+
+def published_cells() -> dict[str, PublishedCell]:
+    """Published cells by name; imports every file in search_spaces."""
+    SPACES.names()
+    return dict(sorted(_PUBLISHED.items()))
+
+
+def published_cell(name: str) -> PublishedCell:
+    known = published_cells()
+    if name not in known:
+        is_space = name in SPACES.names()
+        hint = (
+            f"{name!r} is a search space; 'raynas spaces' lists spaces, cells and networks."
+            if is_space
+            else ""
+        )
+        raise UnknownName("published cell", name, known, hint)
+    return known[name]

@@ -1,0 +1,107 @@
+"""`raynas convert`: what it asks, shows and prints. The work is raynas.data.stream.convert's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from raynas.data.stream.convert import check_empty, convert
+from raynas.data.stream.members import Member, find_members
+from raynas.data.stream.split import Split
+from raynas.errors import DataError, did_you_mean
+from raynas.files import parse_json
+
+
+def run_convert(source: str, out: Path, *, shard_mb: int, classes: Path | None, console: Console) -> None:
+    """Converts with a progress bar and prints what came out.
+
+    Raises:
+        DataError: see find_members, read_class_names and convert.
+    """
+    check_empty(out)
+    given = read_class_names(classes) if classes else None
+    with console.status(Text(f"Listing the images of {source} ...")):
+        splits = find_members(source)
+    names = checked_classes(splits, given)
+    num_images = sum(len(members) for members in splits.values())
+    with _progress(console) as progress:
+        task = progress.add_task("writing", total=num_images)
+        shards = convert(
+            splits,
+            out,
+            class_names=names,
+            shard_bytes=shard_mb * 1_000_000,
+            report=lambda count: progress.advance(task, count),
+        )
+    counts = ", ".join(f"{len(members):,} for {split}" for split, members in splits.items())
+    console.print(
+        f"{num_images:,} images ({counts}) of {len(names):,} classes in {len(shards)} shards: {out}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def read_class_names(path: Path) -> dict[str, str]:
+    """Class folders and their names, in the order of labels.
+
+    Args:
+        path: JSON, a list of folders or an object from folder to name; or text with one folder per line and
+            its name behind it, as in ImageNet's LOC_synset_mapping.txt.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        pairs = _json_pairs(text) if path.suffix.lower() == ".json" else _text_pairs(text)
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(
+            f"The classes in {path} can't be read: {error}. Give one class folder per line, or JSON."
+        ) from error
+    names = dict(pairs)
+    if len(names) < len(pairs):
+        raise DataError(
+            f"{path} has {len(pairs)} lines but {len(names)} classes: remove what is there twice."
+        )
+    return names
+
+
+def _json_pairs(text: str) -> list[tuple[str, str]]:
+    content = parse_json(text)
+    pairs = content.items() if isinstance(content, dict) else [(name, name) for name in content]
+    return [(str(folder), str(name)) for folder, name in pairs]
+
+
+def _text_pairs(text: str) -> list[tuple[str, str]]:
+    words = [line.strip().split(maxsplit=1) for line in text.splitlines() if line.strip()]
+    return [(pair[0], pair[-1]) for pair in words]
+
+
+def checked_classes(
+    splits: Mapping[Split, Sequence[Member]], given: Mapping[str, str] | None
+) -> Mapping[str, str]:
+    """The given classes, or else those of the images in sorted order; every image must have one of them.
+
+    Raises:
+        DataError: train and validation differ in their classes, or an image's class is not among the given.
+    """
+    found = {split: {member.class_name for member in members} for split, members in splits.items()}
+    first = next(iter(found.values()))
+    names = given or {name: name for name in sorted(first)}
+    for split, classes in found.items():
+        unknown = sorted(classes - set(names))
+        if unknown:
+            allowed = "the classes file" if given else f"the {next(iter(found))} images"
+            raise DataError(
+                f"The class {unknown[0]!r} of the {split} images is not in {allowed}"
+                f" ({len(unknown)} such classes).{did_you_mean(unknown[0], names)} Both splits must have the "
+                "same classes: correct the folders, or give all classes with --classes."
+            )
+    return names
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console)

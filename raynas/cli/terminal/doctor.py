@@ -1,0 +1,106 @@
+"""What a search needs, looked at piece by piece: what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+import torch
+
+from raynas.data import DataConfig, load_split
+from raynas.engine.cluster import connected, nodes
+from raynas.engine.config import WorkerConfig
+from raynas.engine.pool_plan import plan_pool
+from raynas.errors import UsageError
+from raynas.tracking.store import check_store
+from raynas.training.device import autocast_type
+
+PACKAGES = ("torch", "ray", "mlflow", "pyarrow", "pydantic")
+MIN_FREE_GB = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding."""
+
+    name: str
+    is_ok: bool
+    message: str
+
+
+def examine(*, data: str, address: str | None, runs: Path) -> Iterator[Check]:
+    """Each check as soon as it is known; none stops the others."""
+    yield Check(
+        "packages", True, ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    )
+    yield _checked("storage", lambda: _storage(runs))
+    yield _checked("data", lambda: _data(data))
+    yield _checked("tracking", lambda: f"MLflow at {check_store(None, runs / 'mlflow.db')}")
+    try:
+        with connected(address):
+            yield _checked("cluster", _cluster)
+            yield _checked("GPUs", _gpus)
+    except UsageError as error:
+        yield Check("cluster", False, str(error))
+
+
+def _checked(name: str, check: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, check())
+    except UsageError as error:
+        return Check(name, False, str(error))
+
+
+def _storage(runs: Path) -> str:
+    existing = next(folder for folder in [runs, *runs.resolve().parents] if folder.exists())
+    try:
+        with tempfile.NamedTemporaryFile(dir=existing) as file:
+            file.write(b"raynas")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise UsageError(f"{existing} can't be written: {error.strerror}. Give another --out.") from error
+    free = shutil.disk_usage(existing).free / 1e9
+    if free < MIN_FREE_GB:
+        raise UsageError(f"only {free:.1f} GB are free at {existing}; keep {MIN_FREE_GB:g} GB.")
+    return f"{runs} can be written, {free:.0f} GB free"
+
+
+def _data(source: str) -> str:
+    split = load_split(DataConfig(source=source), seed=0)
+    return (
+        f"{split.name}: {len(split.train_labels_N)} training and {len(split.validation_labels_N)} validation "
+        f"images, {split.num_classes} classes, {split.image_size} pixels, {split.num_channels} channels"
+    )
+
+
+def _cluster() -> str:
+    plan = plan_pool(WorkerConfig(), nodes())
+    total = ray.cluster_resources()
+    return (
+        f"Ray {ray.__version__}, {len(nodes())} node(s), {total.get('CPU', 0):g} CPU, "
+        f"{total.get('GPU', 0):g} GPU: room for {plan.num_workers} workers"
+    )
+
+
+def _gpus() -> str:
+    in_ray = ray.cluster_resources().get("GPU", 0)
+    if not torch.cuda.is_available():
+        if in_ray:
+            return f"{in_ray:g} in the cluster, none on this machine"
+        return "none: children train on CPUs" + (
+            " in bfloat16" if autocast_type("auto", "cpu") else " in float32"
+        )
+    names = {torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
+    if not in_ray:
+        raise UsageError(
+            f"torch sees {', '.join(sorted(names))}, Ray sees no GPU. Start Ray on this node with "
+            "--num-gpus, or see CUDA_VISIBLE_DEVICES."
+        )
+    return f"{in_ray:g} in the cluster; here {', '.join(sorted(names))}"

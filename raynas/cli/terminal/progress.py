@@ -1,0 +1,217 @@
+"""What a search looks like while it runs: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from raynas.child import Child, EpochReport
+from raynas.run.records import ChildRecord, RunListener
+
+RECENT = 8
+"""Finished children that the live table keeps in sight."""
+
+STARTING = "Starting the workers (about half a minute) ..."
+
+
+class SearchProgress(RunListener):
+    """Counts what has happened since it was made.
+
+    Args:
+        num_children: in all.
+        best_by_accuracy: for rewards that say what a child added to a front, and not how good it is.
+    """
+
+    def __init__(self, num_children: int, console: Console, *, best_by_accuracy: bool = False) -> None:
+        self.num_children, self.best_by_accuracy = num_children, best_by_accuracy
+        self._console = console
+        self.num_finished = self.num_infeasible = 0
+        self.best: ChildRecord | None = None
+        self.began = time.monotonic()
+        self.is_live = self.is_running = False
+        self._finished_here = 0
+
+    def __enter__(self) -> SearchProgress:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        """Nothing to take down here."""
+
+    def replayed(self) -> None:
+        self.is_live = True
+
+    def noted(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def child_proposed(self, record: ChildRecord, child: Child) -> None:
+        # The clock starts with the first child: starting workers says nothing of the children's rate.
+        if not self.is_running:
+            self.began = time.monotonic()
+        self.is_live = self.is_running = True
+
+    def child_finished(self, record: ChildRecord, child: Child) -> None:
+        self.num_finished += 1
+        if self.is_running:
+            self._finished_here += 1
+        score = self._score(record)
+        best = self._score(self.best) if self.best else None
+        if score is not None and (best is None or score > best):
+            self.best = record
+
+    def child_refused(self, record: ChildRecord) -> None:
+        self.num_infeasible += 1
+
+    @property
+    def children_per_hour(self) -> float:
+        elapsed = time.monotonic() - self.began
+        return 3600.0 * self._finished_here / elapsed if elapsed > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        rate = self.children_per_hour
+        return (self.num_children - self.num_finished) * 3600.0 / rate if rate else None
+
+    def summary(self) -> str:
+        left = "?" if self.seconds_left is None else duration(self.seconds_left)
+        best = "no score yet"
+        if self.best is not None:
+            best = f"best {self._score(self.best):.4f} ({self.best.proposed.arch_id})"
+        refused = f", {self.num_infeasible} beyond the limits" if self.num_infeasible else ""
+        return f"{best}, {self.children_per_hour:.0f} children per hour, {left} left{refused}"
+
+    def _score(self, record: ChildRecord) -> float | None:
+        if self.best_by_accuracy and record.result is not None:
+            return record.result.accuracy
+        return record.reward
+
+
+class PlainLines(SearchProgress):
+    """One line per finished child and per update of the policy: key=value, with the journal's keys."""
+
+    def __enter__(self) -> SearchProgress:
+        self._print(STARTING)
+        return self
+
+    def child_finished(self, record: ChildRecord, child: Child) -> None:
+        super().child_finished(record, child)
+        result = record.result
+        if not self.is_live or result is None or record.finished is None:
+            return
+        memo = record.finished.memo
+        fields = {
+            "child": f"{record.id}",
+            "arch_id": record.proposed.arch_id,
+            "status": result.status,
+            "reused_from": record.finished.reused_from,
+            "memo_run": memo.folder if memo else None,
+            "memo_child": memo.child if memo else None,
+            "accuracy": _number(result.accuracy),
+            "reward": _number(record.reward),
+            "parameters": record.proposed.parameters,
+            "latency_ms": _number(result.latency_ms),
+            "seconds": f"{result.seconds:.1f}",
+            "reason": repr(result.reason) if result.reason else None,
+        }
+        line = " ".join(f"{key}={value}" for key, value in fields.items() if value is not None)
+        self._print(f"[{self.num_finished}/{self.num_children}] child done  {line}  ({self.summary()})")
+
+    def policy_updated(self, statistics: dict[str, float]) -> None:
+        if self.is_live:
+            self._print(
+                "policy updated  " + " ".join(f"{key}={value:.5g}" for key, value in statistics.items())
+            )
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class LiveTable(SearchProgress):
+    """Running children with their last epoch, the newest finished ones, and how far the search is."""
+
+    def __init__(self, num_children: int, console: Console, *, best_by_accuracy: bool = False) -> None:
+        super().__init__(num_children, console, best_by_accuracy=best_by_accuracy)
+        self._running: dict[int, tuple[ChildRecord, EpochReport | None]] = {}
+        self._recent: deque[ChildRecord] = deque(maxlen=RECENT)
+        self._bar = Progress(
+            TextColumn("children"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            console=console,
+            expand=True,
+        )
+        self._task = self._bar.add_task("children", total=num_children)
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> SearchProgress:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._live.stop()
+
+    def child_proposed(self, record: ChildRecord, child: Child) -> None:
+        super().child_proposed(record, child)
+        self._running = {**self._running, record.id: (record, None)}
+
+    def epoch_reported(self, record: ChildRecord, report: EpochReport) -> None:
+        self._running = {**self._running, record.id: (record, report)}
+
+    def child_finished(self, record: ChildRecord, child: Child) -> None:
+        super().child_finished(record, child)
+        self._running = {key: value for key, value in self._running.items() if key != record.id}
+        self._recent.append(record)
+        self._bar.update(self._task, completed=self.num_finished)
+
+    def child_refused(self, record: ChildRecord) -> None:
+        super().child_refused(record)
+        self._running = {key: value for key, value in self._running.items() if key != record.id}
+
+    def _render(self) -> RenderableType:
+        if not self.is_running:
+            return Group(STARTING, self._bar)
+        table = Table(box=None, pad_edge=False)
+        for column in ("child", "arch_id", "status", "epoch", "accuracy", "parameters", "seconds"):
+            table.add_column(column, justify="left" if column in ("arch_id", "status") else "right")
+        for record in list(self._recent):
+            _add_row(table, record, "", None)
+        for record, report in list(self._running.values()):
+            _add_row(table, record, "running" if report else "waiting", report)
+        return Group(table, self.summary(), self._bar)
+
+
+def make_progress(num_children: int, console: Console, *, best_by_accuracy: bool = False) -> SearchProgress:
+    """The live table on a terminal, plain lines where the output goes to a file or a pipe."""
+    kind = LiveTable if console.is_terminal else PlainLines
+    return kind(num_children, console, best_by_accuracy=best_by_accuracy)
+
+
+def _add_row(table: Table, record: ChildRecord, status: str, report: EpochReport | None) -> None:
+    result = record.result
+    last = report or (result.curve[-1] if result and result.curve else None)
+    seconds = result.seconds if result else (report.seconds if report else None)
+    table.add_row(
+        str(record.id),
+        record.proposed.arch_id,
+        result.status if result else status,
+        str(last.epoch) if last else "",
+        _number(result.accuracy if result else last.accuracy if last else None) or "",
+        f"{record.proposed.parameters:,}" if record.proposed.parameters is not None else "",
+        f"{seconds:.1f}" if seconds is not None else "",
+        style="dim" if not result else "red" if result.status == "failed" else None,
+    )
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4f}"
+
+
+def duration(seconds: float) -> str:
+    """'2 h 5 min' or '5 min 3 s'."""
+    minutes, hours = int(seconds // 60), int(seconds // 3600)
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min {int(seconds % 60)} s"

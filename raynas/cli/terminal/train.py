@@ -1,0 +1,114 @@
+"""`raynas train` on the terminal: the plan, the epochs, and what came of it."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from raynas.cli.terminal.console import command
+from raynas.cli.terminal.train_plan import Pace, plan_lines
+from raynas.errors import UsageError
+from raynas.programs.train.prepared import PreparedTraining
+from raynas.programs.train.train import TrainResult, find_start, prepare_training, train_prepared
+from raynas.run.folder import new_training_folder
+from raynas.run.interruption import Interruption, interruptible
+from raynas.training.final_config import EpochSummary, StepSummary, Summary
+
+
+def run_train(
+    what: str | None,
+    *,
+    recipe: str | None,
+    settings: Mapping[str, Any],
+    out: Path | None,
+    resume: bool,
+    is_dry: bool,
+    pace: Pace,
+    address: str | None,
+    console: Console,
+) -> None:
+    """Prepares, prints the plan, and trains unless `is_dry`; after Ctrl-C says how to go on."""
+    if resume and out is None:
+        raise UsageError("--resume needs --out, the folder of the training to go on with.")
+    found = None if resume and what is None else find_start(what)
+    prepared = prepare_training(
+        found.genotype if found else None,
+        cell=str(what or "best"),
+        origin=found.origin if found else None,
+        recipe=recipe,
+        out=out or new_training_folder(),
+        resume=resume,
+        is_plan=is_dry,
+        settings=settings,
+    )
+    for line in plan_lines(prepared, pace.of(prepared), is_resumed=resume):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if is_dry:
+        return
+    progress = _Progress(prepared, console)
+
+    def say_how_to_go_on() -> None:
+        way_on = f"\nInterrupted. Go on from the last checkpoint with\n  {_resume(prepared.folder)}"
+        console.print(way_on, markup=False, highlight=False, soft_wrap=True)
+
+    try:
+        with interruptible(last_words=say_how_to_go_on):
+            result = train_prepared(
+                prepared, address=address, report=progress.epoch_done, report_step=progress.step_done
+            )
+    except Interruption as interruption:
+        say_how_to_go_on()
+        raise typer.Exit(interruption.exit_code) from None
+    console.print("\n".join(result_lines(result)), markup=False, highlight=False, soft_wrap=True)
+
+
+def result_lines(result: TrainResult) -> list[str]:
+    """What came of it, and what to type next."""
+    best = max(result.summaries, key=lambda summary: summary.top1)
+    lines = [
+        f"\nDone: top-1 {result.summaries[-1].top1:.4f}, best {best.top1:.4f} after epoch {best.epoch}.",
+        f"The network: {result.model}, of the best epoch: {result.best}",
+    ]
+    if result.registered is not None:
+        lines.append(f"In MLflow's registry: {result.registered}")
+    return [*lines, f"Export it:\n  {command()} export {shlex.quote(str(result.folder))}"]
+
+
+class _Progress:
+    """Prints a line per epoch, and one per checkpoint within an epoch."""
+
+    def __init__(self, training: PreparedTraining, console: Console) -> None:
+        self.epochs, self.console = training.config.training.epochs, console
+
+    def epoch_done(self, summary: EpochSummary) -> None:
+        self._print(
+            f"epoch done  epoch={summary.epoch}/{self.epochs} train_loss={summary.train_loss:.4f} "
+            f"top1={summary.top1:.4f} top5={summary.top5:.4f} learning_rate={summary.learning_rate:.3g}",
+            summary,
+        )
+
+    def step_done(self, summary: StepSummary) -> None:
+        self._print(
+            f"checkpoint  epoch={summary.epoch}/{self.epochs} step={summary.step} "
+            f"train_loss={summary.train_loss:.4f}",
+            summary,
+        )
+
+    def _print(self, text: str, summary: Summary) -> None:
+        left = math.ceil(summary.seconds_left / 60)
+        self.console.print(
+            f"{text} images_per_second={summary.images_per_second:.1f}  ({left} min left)",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _resume(folder: Path) -> str:
+    return f"{command()} train --out {folder} --resume"

@@ -1,0 +1,28 @@
+"""Image data sets larger than memory: Parquet shards or an ImageFolder tree, decoded as training goes on.
+
+An index finds the images, a plan orders an epoch, decoders work in other processes, batches come out. Data
+sets that fit in memory are raynas.data's.
+"""
+
+from __future__ import annotations
+
+from raynas.data.stream.batches import Batch, BatchSource
+from raynas.data.stream.growing import GrowingBatches, Growth
+from raynas.data.stream.index import ImageIndex
+from raynas.data.stream.local import local_batches
+from raynas.data.stream.order import Shuffle
+from raynas.data.stream.randaugment import RandAugment
+from raynas.data.stream.transforms import EvalTransform, TrainTransform
+
+__all__ = [
+    "Batch",
+    "BatchSource",
+    "EvalTransform",
+    "GrowingBatches",
+    "Growth",
+    "ImageIndex",
+    "RandAugment",
+    "Shuffle",
+    "TrainTransform",
+    "local_batches",
+]

@@ -1,0 +1,148 @@
+"""Makes Parquet shards in the Hugging Face layout out of a tree or tar files; images stay as they are.
+
+Images are written in random order, the same for the same source: so shards can be streamed, and each holds
+all classes. Shards get their names when the last is written; what is interrupted leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from raynas.data.decode import EncodedImage, opened
+from raynas.data.stream.location import reason_of
+from raynas.data.stream.members import Member
+from raynas.data.stream.split import Split
+from raynas.errors import DataError
+
+_ROWS_PER_GROUP = 128
+"""About 14 MB of ImageNet: one request to a store, and 19 MB of pixels at 224 x 224."""
+
+_MAX_THREADS = 8
+_UNFINISHED = ".unfinished"
+
+Report = Callable[[int], None]
+"""Told how many images have been written since it was last called; from several threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A file to be written."""
+
+    name: str
+    members: list[Member]
+
+
+def convert(
+    splits: Mapping[Split, Sequence[Member]],
+    out: Path,
+    *,
+    class_names: Mapping[str, str],
+    shard_bytes: int,
+    report: Report = lambda num_images: None,
+) -> list[Path]:
+    """Writes train-00000-of-00042.parquet, validation-..., and classes.json.
+
+    Args:
+        out: a folder that is empty or not there yet.
+        class_names: from a member's class to its name, in the order of labels.
+        shard_bytes: of images per shard, about.
+    Returns:
+        The shards.
+    Raises:
+        DataError: `out` is not empty or can't be written, a member has another class or is no image.
+    """
+    check_empty(out)
+    labels = {name: label for label, name in enumerate(class_names)}
+    shards = [shard for split in splits for shard in plan_shards(split, splits[split], shard_bytes)]
+    schema = _schema(list(class_names.values()))
+    unfinished = out / _UNFINISHED
+    try:
+        unfinished.mkdir(parents=True)
+        _write_all(shards, unfinished, schema, labels, report)
+        (unfinished / "classes.json").write_text(json.dumps(dict(class_names), indent=1) + "\n")
+        for file in sorted(unfinished.iterdir()):
+            file.rename(out / file.name)
+    except (OSError, pa.ArrowException, UnicodeEncodeError) as error:
+        raise DataError(
+            f"{out} can't be written: {reason_of(error)}. Give another folder, of a name in UTF-8, with room."
+        ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return [out / shard.name for shard in shards]
+
+
+def check_empty(out: Path) -> None:
+    """Raises DataError unless `out` is an empty folder or nothing yet."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise DataError(
+            f"{out} is there already and not an empty folder. Nothing is overwritten: give another."
+        )
+
+
+def plan_shards(split: Split, members: Sequence[Member], shard_bytes: int) -> list[Shard]:
+    """Deals the members in random order to shards of nearly equal size."""
+    order = np.random.default_rng(0).permutation(len(members))
+    bytes_before = np.cumsum([members[index].num_bytes for index in order]) - members[order[0]].num_bytes
+    num_shards = max(1, round(bytes_before[-1] / shard_bytes))
+    shard_of = np.minimum(bytes_before * num_shards // (bytes_before[-1] + 1), num_shards - 1)
+    return [
+        Shard(
+            f"{split}-{number:05}-of-{num_shards:05}.parquet",
+            [members[index] for index in order[shard_of == number]],
+        )
+        for number in range(num_shards)
+    ]
+
+
+def _write_all(
+    shards: Sequence[Shard], folder: Path, schema: pa.Schema, labels: Mapping[str, int], report: Report
+) -> None:
+    with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as threads:
+        writing = [
+            threads.submit(_write, shard, folder / shard.name, schema, labels, report) for shard in shards
+        ]
+        try:
+            for written in writing:
+                written.result()
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _write(shard: Shard, path: Path, schema: pa.Schema, labels: Mapping[str, int], report: Report) -> None:
+    # JPEG bytes don't compress, and no image comes twice.
+    with pq.ParquetWriter(
+        path, schema, compression="none", use_dictionary=False, write_statistics=["label"]
+    ) as file:
+        for first in range(0, len(shard.members), _ROWS_PER_GROUP):
+            members = shard.members[first : first + _ROWS_PER_GROUP]
+            cells = [{"bytes": _checked(member), "path": member.name} for member in members]
+            numbers = [labels[member.class_name] for member in members]
+            file.write_table(pa.table([cells, numbers], schema=schema))
+            report(len(members))
+
+
+def _checked(member: Member) -> bytes:
+    content = member.read()
+    # The header alone: decoding everything would take hours.
+    with opened(EncodedImage(Path(member.where), content=content)) as image:
+        assert isinstance(image, Image.Image)
+    return content
+
+
+def _schema(class_names: list[str]) -> pa.Schema:
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    features = {"image": {"_type": "Image"}, "label": {"names": class_names, "_type": "ClassLabel"}}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    return pa.schema([("image", kind), ("label", pa.int64())], metadata=metadata)

@@ -1,0 +1,134 @@
+"""The images that a conversion starts from: files of a tree, or members of tar files, with their classes.
+
+Every image is bytes at a known place, so that they can be read in random order. Nothing is unpacked to disk,
+and no name from a tar file is used as a path.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from raynas.data.folder import ENDINGS
+from raynas.data.stream.location import LOCAL, Location, locate, reason_of
+from raynas.data.stream.split import Split, by_split
+from raynas.data.stream.tree import tree_files
+from raynas.errors import DataError
+
+_COMPRESSED = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An image: bytes of a file.
+
+    Args:
+        name: as the file or the tar file calls it, without folders.
+        folders: above the folder of the class; they tell the split.
+    """
+
+    file: str
+    offset: int
+    num_bytes: int
+    name: str
+    class_name: str
+    folders: PurePosixPath
+
+    @property
+    def where(self) -> str:
+        """How messages call it."""
+        return f"{self.class_name}/{self.name} in {self.file}" if self.offset else self.file
+
+    def read(self) -> bytes:
+        """The encoded image.
+
+        Raises:
+            DataError: the file is gone or cut short.
+        """
+        try:
+            with open(self.file, "rb") as stream:
+                stream.seek(self.offset)
+                content = stream.read(self.num_bytes)
+        except OSError as error:
+            raise DataError(f"{self.file} can't be read: {error.strerror}. Restore it.") from error
+        if len(content) < self.num_bytes:
+            raise DataError(f"{self.file} is cut short: it ends inside {self.name}. Download it again.")
+        return content
+
+
+def find_members(source: str) -> dict[Split, list[Member]]:
+    """Lists the images of an ImageFolder tree, a tar file, or a folder of tar files, all of this machine.
+
+    Raises:
+        DataError: it is missing, remote, compressed or broken, or has images without a class.
+    """
+    location = locate(source)
+    if location.uri != LOCAL:
+        raise DataError(f"{location.source!r} is remote. Allowed are local files: copy it here first.")
+    tars = location.files((".tar", *_COMPRESSED)) if location.is_folder else [location.path]
+    if not tars:
+        return {
+            split: [_of_file(file.path, file.class_name) for file in files]
+            for split, files in tree_files(location).items()
+        }
+    members = [member for tar in tars for member in _of_tar(location, tar)]
+    if not members:
+        raise DataError(f"There are no images in {location.source!r}. Allowed endings: {', '.join(ENDINGS)}.")
+    return by_split(members, lambda member: member.folders)
+
+
+def _of_file(path: str, class_name: str) -> Member:
+    return Member(path, 0, Path(path).stat().st_size, Path(path).name, class_name, PurePosixPath())
+
+
+def _of_tar(location: Location, file: str) -> Iterator[Member]:
+    if not file.lower().endswith(".tar"):
+        advice = (
+            "Decompress it first" if file.lower().endswith(_COMPRESSED) else "Give a folder or a .tar file"
+        )
+        raise DataError(f"{file} is no plain tar file, and images are read in random order. {advice}.")
+    # The last folders above the file may tell the split, and so may its own name.
+    folders = location.relative(file) if location.is_folder else PurePosixPath(Path(file).name)
+    try:
+        with open(file, "rb") as stream:
+            yield from _of_stream(stream, file, folders, class_name=None, base=0)
+    except (tarfile.TarError, OSError) as error:
+        raise DataError(
+            f"{file} can't be read as a tar file: {reason_of(error)}. Download it again."
+        ) from error
+
+
+def _of_stream(
+    stream: IO[bytes], file: str, folders: PurePosixPath, *, class_name: str | None, base: int
+) -> Iterator[Member]:
+    """Args: class_name: of all images, as the tar file in a tar file is a class; base: where it begins."""
+    with tarfile.open(fileobj=stream, mode="r:") as tar:
+        while (info := tar.next()) is not None:
+            # It keeps all it has seen, and there may be millions.
+            tar.members = []  # type: ignore[attr-defined]
+            path = PurePosixPath(info.name)
+            if not info.isreg() or path.name.startswith("."):
+                continue
+            if path.suffix.lower() == ".tar" and class_name is None:
+                inner = tar.extractfile(info)
+                assert inner is not None
+                yield from _of_stream(
+                    inner, file, folders / path.parent, class_name=path.stem, base=info.offset_data
+                )
+            elif path.suffix.lower() in ENDINGS:
+                name = class_name or _class_folder(path, file)
+                above = folders if class_name else folders / path.parent.parent
+                yield Member(file, base + info.offset_data, info.size, path.name, name, above)
+
+
+def _class_folder(path: PurePosixPath, file: str) -> str:
+    name = path.parent.name
+    if name in ("", ".", ".."):
+        raise DataError(
+            f"The image {path} in {file} has no class. Allowed: CLASS/IMAGE in a tar file, or one tar file "
+            "per class inside it. Unpack it into one folder per class, and convert that."
+        )
+    return name

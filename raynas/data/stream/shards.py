@@ -1,0 +1,201 @@
+"""Parquet shards in the Hugging Face layout, read one row group, or a part of a large one, at a time.
+
+Opening reads the footers alone, in threads: a thousand shards in a store take a thousand answers.
+Where they have no names of classes, it reads the labels too.
+"""
+
+# Shapes: N images, by their number in the data set, from 0; P pieces.
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from raynas.data.decode import EncodedImage
+from raynas.data.stream.footer import Footer, read_footer
+from raynas.data.stream.images import PIECE_IMAGES, EncodedPiece
+from raynas.data.stream.location import filesystem_of, reason_of
+from raynas.errors import DataError
+
+_THREADS = 32
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RowRange:
+    """Consecutive rows of one row group."""
+
+    file: str
+    image_column: str
+    row_group: int
+    first_row: int
+    num_rows: int
+    first_row_in_file: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShardImages:
+    """The rows of all shards, one after the other."""
+
+    uri: str
+    ranges: tuple[RowRange, ...]
+    starts_P: NDArray[np.int64]
+    num_images: int
+    num_classes: int
+    class_names: tuple[str, ...] | None
+    label_column: str
+
+    def pieces(self, rng: np.random.Generator | None) -> list[NDArray[np.int64]]:
+        """See ImageSet."""
+        order_P = np.arange(len(self.ranges)) if rng is None else rng.permutation(len(self.ranges))
+        return [self.starts_P[piece] + np.arange(self.ranges[piece].num_rows) for piece in order_P]
+
+    def piece(self, numbers_N: NDArray[np.int64]) -> ShardPiece:
+        """See ImageSet."""
+        place = int(np.searchsorted(self.starts_P, numbers_N[0], side="right")) - 1
+        rows, rows_N = self.ranges[place], numbers_N - self.starts_P[place]
+        assert rows_N.min() >= 0 and rows_N.max() < rows.num_rows, "images of several pieces"
+        return ShardPiece(self.uri, rows, rows_N, self.label_column, self.num_classes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShardPiece:
+    """Some rows of a range; `uri` as in Location."""
+
+    uri: str
+    range: RowRange
+    rows_N: NDArray[np.int64]
+    label_column: str
+    num_classes: int
+
+    def read(self) -> EncodedPiece:
+        """See Piece."""
+        images, labels = self._columns()
+        images = images.field("bytes") if pa.types.is_struct(images.type) else images
+        contents = images.take(pa.array(self.rows_N)).to_pylist()
+        return EncodedPiece(
+            [self._image(row, content) for row, content in zip(self.rows_N, contents, strict=True)],
+            self._checked(labels)[self.rows_N],
+        )
+
+    def _columns(self) -> list[pa.Array]:
+        names = [self.range.image_column, self.label_column]
+        try:
+            with (
+                filesystem_of(self.uri).open_input_file(self.range.file) as file,
+                pq.ParquetFile(file, pre_buffer=True) as parquet,
+            ):
+                table = parquet.read_row_group(self.range.row_group, columns=names, use_threads=False)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise DataError(
+                f"Row group {self.range.row_group} of {self.range.file} can't be read: {reason_of(error)}. "
+                "Write or download the shard again."
+            ) from error
+        # By name: the order in the file may be another.
+        columns = [table.column(name.partition(".")[0]).combine_chunks() for name in names]
+        columns = [column.slice(self.range.first_row, self.range.num_rows) for column in columns]
+        if any(len(column) != self.range.num_rows for column in columns):
+            raise DataError(
+                f"Row group {self.range.row_group} of {self.range.file} holds fewer rows than the file says. "
+                "It is damaged: write or download the shard again."
+            )
+        return columns
+
+    def _image(self, row: int, content: bytes | None) -> EncodedImage:
+        row += self.range.first_row_in_file
+        if content is None:
+            raise DataError(
+                f"Row {row} (counted from 0) of {self.range.file} has no image bytes in its image column. "
+                "Write the shard with the images embedded, or remove the row."
+            )
+        return EncodedImage(Path(self.range.file), int(row), content)
+
+    def _checked(self, labels: pa.Array) -> NDArray[np.int64]:
+        labels_N: NDArray[np.int64] = labels.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+        is_bad_N = (labels_N < 0) | (labels_N >= self.num_classes)
+        if is_bad_N.any():
+            row = int(is_bad_N.argmax())
+            raise DataError(
+                f"Row {row + self.range.first_row_in_file} (counted from 0) of {self.range.file} has the "
+                f"label {labels[row].as_py()}; allowed are 0 to {self.num_classes - 1}. Correct or remove "
+                "the row."
+            )
+        return labels_N
+
+
+def open_shards(uri: str, files: Sequence[str], *, label_column: str, skip_broken: bool) -> ShardImages:
+    """Reads the footers of all files.
+
+    Args:
+        uri: as in Location.
+        skip_broken: leave a file whose footer can't be read out, with a warning.
+    Raises:
+        DataError: a file is broken, lacks a column, or differs in its classes; no rows are left.
+    """
+    footers = _read_footers(uri, files, label_column=label_column, skip_broken=skip_broken)
+    _check_same_classes(footers)
+    ranges = tuple(part for footer in footers for part in _ranges(footer))
+    if not ranges:
+        raise DataError(
+            f"{files[0]} and the {len(files) - 1} shards beside it have no rows. Give shards with images."
+        )
+    counts_P = np.array([part.num_rows for part in ranges], dtype=np.int64)
+    class_names = footers[0].class_names
+    return ShardImages(
+        uri=uri,
+        ranges=ranges,
+        starts_P=np.cumsum(counts_P) - counts_P,
+        num_images=int(counts_P.sum()),
+        num_classes=len(class_names) if class_names else max(footer.max_label for footer in footers) + 1,
+        class_names=class_names,
+        label_column=label_column,
+    )
+
+
+def _read_footers(uri: str, files: Sequence[str], *, label_column: str, skip_broken: bool) -> list[Footer]:
+    filesystem = filesystem_of(uri)
+    with ThreadPoolExecutor(_THREADS) as threads:
+        answers = list(
+            threads.map(lambda file: read_footer(filesystem, file, label_column=label_column), files)
+        )
+    broken = [answer for answer in answers if isinstance(answer, DataError)]
+    footers = [answer for answer in answers if isinstance(answer, Footer)]
+    if broken and not (skip_broken and footers):
+        others = f" {len(broken) - 1} more shards are broken too." if len(broken) > 1 else ""
+        raise DataError(f"{broken[0]}{others}") from broken[0]
+    for error in broken:
+        _logger.warning("shard left out  reason=%s", error)
+    return footers
+
+
+def _check_same_classes(footers: Sequence[Footer]) -> None:
+    for footer in footers:
+        if footer.class_names != footers[0].class_names:
+            raise DataError(
+                f"{footers[0].file} and {footer.file} have different class names in their Hugging Face "
+                "metadata, so they are not parts of one data set. Give the folder of one data set."
+            )
+
+
+def _ranges(footer: Footer) -> list[RowRange]:
+    ranges: list[RowRange] = []
+    row_in_file = 0
+    for group, num_rows in enumerate(footer.rows_of_groups):
+        # Equal parts: of 1,000 rows 2 x 500, not 512 and 488.
+        num_parts = -(-num_rows // PIECE_IMAGES)
+        edges = [num_rows * part // num_parts for part in range(num_parts + 1)] if num_rows else []
+        for begin, end in itertools.pairwise(edges):
+            ranges.append(
+                RowRange(footer.file, footer.image_column, group, begin, end - begin, row_in_file + begin)
+            )
+        row_in_file += num_rows
+    return ranges

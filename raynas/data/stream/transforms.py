@@ -1,0 +1,144 @@
+"""From an encoded image to the network's pixels, for training and for evaluation; Pillow and NumPy alone.
+
+Each image has random numbers of its own, made from its number: which process decodes it changes nothing.
+"""
+
+# Shapes: H x W pixels, C channels.
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+
+from raynas.data.decode import MAX_PIXELS, EncodedImage, converted, opened
+from raynas.data.stream.randaugment import RandAugment
+from raynas.errors import DataError
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels."""
+
+_MAX_ASPECT_RATIO = 4 / 3
+_ATTEMPTS = 10
+
+
+class Transform(Protocol):
+    """Makes every image the same size. Pickled into the processes that decode."""
+
+    @property
+    def image_size(self) -> int:
+        """Pixels per side of what comes out."""
+
+    def __call__(self, encoded: EncodedImage, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """RGB pixels [H, W, C].
+
+        Raises:
+            DataError: the image is corrupt or too large; names it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class TrainTransform:
+    """A random part of the image, scaled; mirrored at random; optionally colours and RandAugment.
+
+    Args:
+        image_size: pixels per side.
+        min_area: smallest part, as a fraction of the image's area.
+        flip: mirror left and right with probability one half.
+        color_jitter: brightness, contrast and saturation change by a factor within 1 +- this; 0 is off.
+        rand_augment: None is off.
+    Source: Szegedy et al. 2015 (arXiv 1409.4842), section 6.
+    """
+
+    image_size: int = 224
+    min_area: float = 0.08
+    flip: bool = True
+    color_jitter: float = 0.0
+    rand_augment: RandAugment | None = None
+
+    def __call__(self, encoded: EncodedImage, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """See Transform."""
+        with opened(encoded) as image:
+            _check_size(image, encoded)
+            box = random_box(image.width, image.height, self.min_area, rng)
+            picture = _cut(image, box, self.image_size)
+        if self.color_jitter:
+            picture = _color_jitter(picture, self.color_jitter, rng)
+        if self.rand_augment is not None:
+            picture = self.rand_augment(picture, rng)
+        if self.flip and rng.random() < 0.5:
+            # Here, not as a view of the array, which takes eight times as long to copy.
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return np.asarray(picture)
+
+
+@dataclass(frozen=True, slots=True)
+class EvalTransform:
+    """The middle of the image, cut as by raynas.models.preprocess; values are scaled elsewhere."""
+
+    image_size: int = 224
+    crop_fraction: float = 0.875
+
+    def __call__(self, encoded: EncodedImage, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """See Transform; nothing is random here."""
+        with opened(encoded) as image:
+            _check_size(image, encoded)
+            box = self._box(image.width, image.height)
+            size = (self.image_size, self.image_size)
+            # The cut alone is computed; the pixels are those of resizing all and cutting then.
+            return np.asarray(converted(image, "RGB").resize(size, Image.Resampling.BICUBIC, box=box))
+
+    def _box(self, width: int, height: int) -> Box:
+        shorter = math.floor(self.image_size / self.crop_fraction)
+        longer = int(shorter * max(width, height) / min(width, height))
+        new_width, new_height = (shorter, longer) if width <= height else (longer, shorter)
+        left = round((new_width - self.image_size) / 2) * width / new_width
+        top = round((new_height - self.image_size) / 2) * height / new_height
+        side_x, side_y = self.image_size * width / new_width, self.image_size * height / new_height
+        return left, top, min(left + side_x, width), min(top + side_y, height)
+
+
+def random_box(width: int, height: int, min_area: float, rng: np.random.Generator) -> Box:
+    """A box of random area and aspect ratio inside the image; its middle if none of ten tries fits."""
+    area_A = rng.uniform(min_area, 1, _ATTEMPTS) * width * height
+    ratio_A = _MAX_ASPECT_RATIO ** rng.uniform(-1, 1, _ATTEMPTS)
+    for area, ratio in zip(area_A, ratio_A, strict=True):
+        box_width, box_height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < box_width <= width and 0 < box_height <= height:
+            left = int(rng.integers(width - box_width + 1))
+            top = int(rng.integers(height - box_height + 1))
+            return left, top, left + box_width, top + box_height
+    box_width = min(width, round(height * _MAX_ASPECT_RATIO))
+    box_height = min(height, round(width * _MAX_ASPECT_RATIO))
+    left, top = (width - box_width) // 2, (height - box_height) // 2
+    return left, top, left + box_width, top + box_height
+
+
+def _cut(image: Image.Image, box: Box, size: int) -> Image.Image:
+    left, top, right, bottom = box
+    width, height = image.size
+    # A JPEG decodes faster at 1/2, 1/4 or 1/8, as long as the part keeps `size` pixels per side.
+    wanted = (math.ceil(width * size / (right - left)), math.ceil(height * size / (bottom - top)))
+    image.draft("RGB", wanted)
+    scale_x, scale_y = image.width / width, image.height / height
+    scaled = (left * scale_x, top * scale_y, right * scale_x, bottom * scale_y)
+    return converted(image, "RGB").resize((size, size), Image.Resampling.BILINEAR, box=scaled)
+
+
+def _color_jitter(picture: Image.Image, strength: float, rng: np.random.Generator) -> Image.Image:
+    kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+    for kind in rng.permutation(len(kinds)):
+        picture = kinds[kind](picture).enhance(float(rng.uniform(max(0.0, 1 - strength), 1 + strength)))
+    return picture
+
+
+def _check_size(image: Image.Image, encoded: EncodedImage) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise DataError(
+            f"The image in {encoded.where} has {image.width}x{image.height} pixels; at most {MAX_PIXELS:,} "
+            "are allowed. Scale it down or remove it."
+        )

@@ -1,0 +1,134 @@
+"""Decodes streamed images in Ray Data tasks, on any node of the cluster."""
+
+from __future__ import annotations
+
+import logging
+import math
+import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import ray
+import ray.data
+
+from raynas.data.stream.batches import PlannedBatches
+from raynas.data.stream.decoding import DecodedUnit, Decoder, Unit
+from raynas.data.stream.images import ImageSet
+from raynas.data.stream.order import Shuffle
+from raynas.data.stream.transforms import Transform
+from raynas.engine.cluster import check_free
+from raynas.errors import DataError
+
+_PATIENCE_SECONDS = 120.0
+"""For the first task to start; after that, data would never come."""
+
+_IMAGES_PER_TASK = 768
+"""About a second of decoding: between two tasks a core waits. A task gives its units back one by one."""
+
+
+def ray_batches(
+    images: ImageSet,
+    transform: Transform,
+    *,
+    shuffle: Shuffle | None,
+    num_tasks: int | None = None,
+    cpus_per_task: float = 1.0,
+) -> PlannedBatches:
+    """A BatchSource over the tasks of the connected Ray; also inside a worker of Ray Train.
+
+    Every rank has a data set of its own with its own pieces of the plan. Ray Data's streaming_split would
+    hand blocks to whichever rank is first, and batches would differ from run to run.
+
+    Args:
+        shuffle: for training; None for validation.
+        num_tasks: that decode at the same time, for one rank; None: as many as there are free CPUs.
+        cpus_per_task: that Ray reserves.
+    """
+    return PlannedBatches(images, transform, shuffle, RayTasks(num_tasks, cpus_per_task))
+
+
+@dataclass(frozen=True, slots=True)
+class RayTasks:
+    """A DecodeAll. Ray Data starts tasks as units are taken: what waits is bounded."""
+
+    num_tasks: int | None
+    cpus_per_task: float
+
+    def __call__(self, decoder: Decoder, units: list[Unit]) -> Iterator[DecodedUnit]:
+        """See DecodeAll.
+
+        Raises:
+            DoesNotFit: not one task fits beside what runs already.
+        """
+        if not units:
+            return
+        _check_schedulable(self.cpus_per_task)
+        early: dict[int, DecodedUnit] = {}
+        due = 0
+        # In whatever order they come: Ray Data's own ordering stops the tasks that are ahead.
+        for row in self._decoded(decoder, units).iter_batches(batch_size=1, batch_format="numpy"):
+            if row["error"][0]:
+                raise DataError(row["error"][0])
+            early[int(row["index"][0])] = DecodedUnit(row["images"][0], row["labels"][0])
+            while due in early:
+                yield early.pop(due)
+                due += 1
+
+    def _decoded(self, decoder: Decoder, units: list[Unit]) -> ray.data.Dataset:
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        # As bytes: Ray Data would take an object apart into columns.
+        units_per_task = math.ceil(_IMAGES_PER_TASK / max(len(unit.numbers_N) for unit in units))
+        order = interleaved(len(units), self._num_tasks(), units_per_task)
+        items = [{"index": index, "unit": pickle.dumps(units[index])} for index in order]
+        dataset = ray.data.from_items(items, override_num_blocks=math.ceil(len(units) / units_per_task))
+        context = dataset.context
+        context.enable_progress_bars = False
+        # One unit is one block, so that the first is there before the last of its task.
+        context.target_max_block_size = 1
+        return dataset.map_batches(
+            _decode,
+            fn_kwargs={"decoder": decoder},
+            batch_size=1,
+            num_cpus=self.cpus_per_task,
+            compute=ray.data.TaskPoolStrategy(self.num_tasks),
+        )
+
+    def _num_tasks(self) -> int:
+        cpus = ray.cluster_resources().get("CPU", 1.0)
+        return self.num_tasks or max(int(cpus / self.cpus_per_task), 1)
+
+
+def interleaved(num_units: int, num_tasks: int, units_per_task: int) -> list[int]:
+    """Units in the order in which tasks get them: those that run together take turns, like cards.
+
+    So all of them work on what is needed next, and little is decoded early: of units 0 to 7, two tasks at a
+    time with two units each get 0 2, 1 3, 4 6, 5 7.
+    """
+    together = num_tasks * units_per_task
+    groups = (range(first, min(first + together, num_units)) for first in range(0, num_units, together))
+    return [unit for group in groups for task in range(num_tasks) for unit in group[task::num_tasks]]
+
+
+def _check_schedulable(cpus: float) -> None:
+    """Runs an empty task. What Ray calls free says too little: other ranks' tasks come and go."""
+    probe = ray.remote(num_cpus=cpus)(_nothing).remote()
+    done, _ = ray.wait([probe], timeout=_PATIENCE_SECONDS)
+    if not done:
+        ray.cancel(probe)
+        check_free(cpus, 0.0)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _decode(rows: dict[str, Any], *, decoder: Decoder) -> dict[str, Any]:
+    try:
+        decoded = decoder(pickle.loads(rows["unit"][0]))
+    except DataError as error:
+        # As a value: Ray Data gives the traceback of an exception and loses the exception itself.
+        return {"images": np.empty((1, 0)), "labels": np.empty((1, 0)), "error": [str(error)], "index": [-1]}
+    images_1NHWC, labels_1N = decoded.images_NHWC[np.newaxis], decoded.labels_N[np.newaxis]
+    return {"images": images_1NHWC, "labels": labels_1N, "error": [""], "index": rows["index"]}

@@ -1,0 +1,161 @@
+"""The page that goes with an exported network: what it is, where it comes from, and how to run it."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import quote
+
+from raynas.models.folder import ModelInfo
+from raynas.nn import Complexity
+
+PACKAGES = ("raynas", "torch", "onnx", "onnxscript")
+RUN = {
+    ".onnx": """\
+import onnxruntime
+
+session = onnxruntime.InferenceSession({file!r})
+logits = session.run(["logits"], {{"images": images}})[0]""",
+    ".pt2": """\
+import torch
+
+network = torch.export.load({file!r}).module()
+logits = network(torch.from_numpy(images)).detach().numpy()""",
+    ".safetensors": """\
+import torch
+from pathlib import Path
+from raynas.models.folder import load_model
+
+network = load_model(Path({file!r})).network
+logits = network(torch.from_numpy(images)).detach().numpy()""",
+}
+PREPARE = """\
+import numpy as np
+from PIL import Image
+
+size, mean, std = {size}, np.float32({mean}), np.float32({std})
+picture = Image.open("picture.jpg").convert("{mode}")
+width, height = (int({shorter} * side / min(picture.size)) for side in picture.size)
+picture = picture.resize((width, height), Image.Resampling.{interpolation})
+left, top = round((width - size) / 2), round((height - size) / 2)
+pixels = np.asarray(picture.crop((left, top, left + size, top + size)), np.float32) / 255
+images = ((pixels.reshape(size, size, {channels}) - mean) / std).transpose(2, 0, 1)[None]
+"""
+
+
+def model_card(info: ModelInfo, cost: Complexity, *, file: str, difference: float | None) -> str:
+    """Markdown for FILE.md beside `file`; the picture is FILE.svg.
+
+    Args:
+        cost: of this network.
+        difference: from the network in memory, as a share of the largest logit; None: not measured.
+    """
+    name = PurePath(file).stem
+    sections = [
+        f"# {name}",
+        f"An image classifier that raynas found or built; architecture {info.genotype.arch_id}.",
+        f"![Normal and reduction cell]({quote(file)}.svg)",
+        _table(_facts(info, cost, file, difference)),
+        *_classes(info),
+        "## Run it",
+        _how_to_run(file),
+        _code(_snippet(info, file), "python"),
+        "## Training",
+        _table(_flat(info.training)) if info.training else "Nothing is recorded of it.",
+        "## Architecture",
+        "The cells, as `raynas.Genotype.from_json` reads them:",
+        _code(info.genotype.to_json(), "json"),
+        "How they are stacked (`raynas.NetworkConfig`):",
+        _code(info.network.model_dump_json(), "json"),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _facts(info: ModelInfo, cost: Complexity, file: str, difference: float | None) -> dict[str, str]:
+    size, channels = info.image_size, info.in_channels
+    checked = "not measured" if difference is None else f"{difference:.1e} of the largest logit"
+    return {
+        "file": file,
+        "parameters": f"{cost.parameters:,}",
+        "multiply-adds": f"{cost.mult_adds:,}",
+        "input": f"float32, N x {channels} x {size} x {size}",
+        "output": f"logits, N x {info.num_classes}",
+        "preprocessing": f"shorter side to {_shorter_side(info)} pixels ({info.interpolation}), the middle "
+        f"{size} x {size}, values in [0, 1], minus mean, divided by std",
+        "mean": _numbers(info.mean),
+        "std": _numbers(info.std),
+        "crop fraction": f"{info.crop_fraction:g}",
+        "difference from the network in PyTorch": checked,
+        "trained with": f"raynas {info.raynas}",
+        "exported with": ", ".join([*_versions(), f"Python {platform.python_version()}"]),
+    }
+
+
+def _classes(info: ModelInfo) -> list[str]:
+    if info.classes is None:
+        return []
+    # As JSON: a name may hold anything.
+    return ["## Classes", "In the order of the logits:", _code(json.dumps(info.classes), "json")]
+
+
+def _how_to_run(file: str) -> str:
+    if PurePath(file).suffix == ".safetensors":
+        return "The file has the weights; the network is built by raynas from the .json file beside it."
+    packages = "numpy, Pillow and " + ("onnxruntime" if file.endswith(".onnx") else "torch")
+    return f"Needs {packages}; raynas need not be installed. Any number of images at a time."
+
+
+def _snippet(info: ModelInfo, file: str) -> str:
+    prepare = PREPARE.format(
+        size=info.image_size,
+        mean=list(info.mean),
+        std=list(info.std),
+        mode="L" if info.in_channels == 1 else "RGB",
+        shorter=_shorter_side(info),
+        interpolation=info.interpolation.upper(),
+        channels=info.in_channels,
+    )
+    return f"{prepare}\n{RUN[PurePath(file).suffix].format(file=file)}\nprint(logits[0].argmax())"
+
+
+def _shorter_side(info: ModelInfo) -> int:
+    return int(info.image_size / info.crop_fraction)
+
+
+def _versions() -> Iterator[str]:
+    for package in PACKAGES:
+        try:
+            yield f"{package} {version(package)}"
+        except PackageNotFoundError:
+            continue
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.6g}" for value in values)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value, default=str)
+    return flat
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    lines = [f"| {_cell(key)} | {_cell(value)} |" for key, value in rows.items()]
+    return "\n".join(["| what | value |", "|---|---|", *lines])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _code(text: str, language: str) -> str:
+    return f"```{language}\n{text}\n```"

@@ -1,0 +1,71 @@
+"""A trained network that takes pictures as they are: uint8, of any size.
+
+MLflow loads it through `_load_pyfunc`, in somebody else's process: so it is outside raynas.tracking, whose
+import changes MLflow's settings.
+"""
+
+# Shapes: N images, H x W pixels, C channels, K classes.
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from raynas.errors import UsageError
+from raynas.models.folder import LoadedModel, load_model
+
+BATCH_SIZE = 64
+"""Images that go through the network together."""
+
+
+class Classifier:
+    """A network behind the preprocessing that its model.json describes.
+
+    Attributes:
+        info: of the network; `info.classes` has the names of the K classes, where they are known.
+    """
+
+    def __init__(self, model: LoadedModel) -> None:
+        self.info = model.info
+        self._network = model.network.eval()
+
+    @torch.no_grad()
+    def predict(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities [N, K] in the order of `info.classes`.
+
+        Args:
+            images_NHWC: RGB (C = 3) or grey (C = 1), of any height and width; a network for the other kind
+                gets them converted.
+        Raises:
+            UsageError: they are of another type or shape.
+        """
+        _check(images_NHWC)
+        probabilities_NK = np.empty((len(images_NHWC), self.info.num_classes), np.float32)
+        for start in range(0, len(images_NHWC), BATCH_SIZE):
+            pictures = [_picture(image_HWC) for image_HWC in images_NHWC[start : start + BATCH_SIZE]]
+            images_NCHW = torch.stack([self.info.preprocessing(picture) for picture in pictures])
+            logits_NK = self._network(images_NCHW)
+            probabilities_NK[start : start + BATCH_SIZE] = logits_NK.softmax(dim=1).numpy()
+        return probabilities_NK
+
+
+def _load_pyfunc(path: str) -> Classifier:
+    """What `mlflow.pyfunc.load_model` calls with the folder of a registered model."""
+    return Classifier(load_model(Path(path)))
+
+
+def _check(images_NHWC: NDArray[np.uint8]) -> None:
+    shape = images_NHWC.shape
+    if images_NHWC.dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape[1:3]:
+        raise UsageError(
+            f"Images must be uint8 of shape [N, height, width, 1 or 3]; these are {images_NHWC.dtype} of "
+            f"shape {list(shape)}. Give pixel values from 0 to 255, channels last, with no scaling before."
+        )
+
+
+def _picture(image_HWC: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(image_HWC[..., 0] if image_HWC.shape[2] == 1 else image_HWC)

@@ -1,0 +1,240 @@
+"""A trained network on disk: what training leaves behind and everything else reads.
+
+FOLDER/model.safetensors has the weights, FOLDER/model.json everything else (ModelInfo). The same two files
+under another name, NAME.safetensors and NAME.json, are read as well. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import safetensors.torch
+import torch
+from pydantic import (
+    BeforeValidator,
+    Field,
+    InstanceOf,
+    PlainSerializer,
+    PositiveFloat,
+    model_validator,
+)
+from torch import Tensor
+
+from raynas.cells.genotype import Genotype
+from raynas.config import FrozenModel, validated
+from raynas.data.config import MAX_IMAGE_SIZE
+from raynas.errors import ModelError, UsageError
+from raynas.files import parse_json, replace_file
+from raynas.models.preprocess import Preprocessing
+from raynas.models.weights import load_weights, read_weights
+from raynas.nn import Complexity, Network, NetworkConfig, complexity
+
+WEIGHTS_FILE, INFO_FILE = "model.safetensors", "model.json"
+FORMAT = 1
+
+
+def _as_genotype(value: Any) -> Any:
+    return Genotype.from_dict(value) if isinstance(value, Mapping) else value
+
+
+GenotypeField = Annotated[
+    InstanceOf[Genotype],
+    BeforeValidator(_as_genotype),
+    PlainSerializer(Genotype.to_dict, return_type=dict[str, Any]),
+]
+
+
+class ModelInfo(FrozenModel):
+    """What one has to know besides the weights: enough to build the network again and to feed it."""
+
+    format: Literal[1] = 1
+    """Of this description; a later raynas may write another."""
+    raynas: str = Field(default_factory=lambda: version("raynas"))
+    """Version that wrote it."""
+    genotype: GenotypeField
+    """The cells; in JSON as Genotype.to_dict writes them."""
+    network: NetworkConfig
+    """How they are stacked."""
+    in_channels: Literal[1, 3]
+    """1 for grey pictures, 3 for colour."""
+    num_classes: int = Field(ge=0)
+    """0: the network gives pooled features in place of logits."""
+    image_size: int = Field(ge=1, le=MAX_IMAGE_SIZE)
+    """Pixels per side that it was trained for."""
+    mean: tuple[float, ...]
+    """Taken off each channel's values in [0, 1]."""
+    std: tuple[PositiveFloat, ...]
+    """By which each channel is divided after that."""
+    crop_fraction: float = Field(1.0, ge=0.01, le=1)
+    """Share of the resized picture's shorter side that is cut out of its middle."""
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    """By which pictures are resized."""
+    classes: tuple[str, ...] | None = None
+    """Names, in the order of the logits."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """What is known of it: recipe, data, epochs, seed, accuracy, versions, git commit, date."""
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> Self:
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != self.in_channels:
+                raise ValueError(
+                    f"{name} has {len(values)} numbers; in_channels = {self.in_channels} needs as many"
+                )
+        if self.classes is not None and len(self.classes) != self.num_classes:
+            raise ValueError(f"there are {len(self.classes)} names of classes for {self.num_classes} classes")
+        return self
+
+    @classmethod
+    def of(
+        cls, network: Network, *, mean: tuple[float, ...], std: tuple[float, ...], **fields: Any
+    ) -> ModelInfo:
+        """The description of `network`; `fields`: crop_fraction, interpolation, classes, training."""
+        return cls(
+            genotype=network.genotype,
+            network=network.config,
+            in_channels=len(mean),
+            num_classes=network.num_classes,
+            image_size=network.image_size,
+            mean=mean,
+            std=std,
+            **fields,
+        )
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How a picture becomes its input."""
+        return Preprocessing(
+            self.image_size, self.crop_fraction, self.mean, self.std, interpolation=self.interpolation
+        )
+
+    def complexity(self) -> Complexity:
+        """Without the auxiliary head; InvalidConfig if image_size is too small."""
+        return complexity(
+            self.genotype,
+            self.network,
+            in_channels=self.in_channels,
+            num_classes=self.num_classes,
+            image_size=self.image_size,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A network in evaluation mode, and what is known of it."""
+
+    network: Network
+    info: ModelInfo
+
+
+def is_model(place: Path) -> bool:
+    """Whether a description lies there, whole or not."""
+    return _files(place)[1].is_file()
+
+
+def save_model(place: Path, network: Network, info: ModelInfo) -> None:
+    """Writes both files, each of them whole or not at all; an auxiliary head is kept, for training to go on.
+
+    Args:
+        place: a folder, which is made, or NAME.safetensors.
+        info: of this network: ModelInfo.of.
+    Raises:
+        ModelError: they can't be written.
+    """
+    described = (info.genotype, info.network, info.num_classes)
+    assert described == (network.genotype, network.config, network.num_classes)
+    weights, description = _files(place)
+    # One copy of each tensor: the format has no shared memory.
+    state = {
+        key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for key, tensor in network.state_dict().items()
+    }
+    text = info.model_dump_json(indent=1) + "\n"
+    try:
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        # As bytes: safetensors' own files can be read by their owner alone.
+        replace_file(weights, lambda path: path.write_bytes(safetensors.torch.save(state)))
+        # Last, because a folder with it counts as a model.
+        replace_file(description, lambda path: path.write_text(text, encoding="utf-8"))
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ModelError(f"The network can't be written to {place}: {error}.") from error
+
+
+def load_model(place: str | Path) -> LoadedModel:
+    """The network of a model folder, or of NAME.safetensors with NAME.json beside it, on the CPU.
+
+    Raises:
+        ModelError: a file is missing, garbled, or doesn't fit the other; names it.
+    """
+    place = Path(place)
+    weights, description = _files(place)
+    info = read_info(place)
+    try:
+        state = read_weights(weights, "this network")
+        _check_size(info, state)
+        network = _built(info)
+        load_weights(network, state)
+    except UsageError as error:
+        raise ModelError(f"{weights} does not go with {description}: {error}") from error
+    return LoadedModel(network.eval(), info)
+
+
+def _built(info: ModelInfo) -> Network:
+    return Network(
+        info.genotype,
+        info.network,
+        in_channels=info.in_channels,
+        num_classes=info.num_classes,
+        image_size=info.image_size,
+    )
+
+
+def _check_size(info: ModelInfo, state: Mapping[str, Tensor]) -> None:
+    """Before it is built: a description may name a network that no memory holds."""
+    needed, given = info.complexity().parameters, sum(tensor.numel() for tensor in state.values())
+    if needed <= given and info.network.auxiliary_head:
+        # Which those numbers are without; it grows with the images.
+        with torch.device("meta"):
+            needed = sum(parameter.numel() for parameter in _built(info).parameters())
+    if needed > given:
+        raise ModelError(f"that network has {needed:,} weights, the file {given:,} numbers.")
+
+
+def read_info(place: Path) -> ModelInfo:
+    """What is known of a network on disk, without its weights; ModelError as of `load_model`."""
+    _, description = _files(place)
+    if not description.is_file():
+        raise ModelError(
+            f"{place} holds no trained network: there is no {description}. Give a folder with {INFO_FILE} "
+            f"and {WEIGHTS_FILE}, as training writes it."
+        )
+    return _read_info(description)
+
+
+def _files(place: Path) -> tuple[Path, Path]:
+    """Weights and description."""
+    if place.suffix == ".safetensors" and not place.is_dir():
+        return place, place.with_suffix(".json")
+    return place / WEIGHTS_FILE, place / INFO_FILE
+
+
+def _read_info(path: Path) -> ModelInfo:
+    try:
+        value = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} can't be read as JSON: {error}. Restore it, or train again.") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} holds a JSON {type(value).__name__}; it must be an object of ModelInfo.")
+    if value.get("format", FORMAT) != FORMAT:
+        raise ModelError(
+            f"{path} is of format {value['format']!r}, written by raynas {value.get('raynas', '?')}; raynas "
+            f"{version('raynas')} reads format {FORMAT}. Use the raynas that wrote it."
+        )
+    try:
+        return validated(ModelInfo, value)
+    except UsageError as error:
+        raise ModelError(f"{path} is no description of a network: {error}") from error

@@ -1,0 +1,259 @@
+"""Networks by name: the published cells at the sizes of their papers.
+
+network = raynas.build("nasnet_a_large", num_classes=10)
+backbone = raynas.build("pnasnet5_mobile", features_only=True)
+"""
+
+# Shapes: N images, C channels, H x W pixels.
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, overload
+
+from torch import Tensor, nn
+
+from raynas.cells.genotype import Genotype
+from raynas.cells.space import published_cell
+from raynas.config import merged, validated
+from raynas.errors import UnknownName
+from raynas.models.preprocess import Preprocessing
+from raynas.models.weights import load_weights, read_weights
+from raynas.nn import Complexity, Conventions, Network, NetworkConfig, complexity
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedNetwork:
+    """A published cell, stacked as in its paper; `source` says where the numbers come from."""
+
+    cell: str
+    config: NetworkConfig
+    image_size: int
+    num_classes: int
+    source: str
+
+    @property
+    def genotype(self) -> Genotype:
+        return published_cell(self.cell).genotype
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How pictures become this network's input."""
+        # Smaller networks were evaluated on Inception's cut of 87.5 %.
+        return Preprocessing(self.image_size, 0.911 if self.image_size == 331 else 0.875)
+
+    def complexity(self) -> Complexity:
+        """Without the auxiliary head."""
+        return complexity(
+            self.genotype,
+            self.config,
+            in_channels=3,
+            num_classes=self.num_classes,
+            image_size=self.image_size,
+        )
+
+
+_TF_CIFAR = Conventions(padding="same")
+_TF_IMAGENET = Conventions(padding="same", norm_epsilon=1e-3, norm_momentum=3e-4)
+_DARTS = Conventions(match_previous="always", strided_identity="relu_factorized")
+_ENAS = Conventions(padding="same", strided_identity="factorized")
+
+_SLIM = "tensorflow/models slim nasnet.py"
+_PNAS = "Liu et al. 2018, arXiv 1712.00559; tensorflow/models slim pnasnet.py"
+_AMOEBA = "Real et al. 2019, arXiv 1802.01548"
+
+
+def _imagenet(cell: str, source: str, *, image_size: int, **fields: Any) -> PublishedNetwork:
+    config = NetworkConfig(stem="imagenet", dropout=0.5, conventions=_TF_IMAGENET, **fields)
+    return PublishedNetwork(cell, config, image_size, 1000, source)
+
+
+def _amoebanet(
+    cell: str, source: str, *, cells_per_stack: int, filters: int, image_size: int
+) -> PublishedNetwork:
+    return _imagenet(
+        cell,
+        source,
+        image_size=image_size,
+        cells_per_stack=cells_per_stack,
+        filters=filters,
+        drop_path=0.3,
+        drop_path_by_depth=False,
+    )
+
+
+def _small(cell: str, source: str, **fields: Any) -> PublishedNetwork:
+    return PublishedNetwork(cell, NetworkConfig(**fields), 32, 10, source)
+
+
+def _darts(cell: str, source: str) -> PublishedNetwork:
+    config = {"filters": 36, "head": "plain", "auxiliary_kind": "darts", "conventions": _DARTS}
+    return _small(cell, source, drop_path=0.2, drop_path_by_depth=False, **config)
+
+
+NETWORKS: dict[str, PublishedNetwork] = {
+    "nasnet_a_cifar": _small(
+        "nasnet_a", f"6@768: {_SLIM}, cifar_config", filters=32, drop_path=0.4, conventions=_TF_CIFAR
+    ),
+    "nasnet_a_mobile": _imagenet(
+        "nasnet_a",
+        f"4@1056: {_SLIM}, mobile_imagenet_config",
+        image_size=224,
+        cells_per_stack=4,
+        filters=44,
+    ),
+    "nasnet_a_large": _imagenet(
+        "nasnet_a",
+        f"6@4032: {_SLIM}, large_imagenet_config",
+        image_size=331,
+        cells_per_stack=6,
+        filters=168,
+        stem_filters=96,
+        skip_reduction_input=True,
+        drop_path=0.3,
+    ),
+    # slim calls its wiring skip_reduction_layer_input too, but means what NASNet does without it.
+    "pnasnet5_mobile": _imagenet(
+        "pnasnet5",
+        _PNAS,
+        image_size=224,
+        cells_per_stack=(3, 2, 2),
+        filters=54,
+    ),
+    "pnasnet5_large": _imagenet(
+        "pnasnet5",
+        _PNAS,
+        image_size=331,
+        cells_per_stack=(4, 3, 3),
+        filters=216,
+        stem_filters=96,
+        drop_path=0.4,
+    ),
+    "amoebanet_a_cifar": _small(
+        "amoebanet_a_tpu", f"{_AMOEBA}: N=6, F=36", filters=36, drop_path=0.3, conventions=_TF_CIFAR
+    ),
+    "amoebanet_a_mobile": _amoebanet(
+        "amoebanet_a_tpu", f"{_AMOEBA}: N=4, F=50", cells_per_stack=4, filters=50, image_size=224
+    ),
+    "amoebanet_a_large": _amoebanet(
+        "amoebanet_a_tpu", f"{_AMOEBA}: N=6, F=190", cells_per_stack=6, filters=190, image_size=331
+    ),
+    "amoebanet_b_mobile": _amoebanet(
+        "amoebanet_b", f"{_AMOEBA}: N=3, F=62", cells_per_stack=3, filters=62, image_size=224
+    ),
+    "amoebanet_c_mobile": _amoebanet(
+        "amoebanet_c", f"{_AMOEBA}: N=4, F=50", cells_per_stack=4, filters=50, image_size=224
+    ),
+    "amoebanet_d_large": _amoebanet(
+        "amoebanet_d",
+        "tensorflow/tpu amoeba_net, the defaults of its flags",
+        cells_per_stack=6,
+        filters=256,
+        image_size=299,
+    ),
+    "darts_v1_cifar": _darts("darts_v1", "Liu et al. 2019, arXiv 1806.09055; quark0/darts cnn/train.py"),
+    "darts_v2_cifar": _darts("darts_v2", "Liu et al. 2019, arXiv 1806.09055; quark0/darts cnn/train.py"),
+    "darts_v2_imagenet": PublishedNetwork(
+        "darts_v2",
+        NetworkConfig(
+            cells_per_stack=4,
+            filters=48,
+            stem="darts_imagenet",
+            head="plain",
+            auxiliary_kind="darts_imagenet",
+            conventions=_DARTS,
+        ),
+        224,
+        1000,
+        "Liu et al. 2019, arXiv 1806.09055; quark0/darts cnn/train_imagenet.py",
+    ),
+    "enas_micro_cifar": _small(
+        "enas_micro",
+        "Pham et al. 2018, arXiv 1802.03268; melodyguan/enas scripts/cifar10_micro_final.sh",
+        cells_per_stack=5,
+        filters=36,
+        drop_path=0.4,
+        conventions=_ENAS,
+    ),
+}
+
+
+class FeatureExtractor(nn.Module):
+    """A network without its classifier: images to one map per stride, for detection and fine-tuning.
+
+    `feature_info` has a FeatureMap (channels, stride) for each of them.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        network.reset_classifier(0)
+        self.network = network
+        self.feature_info = network.feature_maps
+
+    def forward(self, images_NCHW: Tensor) -> list[Tensor]:
+        """Largest map first, after a ReLU."""
+        return self.network.forward_feature_maps(images_NCHW)
+
+
+def published_network(name: str) -> PublishedNetwork:
+    if name not in NETWORKS:
+        hint = "Any genotype can be built: raynas.build(genotype, cells_per_stack=..., filters=...)."
+        raise UnknownName("published network", name, NETWORKS, hint)
+    return NETWORKS[name]
+
+
+@overload
+def build(network: str | Genotype, *, features_only: Literal[True], **words: Any) -> FeatureExtractor: ...
+@overload
+def build(network: str | Genotype, *, features_only: Literal[False] = False, **words: Any) -> Network: ...
+def build(
+    network: str | Genotype,
+    *,
+    num_classes: int | None = None,
+    in_channels: int = 3,
+    image_size: int | None = None,
+    weights: str | Path | Mapping[str, Tensor] | None = None,
+    features_only: bool = False,
+    **settings: Any,
+) -> Network | FeatureExtractor:
+    """A published network, or any genotype, as a torch module.
+
+    Args:
+        network: one of NETWORKS, or a Genotype.
+        num_classes: None: as published; 10 for a Genotype. 0: pooled features in place of logits.
+        image_size: pixels per side; None: as published, 32 for a Genotype. Other sizes work too, only the
+            auxiliary head is bound to it.
+        weights: 'timm:TAG' (fetched through timm: 'timm:tf_in1k'), a .safetensors or .pt file, or a state
+            dict, with raynas's or timm's names. With another `num_classes` the classifier starts afresh.
+        features_only: give feature maps at several strides in place of logits.
+        settings: fields of NetworkConfig that are to differ: auxiliary_head=True,
+            conventions={"padding": "timm"}.
+    Raises:
+        UnknownName: no network is called that.
+        InvalidConfig: a setting is unknown or out of bounds.
+        WeightsError: the weights can't be had, read, or don't fit.
+    """
+    published = _as_published(network)
+    name = network if isinstance(network, str) else "your own genotype"
+    config = validated(NetworkConfig, merged(published.config.model_dump(), settings), where="network")
+    state = None if weights is None else read_weights(weights, name)
+    built = Network(
+        published.genotype if isinstance(network, str) else network,
+        config,
+        in_channels=in_channels,
+        num_classes=published.num_classes if num_classes is None or state is not None else num_classes,
+        image_size=image_size or published.image_size,
+    )
+    if state is not None:
+        load_weights(built, state)
+        if num_classes not in (None, built.num_classes):
+            built.reset_classifier(num_classes)
+    return FeatureExtractor(built) if features_only else built
+
+
+def _as_published(network: str | Genotype) -> PublishedNetwork:
+    if isinstance(network, Genotype):
+        return PublishedNetwork("", NetworkConfig(), 32, 10, "")
+    return published_network(network)

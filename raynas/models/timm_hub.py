@@ -1,0 +1,71 @@
+"""Fetches published weights from where timm has them, where timm is installed and there is a network."""
+
+from __future__ import annotations
+
+import contextlib
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors.torch
+from torch import Tensor
+
+from raynas.errors import WeightsError
+from raynas.models.torchvision_import import make_torchvision_importable
+
+FILE_NAME = "model.safetensors"
+SECONDS_TO_REACH_HUB = 10.0
+TIMM_NETWORKS = {"nasnet_a_large": "nasnetalarge", "pnasnet5_large": "pnasnet5large"}
+"""What they are called there."""
+
+
+def fetch_from_timm(tag: str, network: str) -> Mapping[str, Tensor]:
+    """The state dict, with timm's names, of a published network, trained as `tag` says: 'tf_in1k'.
+
+    Raises:
+        WeightsError: timm is not installed, has no such network or tag, or can't reach its hub.
+    """
+    if network not in TIMM_NETWORKS:
+        raise WeightsError(
+            f"timm has no weights for {network}. It has them for {', '.join(TIMM_NETWORKS)}. Give a file of "
+            "weights, or none."
+        )
+    make_torchvision_importable()
+    try:
+        import timm
+    except ImportError as error:
+        raise WeightsError(
+            f"weights='timm:{tag}' needs timm, which can't be imported: {error}. Run: pip install timm"
+        ) from error
+    known = timm.list_pretrained(f"{TIMM_NETWORKS[network]}.*")
+    name = f"{TIMM_NETWORKS[network]}.{tag}"
+    if name not in known:
+        tags = ", ".join(word.partition(".")[2] for word in known)
+        raise WeightsError(f"timm has no weights {name!r}. Known tags: {tags}.")
+    repository = timm.get_pretrained_cfg(name).hf_hub_id
+    return safetensors.torch.load_file(_in_cache(repository, name))
+
+
+def _in_cache(repository: str, name: str) -> Path:
+    """The file of weights, downloaded if it wasn't before."""
+    import huggingface_hub
+
+    cached = huggingface_hub.try_to_load_from_cache(repository, FILE_NAME)
+    if isinstance(cached, str):
+        return Path(cached)
+    try:
+        # The hub's own client goes on trying for a minute where there is no network.
+        _reach(huggingface_hub.constants.ENDPOINT)
+        return Path(huggingface_hub.hf_hub_download(repository, FILE_NAME))
+    except (OSError, huggingface_hub.errors.HfHubHTTPError) as error:
+        raise WeightsError(
+            f"The weights {name!r} could not be fetched from {huggingface_hub.constants.ENDPOINT}: "
+            f"{str(error).partition(chr(10))[0]}. Without a network give a file: weights='FILE.safetensors'."
+        ) from error
+
+
+def _reach(address: str) -> None:
+    """OSError unless the server answers, whatever it says."""
+    with contextlib.suppress(urllib.error.HTTPError):
+        urllib.request.urlopen(address, timeout=SECONDS_TO_REACH_HUB).close()

@@ -1,0 +1,1 @@
+"""One home for each verb: search, train, benchmark, report, promote, sync and rescore."""

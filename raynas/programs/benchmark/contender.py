@@ -1,0 +1,56 @@
+"""A strategy that takes part in a benchmark: what it is called there, and its options. Pure Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from raynas.cells.space import SearchSpace
+from raynas.config import validated
+from raynas.errors import UsageError
+from raynas.strategies.strategy import STRATEGIES, Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """`strategy` is a registered name or 'package.module:ClassName'; `label` is what results call it."""
+
+    strategy: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            object.__setattr__(self, "label", self.strategy.rpartition(":")[2])
+
+    def resolved_options(self) -> dict[str, Any]:
+        """All of its options, the defaults too.
+
+        Raises:
+            UsageError: no strategy is called that, or an option is unknown or out of bounds.
+        """
+        config = STRATEGIES.find(self.strategy).Config
+        return validated(config, self.options, where=self.label).model_dump(mode="json")
+
+    def make(self, space: SearchSpace, *, seed: int) -> Strategy:
+        cls = STRATEGIES.find(self.strategy)
+        return cls(space, validated(cls.Config, self.options, where=self.label), seed=seed)
+
+
+def parse_contender(text: str, options: Mapping[str, Mapping[str, Any]]) -> Contender:
+    """'ppo', or 'LABEL=ppo' to have a strategy twice with other options.
+
+    Args:
+        options: of all contenders, by label.
+    """
+    label, equals, strategy = text.rpartition("=")
+    if equals and not label.isidentifier():
+        raise UsageError(f"{text!r} is no strategy: before '=' stands a label of letters, digits and '_'.")
+    contender = Contender(strategy, label=label)
+    given = options.get(contender.label, {})
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f"--set {contender.label}={given!r} sets no option; write {contender.label}.OPTION=VALUE."
+        )
+    return Contender(strategy, given, contender.label)

@@ -1,0 +1,83 @@
+"""Regret against simulated time, and where the seeds ended, as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from raynas.programs.benchmark.report.statistics import RegretCurve
+from raynas.programs.report.charts import GREY, INK, SERIES, chart, legend_below
+
+WIDTH = 9.0
+"""Inches: a chart for each page's whole width."""
+DASHES = ("-", "--", ":", "-.")
+"""They tell where colours have begun anew."""
+DOTS = (0, (1, 2))
+
+
+def regret_picture(curves: Mapping[str, RegretCurve], *, one_draw: float) -> str:
+    """Mean regret of each strategy with the band of its confidence; `one_draw` is that of random sampling."""
+    with chart(x="simulated seconds", y="mean regret, as accuracy", width=WIDTH, height=4.6) as drawn:
+        axes = drawn.axes
+        for place, (label, curve) in enumerate(curves.items()):
+            color, dash = SERIES[place % len(SERIES)], DASHES[place // len(SERIES) % len(DASHES)]
+            axes.fill_between(curve.seconds_T, curve.low_T, curve.high_T, color=color, alpha=0.2, linewidth=0)
+            axes.plot(curve.seconds_T, curve.mean_T, dash, color=color, linewidth=1.6, label=label)
+        axes.axhline(one_draw, color=INK, linewidth=1, linestyle=DOTS, label="one random draw")
+        axes.set_xscale("log")
+        _log_scale(axes, [value for curve in curves.values() for value in curve.mean_T] + [one_draw])
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        legend_below(axes)
+        return drawn.svg()
+
+
+def results_picture(results: Mapping[str, Sequence[float]], *, best_result: float) -> str:
+    """A box for each strategy: quartiles, 5th and 95th percentile, the mean as a diamond."""
+    height = 0.9 + 0.5 * len(results)
+    with chart(x="result of the best child by signal, as accuracy", width=WIDTH, height=height) as drawn:
+        axes = drawn.axes
+        boxes = axes.boxplot(
+            list(results.values()),
+            tick_labels=list(results),
+            orientation="horizontal",
+            whis=(5, 95),
+            widths=0.6,
+            showfliers=False,
+            showmeans=True,
+            patch_artist=True,
+            meanprops={
+                "marker": "D",
+                "markersize": 5,
+                "markerfacecolor": INK,
+                "markeredgecolor": "white",
+            },
+            medianprops={"color": INK},
+        )
+        for place, box in enumerate(boxes["boxes"]):
+            box.set(facecolor=SERIES[place % len(SERIES)], alpha=0.55, edgecolor=INK)
+        axes.axvline(best_result, color=GREY, linewidth=1, linestyle=DOTS)
+        axes.annotate(
+            "best of the table",
+            (best_result, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(-3, 3),
+            textcoords="offset points",
+            ha="right",
+        )
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        return drawn.svg()
+
+
+def _log_scale(axes: Axes, values: Sequence[float]) -> None:
+    """Of the regret, if there is any; it may come down to nothing."""
+    positive = [value for value in values if value > 0]
+    if not positive:
+        return
+    axes.set_yscale("log")
+    axes.set_ylim(min(positive) / 1.3, max(positive) * 1.3)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())

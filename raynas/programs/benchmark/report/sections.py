@@ -1,0 +1,246 @@
+"""What a benchmark's report says.
+
+It answers the list of Lindauer & Hutter 2020, "Best Practices for Scientific Research on Neural Architecture
+Search" (JMLR 21, 243).
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+
+from raynas.programs.benchmark.report.baselines import ONE_DRAW
+from raynas.programs.benchmark.report.checklist import checklist
+from raynas.programs.benchmark.report.findings import Findings
+from raynas.programs.benchmark.report.statistics import CONFIDENCE, mean_interval
+from raynas.programs.benchmark.report.study import Study
+from raynas.programs.report.document import Code, Document, Picture, Section, Table, Text
+
+SIGNIFICANCE = 0.05
+SHARES = (0.1, 0.25, 0.5, 1.0)
+"""Of the budget, at which the regret is tabulated."""
+HOUR = 3600.0
+
+
+def document_of(study: Study, findings: Findings, facts: dict[str, str]) -> Document:
+    """The report.
+
+    Args:
+        facts: of where and when its numbers were made, by name.
+    """
+    labels = [contender.label for contender in study.contenders]
+    return Document(
+        f"Benchmark on {study.recipe.table.name}: {', '.join(labels)}",
+        f"{_best(study, findings)} {_against_random(study, findings)}",
+        (
+            _results(study, findings),
+            _regret(study, findings),
+            _comparison(findings),
+            _cost(study, findings),
+            _setting(study, facts),
+            _options(study),
+            checklist(study),
+        ),
+    )
+
+
+def _best(study: Study, findings: Findings) -> str:
+    best = max(findings.results, key=lambda label: statistics.fmean(findings.results[label]))
+    return (
+        f"{len(study.contenders)} strategies, {_seeds(study)} each, {study.setting.budget:,.0f} simulated "
+        f"seconds on {_workers(study)}. The highest mean result is that of {best}: "
+        f"{statistics.fmean(findings.results[best]):.4f}. The table's best result is "
+        f"{study.table.best_result:.4f}; the cell with its best signal has "
+        f"{study.table.best_signal.result:.4f}, which is where a perfect search by the signal ends."
+    )
+
+
+def _against_random(study: Study, findings: Findings) -> str:
+    """Who is better and who is worse than random search, as far as can be told."""
+    random = next(contender.label for contender in study.contenders if contender.strategy == "random")
+    verdicts: dict[str, list[str]] = {"better than": [], "worse than": [], "not to be told from": []}
+    for test in findings.tests:
+        if random not in (test.better, test.other) or ONE_DRAW.label in (test.better, test.other):
+            continue
+        rival = test.other if test.better == random else test.better
+        is_told = test.corrected_p < SIGNIFICANCE
+        verdict = (
+            "not to be told from" if not is_told else "better than" if rival == test.better else "worse than"
+        )
+        verdicts[verdict].append(rival)
+    parts = [
+        f"{verdict} random search: {', '.join(labels)}" for verdict, labels in verdicts.items() if labels
+    ]
+    if not parts:
+        return "Random search alone took part."
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]} (rank test at {SIGNIFICANCE}, corrected for all pairs)."
+
+
+def _results(study: Study, findings: Findings) -> Section:
+    columns = (
+        "strategy",
+        "mean",
+        f"{CONFIDENCE:.0%} interval",
+        "std",
+        "median",
+        "lowest",
+        "highest",
+        "signal",
+    )
+    rows = []
+    for label, outcomes in findings.outcomes.items():
+        results = findings.results[label]
+        low, high = mean_interval(results)
+        signal = statistics.fmean(outcome.best.signal for outcome in outcomes)
+        middle = [f"{low:.4f} to {high:.4f}", _deviation(results)]
+        values = (statistics.median(results), min(results), max(results), signal)
+        rows.append(
+            (label, f"{statistics.fmean(results):.4f}", *middle, *(f"{value:.4f}" for value in values))
+        )
+    note = (
+        f"A run's result is '{study.recipe.result}' of its best child by '{study.recipe.signal}', looked at "
+        "once, at the end. Mean, interval of the mean, standard deviation and so on are over "
+        f"{_seeds(study)}; signal is the mean of the best child's. Accuracies are fractions. "
+        f"{ONE_DRAW.label} is random sampling: the first architecture that is drawn, and no search at all."
+    )
+    caption = (
+        "Results of the seeds: quartiles and median, whiskers from the 5th to the 95th percentile, the "
+        f"mean as a diamond; without {ONE_DRAW.label}, which would need another scale."
+    )
+    picture = Picture("results", findings.results_svg, caption, is_wide=True)
+    return Section("Results", (Text(note), Table(columns, tuple(rows)), picture))
+
+
+def _regret(study: Study, findings: Findings) -> Section:
+    caption = (
+        f"Mean regret against simulated time, with the {CONFIDENCE:.0%} confidence interval of the mean over "
+        f"{_seeds(study)}. Each line begins when all of its seeds have a child."
+    )
+    times = [share * study.setting.budget for share in SHARES]
+    rows = tuple(
+        (label, *(findings.regret_at(label, time) for time in times))
+        for label in findings.outcomes_of_searches
+    )
+    columns = ("strategy", *(f"at {time:,.0f} s" for time in times))
+    note = (
+        f"Regret is the table's best result, {study.table.best_result:.4f}, less that of the best child by "
+        "signal so far. It can rise, for the signal isn't the result."
+    )
+    picture = Picture("regret", findings.regret_svg, caption, is_wide=True)
+    return Section("Regret against time", (Text(note), picture, Table(columns, rows)))
+
+
+def _comparison(findings: Findings) -> Section:
+    rows = tuple(
+        (
+            test.better if is_told else f"({test.better})",
+            test.other,
+            f"{test.superiority:.3f}",
+            f"{test.difference:+.4f}",
+            _p(test.p),
+            _p(test.corrected_p),
+            "yes" if is_told else "no",
+        )
+        for test in findings.tests
+        for is_told in [test.corrected_p < SIGNIFICANCE]
+    )
+    columns = ("better", "other", "probability", "difference", "p", "p corrected", "told apart")
+    note = (
+        "Mann-Whitney's U test of the results, two-sided, for each pair; p corrected for the number of "
+        "pairs (Holm). Probability: that a run of the one ends higher than a run of the other, half of the "
+        f"draws counted; difference: of the means. Told apart at {SIGNIFICANCE}; in brackets where not."
+    )
+    return Section("Who is better than whom", (Text(note), Table(columns, rows)))
+
+
+def _cost(study: Study, findings: Findings) -> Section:
+    rows = []
+    for label, outcomes in findings.outcomes.items():
+        children = statistics.fmean(outcome.run.num_children for outcome in outcomes)
+        distinct = statistics.fmean(outcome.run.num_distinct for outcome in outcomes)
+        trained = statistics.fmean(outcome.run.seconds for outcome in outcomes)
+        final = statistics.fmean(findings.whole_cost(outcome) for outcome in outcomes)
+        seconds = statistics.fmean(outcome.seconds for outcome in outcomes)
+        hours = [
+            f"{trained / HOUR:.2f}",
+            f"{final / HOUR:.2f}",
+            f"{(trained + final) * len(outcomes) / HOUR:,.1f}",
+        ]
+        real = [f"{seconds:.3f}", f"{1000 * seconds / max(children, 1):.2f}"]
+        rows.append((label, f"{children:.1f}", f"{distinct:.1f}", *hours, *real))
+    columns = (
+        "strategy",
+        "children",
+        "architectures",
+        "search, h",
+        "final, h",
+        "all runs, h",
+        "CPU s per run",
+        "CPU ms per child",
+    )
+    total = sum(outcome.seconds for outcome in findings.all_outcomes)
+    note = (
+        "What it would have cost, in hours of one worker, had the children been trained: search is the "
+        "mean of a run's finished children; final one training of the chosen architecture at the whole "
+        f"recorded cost ('{study.recipe.cost}' without the scale of {study.recipe.cost_scale:g}); all runs "
+        f"both, times the seeds. What it did cost: {total:,.1f} seconds of processor time, "
+        f"{study.wall_seconds:,.1f} seconds on the clock with {study.processes} "
+        f"process{'es' if study.processes > 1 else ''}, strategies included. The table's own training, and "
+        "the tuning of the strategies' options, are in none of these."
+    )
+    return Section("Cost, end to end", (Text(note), Table(columns, tuple(rows))))
+
+
+def _setting(study: Study, facts: dict[str, str]) -> Section:
+    recipe, setting = study.recipe, study.setting
+    is_charged = setting.equal_cells == "retrain"
+    settings = {
+        "table": f"{recipe.table}, {len(study.table.rows):,} architectures",
+        "search space": f"{recipe.space}, {study.table.space.size:,} tuples of actions",
+        "architecture": f"column '{recipe.arch_column}'",
+        "signal": f"column '{recipe.signal}'",
+        "result": f"column '{recipe.result}'",
+        "cost": f"column '{recipe.cost}', times {recipe.cost_scale:g}",
+        "budget": f"{setting.budget:,.0f} simulated seconds on {_workers(study)}; no child ends later",
+        "equal cells": "charged again each time" if is_charged else "get the known score at no cost",
+        "seeds": f"{study.seeds[0]} to {study.seeds[-1]}",
+        **facts,
+    }
+    typed = Text("Typed, in the folder from which paths count:")
+    return Section("Setting", (typed, Code(study.command), Table(("", ""), tuple(settings.items()))))
+
+
+def _options(study: Study) -> Section:
+    columns = ("label", "strategy", "options")
+    rows = tuple(
+        (contender.label, contender.strategy, _options_text(contender.resolved_options()))
+        for contender in study.contenders
+    )
+    space = study.table.space.model_dump(mode="json")
+    note = (
+        f"All of them, defaults included; of the search space: {_options_text(space)}. How they were found, "
+        "and what that cost, is not known to this report: say so beside its numbers."
+    )
+    return Section("Options of the strategies", (Text(note), Table(columns, rows)))
+
+
+def _options_text(options: dict[str, object]) -> str:
+    return ", ".join(f"{name} = {json.dumps(value)}" for name, value in options.items()) or "none"
+
+
+def _deviation(results: Sequence[float]) -> str:
+    return f"{statistics.stdev(results):.4f}" if len(results) > 1 else "-"
+
+
+def _p(value: float) -> str:
+    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def _seeds(study: Study) -> str:
+    return f"{len(study.seeds)} seed{'s' if len(study.seeds) > 1 else ''}"
+
+
+def _workers(study: Study) -> str:
+    return f"{study.setting.workers} worker{'s' if study.setting.workers > 1 else ''}"

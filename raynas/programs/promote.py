@@ -1,0 +1,81 @@
+"""Promotion: the best cells of a run trained longer. A search whose proposals are a fixed list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from raynas.config import merged
+from raynas.errors import RunFolderError
+from raynas.files import JOURNAL_FILE
+from raynas.programs.search.open_run import PreparedSearch
+from raynas.programs.search.recipes import search_config
+from raynas.run.events import Started
+from raynas.run.folder import check_is_free, find_run, new_run_folder
+from raynas.run.journal import read_events
+from raynas.run.leaderboard import leaderboard
+from raynas.run.records import ChildRecord, records_of
+from raynas.strategies.rewards.pareto import ParetoConfig, recorded_trade
+
+STRATEGY = "raynas.strategies.listed:Listed"
+
+
+def prepare_promotion(
+    run: str | Path | None = None,
+    *,
+    top: int = 250,
+    repeats: int = 1,
+    recipe: str = "cifar_final",
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> PreparedSearch:
+    """The best cells of `run`, to be trained by `recipe`; `raynas.programs.search.execute.execute` does it.
+
+    Args:
+        run: folder of a search, finished or not; None: the newest.
+        top: how many different cells, best first; fewer if the run has fewer.
+        repeats: trainings of each, with seeds of their own.
+        out: the promotion's own run folder; None: a new one.
+        settings: fields of SearchConfig laid over the recipe.
+    Raises:
+        RunFolderError: no such run, or none of its children has a score.
+        UsageError: a setting can't be used.
+    """
+    folder = find_run(Path(run) if run is not None else None)
+    events = read_events(folder / JOURNAL_FILE)
+    started = events[0]
+    assert isinstance(started, Started)
+    trade = recorded_trade(started.config)
+    architectures = best_architectures(records_of(events), top, trade=trade)
+    if not architectures:
+        raise RunFolderError(f"No child of {folder} has a score yet, so there is nothing to promote.")
+    words = {
+        "space": started.config.get("space"),
+        "data": started.config.get("data"),
+        "strategy": {"name": STRATEGY, "architectures": architectures},
+        "origin": {"run_id": started.run_id, "folder": str(folder)},
+        "children": len(architectures) * repeats,
+        # Each repeat is a training of its own.
+        "equal_cells": "retrain",
+    }
+    config = search_config(recipe, merged(words, settings or {}))
+    # Its list is checked before anything is started.
+    config.make_strategy(config.make_space())
+    target = Path(out) if out is not None else new_run_folder(config.space.name, "promotion")
+    check_is_free(target)
+    return PreparedSearch(target, config, [])
+
+
+def best_architectures(
+    records: Iterable[ChildRecord], top: int, *, trade: ParetoConfig | None = None
+) -> list[tuple[int, ...]]:
+    """The actions of the `top` best different cells, in the leaderboard's order; two writings of one cell are
+    the same.
+    """
+    by_child = {record.id: record for record in records}
+    best: dict[str, tuple[int, ...]] = {}
+    for entry in leaderboard(by_child.values(), trade=trade):
+        if entry.reward is not None:
+            best.setdefault(entry.arch_id, by_child[entry.child].proposed.actions)
+    return list(best.values())[:top]

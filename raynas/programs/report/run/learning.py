@@ -1,0 +1,139 @@
+"""What the strategy learned: rewards, entropy, early against late children, operations."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+
+from raynas.programs.report.document import Picture, Section, Text
+from raynas.programs.report.run import charts
+from raynas.programs.report.run.data import RunData, name_of
+from raynas.programs.report.run.history import (
+    PolicyVersion,
+    by_policy_version,
+    operation_shares,
+    parts_of,
+    uniform_entropy,
+)
+
+MIN_SCORED = 12
+"""Children with an accuracy, for early ones to be compared with late ones."""
+NUM_PARTS = 8
+"""Of the proposals, over which the operations are followed."""
+BEST_SHARE, MIN_BEST = 0.1, 5
+"""Of the different cells with a score: whose operations are compared with all."""
+
+
+def learning(run: RunData) -> Section:
+    versions = by_policy_version(run.records)
+    blocks = (
+        *_rewards_by_version(versions),
+        *_rewards_by_child(run),
+        *_entropy(run, versions),
+        *_early_and_late(run),
+        *_operations(run),
+    )
+    return Section("What the strategy learned", blocks)
+
+
+def _rewards_by_version(versions: Sequence[PolicyVersion]) -> Iterator[Picture]:
+    if sum(bool(version.rewards) for version in versions) > 1:
+        yield Picture(
+            "reward-by-version",
+            charts.reward_by_version(versions),
+            "Reward of the children that each version of the policy drew: mean, and standard deviation "
+            "between children. The last versions may have few children.",
+        )
+
+
+def _rewards_by_child(run: RunData) -> Iterator[Picture]:
+    numbered = enumerate((child.reward for child in run.ended), start=1)
+    rewards = [(number, reward) for number, reward in numbered if reward is not None]
+    if len(rewards) > 1:
+        window = max(min(len(rewards) // 4, 100), 2)
+        moves = " It is measured against the front so far, and falls as that grows." if run.trade else ""
+        yield Picture(
+            "reward-by-child",
+            charts.reward_by_child(rewards, window=window),
+            f"Reward ({name_of(run.config, 'reward', 'accuracy')}) of each child, in the order in which they "
+            f"ended, and the mean of the last {window}.{moves}",
+        )
+
+
+def _entropy(run: RunData, versions: Sequence[PolicyVersion]) -> Iterator[Picture | Text]:
+    known = [version for version in versions if version.log_probs]
+    if run.records and not known:
+        yield Text("This strategy records no log-probabilities, so there is no entropy to be shown.")
+    if len(known) > 1:
+        uniform = uniform_entropy(run.space.decisions) if run.space is not None else None
+        yield Picture(
+            "entropy",
+            charts.entropy_by_version(known, uniform=uniform),
+            "Entropy of the policy over whole architectures, estimated without bias from what each version "
+            "drew: the mean of minus the log-probability. The band is two standard errors.",
+        )
+
+
+def _early_and_late(run: RunData) -> Iterator[Picture]:
+    accuracies = [child.accuracy for child in run.ended if child.accuracy is not None]
+    if len(accuracies) < MIN_SCORED:
+        return
+    third = len(accuracies) // 3
+    early, late = accuracies[:third], accuracies[-third:]
+    yield Picture(
+        "early-and-late",
+        charts.early_and_late(early, late),
+        "Accuracies of the first and of the last third of the children with a score; mean +- standard "
+        f"deviation: early {_mean(early)}, late {_mean(late)}. Of a strategy that learns nothing they differ "
+        "by chance alone.",
+    )
+
+
+def _operations(run: RunData) -> Iterator[Picture | Text]:
+    if run.space is None:
+        yield Text(
+            f"The search space {name_of(run.config, 'space')} can't be made here, so operations and cells "
+            "are not drawn. Make it importable, and report again."
+        )
+        return
+    decisions, actions = run.space.decisions, [record.proposed.actions for record in run.records]
+    parts = parts_of(len(actions), NUM_PARTS)
+    shares = operation_shares(actions, decisions, parts) if actions else {}
+    if not shares:
+        return
+    yield Picture(
+        "operations",
+        charts.operations_over_time(shares, [_range(part) for part in parts]),
+        "Operations chosen over time: percent of all choices of an operation, in each part of the proposals "
+        "(numbered from 0), the most frequent of the last part on top.",
+    )
+    best = _best_actions(run)
+    if best:
+        (of_best,) = zip(*operation_shares(best, decisions, [range(len(best))]).values(), strict=True)
+        (of_all,) = zip(*operation_shares(actions, decisions, [range(len(actions))]).values(), strict=True)
+        yield Picture(
+            "operations-of-the-best",
+            charts.operations_of_the_best(sorted(shares), of_best=of_best, of_all=of_all),
+            f"Operations of the {len(best)} best different cells, against those of all proposals. With few "
+            "cells a difference of some percent is chance.",
+        )
+
+
+def _best_actions(run: RunData) -> list[tuple[int, ...]]:
+    """Of the best tenth of the different cells, if there are enough."""
+    actions = {record.id: record.proposed.actions for record in run.records}
+    different: dict[str, tuple[int, ...]] = {}
+    for entry in run.entries:
+        if entry.reward is not None:
+            different.setdefault(entry.arch_id, actions[entry.child])
+    if len(different) < 2 * MIN_BEST:
+        return []
+    return list(different.values())[: max(round(BEST_SHARE * len(different)), MIN_BEST)]
+
+
+def _mean(values: Sequence[float]) -> str:
+    return f"{statistics.fmean(values):.4f} +- {statistics.stdev(values):.4f}"
+
+
+def _range(part: range) -> str:
+    return f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0])

@@ -1,0 +1,1 @@
+"""A search from its settings to its leaderboard."""

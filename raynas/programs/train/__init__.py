@@ -1,0 +1,1 @@
+"""A final training from its settings to its model folder."""

@@ -1,0 +1,108 @@
+"""What a final training leaves behind: the networks of its last and of its best epoch, described."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from raynas.cells.genotype import Genotype
+from raynas.cells.space import published_cells
+from raynas.credentials import without_credentials
+from raynas.data import ImageSplit
+from raynas.engine.final import TrainedStates
+from raynas.models.folder import ModelInfo, save_model
+from raynas.models.networks import NETWORKS
+from raynas.nn import Network
+from raynas.programs.train.config import TrainConfig
+from raynas.programs.train.prepared import PreparedTraining, make_network
+from raynas.tracking.config import FORBIDDEN
+from raynas.training.final_config import EpochSummary
+from raynas.training.stream_source import IMAGENET_MEAN_C, IMAGENET_STD_C
+
+LAST_FOLDER, BEST_FOLDER = "model", "best"
+"""Below the training's folder; also when the last epoch is the best."""
+
+
+def save_models(
+    training: PreparedTraining, states: TrainedStates, summaries: list[EpochSummary]
+) -> dict[str, Path]:
+    """The evaluated networks' folders, by what MLflow's registry calls them: 'best' and 'last'."""
+    epochs = training.config.training.epochs
+    return {
+        "best": _save(training, BEST_FOLDER, states.best, states.best_epoch, summaries),
+        "last": _save(training, LAST_FOLDER, states.last, epochs, summaries),
+    }
+
+
+def registered_name(config: TrainConfig) -> str:
+    """Of the model in MLflow's registry."""
+    if config.tracking.registered_model is not None:
+        return config.tracking.registered_model
+    is_published = config.cell in NETWORKS or config.cell in published_cells()
+    name = config.cell if is_published else Genotype.from_dict(config.genotype).arch_id
+    return "raynas-" + re.sub(f"[{FORBIDDEN}]", "-", name)
+
+
+def _save(
+    training: PreparedTraining,
+    folder: str,
+    state: Mapping[str, Any],
+    epoch: int,
+    summaries: list[EpochSummary],
+) -> Path:
+    network = make_network(training)
+    weights, average = state["network"], state["average"]
+    if average is not None:
+        # AveragedModel's own name for the network in it.
+        weights = {k.removeprefix("module."): v for k, v in average.items() if k.startswith("module.")}
+    network.load_state_dict(weights)
+    summary = next((summary for summary in summaries if summary.epoch == epoch), None)
+    place = training.folder / folder
+    save_model(place, network, _info(training, network, epoch, summary))
+    return place
+
+
+def _info(
+    training: PreparedTraining, network: Network, epoch: int, summary: EpochSummary | None
+) -> ModelInfo:
+    config, data = training.config, training.data
+    pixels: dict[str, Any] = {
+        "mean": IMAGENET_MEAN_C,
+        "std": IMAGENET_STD_C,
+        "crop_fraction": config.data.crop_fraction,
+        "interpolation": "bicubic",
+    }
+    if isinstance(data, ImageSplit):
+        pixels = {"mean": tuple(data.mean_C), "std": tuple(data.std_C)}
+    known = {
+        "cell": config.cell,
+        "recipe": config.recipe,
+        # For others to read: a URI may have a password in it.
+        "data": without_credentials(config.data.source),
+        "epochs": epoch,
+        "planned_epochs": config.training.epochs,
+        "seed": config.seed,
+        "top1": summary.top1 if summary else None,
+        "top5": summary.top5 if summary else None,
+        "torch": version("torch"),
+        "git_commit": _git_commit(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+    return ModelInfo.of(network, **pixels, classes=data.class_names, training=known)
+
+
+def _git_commit() -> str | None:
+    """Of the folder that the command was typed in."""
+    if shutil.which("git") is None:
+        return None
+    done = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=os.getcwd()
+    )
+    return done.stdout.strip() or None

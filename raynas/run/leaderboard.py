@@ -1,0 +1,176 @@
+"""A run's children, best first: a view of the journal as a table, JSON, CSV or Markdown. Pure Python."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
+
+from raynas.config import FrozenModel
+from raynas.run.records import ChildRecord
+from raynas.strategies.rewards.front import Front
+from raynas.strategies.rewards.pareto import ParetoConfig, front_of
+
+FileFormat = Literal["json", "csv", "md"]
+Format = Literal["table", "json", "csv", "md"]
+
+
+class LeaderboardEntry(FrozenModel):
+    """One child's line."""
+
+    arch_id: str
+    child: int
+    status: Literal["completed", "stopped", "failed", "interrupted", "unfinished"]
+    """'interrupted' is unfinished too: its driver said so as it ended; a resume trains it again."""
+    accuracy: float | None
+    reward: float | None
+    parameters: int | None
+    mult_adds: int | None
+    activations: int | None
+    latency_ms: float | None = None
+    """Of a forward pass; None: not measured."""
+    on_front: bool | None = None
+    """Whether no child is better in accuracy and cost; None: the run's reward keeps no front."""
+    seconds: float | None
+    epochs: int
+    reused_from: int | None = None
+    """The child whose score it is, of the same architecture; None: no other of this run."""
+    memo_run: str | None = None
+    """The folder of the other run whose score it is; None: of none."""
+    memo_child: int | None = None
+    """And the child in it."""
+    reason: str
+
+    @property
+    def is_reused(self) -> bool:
+        return self.reused_from is not None or self.memo_run is not None
+
+
+def leaderboard(
+    records: Iterable[ChildRecord], *, trade: ParetoConfig | None = None
+) -> list[LeaderboardEntry]:
+    """Entries by reward, then fewer parameters; children without a reward come last, infeasible ones are
+    left out.
+
+    Args:
+        trade: of a run whose reward keeps a front: its children come first, by accuracy, then the others by
+            their distance to it. Their rewards were given against the front of that moment.
+    """
+    chosen = [record for record in records if not record.is_infeasible]
+    if trade is None:
+        return sorted(map(_entry, chosen), key=_rank)
+    return _by_front(chosen, trade, final_front(chosen, trade))
+
+
+def final_front(records: Iterable[ChildRecord], trade: ParetoConfig) -> Front:
+    """The front of all children that have ended."""
+    return front_of((record.outcome for record in records if record.outcome is not None), trade)
+
+
+class ArchitectureEntry(FrozenModel):
+    """One architecture that was trained several times."""
+
+    arch_id: str
+    trainings: int
+    """Those with a score."""
+    mean: float
+    """Of their accuracies."""
+    standard_deviation: float
+    """Between them, of the sample; 0 for a single one."""
+
+
+def by_architecture(entries: Iterable[LeaderboardEntry]) -> list[ArchitectureEntry]:
+    """Mean accuracy of each architecture over its trainings, best first."""
+    accuracies: dict[str, list[float]] = {}
+    for entry in entries:
+        if entry.accuracy is not None and not entry.is_reused:
+            accuracies.setdefault(entry.arch_id, []).append(entry.accuracy)
+    rows = [
+        ArchitectureEntry(
+            arch_id=arch_id,
+            trainings=len(values),
+            mean=statistics.fmean(values),
+            standard_deviation=statistics.stdev(values) if len(values) > 1 else 0.0,
+        )
+        for arch_id, values in accuracies.items()
+    ]
+    return sorted(rows, key=lambda row: (-row.mean, row.arch_id))
+
+
+def render(entries: list[LeaderboardEntry], format: FileFormat) -> str:
+    """The entries as text, without a trailing newline."""
+    return _RENDERERS[format](entries)
+
+
+def _entry(record: ChildRecord) -> LeaderboardEntry:
+    result, proposed = record.result, record.proposed
+    memo = record.finished.memo if record.finished else None
+    return LeaderboardEntry(
+        arch_id=proposed.arch_id,
+        child=record.id,
+        status=result.status if result else "interrupted" if record.is_interrupted else "unfinished",
+        accuracy=result.accuracy if result else None,
+        reward=record.reward,
+        parameters=proposed.parameters,
+        mult_adds=proposed.mult_adds,
+        activations=proposed.activations,
+        latency_ms=round(result.latency_ms, 4) if result and result.latency_ms is not None else None,
+        seconds=round(result.seconds, 3) if result else None,
+        epochs=len(result.curve) if result else 0,
+        reused_from=record.finished.reused_from if record.finished else None,
+        memo_run=memo.folder if memo else None,
+        memo_child=memo.child if memo else None,
+        reason=result.reason if result else "",
+    )
+
+
+def _by_front(records: Sequence[ChildRecord], trade: ParetoConfig, front: Front) -> list[LeaderboardEntry]:
+    distances, entries = {}, []
+    for record in records:
+        entry, outcome = _entry(record), record.outcome
+        point = trade.point(outcome) if outcome is not None else None
+        entries.append(entry.model_copy(update={"on_front": point is not None and point in front}))
+        distances[record.id] = math.inf if point is None else -front.improvement(point)
+    return sorted(
+        entries,
+        key=lambda entry: (
+            not entry.on_front,
+            -(entry.accuracy or 0.0) if entry.on_front else distances[entry.child],
+            entry.child,
+        ),
+    )
+
+
+def _rank(entry: LeaderboardEntry) -> tuple[float, float, int]:
+    return (math.inf if entry.reward is None else -entry.reward, entry.parameters or math.inf, entry.child)
+
+
+def _json(entries: list[LeaderboardEntry]) -> str:
+    return json.dumps([entry.model_dump() for entry in entries], indent=2)
+
+
+def _csv(entries: list[LeaderboardEntry]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(LeaderboardEntry.model_fields), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(entry.model_dump() for entry in entries)
+    return text.getvalue().rstrip("\n")
+
+
+def _markdown(entries: list[LeaderboardEntry]) -> str:
+    columns = list(LeaderboardEntry.model_fields)
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    for entry in entries:
+        cells = [
+            "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")
+            for value in entry.model_dump().values()
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+_RENDERERS: dict[str, Callable[[list[LeaderboardEntry]], str]] = {"json": _json, "csv": _csv, "md": _markdown}

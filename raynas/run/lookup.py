@@ -1,0 +1,90 @@
+"""Finds the cell that a user means: by name, in a JSON file, or in a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from raynas.cells.genotype import Genotype
+from raynas.cells.space import make_space, published_cell, published_cells
+from raynas.config import Choice, validated
+from raynas.errors import RunFolderError, UnknownName, UsageError
+from raynas.files import JOURNAL_FILE
+from raynas.run.events import Origin, Started
+from raynas.run.folder import find_run
+from raynas.run.journal import read_events
+from raynas.run.leaderboard import leaderboard
+from raynas.run.records import ChildRecord, records_of
+from raynas.strategies.rewards.pareto import recorded_trade
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCell:
+    """A cell, and the child of a run that it was found at, if it was."""
+
+    genotype: Genotype
+    origin: Origin | None = None
+
+
+def find_genotype(cell: str | None, run: Path | None = None) -> Genotype:
+    """The genotype called `cell`; arguments and errors as of `find_cell`."""
+    return find_cell(cell, run).genotype
+
+
+def find_cell(cell: str | None, run: Path | None = None) -> FoundCell:
+    """What is called `cell`.
+
+    Args:
+        cell: a published cell, a JSON file, a run's folder (its best cell), or the beginning of an arch_id;
+            None: the best cell of `run`.
+        run: where arch_ids are looked up; None: the newest run.
+    Raises:
+        UsageError: nothing is called that; suggests the nearest name.
+    """
+    if cell is not None and cell in published_cells():
+        return FoundCell(published_cell(cell).genotype)
+    if cell is not None and (Path(cell) / JOURNAL_FILE).is_file():
+        return _in_run(None, Path(cell))
+    if cell is not None and (Path(cell).suffix == ".json" or Path(cell).is_file()):
+        return FoundCell(_read(Path(cell)))
+    try:
+        folder = find_run(run)
+    except RunFolderError:
+        if run is not None or cell is None:
+            raise
+        # Raises: it is unknown.
+        return FoundCell(published_cell(cell).genotype)
+    return _in_run(cell, folder)
+
+
+def _read(path: Path) -> Genotype:
+    try:
+        return Genotype.from_json(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path} can't be read: {error}. Give a JSON file with a normal and a reduction cell."
+        ) from error
+
+
+def _decoded(started: Started, record: ChildRecord) -> Genotype:
+    choice = validated(Choice, started.config.get("space", {}), where="the journal's space")
+    space = make_space(choice.name, **choice.options)
+    try:
+        return space.decode(record.proposed.actions)
+    except ValueError as error:
+        raise RunFolderError(f"the journal's child {record.id} is not from its space: {error}.") from error
+
+
+def _in_run(cell: str | None, folder: Path) -> FoundCell:
+    events = read_events(folder / JOURNAL_FILE)
+    records = {record.id: record for record in records_of(events)}
+    started = events[0]
+    assert isinstance(started, Started)
+    for entry in leaderboard(records.values(), trade=recorded_trade(started.config)):
+        if cell is None or entry.arch_id.startswith(cell):
+            genotype = _decoded(started, records[entry.child])
+            return FoundCell(genotype, Origin(run_id=started.run_id, folder=str(folder), child=entry.child))
+    if cell is None:
+        raise RunFolderError(f"{folder} has no children yet.")
+    hint = f"It is no file, and no arch_id in {folder} begins so; --run looks in another run."
+    raise UnknownName("published cell", cell, published_cells(), hint)

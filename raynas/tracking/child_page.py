@@ -1,0 +1,128 @@
+"""What MLflow is to show of a search and of a child. Made from the journal alone, so always the same."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow.entities import Metric, Param
+from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH, MAX_TAG_VAL_LENGTH
+
+from raynas.cells.space import SearchSpace
+from raynas.child import Child
+from raynas.credentials import without_credentials
+from raynas.run.records import ChildRecord
+
+RUN_ID, KIND, CHILD, ARCH_ID = "raynas.run_id", "raynas.kind", "raynas.child", "raynas.arch_id"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildPage:
+    """One finished child, ready to be written."""
+
+    child: int
+    name: str
+    tags: dict[str, str]
+    params: list[Param]
+    metrics: list[Metric]
+    texts: dict[str, str]
+    """Artifacts: content by file name."""
+    status: str
+    """MLflow's: FINISHED or FAILED."""
+    start_ms: int
+    end_ms: int
+
+
+def child_page(record: ChildRecord, child: Child, space: SearchSpace) -> ChildPage:
+    """The page of a child that is finished."""
+    # Only here: a tracker can be opened, and the store checked, without what draws.
+    from raynas.cells.draw import genotype_svg
+
+    assert record.finished is not None
+    result = record.finished.result
+    name = f"child-{child.id:04d} {child.arch_id}"
+    tags = {KIND: "child", CHILD: str(child.id), ARCH_ID: child.arch_id}
+    if result.reason:
+        tags["raynas.reason"] = without_credentials(result.reason)[:MAX_TAG_VAL_LENGTH]
+    if record.finished.reused_from is not None:
+        tags["raynas.reused_from"] = str(record.finished.reused_from)
+    if record.finished.memo is not None:
+        tags["raynas.memo_run"] = record.finished.memo.run_id
+        tags["raynas.memo_child"] = str(record.finished.memo.child)
+    return ChildPage(
+        child=child.id,
+        name=name,
+        tags=tags,
+        params=[param(key, value) for key, value in _facts(record, space).items()],
+        metrics=list(_curve(record)) + list(_outcome(record)),
+        texts={
+            "genotype.json": child.genotype.to_json(),
+            "cell.svg": genotype_svg(child.genotype, title=name),
+        },
+        status="FAILED" if result.status == "failed" else "FINISHED",
+        start_ms=milliseconds(record.proposed.time),
+        end_ms=milliseconds(record.finished.time),
+    )
+
+
+def param(key: str, value: Any) -> Param:
+    """Cut to MLflow's limits; what is no string is written as JSON."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return Param(_key(key), text[:MAX_PARAM_VAL_LENGTH])
+
+
+def metric(key: str, value: float, *, step: int, time: float) -> Metric:
+    """A point; `time` is in seconds since 1970. MLflow knows a point by all four: twice written is once."""
+    return Metric(_key(key), float(value), milliseconds(time), step)
+
+
+def milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _facts(record: ChildRecord, space: SearchSpace) -> dict[str, Any]:
+    assert record.result is not None
+    choices = {
+        decision.name: decision.choices[action]
+        for decision, action in zip(space.decisions, record.proposed.actions, strict=True)
+    }
+    facts = {"status": record.result.status, "arch_id": record.proposed.arch_id}
+    if "policy_version" in record.proposed.info:
+        facts["policy_version"] = record.proposed.info["policy_version"]
+    return choices | facts
+
+
+def _curve(record: ChildRecord) -> Iterator[Metric]:
+    assert record.finished is not None
+    result, end = record.finished.result, record.finished.time
+    for report in result.curve:
+        time = min(end - result.seconds + report.seconds, end)
+        yield metric("accuracy", report.accuracy, step=report.epoch, time=time)
+        yield metric("train_loss", report.train_loss, step=report.epoch, time=time)
+
+
+def _outcome(record: ChildRecord) -> Iterator[Metric]:
+    assert record.finished is not None
+    result, proposed = record.finished.result, record.proposed
+    step = result.curve[-1].epoch if result.curve else 0
+    values = {
+        "final_accuracy": result.accuracy,
+        "reward": record.reward,
+        "parameters": proposed.parameters,
+        "mult_adds": proposed.mult_adds,
+        "activations": proposed.activations,
+        "latency_ms": result.latency_ms,
+        "seconds": result.seconds,
+        "policy_version": proposed.info.get("policy_version"),
+    }
+    for key, value in values.items():
+        if value is not None and not math.isnan(value):
+            yield metric(key, value, step=step, time=record.finished.time)
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[^\w\-. :/]", "_", name)[:MAX_ENTITY_KEY_LENGTH]

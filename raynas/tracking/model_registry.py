@@ -1,0 +1,191 @@
+"""Trained networks in MLflow's model registry: files that anyone can load, and nothing pickled.
+
+A network becomes a LoggedModel of its training's run, with the files of its model folder, and a version of
+the registered model points at it. Every step looks for what an earlier try has left: it can be repeated.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, RunInfo
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.types import Schema, TensorSpec
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+
+from raynas.credentials import scrubbed
+from raynas.models.card import model_card
+from raynas.models.folder import INFO_FILE, WEIGHTS_FILE, ModelInfo, read_info
+
+LOADER = "raynas.models.classifier"
+"""Imported by MLflow, by this name, whenever such a model is loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The versions of a registered model that a training made."""
+
+    name: str
+    versions: dict[str, int]
+    """By alias: 'best' and 'last', which can be one."""
+
+    def __str__(self) -> str:
+        """'NAME, version 1 (best), version 2 (last)'."""
+        aliases: dict[int, list[str]] = {}
+        for alias, version in self.versions.items():
+            aliases.setdefault(version, []).append(alias)
+        return ", ".join([self.name, *(f"version {v} ({', '.join(names)})" for v, names in aliases.items())])
+
+
+def register(client: MlflowClient, run: RunInfo, name: str, models: Mapping[str, Path]) -> Registered:
+    """Makes the networks versions of the registered model `name`; what is there already stays as it is.
+
+    Args:
+        run: of the training.
+        models: model folders by alias; those that are of one epoch become one version.
+    """
+    _make_registered_model(client, name)
+    versions = {}
+    for alias, folder in models.items():
+        version = _version(client, run, name, folder)
+        _move_alias(client, name, alias, version)
+        versions[alias] = version
+    return Registered(name, versions)
+
+
+def _make_registered_model(client: MlflowClient, name: str) -> None:
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _version(client: MlflowClient, run: RunInfo, name: str, folder: Path) -> int:
+    """Its number: of the version that an earlier try has made, or of a new one."""
+    info = read_info(folder)
+    words = _words(info)
+    model = _logged_model(client, run, info, words, folder)
+    found = client.search_model_versions(f"run_id = '{run.run_id}'")
+    version = next((v for v in found if v.name == name and v.tags.get("epoch") == words["epoch"]), None)
+    if version is None:
+        version = client.create_model_version(
+            name,
+            # Not 'models:/ID': a SQL store would look it up where MLflow's global settings point.
+            model.artifact_location,
+            run.run_id,
+            tags=words,
+            description=_description(words),
+            await_creation_for=0,
+            model_id=model.model_id,
+        )
+    _link(client, model, version)
+    return int(version.version)
+
+
+def _link(client: MlflowClient, model: LoggedModel, version: ModelVersion) -> None:
+    """By this tag the pages of run and model show the version; a server sets it itself, a SQL store not."""
+    links = json.loads(client.get_logged_model(model.model_id).tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
+    link = {"name": version.name, "version": version.version}
+    if (link["name"], str(link["version"])) not in [(old["name"], str(old["version"])) for old in links]:
+        client.set_logged_model_tags(model.model_id, {MLFLOW_MODEL_VERSIONS: json.dumps([*links, link])})
+
+
+def _move_alias(client: MlflowClient, name: str, alias: str, version: int) -> None:
+    """To the version, unless a newer one has it."""
+    if int(client.get_registered_model(name).aliases.get(alias, 0)) < version:
+        client.set_registered_model_alias(name, alias, str(version))
+
+
+def _logged_model(
+    client: MlflowClient, run: RunInfo, info: ModelInfo, words: Mapping[str, str], folder: Path
+) -> LoggedModel:
+    """The network with its files; one that is READY is complete."""
+    model_name = f"{info.genotype.arch_id}-epoch-{words['epoch']}"
+    found = client.search_logged_models([run.experiment_id], f"source_run_id = '{run.run_id}'")
+    model = next((model for model in found if model.name == model_name), None)
+    if model is None:
+        model = client.create_logged_model(
+            run.experiment_id, model_name, run.run_id, params=dict(words), model_type="image classifier"
+        )
+    if str(model.status) == "READY":
+        return model
+    _upload(client, run, model, info, folder)
+    outputs = client.get_run(run.run_id).outputs
+    if outputs is None or model.model_id not in [output.model_id for output in outputs.model_outputs]:
+        output = LoggedModelOutput(model.model_id, step=int(words["epoch"]))
+        client.log_outputs(run.run_id, [output])
+    client.log_batch(run.run_id, metrics=_scores(client, run, model, int(words["epoch"])))
+    return client.finalize_logged_model(model.model_id, "READY")
+
+
+def _scores(client: MlflowClient, run: RunInfo, model: LoggedModel, epoch: int) -> list[Metric]:
+    """The points of the run's curves at this epoch; written again as they are, they are the model's too."""
+    history = [point for key in ("top1", "top5") for point in client.get_metric_history(run.run_id, key)]
+    return [
+        Metric(point.key, point.value, point.timestamp, point.step, model_id=model.model_id)
+        for point in history
+        if point.step == epoch
+    ]
+
+
+def _upload(client: MlflowClient, run: RunInfo, model: LoggedModel, info: ModelInfo, folder: Path) -> None:
+    for name in (WEIGHTS_FILE, INFO_FILE):
+        client.log_model_artifact(model.model_id, str(folder / name))
+    # Only here, as in raynas.tracking.child_page.
+    from raynas.cells.draw import genotype_svg
+
+    card = model_card(info, info.complexity(), file=WEIGHTS_FILE, difference=None)
+    with tempfile.TemporaryDirectory(prefix="raynas-") as upload:
+        Path(upload, f"{WEIGHTS_FILE}.md").write_text(card, encoding="utf-8")
+        picture = genotype_svg(info.genotype, title=info.genotype.arch_id)
+        Path(upload, f"{WEIGHTS_FILE}.svg").write_text(picture, encoding="utf-8")
+        _mlflow_model(run, model, info).save(str(Path(upload, "MLmodel")))
+        client.log_model_artifacts(model.model_id, upload)
+
+
+def _mlflow_model(run: RunInfo, model: LoggedModel, info: ModelInfo) -> Any:
+    """What MLflow must know to load it: raynas.models.classifier does, from the files beside."""
+    described = Model(
+        artifact_path=model.artifact_location,
+        run_id=run.run_id,
+        model_id=model.model_id,
+        model_uuid=model.model_id,
+        signature=ModelSignature(
+            # Without names: with them MLflow would take dicts of arrays alone.
+            Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, -1, -1))]),
+            Schema([TensorSpec(np.dtype(np.float32), (-1, info.num_classes))]),
+        ),
+    )
+    mlflow.pyfunc.add_to_model(described, loader_module=LOADER)
+    return described
+
+
+def _words(info: ModelInfo) -> dict[str, str]:
+    """What tells the versions of one registered model apart."""
+    known = info.training
+    words = {
+        "epoch": known["epochs"],
+        "top1": known["top1"],
+        "top5": known["top5"],
+        "recipe": known["recipe"],
+        "data": known["data"],
+        "arch_id": info.genotype.arch_id,
+        "parameters": info.complexity().parameters,
+    }
+    return {key: str(value) for key, value in scrubbed(words).items() if value is not None}
+
+
+def _description(words: Mapping[str, str]) -> str:
+    score = f", top-1 {float(words['top1']):.4f}" if "top1" in words else ""
+    return f"Trained on {words['data']} by recipe {words['recipe']}: epoch {words['epoch']}{score}."

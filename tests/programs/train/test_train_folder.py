@@ -1,0 +1,153 @@
+"""A final training's folder: what may begin or go on there, and what is never overwritten."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from raynas.cli.terminal.train_plan import plan_lines
+from raynas.engine.final_checkpoints import FOLDER, SNAPSHOT, STATE_FILE
+from raynas.errors import RunFolderError, UnknownName
+from raynas.programs.train.folder import CONFIG_FILE, CURVE_FILE, read_curve
+from raynas.programs.train.recipes import train_config
+from raynas.programs.train.train import find_start, prepare_training, train_final
+from raynas.training.final_config import EpochSummary
+from search_spaces.nasnet import NASNET_A
+from tests.nn.small_networks import TINY
+
+WORDS = {"cell": "nasnet_a", "genotype": NASNET_A.to_dict()}
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    """A training that was started and wrote no checkpoint yet."""
+    (tmp_path / CONFIG_FILE).write_text(train_config("cifar_final", WORDS).model_dump_json())
+    return tmp_path
+
+
+def resume(folder: Path, genotype=None, **words):
+    return prepare_training(genotype, cell="", out=folder, resume=True, **words)
+
+
+def write_checkpoint(folder: Path, name: str) -> None:
+    (folder / FOLDER / name).mkdir(parents=True)
+    (folder / FOLDER / name / STATE_FILE).touch()
+    results = [{"checkpoint_dir_name": name, "metrics": {}}]
+    (folder / FOLDER / SNAPSHOT).write_text(json.dumps({"checkpoint_results": results}))
+
+
+def summary_line(epoch: int) -> str:
+    values = {"train_loss": 1.0, "top1": 0.5, "top5": 0.9, "learning_rate": 0.1, "images_per_second": 1.0}
+    return EpochSummary(epoch=epoch, seconds=1.0, seconds_left=1.0, **values).model_dump_json() + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (CONFIG_FILE, "Add --resume"),
+        ("journal.jsonl", "holds a search or a promotion"),
+        (CURVE_FILE, r"curve\.jsonl is of an earlier training"),
+        (FOLDER, "checkpoints is of an earlier training, whose training.json is not there"),
+    ],
+)
+def test_what_is_there_is_not_trained_over(tmp_path, name, message):
+    (tmp_path / name).write_text("kept")
+    with pytest.raises(RunFolderError, match=message):
+        prepare_training(NASNET_A, cell="nasnet_a", out=tmp_path)
+    assert (tmp_path / name).read_text() == "kept"
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunFolderError, match="file is a file"):
+        prepare_training(NASNET_A, cell="nasnet_a", out=tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"There is no training to resume: .*training\.json"),
+        ("{", "can't be read as JSON"),
+        ("{}", "describes no training: it lacks cell and genotype"),
+        ("[]", "describes no training"),
+    ],
+)
+def test_a_missing_or_garbled_training_can_not_be_resumed(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / CONFIG_FILE).write_text(content)
+    with pytest.raises(RunFolderError, match=message):
+        resume(tmp_path)
+
+
+def test_resumed_it_can_have_other_workers_and_nothing_else(begun):
+    resumed = resume(begun, settings={"workers": {"count": 2}})
+    assert resumed.config.workers.count == 2
+    assert resumed.config.run_id == json.loads((begun / CONFIG_FILE).read_text())["run_id"]
+    with pytest.raises(RunFolderError, match=r"epochs = 600; now training\.epochs = 5 is asked"):
+        resume(begun, settings={"training": {"epochs": 5}})
+
+
+def test_resumed_on_so_many_workers_it_no_longer_has_so_many_nodes(begun):
+    config = train_config("cifar_final", {**WORDS, "workers": {"nodes": 4}})
+    (begun / CONFIG_FILE).write_text(config.model_dump_json())
+    assert resume(begun, settings={"workers": {"count": 2}}).config.workers.nodes is None
+
+
+def test_the_command_it_was_started_with_resumes_it(begun):
+    resumed = resume(begun, NASNET_A, recipe="cifar_final", settings={"data": {"source": "digits"}})
+    assert resumed.config.cell == "nasnet_a"
+
+
+@pytest.mark.parametrize(
+    ("genotype", "recipe", "message"),
+    [
+        (TINY, None, "is of the cell nasnet_a, architecture .*; the one that was given is architecture"),
+        (NASNET_A, "imagenet_mobile", "with the recipe cifar_final; now imagenet_mobile is asked"),
+    ],
+)
+def test_it_does_not_go_on_with_another_cell_or_recipe(begun, genotype, recipe, message):
+    with pytest.raises(RunFolderError, match=message):
+        resume(begun, genotype, recipe=recipe)
+
+
+def test_without_a_checkpoint_it_begins_from_the_start_and_says_so(begun):
+    assert any("begins from the start" in line for line in plan_lines(resume(begun), is_resumed=True))
+    write_checkpoint(begun, "checkpoint_1")
+    (begun / CURVE_FILE).write_text(summary_line(1))
+    assert "resumed: 1 of 600 epochs are done" in plan_lines(resume(begun), is_resumed=True)
+
+
+def test_epochs_whose_checkpoint_is_gone_can_not_be_resumed(begun):
+    (begun / CURVE_FILE).write_text(summary_line(1))
+    with pytest.raises(RunFolderError, match=r"There is no checkpoint to go on from .*1 epochs were trained"):
+        resume(begun)
+    write_checkpoint(begun, "checkpoint_1")
+    (begun / FOLDER / "checkpoint_1" / STATE_FILE).unlink()
+    with pytest.raises(RunFolderError, match=r"checkpoint_1/state\.pt is gone"):
+        resume(begun)
+    (begun / FOLDER / SNAPSHOT).write_text("{}")
+    with pytest.raises(RunFolderError, match="is no list of checkpoints"):
+        resume(begun)
+
+
+def test_a_misspelt_network_is_answered_with_the_nearest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownName, match=r"No published cell or network .*Did you mean 'nasnet_a_mobile'"):
+        find_start("nasnet_a_mobil")
+
+
+def test_resuming_needs_its_folder():
+    with pytest.raises(RunFolderError, match="resume needs out"):
+        train_final("nasnet_a", resume=True)
+
+
+def test_a_torn_line_of_the_curve_is_dropped_and_a_damaged_one_named(tmp_path):
+    curve = tmp_path / CURVE_FILE
+    curve.write_text(summary_line(1) + summary_line(2)[:20])
+    assert [summary.epoch for summary in read_curve(tmp_path)] == [1]
+    assert curve.read_text() == summary_line(1)
+    curve.write_text("{}\n" + summary_line(2))
+    with pytest.raises(RunFolderError, match=r"curve\.jsonl is damaged"):
+        read_curve(tmp_path)
