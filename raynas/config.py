@@ -5,6 +5,7 @@ A config class stands beside what it configures (ChildConfig in training, Networ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -17,6 +18,9 @@ from raynas.files import parse_json
 Model = TypeVar("Model", bound=BaseModel)
 AnyFloat = Annotated[float, Field(allow_inf_nan=True)]
 """A measured number, which may have come out as NaN or infinity."""
+# A password in a database's URI may hold a slash or an at sign: it goes up to the last '@' of the word.
+_USER = re.compile(r"(?<=://)(?:[^\s/:]+:\S*|[^\s/]*)@")
+_QUERY_SECRET = re.compile(r"([?&][^=&\s]*(?:password|pwd|token|secret|key)[^=&\s]*=)[^&\s]+", re.IGNORECASE)
 
 
 class FrozenModel(BaseModel):
@@ -163,3 +167,19 @@ class Choice(FrozenModel):
     @property
     def options(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
+
+
+def without_credentials(text: str) -> str:
+    """`text` with user, password and secret query fields taken out of every URI in it."""
+    return _QUERY_SECRET.sub(r"\1***", _USER.sub("", text))
+
+
+def scrubbed(value: Any) -> Any:
+    """`value` with the credentials of every URI in it taken out, however deep."""
+    if isinstance(value, str):
+        return without_credentials(value)
+    if isinstance(value, Mapping):
+        return {str(key): scrubbed(below) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [scrubbed(below) for below in value]
+    return value

@@ -14,7 +14,8 @@ from pydantic import Field
 
 from raynas.cells.block import Block
 from raynas.cells.genotype import CellGenotype, Genotype
-from raynas.cells.space import publish, register_space
+from raynas.cells.published import publish
+from raynas.cells.space import register_space
 from search_spaces.nasnet import NASNetSpace
 
 AMOEBANET_OPERATIONS = (

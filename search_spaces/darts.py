@@ -16,7 +16,8 @@ from pydantic import Field, field_validator
 
 from raynas.cells.block import MAX_BLOCKS, NUM_INPUTS, OPERATIONS, Block
 from raynas.cells.genotype import CellGenotype, Genotype
-from raynas.cells.space import Actions, Decision, SearchSpace, publish, register_space
+from raynas.cells.published import publish
+from raynas.cells.space import Actions, Decision, SearchSpace, register_space
 from raynas.errors import InvalidGenotype
 from search_spaces.nasnet import check_words, index_of
 

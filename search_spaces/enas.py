@@ -13,7 +13,8 @@ from pydantic import Field
 
 from raynas.cells.block import Block
 from raynas.cells.genotype import CellGenotype, Genotype
-from raynas.cells.space import publish, register_space
+from raynas.cells.published import publish
+from raynas.cells.space import register_space
 from search_spaces.nasnet import NASNetSpace
 
 ENAS_OPERATIONS = ("identity", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")

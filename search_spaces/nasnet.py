@@ -15,7 +15,8 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from raynas.cells.block import COMBINERS, MAX_BLOCKS, NUM_INPUTS, OPERATIONS, Block
 from raynas.cells.genotype import CellGenotype, Genotype, loose_states
-from raynas.cells.space import Actions, Decision, SearchSpace, publish, register_space
+from raynas.cells.published import publish
+from raynas.cells.space import Actions, Decision, SearchSpace, register_space
 from raynas.errors import InvalidGenotype, did_you_mean
 
 NASNET_OPERATIONS = OPERATIONS[:13]

@@ -1,4 +1,7 @@
-"""Who may import whom: pure modules know no engine, the engine is in one place, nothing looks upward."""
+"""The house: which package may import which, what stays free of torch, Ray and MLflow, and no circles.
+
+Imports for type checkers alone count as imports, but for the libraries that they name.
+"""
 
 from __future__ import annotations
 
@@ -12,78 +15,50 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+FLOORS: tuple[frozenset[str], ...] = (
+    frozenset({"errors", "environment"}),
+    frozenset({"files"}),
+    frozenset({"config", "registry"}),
+    frozenset({"cells", "data"}),
+    frozenset({"child", "nn"}),
+    frozenset({"strategies", "models", "training"}),
+    frozenset({"run"}),
+    frozenset({"engine", "tracking"}),
+    frozenset({"programs"}),
+    frozenset({"cli"}),
+    frozenset({"__main__"}),
+)
+"""Whoever stands on a floor imports from lower floors alone, and no neighbour."""
+PROGRAMS = {"promote": {"search"}, "sync": {"search"}, "benchmark": {"report"}}
+"""Which program builds on which; the others know no other program."""
+MAX_LOOSE_FILES = 8
+HEAVY = ("torch", "numpy", "ray", "mlflow")
 PURE = (
-    "raynas.errors",
-    "raynas.config",
-    "raynas.credentials",
-    "raynas.registry",
-    "raynas.cells.block",
-    "raynas.cells.canonical",
-    "raynas.cells.genotype",
-    "raynas.cells.space",
+    *(f"raynas.{name}" for name in ("errors", "environment", "files", "config", "registry", "child")),
+    "raynas.cells",
+    "raynas.run",
     "raynas.strategies.strategy",
-    "raynas.child",
-    "raynas.strategies.rewards.reward",
+    "raynas.strategies.mutation",
     "raynas.strategies.rewards",
-    "raynas.strategies.rewards.accuracy",
-    "raynas.strategies.rewards.front",
-    "raynas.strategies.rewards.mnasnet",
-    "raynas.strategies.rewards.pareto",
-    "raynas.run.events",
-    "raynas.run.journal",
-    "raynas.run.run",
-    "raynas.run.records",
-    "raynas.run.equal_cells",
-    "raynas.run.leaderboard",
-    "raynas.run.shifts",
-    "raynas.run.status",
-    "raynas.limits",
-    "raynas.run.refusals",
-    "raynas.run.failures",
-    "raynas.run.interruption",
-    "raynas.run.reuse",
-    "raynas.run.replay",
-    "raynas.programs.rescore",
-    "raynas.environment",
-    "raynas.programs.report.document",
-    "raynas.programs.report.html",
-    "raynas.programs.report.markdown",
-    "raynas.programs.report.run.data",
-    "raynas.programs.report.run.history",
-    "raynas.files",
-    "raynas.run.folder",
     "raynas.tracking.config",
-    "raynas.engine.config",
-    "raynas.engine.keeper",
-    "raynas.engine.pool_plan",
-    "raynas.engine.queue",
-    "raynas.engine.work",
+    *(f"raynas.engine.{name}" for name in ("config", "keeper", "pool_plan", "queue", "work")),
+    *(f"raynas.programs.report.{name}" for name in ("document", "html", "markdown")),
+    *(f"raynas.programs.report.run.{name}" for name in ("data", "history")),
+    "raynas.programs.rescore",
 )
-PLANS = tuple(
-    f"raynas.nn.{name}"
-    for name in ("layers", "conventions", "config", "ops", "cell_plan", "plan", "complexity")
+"""Packages and modules that load none of the HEAVY libraries, whatever they import."""
+WITH_MATPLOTLIB = {"raynas.cells.draw.png"}
+"""Below PURE, but imported only when a picture is drawn: matplotlib brings NumPy."""
+LIGHT = (
+    *(f"raynas.nn.{name}" for name in ("layers", "config", "ops", "cell_plan", "plan", "complexity")),
+    *(
+        f"raynas.programs.benchmark.{name}"
+        for name in ("config", "table", "simulate", "contender", "summary")
+    ),
 )
-TABLES = tuple(
-    f"raynas.programs.benchmark.{name}" for name in ("config", "table", "simulate", "contender", "summary")
-)
-TORCH_LAYERS = (
-    "raynas.nn",
-    "raynas.data",
-    "raynas.training",
-    "raynas.strategies",
-    "raynas.programs.benchmark",
-    "raynas.models.networks",
-    "raynas.models.folder",
-    "raynas.models.card",
-    "raynas.models.classifier",
-    "raynas.models.export",
-    "raynas.data.stream",
-    "raynas.models.preprocess",
-    "raynas.models",
-    "raynas.models.torchvision_import",
-    "search_spaces",
-)
-UPPER = ("raynas.engine", "raynas.tracking", "raynas.programs.search.execute", "raynas.cli")
+"""Modules that import none of them themselves, though a neighbour in their package does."""
+TORCH_LAYERS = ("nn", "data", "training", "strategies", "models")
+"""Packages that work where Ray and MLflow are not installed."""
 
 
 def module_name(path: Path) -> str:
@@ -96,25 +71,26 @@ MODULES = {
     for folder in ("raynas", "search_spaces")
     for path in (ROOT / folder).rglob("*.py")
 }
+PACKAGES = sorted(name for name, path in MODULES.items() if path.name == "__init__.py")
 
 
 def is_for_types_only(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def import_statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """In functions too, but not those for type checkers alone."""
+def import_statements(tree: ast.AST, *, for_types: bool) -> Iterator[ast.Import | ast.ImportFrom]:
+    """In functions too; `for_types`: with those for type checkers alone."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield node
-        elif not is_for_types_only(node):
-            yield from import_statements(node)
+        elif for_types or not is_for_types_only(node):
+            yield from import_statements(node, for_types=for_types)
 
 
-def imported_by(module: str) -> set[str]:
+def imported_by(module: str, *, for_types: bool) -> set[str]:
     """Full names of the modules that `module` imports."""
     found: set[str] = set()
-    for node in import_statements(ast.parse(MODULES[module].read_text())):
+    for node in import_statements(ast.parse(MODULES[module].read_text()), for_types=for_types):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
             continue
@@ -125,24 +101,84 @@ def imported_by(module: str) -> set[str]:
     return found
 
 
-IMPORTS = {module: imported_by(module) for module in MODULES}
+IMPORTS = {module: imported_by(module, for_types=True) for module in MODULES}
+LOADED = {module: imported_by(module, for_types=False) for module in MODULES}
 
 
 def lies_in(module: str, *packages: str) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
+def room(module: str) -> str:
+    """What stands on a floor: a package directly in raynas, or a loose file there."""
+    return module.split(".")[1]
+
+
+def floor(module: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if room(module) in rooms)
+
+
+def own_imports(module: str) -> set[str]:
+    return {name for name in IMPORTS[module] if lies_in(name, "raynas")}
+
+
 def importers_of(*packages: str) -> set[str]:
     return {
-        module for module, names in IMPORTS.items() if any(lies_in(imported, *packages) for imported in names)
+        module for module, names in LOADED.items() if any(lies_in(imported, *packages) for imported in names)
     }
+
+
+def members(*packages: str) -> list[str]:
+    return [module for module in MODULES if lies_in(module, *packages)]
+
+
+def test_every_room_stands_on_a_floor():
+    rooms = {room(module) for module in MODULES if lies_in(module, "raynas") and module != "raynas"}
+    assert rooms == frozenset().union(*FLOORS)
+
+
+@pytest.mark.parametrize(
+    "module", [module for module in MODULES if lies_in(module, "raynas") and module != "raynas"]
+)
+def test_imports_go_down(module):
+    upward = [
+        name
+        for name in own_imports(module)
+        if name == "raynas" or (room(name) != room(module) and floor(name) >= floor(module))
+    ]
+    assert upward == []
+
+
+def test_programs_are_independent_but_for_those_that_build_on_another():
+    for module in members("raynas.programs"):
+        own = module.split(".")[2:3]
+        others = {name.split(".")[2] for name in own_imports(module) if lies_in(name, "raynas.programs")}
+        assert others - set(own) <= PROGRAMS.get("".join(own), set()), module
+
+
+def test_imports_have_no_circle():
+    graph = {module: {name for name in names if name in MODULES} for module, names in IMPORTS.items()}
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+def test_few_files_lie_loose():
+    assert len(list((ROOT / "raynas").glob("*.py"))) <= MAX_LOOSE_FILES
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_package_says_what_lives_in_it(package):
+    summary = (ast.get_docstring(ast.parse(MODULES[package].read_text())) or "").partition("\n")[0]
+    assert summary.endswith(".") and len(summary.split()) >= 5
+
+
+def test_search_spaces_know_only_the_language_of_cells():
+    known = {name for module in members("search_spaces") for name in own_imports(module)}
+    assert {name for name in known if not lies_in(name, "raynas.cells")} <= {"raynas.errors"}
 
 
 def test_ray_is_imported_in_the_engine_and_the_doctor_alone():
-    allowed = {module for module in MODULES if lies_in(module, "raynas.engine")} | {
-        "raynas.cli.terminal.doctor"
-    }
-    assert importers_of("ray") <= allowed - set(PURE)
+    outside = {module for module in importers_of("ray") if not lies_in(module, "raynas.engine")}
+    assert outside == {"raynas.cli.terminal.doctor"}
 
 
 def test_mlflow_is_imported_in_tracking_alone():
@@ -153,50 +189,17 @@ def test_timm_and_what_it_brings_are_imported_where_weights_are_fetched_alone():
     assert importers_of("timm", "huggingface_hub", "torchvision") <= {"raynas.models.timm_hub"}
 
 
-@pytest.mark.parametrize("module", [*PURE, *PLANS, *TABLES, "raynas.strategies.mutation"])
+@pytest.mark.parametrize("module", [*members(*PURE), *LIGHT])
 def test_a_pure_module_imports_no_library_that_computes(module):
-    heavy = ("torch", "numpy", "ray", "mlflow")
-    assert not [name for name in IMPORTS[module] if lies_in(name, *heavy)]
-
-
-def test_the_torch_layers_know_neither_ray_nor_mlflow_nor_what_is_above_them():
-    forbidden = importers_of("ray", "mlflow", *UPPER)
-    assert not [module for module in forbidden if lies_in(module, *TORCH_LAYERS)]
-
-
-def test_search_spaces_know_only_the_language_of_cells():
-    known = {
-        name
-        for module in MODULES
-        if lies_in(module, "search_spaces")
-        for name in IMPORTS[module]
-        if lies_in(name, "raynas")
-    }
-    assert known <= {"raynas.errors", "raynas.cells.block", "raynas.cells.genotype", "raynas.cells.space"}
-
-
-def test_nobody_imports_the_command_line_but_its_entrance():
-    outside = {module for module in importers_of("raynas.cli") if not lies_in(module, "raynas.cli")}
-    assert outside == {"raynas.__main__"}
-    assert importers_of("raynas.__main__") == set()
-
-
-def test_nobody_imports_a_search_but_the_programs():
-    known = importers_of("raynas.programs.search.execute")
-    assert {module for module in known if not lies_in(module, "raynas.cli")} == set()
-
-
-def test_imports_have_no_cycle():
-    graph = {module: {name for name in names if name in MODULES} for module, names in IMPORTS.items()}
-    graphlib.TopologicalSorter(graph).prepare()
+    assert not [name for name in LOADED[module] if lies_in(name, *HEAVY)]
 
 
 @pytest.mark.parametrize(
     ("modules", "forbidden"),
     [
-        (PURE, ("torch", "numpy", "ray", "mlflow")),
-        (("raynas.programs.benchmark",), ("torch", "ray", "mlflow")),
-        (("raynas", "raynas.training", "raynas.nn", "raynas.strategies.ppo"), ("ray", "mlflow")),
+        ([name for name in members(*PURE) if name not in WITH_MATPLOTLIB], HEAVY),
+        (["raynas.programs.benchmark"], ("torch", "ray", "mlflow")),
+        (["raynas", *members(*(f"raynas.{name}" for name in TORCH_LAYERS))], ("ray", "mlflow")),
     ],
     ids=["pure", "tables", "torch"],
 )

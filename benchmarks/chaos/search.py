@@ -19,8 +19,8 @@ from raynas.engine.pool import ChildPool
 from raynas.engine.queue import News
 from raynas.engine.tuning import tune_run
 from raynas.files import JOURNAL_FILE
-from raynas.programs.search.execute import prepare_search
-from raynas.programs.search.open_run import PreparedSearch, opened
+from raynas.programs.search.open_run import opened
+from raynas.programs.search.prepare import PreparedSearch, prepare_search
 from raynas.strategies.ppo import PPO
 from raynas.strategies.strategy import Strategy
 

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal
 
 from raynas.cells.genotype import Genotype
 from raynas.config import FrozenModel, validated
-from raynas.errors import UnknownName
 from raynas.registry import Registry
 
 Actions = tuple[int, ...]
@@ -75,17 +74,8 @@ class SearchSpace(FrozenModel):
                 raise ValueError(f"{decision.name}: action {action} is not in 0..{len(decision.choices) - 1}")
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedCell:
-    """A cell from a paper, found by name."""
-
-    genotype: Genotype
-    source: str
-
-
 SPACES: Registry[SearchSpace] = Registry("search space", SearchSpace, "search_spaces")
 register_space = SPACES.register
-_PUBLISHED: dict[str, PublishedCell] = {}
 
 
 def make_space(name: str, **options: Any) -> SearchSpace:
@@ -93,28 +83,3 @@ def make_space(name: str, **options: Any) -> SearchSpace:
     options.
     """
     return validated(SPACES.find(name), options, where="space")
-
-
-def publish(name: str, genotype: Genotype, *, source: str) -> Genotype:
-    """Makes a published genotype known by name and returns it."""
-    _PUBLISHED[name] = PublishedCell(genotype, source)
-    return genotype
-
-
-def published_cells() -> dict[str, PublishedCell]:
-    """Published cells by name; imports every file in search_spaces."""
-    SPACES.names()
-    return dict(sorted(_PUBLISHED.items()))
-
-
-def published_cell(name: str) -> PublishedCell:
-    known = published_cells()
-    if name not in known:
-        is_space = name in SPACES.names()
-        hint = (
-            f"{name!r} is a search space; 'raynas spaces' lists spaces, cells and networks."
-            if is_space
-            else ""
-        )
-        raise UnknownName("published cell", name, known, hint)
-    return known[name]

@@ -9,7 +9,23 @@ import signal
 import sys
 
 # In the order in which `raynas --help` lists them.
-from raynas.cli import search, train, sync, look, rescore, report, benchmark  # noqa: F401  # isort: skip
+from raynas.cli import (  # noqa: F401  # isort: skip
+    search,
+    promote,
+    train,
+    export,
+    convert,
+    leaderboard,
+    status,
+    spaces,
+    show,
+    ui,
+    doctor,
+    sync,
+    rescore,
+    report,
+    benchmark,
+)
 from raynas.cli.app import app
 
 __all__ = ["app", "main"]

@@ -10,7 +10,6 @@ import typer
 from raynas.cli.app import (
     AddressOption,
     FolderOption,
-    RunArgument,
     SetOption,
     WorkersOption,
     app,
@@ -19,8 +18,7 @@ from raynas.cli.app import (
     worker_count,
 )
 from raynas.cli.terminal.console import table_console
-from raynas.config import merged, parse_assignments, without_none
-from raynas.run.folder import find_run
+from raynas.config import parse_assignments
 
 
 @app.command()
@@ -66,7 +64,7 @@ def search(
     console = table_console()
     with loading(console):
         from raynas.cli.terminal.search import run_on_terminal
-        from raynas.programs.search.execute import prepare_search
+        from raynas.programs.search.prepare import prepare_search
 
     prepared = prepare_search(
         data=data,
@@ -85,31 +83,4 @@ def search(
     )
     config = prepared.config
     what = f"search: space {config.space.name}, strategy {config.strategy.name}"
-    run_on_terminal(prepared, console, what=what, address=address)
-
-
-@app.command()
-@reports_errors
-def promote(
-    run: RunArgument = None,
-    top: Annotated[int, typer.Option(min=1, help="How many of its cells, best first.")] = 250,
-    repeats: Annotated[int, typer.Option(min=1, help="Trainings of each, with different seeds.")] = 1,
-    recipe: Annotated[str, typer.Option(help="How they are trained.")] = "cifar_final",
-    epochs: Annotated[int | None, typer.Option(help="Epochs per child.  [default: the recipe's]")] = None,
-    workers: WorkersOption = None,
-    out: FolderOption = None,
-    seed: Annotated[int | None, typer.Option(help="Of data split and children.  [default: 0]")] = None,
-    address: AddressOption = None,
-    set_: SetOption = None,
-) -> None:
-    """Train the best cells of a run longer, to choose the winner; 'search --resume' goes on with it."""
-    console = table_console()
-    with loading(console):
-        from raynas.cli.terminal.search import run_on_terminal
-        from raynas.programs.promote import prepare_promotion
-
-    words = {"child": {"epochs": epochs}, "workers": {"count": worker_count(workers)}, "seed": seed}
-    settings = merged(without_none(words), parse_assignments(set_ or []))
-    prepared = prepare_promotion(run, top=top, repeats=repeats, recipe=recipe, out=out, settings=settings)
-    what = f"promote: the best {prepared.config.children // repeats} cells of {find_run(run)}"
     run_on_terminal(prepared, console, what=what, address=address)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
-from typing import Literal, NoReturn
+from typing import Literal, NoReturn, TypeVar
 
 from raynas.errors import DataError
 
@@ -14,6 +14,9 @@ Role = Literal["train", "held out"]
 
 _TRAIN_WORDS = frozenset({"train", "training"})
 _HELD_OUT_WORDS = frozenset({"test", "testing", "val", "valid", "validation"})
+Split = Literal["train", "validation"]
+SPLITS: tuple[Split, ...] = ("train", "validation")
+Item = TypeVar("Item")
 
 
 def role_of_name(name: str) -> Role | None:
@@ -64,3 +67,27 @@ def _refuse(error: OSError) -> NoReturn:
     raise DataError(
         f"The folder {error.filename} can't be read: {error.strerror}. Correct its permissions."
     ) from error
+
+
+def by_split(items: Iterable[Item], path_of: Callable[[Item], PurePath]) -> dict[Split, list[Item]]:
+    """Sorts items by what their paths tell; a split without an item is left out.
+
+    Training are those named train, or else those whose name tells nothing. Validation are those named val or
+    validation, or else those named test.
+    """
+    roles: dict[str, list[Item]] = {}
+    for item in items:
+        roles.setdefault(_role(path_of(item)), []).append(item)
+    found = {
+        "train": roles.get("train") or roles.get("unnamed"),
+        "validation": roles.get("validation") or roles.get("test"),
+    }
+    return {split: found[split] or [] for split in SPLITS if found[split]}
+
+
+def _role(path: PurePath) -> str:
+    role = role_of_path(path)
+    if role != "held out":
+        return role or "unnamed"
+    telling = next(part for part in reversed(path.parts) if role_of_path(PurePath(part)))
+    return "validation" if "val" in re.sub("eval", "", telling.lower()) else "test"

@@ -16,7 +16,7 @@ from typing import Any, Literal, overload
 from torch import Tensor, nn
 
 from raynas.cells.genotype import Genotype
-from raynas.cells.space import published_cell
+from raynas.cells.published import published_cell
 from raynas.config import merged, validated
 from raynas.errors import UnknownName
 from raynas.models.preprocess import Preprocessing

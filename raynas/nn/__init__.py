@@ -2,8 +2,7 @@
 
 from raynas.nn.cell import Cell
 from raynas.nn.complexity import Complexity, complexity
-from raynas.nn.config import NetworkConfig
-from raynas.nn.conventions import Conventions
+from raynas.nn.config import Conventions, NetworkConfig
 from raynas.nn.network import Network
 
 __all__ = ["Cell", "Complexity", "Conventions", "Network", "NetworkConfig", "complexity"]

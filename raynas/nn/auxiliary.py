@@ -7,7 +7,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from raynas.nn.conventions import Conventions
+from raynas.nn.config import Conventions
 from raynas.nn.modules import batch_norm
 
 NUM_FEATURES = 768

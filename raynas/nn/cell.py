@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from raynas.nn.cell_plan import BlockPlan, CellPlan
-from raynas.nn.conventions import Conventions
+from raynas.nn.config import Conventions
 from raynas.nn.drop_path import DropPath
 from raynas.nn.layers import Layers
 from raynas.nn.modules import build

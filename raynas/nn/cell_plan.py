@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from raynas.cells.block import Block
 from raynas.cells.genotype import CellGenotype
-from raynas.nn.conventions import Conventions
+from raynas.nn.config import Conventions
 from raynas.nn.layers import (
     Conv,
     FactorizedReduction,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from raynas.nn import layers
-from raynas.nn.conventions import Conventions
+from raynas.nn.config import Conventions
 
 
 def build(parts: layers.Layers, conventions: Conventions) -> nn.Module:

@@ -9,7 +9,7 @@ from typing import Any
 from raynas.config import merged
 from raynas.errors import RunFolderError
 from raynas.files import JOURNAL_FILE
-from raynas.programs.search.open_run import PreparedSearch
+from raynas.programs.search.prepare import PreparedSearch
 from raynas.programs.search.recipes import search_config
 from raynas.run.events import Started
 from raynas.run.folder import check_is_free, find_run, new_run_folder

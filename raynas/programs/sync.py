@@ -19,9 +19,9 @@ from raynas.run.events import Event, Interrupted, Started, last_of_driver, recor
 from raynas.run.folder import default_store
 from raynas.run.journal import Journal, read_events
 from raynas.run.run import Run
-from raynas.tracking.backlog import Backlog
 from raynas.tracking.search_tracker import Tracker
 from raynas.tracking.store import reason
+from raynas.tracking.writer import Backlog
 
 STOPPED = ("KILLED", "FAILED")
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raynas.cells.genotype import Genotype
-from raynas.cells.space import make_space, published_cell, published_cells
+from raynas.cells.published import published_cell, published_cells
+from raynas.cells.space import make_space
 from raynas.config import Choice, validated
 from raynas.errors import RunFolderError, UnknownName, UsageError
 from raynas.files import JOURNAL_FILE

@@ -17,17 +17,13 @@ from typing import Any, Literal
 
 from raynas.cells.genotype import Genotype
 from raynas.cells.space import SearchSpace
-from raynas.child import Child, ChildResult, EpochReport, child_seed
+from raynas.child import NO_LIMITS, Child, ChildResult, EpochReport, LimitsConfig, Sized, child_seed
 from raynas.errors import RunFolderError, SearchFailed
-from raynas.limits import NO_LIMITS, LimitsConfig, Sized
-from raynas.run.equal_cells import EqualCells
 from raynas.run.events import Event, Finished, Interrupted, Origin, Proposed, Resized
-from raynas.run.failures import FailuresConfig, FailureWatch
+from raynas.run.failures import FailuresConfig, FailureWatch, RefusalWatch
 from raynas.run.journal import Journal
-from raynas.run.records import ChildRecord, RunListener, outcome_of
-from raynas.run.refusals import RefusalWatch
-from raynas.run.replay import check_finished, check_proposed
-from raynas.run.reuse import MemoScore
+from raynas.run.records import ChildRecord, RunListener, check_finished, check_proposed, outcome_of
+from raynas.run.reuse import EqualCells, MemoScore
 from raynas.strategies.rewards.accuracy import Accuracy
 from raynas.strategies.rewards.reward import Reward
 from raynas.strategies.strategy import Proposal, Strategy

@@ -14,7 +14,7 @@ from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH,
 
 from raynas.cells.space import SearchSpace
 from raynas.child import Child
-from raynas.credentials import without_credentials
+from raynas.config import without_credentials
 from raynas.run.records import ChildRecord
 
 RUN_ID, KIND, CHILD, ARCH_ID = "raynas.run_id", "raynas.kind", "raynas.child", "raynas.arch_id"

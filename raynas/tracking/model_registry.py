@@ -23,7 +23,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
-from raynas.credentials import scrubbed
+from raynas.config import scrubbed
 from raynas.models.card import model_card
 from raynas.models.folder import INFO_FILE, WEIGHTS_FILE, ModelInfo, read_info
 

@@ -13,8 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Run, RunInfo, RunStatus
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from raynas.config import flattened
-from raynas.credentials import scrubbed
+from raynas.config import flattened, scrubbed
 from raynas.run.events import Origin
 from raynas.tracking.child_page import CHILD, KIND, RUN_ID, ChildPage, milliseconds, param
 

@@ -9,27 +9,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy
 from mlflow.entities import Metric
-from mlflow.exceptions import MlflowException
 
 from raynas.cells.space import SearchSpace
 from raynas.child import Child
-from raynas.credentials import without_credentials
+from raynas.config import without_credentials
 from raynas.errors import UsageError
 from raynas.run.events import Origin
 from raynas.run.records import ChildRecord, RunListener
 from raynas.tracking.child_page import child_page, metric
 from raynas.tracking.runs import SearchRuns
-from raynas.tracking.store import connect, experiment_id, reason, resolved_uri, unusable
+from raynas.tracking.store import connect, experiment_id, is_outage, reason, resolved_uri, unusable
 from raynas.tracking.writer import JobQueue, Writer
 
 logger = logging.getLogger("raynas.tracking")
 
 ENOUGH_POINTS = 900
 """To be written together: with the rest of their step they are still one request."""
-HTTP_TOO_MANY_REQUESTS = 429
-HTTP_SERVER_ERROR = 500
 
 
 class Tracker(RunListener):
@@ -211,10 +207,3 @@ class Tracker(RunListener):
                 self.uri,
                 reason(error),
             )
-
-
-def is_outage(error: Exception) -> bool:
-    if isinstance(error, MlflowException):
-        status: int = error.get_http_status_code()
-        return status >= HTTP_SERVER_ERROR or status == HTTP_TOO_MANY_REQUESTS
-    return isinstance(error, OSError | sqlalchemy.exc.SQLAlchemyError)

@@ -10,7 +10,7 @@ import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from raynas.credentials import without_credentials
+from raynas.config import without_credentials
 from raynas.errors import UsageError
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -136,3 +136,16 @@ def _probe_database(uri: str) -> None:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
         engine.dispose()
+
+
+HTTP_TOO_MANY_REQUESTS = 429
+
+
+HTTP_SERVER_ERROR = 500
+
+
+def is_outage(error: Exception) -> bool:
+    if isinstance(error, MlflowException):
+        status: int = error.get_http_status_code()
+        return status >= HTTP_SERVER_ERROR or status == HTTP_TOO_MANY_REQUESTS
+    return isinstance(error, OSError | sqlalchemy.exc.SQLAlchemyError)

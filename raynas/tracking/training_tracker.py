@@ -13,15 +13,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from raynas.cells.genotype import Genotype
-from raynas.config import flattened
-from raynas.credentials import scrubbed, without_credentials
+from raynas.config import flattened, scrubbed, without_credentials
 from raynas.errors import UsageError
 from raynas.run.events import Origin
 from raynas.tracking.child_page import ARCH_ID, KIND, RUN_ID, metric, param
 from raynas.tracking.model_registry import Registered, register
 from raynas.tracking.runs import first_run, origin_tags, write_texts
-from raynas.tracking.search_tracker import is_outage
-from raynas.tracking.store import connect, experiment_id, reason, resolved_uri, unusable
+from raynas.tracking.store import connect, experiment_id, is_outage, reason, resolved_uri, unusable
 from raynas.tracking.writer import Writer
 
 logger = logging.getLogger("raynas.tracking")

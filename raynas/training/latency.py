@@ -13,8 +13,8 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from raynas.child import LimitsConfig
 from raynas.config import FrozenModel
-from raynas.limits import LimitsConfig
 from raynas.training.device import Precision, autocast_type
 
 

@@ -13,9 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 import raynas.cli
-from raynas.child import ChildResult
+from raynas.child import ChildResult, LimitsConfig
 from raynas.cli.main import app
-from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
 from raynas.programs.search.recipes import search_config
 from raynas.run.events import Started
@@ -217,7 +216,7 @@ def calls_of_print(path: Path) -> Iterator[ast.Call]:
 
 
 def test_no_text_that_is_put_together_is_markup():
-    files = list(Path(raynas.cli.__file__).parent.glob("*.py"))
+    files = list(Path(raynas.cli.__file__).parent.rglob("*.py"))
     calls = [(file.name, call) for file in files for call in calls_of_print(file)]
     put_together = [
         (name, call) for name, call in calls if call.args and isinstance(call.args[0], ast.JoinedStr)

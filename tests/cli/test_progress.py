@@ -7,9 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from raynas.child import ChildResult
+from raynas.child import ChildResult, LimitsConfig
 from raynas.cli.terminal.progress import LiveTable, PlainLines, make_progress
-from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
 from raynas.run.events import Origin
 from raynas.run.reuse import MemoScore

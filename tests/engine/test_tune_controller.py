@@ -15,13 +15,12 @@ from ray.tune.schedulers import FIFOScheduler, MedianStoppingRule, TrialSchedule
 from ray.tune.search.search_algorithm import SearchAlgorithm
 
 from raynas.cells.space import make_space
-from raynas.child import Child, ChildResult, EpochReport
+from raynas.child import Child, ChildResult, EpochReport, LimitsConfig
 from raynas.engine.config import SchedulerConfig
 from raynas.engine.schedulers import MedianStopping, build_scheduler
 from raynas.engine.searcher import TuneSearcher
 from raynas.engine.tune_controller import ChildActors, SearchController
 from raynas.engine.work import News
-from raynas.limits import LimitsConfig
 from raynas.run.events import Finished
 from raynas.run.run import Run
 from raynas.strategies.strategy import make_strategy

@@ -14,8 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from raynas.child import ChildResult, EpochReport
-from raynas.limits import LimitsConfig
+from raynas.child import ChildResult, EpochReport, LimitsConfig
 from raynas.nn import Complexity
 from raynas.programs.search.recipes import search_config
 from raynas.run.events import Driver, Resized, Resumed, Started

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from raynas.cells.genotype import Genotype
-from raynas.cells.space import published_cell
+from raynas.cells.published import published_cell
 from raynas.errors import InvalidConfig
 from raynas.nn import Complexity, NetworkConfig, complexity
 from search_spaces.nasnet import NASNET_A, NASNET_A_DARTS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raynas.cells.space import published_cell
+from raynas.cells.published import published_cell
 from raynas.nn import Conventions, NetworkConfig
 from raynas.nn.plan import plan_network
 from tests.nn.small_networks import meta_images, meta_network, outputs_of

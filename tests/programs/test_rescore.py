@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from raynas.child import ChildResult
+from raynas.child import ChildResult, LimitsConfig
 from raynas.cli.main import app
-from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
 from raynas.programs.rescore import rescored_events
 from raynas.programs.search.recipes import search_config

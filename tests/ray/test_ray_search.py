@@ -15,6 +15,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 import raynas.run.run
 from raynas.cells.genotype import Genotype
 from raynas.cells.space import make_space
+from raynas.child import LimitsConfig
 from raynas.engine.cluster import nodes
 from raynas.engine.config import SchedulerConfig, WorkerConfig
 from raynas.engine.pool import ChildPool
@@ -23,7 +24,6 @@ from raynas.engine.schedulers import build_scheduler
 from raynas.engine.searcher import TuneSearcher
 from raynas.engine.tuning import tune_run
 from raynas.errors import DoesNotFit, SearchFailed
-from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
 from raynas.run.events import Finished, Proposed, Started
 from raynas.run.journal import Journal, read_events
@@ -57,7 +57,7 @@ def behave(monkeypatch):
 
     def choose(**kinds: int) -> None:
         chosen = {int(name.removeprefix("child_")): kind for name, kind in kinds.items()}
-        monkeypatch.setattr(raynas.run, "child_seed", lambda seed, child_id: chosen.get(child_id, 0))
+        monkeypatch.setattr(raynas.run.run, "child_seed", lambda seed, child_id: chosen.get(child_id, 0))
 
     return choose
 

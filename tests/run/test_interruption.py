@@ -11,7 +11,7 @@ import pytest
 
 HEAD = """
 import os, signal, sys, time
-from raynas import interruption
+from raynas.run import interruption
 from raynas.run.interruption import Interruption, check, held, interruptible
 
 def get(number):

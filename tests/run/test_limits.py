@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-import raynas.run.refusals
+import raynas.run.failures
 from raynas.cells.genotype import Genotype
+from raynas.child import NO_LIMITS, LimitsConfig
 from raynas.errors import SearchFailed
-from raynas.limits import NO_LIMITS, LimitsConfig
 from raynas.nn import Complexity
 from raynas.run.events import Event, Finished, Proposed, Started
+from raynas.run.failures import MAX_REFUSALS_IN_A_ROW
 from raynas.run.journal import Journal, read_events
-from raynas.run.refusals import MAX_REFUSALS_IN_A_ROW
 from raynas.run.run import Run
 from tests.run.builders import Diary, Formula, completed, make_run
 
@@ -179,7 +179,7 @@ def test_a_search_in_which_everything_is_refused_fails_and_says_why():
 
 
 def test_refusals_are_in_a_row_until_a_child_is_handed_out(monkeypatch):
-    monkeypatch.setattr(raynas.refusals, "MAX_REFUSALS_IN_A_ROW", 3)
+    monkeypatch.setattr(raynas.run.failures, "MAX_REFUSALS_IN_A_ROW", 3)
     run = run_of_sizes([9, 9, 8, 9, 9, 8, 9, 9, 9], num_children=9)
     assert [run.next_child().id, run.next_child().id] == [2, 5]
     with pytest.raises(SearchFailed, match="3 proposals in a row"):
@@ -187,7 +187,7 @@ def test_refusals_are_in_a_row_until_a_child_is_handed_out(monkeypatch):
 
 
 def test_a_caller_that_cant_wait_comes_back_while_there_is_more(monkeypatch):
-    monkeypatch.setattr(raynas.refusals, "MAX_REFUSALS_IN_A_ROW", 6)
+    monkeypatch.setattr(raynas.run.failures, "MAX_REFUSALS_IN_A_ROW", 6)
     run = run_of_sizes([9] * 5 + [8] + [9] * 6, num_children=2)
     assert [run.next_child(max_refusals=2) for _ in range(2)] == [None, None]
     assert run.has_more

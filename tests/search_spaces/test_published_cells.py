@@ -6,7 +6,8 @@ import pytest
 
 from raynas.cells.block import Block
 from raynas.cells.genotype import CellGenotype, Genotype, loose_states
-from raynas.cells.space import make_space, published_cell, published_cells
+from raynas.cells.published import published_cell, published_cells
+from raynas.cells.space import make_space
 from raynas.errors import InvalidGenotype
 
 # DARTS and all that came after it: (operation, state) two by two; state 0 is h_(i-1), state 1 is h_i.

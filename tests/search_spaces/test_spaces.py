@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from raynas.cells.block import COMBINERS
 from raynas.cells.genotype import CellGenotype, Genotype, loose_states
-from raynas.cells.space import SPACES, Actions, SearchSpace, make_space, published_cell, published_cells
+from raynas.cells.published import published_cell, published_cells
+from raynas.cells.space import SPACES, Actions, SearchSpace, make_space
 from raynas.errors import InvalidConfig, InvalidGenotype, UnknownName, UsageError
 from search_spaces.nasnet import NASNET_A, NASNET_OPERATIONS, NASNetSpace
 from tests.cells.cells import cells

@@ -12,8 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 
 from raynas.cells.space import SearchSpace, make_space
-from raynas.child import Child, ChildResult, EpochReport
-from raynas.limits import NO_LIMITS, LimitsConfig
+from raynas.child import NO_LIMITS, Child, ChildResult, EpochReport, LimitsConfig
 from raynas.nn import Complexity
 from raynas.run.events import Event
 from raynas.run.run import Measure, Run

@@ -19,7 +19,8 @@ from raynas.errors import RunFolderError, TrackingFailed
 from raynas.files import JOURNAL_FILE
 from raynas.nn import Complexity
 from raynas.programs.search.config import SearchConfig
-from raynas.programs.search.open_run import PreparedSearch, open_tracker
+from raynas.programs.search.open_run import open_tracker
+from raynas.programs.search.prepare import PreparedSearch
 from raynas.programs.search.recipes import search_config
 from raynas.programs.sync import sync_run
 from raynas.run.events import Resumed, Started

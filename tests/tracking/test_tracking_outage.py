@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
-from raynas.credentials import without_credentials
+from raynas.config import without_credentials
 from raynas.errors import UsageError
 from raynas.tracking import store as store_module
 from raynas.tracking.search_tracker import Tracker

@@ -10,11 +10,11 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from raynas.limits import LimitsConfig
+from raynas.child import LimitsConfig
 from raynas.nn import Complexity
 from raynas.tracking import runs
-from raynas.tracking.backlog import Backlog
 from raynas.tracking.runs import SearchRuns
+from raynas.tracking.writer import Backlog
 
 WRITES = ("create_run", "log_batch", "log_artifacts", "set_terminated")
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-import raynas.run.refusals
+import raynas.run.failures
 from raynas.cells.genotype import Genotype
+from raynas.child import LimitsConfig
 from raynas.config import flattened
 from raynas.errors import SearchFailed
-from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
 from raynas.tracking.child_page import param
 from raynas.tracking.store import connect, experiment_id, runs_page
@@ -99,7 +99,7 @@ def test_what_was_refused_is_a_number_of_the_parent_and_no_run(search: Any) -> N
 
 
 def test_a_search_that_was_refused_all_has_their_number(search: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raynas.refusals, "MAX_REFUSALS_IN_A_ROW", 3)
+    monkeypatch.setattr(raynas.run.failures, "MAX_REFUSALS_IN_A_ROW", 3)
     search.limits = LimitsConfig(parameters=1)
     tracker = search.open()
     with pytest.raises(SearchFailed):

@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from raynas.child import Child
-from raynas.limits import NO_LIMITS, LimitsConfig
+from raynas.child import NO_LIMITS, Child, LimitsConfig
 from raynas.training import ChildTrainer, LatencyCheck, LatencyConfig, Placement
 from raynas.training.latency import measured_latency
 from tests.nn.small_networks import TINY

@@ -8,7 +8,7 @@ from raynas.data.stream import Batch, BatchSource
 from raynas.nn import Network, NetworkConfig
 from raynas.training import Placement
 from raynas.training.final import FinalTraining
-from raynas.training.stream_source import StreamSource
+from raynas.training.sources import StreamSource
 from tests.nn.small_networks import TINY
 from tests.training.final_runs import final_config
 

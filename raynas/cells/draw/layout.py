@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from raynas.cells.block import Block
-from raynas.cells.draw.arrows import elbow_arrow, upward_arrow
 from raynas.cells.draw.placing import Rows, place
 from raynas.cells.draw.rows import (
     GROUP_PADDING,
@@ -21,7 +20,7 @@ from raynas.cells.draw.rows import (
     cell_rows,
     live_halves,
 )
-from raynas.cells.draw.shapes import Arrow, Box, CellDrawing, Point, Text
+from raynas.cells.draw.shapes import Arrow, Box, CellDrawing, Point, Text, elbow_arrow, upward_arrow
 from raynas.cells.genotype import CellGenotype
 
 FONT_SIZE = 12

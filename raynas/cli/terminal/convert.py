@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from raynas.data.layout import Split
 from raynas.data.stream.convert import check_empty, convert
 from raynas.data.stream.members import Member, find_members
-from raynas.data.stream.split import Split
 from raynas.errors import DataError, did_you_mean
 from raynas.files import parse_json
 

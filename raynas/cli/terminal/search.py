@@ -15,7 +15,7 @@ from raynas.errors import SearchFailed
 from raynas.files import JOURNAL_FILE
 from raynas.programs.promote import STRATEGY
 from raynas.programs.search.execute import execute
-from raynas.programs.search.open_run import PreparedSearch
+from raynas.programs.search.prepare import PreparedSearch
 from raynas.run.interruption import Interruption, interruptible
 from raynas.strategies.rewards.pareto import NAME as PARETO
 

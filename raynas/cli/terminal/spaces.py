@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from raynas.cells.space import SPACES, PublishedCell, make_space, published_cells
+from raynas.cells.published import PublishedCell, published_cells
+from raynas.cells.space import SPACES, make_space
 from raynas.cli.terminal.console import short_count
 from raynas.models.networks import NETWORKS
 from raynas.nn import Complexity, NetworkConfig, complexity

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from raynas.data.decode import EncodedImage, opened
+from raynas.data.layout import Split
 from raynas.data.stream.location import reason_of
 from raynas.data.stream.members import Member
-from raynas.data.stream.split import Split
 from raynas.errors import DataError
 
 _ROWS_PER_GROUP = 128

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from raynas.data.shard import names_of_classes
+from raynas.data.parquet_columns import names_of_classes
 from raynas.data.stream.location import reason_of
 from raynas.errors import DataError, did_you_mean
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from raynas.data.layout import Split, by_split
 from raynas.data.stream.images import CountedImages, ImageSet
 from raynas.data.stream.location import Location, locate
 from raynas.data.stream.shards import open_shards
-from raynas.data.stream.split import Split, by_split
 from raynas.data.stream.tree import open_tree
 from raynas.errors import DataError
 

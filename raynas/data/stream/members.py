@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from raynas.data.folder import ENDINGS
+from raynas.data.layout import Split, by_split
 from raynas.data.stream.location import LOCAL, Location, locate, reason_of
-from raynas.data.stream.split import Split, by_split
 from raynas.data.stream.tree import tree_files
 from raynas.errors import DataError
 

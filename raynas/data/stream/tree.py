@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from raynas.data.decode import EncodedImage
 from raynas.data.folder import ENDINGS
-from raynas.data.layout import role_of_name
+from raynas.data.layout import Split, by_split, role_of_name
 from raynas.data.stream.images import PIECE_IMAGES, EncodedPiece
 from raynas.data.stream.location import Location, filesystem_of, reason_of
-from raynas.data.stream.split import Split, by_split
 from raynas.errors import DataError
 
 

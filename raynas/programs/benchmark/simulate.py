@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from raynas.programs.benchmark.table import Row, Table
-from raynas.run.refusals import MAX_REFUSALS_IN_A_ROW
+from raynas.run.failures import MAX_REFUSALS_IN_A_ROW
 from raynas.strategies.strategy import Proposal, Strategy
 
 EqualCellsPolicy = Literal["retrain", "reuse"]

@@ -8,11 +8,11 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from raynas.cells.space import SearchSpace, make_space
+from raynas.child import LimitsConfig
 from raynas.config import Choice, FrozenModel, differences, merged, validated
 from raynas.data import DataConfig
 from raynas.engine.config import SchedulerConfig, WorkerConfig
 from raynas.errors import RunFolderError
-from raynas.limits import LimitsConfig
 from raynas.nn import NetworkConfig
 from raynas.run.events import Origin
 from raynas.run.failures import FailuresConfig

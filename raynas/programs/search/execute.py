@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 from raynas.cells.draw import genotype_svg
 from raynas.cells.genotype import Genotype
 from raynas.child import TrainChild
-from raynas.config import merged, without_none
 from raynas.data import ImageSplit, load_split
 from raynas.engine.cluster import connected
 from raynas.engine.pool import ChildPool
@@ -21,13 +20,11 @@ from raynas.engine.worker import TrainerFactory
 from raynas.errors import RunFolderError, SearchFailed, UsageError
 from raynas.files import JOURNAL_FILE
 from raynas.nn import NetworkConfig
-from raynas.programs.search.config import SearchConfig, resumed_config
-from raynas.programs.search.open_run import PreparedSearch, measured, opened
-from raynas.programs.search.recipes import search_config
-from raynas.run.events import recorded_config
+from raynas.programs.search.config import SearchConfig
+from raynas.programs.search.open_run import measured, opened
+from raynas.programs.search.prepare import PreparedSearch, prepare_search
 from raynas.run.failures import diagnosis
-from raynas.run.folder import check_is_free, default_store, find_run, new_run_folder
-from raynas.run.journal import Journal
+from raynas.run.folder import default_store
 from raynas.run.leaderboard import LeaderboardEntry, final_front, leaderboard
 from raynas.run.records import RunListener
 from raynas.run.reuse import Memo, read_memo
@@ -78,56 +75,6 @@ def run_search(
         KeyboardInterrupt: interrupted; the run can be resumed.
     """
     return execute(prepare_search(**words), address=address, factory=factory, listeners=listeners)
-
-
-def prepare_search(
-    *,
-    data: str | Path | None = None,
-    space: str | None = None,
-    strategy: str | None = None,
-    reward: str | None = None,
-    children: int | None = None,
-    workers: int | str | None = None,
-    epochs: int | None = None,
-    seed: int | None = None,
-    memo: str | Path | None = None,
-    out: str | Path | None = None,
-    resume: bool = False,
-    recipe: str = "small",
-    settings: Mapping[str, Any] | None = None,
-) -> PreparedSearch:
-    """The folder and the validated config of a search; what is None is left to the recipe.
-
-    Args:
-        data: 'digits', or a path to Parquet files or a folder of class folders.
-        space, strategy, reward: registered names or 'package.module:ClassName'.
-        workers: a number or 'auto'.
-        epochs: per child.
-        memo: a run, or a folder of runs, whose scores are reused.
-        out: the run's folder; None: a new one below runs/, or with `resume` the newest.
-        resume: go on with the run in `out`; arguments may then change only how much and where is computed.
-        settings: further fields of SearchConfig, nested: {"child": {"batch_size": 128}}.
-    Raises:
-        UsageError: something given can't be used.
-    """
-    overrides: dict[str, Any] = {
-        "data": {"source": None if data is None else str(data)},
-        "space": {"name": space},
-        "strategy": {"name": strategy},
-        "reward": {"name": reward},
-        "children": children,
-        "workers": {"count": workers},
-        "child": {"epochs": epochs},
-        "seed": seed,
-        "memo": None if memo is None else str(memo),
-    }
-    overrides = merged(without_none(overrides), settings or {})
-    if resume:
-        return _prepare_resume(find_run(Path(out) if out is not None else None), overrides)
-    config = search_config(recipe, overrides)
-    folder = Path(out) if out is not None else new_run_folder(config.space.name, config.strategy.name)
-    check_is_free(folder)
-    return PreparedSearch(folder, config, [])
 
 
 def execute(
@@ -184,12 +131,6 @@ def image_trainer(
 
 def _latency_check(config: SearchConfig) -> LatencyCheck | None:
     return LatencyCheck(config.latency, config.limits) if config.measures_latency else None
-
-
-def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearch:
-    journal, events = Journal.reopen(folder / JOURNAL_FILE)
-    journal.close()
-    return PreparedSearch(folder, resumed_config(recorded_config(events), overrides), events)
 
 
 def _read_memo(search: PreparedSearch, images: str | None) -> Memo:

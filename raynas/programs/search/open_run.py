@@ -8,9 +8,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 from raynas.cells.genotype import Genotype
 from raynas.cells.space import SearchSpace
@@ -19,9 +17,9 @@ from raynas.environment import machine, versions
 from raynas.errors import JournalFailed
 from raynas.files import JOURNAL_FILE
 from raynas.nn import Complexity, NetworkConfig, complexity
-from raynas.programs.search.config import SearchConfig
+from raynas.programs.search.prepare import PreparedSearch
 from raynas.programs.search.snapshots import Snapshots
-from raynas.run.events import Driver, Event, Resumed, Started
+from raynas.run.events import Driver, Resumed, Started
 from raynas.run.folder import default_store
 from raynas.run.interruption import signal_name
 from raynas.run.journal import Journal
@@ -33,23 +31,6 @@ from raynas.tracking.search_tracker import Tracker
 
 MAX_REASON_LENGTH = 200
 """Of what the journal says about the end of a driver."""
-
-
-@dataclass(frozen=True)
-class PreparedSearch:
-    """A search of which everything is known and nothing is started."""
-
-    folder: Path
-    config: SearchConfig
-    events: list[Event]
-    """Of the run that is resumed; empty for a new one."""
-
-    @property
-    def started(self) -> Started | None:
-        """How the run that is resumed began."""
-        first = self.events[0] if self.events else None
-        assert first is None or isinstance(first, Started)
-        return first
 
 
 @contextlib.contextmanager

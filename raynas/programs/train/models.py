@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from raynas.cells.genotype import Genotype
-from raynas.cells.space import published_cells
-from raynas.credentials import without_credentials
+from raynas.cells.published import published_cells
+from raynas.config import without_credentials
 from raynas.data import ImageSplit
 from raynas.engine.final import TrainedStates
 from raynas.models.folder import ModelInfo, save_model
@@ -24,7 +24,7 @@ from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.prepared import PreparedTraining, make_network
 from raynas.tracking.config import FORBIDDEN
 from raynas.training.final_config import EpochSummary
-from raynas.training.stream_source import IMAGENET_MEAN_C, IMAGENET_STD_C
+from raynas.training.sources import IMAGENET_MEAN_C, IMAGENET_STD_C
 
 LAST_FOLDER, BEST_FOLDER = "model", "best"
 """Below the training's folder; also when the last epoch is the best."""

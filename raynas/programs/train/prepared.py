@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raynas.cells.genotype import Genotype
-from raynas.config import validated
-from raynas.data import DIGITS, DataConfig, ImageSplit, load_split
+from raynas.data import ImageSplit
 from raynas.data.stream import (
     BatchSource,
     EvalTransform,
@@ -20,19 +19,15 @@ from raynas.data.stream import (
     local_batches,
 )
 from raynas.engine.ray_batches import ray_batches
-from raynas.errors import DataError, InvalidConfig
+from raynas.errors import InvalidConfig
 from raynas.nn import Complexity, Network, complexity
-from raynas.programs.train.config import TrainConfig, TrainDataConfig
+from raynas.programs.train.config import TrainConfig
+from raynas.programs.train.data import DEFAULT_IMAGE_SIZE
 from raynas.training import DeviceImages, Placement
 from raynas.training.device import reproducible
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import divisible
-from raynas.training.sources import MemorySource, TrainingSource
-from raynas.training.stream_source import StreamSource
-
-DEFAULT_IMAGE_SIZE = 224
-IMAGENET = ImageIndex.counted("ImageNet-1k", num_train=1_281_167, num_validation=50_000, num_classes=1000)
-"""For plans where it is not at hand. Source: Russakovsky et al. 2015 (arXiv 1409.0575), table 2."""
+from raynas.training.sources import MemorySource, StreamSource, TrainingSource
 
 
 @dataclass(frozen=True)
@@ -147,32 +142,3 @@ def _source(training: PreparedTraining, placement: Placement) -> TrainingSource:
     growth = training.growth
     train: BatchSource = planned if growth is None else GrowingBatches(planned, crop, growth)
     return StreamSource(train, validation, num_classes=data.num_classes, device=placement.device)
-
-
-def find_data(config: TrainDataConfig, *, seed: int, is_plan: bool = False) -> ImageSplit | ImageIndex:
-    """The images in memory, or where they are; DataError if they can't be used.
-
-    Args:
-        is_plan: nothing will be trained: where no streamed data is given, ImageNet's numbers are taken.
-    """
-    if not config.streamed:
-        words = {
-            "source": config.source,
-            "image_size": config.image_size,
-            "validation_images": config.validation_images,
-        }
-        return load_split(validated(DataConfig, words, where="data"), seed=seed)
-    if config.source == DIGITS:
-        if is_plan:
-            return IMAGENET
-        raise DataError(
-            "This recipe streams images, and the digits are in memory. Give --data: Parquet shards or a "
-            "folder of class folders, here or at s3:// or gs://."
-        )
-    index = ImageIndex.find(config.source, skip_broken=config.skip_broken)
-    if index.validation is None:
-        raise DataError(
-            f"{config.source!r} has no validation images. Name files or folders validation, val or test, "
-            "or train in memory with data.streamed=false, which holds some out."
-        )
-    return index

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raynas.cells.genotype import Genotype
-from raynas.cells.space import published_cells
+from raynas.cells.published import published_cells
 from raynas.config import merged, without_none
 from raynas.engine.cluster import connected
 from raynas.engine.final import train_on_cluster
@@ -19,6 +19,7 @@ from raynas.errors import InvalidConfig, RunFolderError, UnknownName
 from raynas.models.folder import INFO_FILE
 from raynas.models.networks import NETWORKS
 from raynas.programs.train.config import TrainConfig
+from raynas.programs.train.data import find_data
 from raynas.programs.train.folder import (
     append_to_curve,
     check_is_free,
@@ -27,7 +28,7 @@ from raynas.programs.train.folder import (
     write_config,
 )
 from raynas.programs.train.models import registered_name, save_models
-from raynas.programs.train.prepared import PreparedTraining, build_training, find_data
+from raynas.programs.train.prepared import PreparedTraining, build_training
 from raynas.programs.train.recipes import DEFAULT_RECIPE, train_config
 from raynas.run.events import Origin
 from raynas.run.folder import default_store, new_training_folder

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from unittest.mock import patch
 
-from raynas.cells.space import published_cell
+from raynas.cells.published import published_cell
 from raynas.cli.main import app
 from raynas.errors import UsageError
 from raynas.files import JOURNAL_FILE

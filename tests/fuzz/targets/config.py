@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from raynas.cells.space import SPACES, published_cell
+from raynas.cells.published import published_cell
+from raynas.cells.space import SPACES
 from raynas.config import FrozenModel, parse_assignments, validated
 from raynas.programs.search.config import SearchConfig, resumed_config
 from raynas.programs.search.recipes import RECIPES, search_config

@@ -9,7 +9,8 @@ from typing import Any
 from raynas.cells.block import COMBINERS, OPERATIONS
 from raynas.cells.draw import genotype_svg, genotype_text
 from raynas.cells.genotype import Genotype
-from raynas.cells.space import make_space, published_cells
+from raynas.cells.published import published_cells
+from raynas.cells.space import make_space
 from raynas.errors import InvalidGenotype
 from raynas.nn import NetworkConfig, complexity
 from raynas.run.lookup import find_genotype

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from raynas.child import ChildResult, EpochReport
-from raynas.limits import LimitsConfig
+from raynas.child import ChildResult, EpochReport, LimitsConfig
 from raynas.nn import Complexity
 from raynas.programs.search.recipes import search_config
 from raynas.run.events import Driver, Event, Finished, Proposed, Resumed, Started

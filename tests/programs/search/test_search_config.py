@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from raynas.cells.space import SPACES
+from raynas.child import NO_LIMITS, LimitsConfig
 from raynas.config import merged, parse_assignments
 from raynas.errors import InvalidConfig, RunFolderError, UnknownName
-from raynas.limits import NO_LIMITS, LimitsConfig
 from raynas.programs.search.config import SearchConfig, resumed_config
 from raynas.programs.search.recipes import RECIPES, search_config
 from raynas.strategies.ppo import PPO, PPOConfig

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-import raynas.run.refusals
-from raynas.child import ChildResult
+import raynas.run.failures
+from raynas.child import ChildResult, LimitsConfig
 from raynas.errors import SearchFailed
-from raynas.limits import LimitsConfig
 from raynas.nn import Complexity
 from raynas.run.events import Finished
 from raynas.run.leaderboard import final_front, leaderboard
@@ -147,7 +146,7 @@ def test_a_resumed_run_remembers_who_was_too_slow():
 
 
 def test_a_search_in_which_all_are_too_slow_ends_with_the_fastest_one(monkeypatch):
-    monkeypatch.setattr(raynas.refusals, "MAX_REFUSALS_IN_A_ROW", 3)
+    monkeypatch.setattr(raynas.run.failures, "MAX_REFUSALS_IN_A_ROW", 3)
     run = slow_run(num_children=9)
     for result in (too_slow(), too_slow(), completed().model_copy(update={"latency_ms": 4.0}), too_slow(8.0)):
         run.finish(run.next_child().id, result)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from raynas.credentials import without_credentials
+from raynas.config import without_credentials
 from raynas.programs.report.run.history import log_prob, policy_version
 from raynas.run.leaderboard import final_front
 from raynas.run.records import ChildRecord

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raynas.cells.space import SearchSpace, make_space
-from raynas.config import flattened
-from raynas.credentials import scrubbed
+from raynas.config import flattened, scrubbed
 from raynas.errors import UsageError
 from raynas.programs.report.run.history import EndedChild, ended_children
 from raynas.run.events import Event, Started, recorded_config

@@ -6,7 +6,7 @@ import json
 import statistics
 import time
 
-from raynas.credentials import without_credentials
+from raynas.config import without_credentials
 from raynas.programs.report.document import Picture, Section, Table, Text, facts
 from raynas.programs.report.run.data import RunData, name_of
 from raynas.programs.report.run.history import num_different

@@ -1,0 +1,32 @@
+"""`raynas convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from raynas.cli.app import (
+    app,
+    reports_errors,
+)
+
+
+@app.command()
+@reports_errors
+def convert(
+    source: Annotated[
+        str, typer.Argument(help="A folder of class folders, a tar file, or a folder of those.")
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder for the shards: new or empty.")],
+    shard_mb: Annotated[int, typer.Option(min=1, help="Megabytes per shard, about.")] = 256,
+    classes: Annotated[
+        Path | None, typer.Option(help="Class folders in the order of labels, one per line, or JSON.")
+    ] = None,
+) -> None:
+    """Turn images into Parquet shards that can be streamed."""
+    from raynas.cli.terminal.convert import run_convert
+
+    run_convert(source, out, shard_mb=shard_mb, classes=classes, console=Console())

@@ -1,0 +1,31 @@
+"""`raynas doctor`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from raynas.cli.app import AddressOption, app, fail, reports_errors
+
+
+@app.command()
+@reports_errors
+def doctor(
+    data: Annotated[str, typer.Option(help="Data set to look at.")] = "digits",
+    address: AddressOption = None,
+    out: Annotated[Path, typer.Option(help="Folder that runs are to be written below.")] = Path("runs"),
+) -> None:
+    """Check cluster, GPUs, data, tracking server and storage: what is wrong and what to do."""
+    from raynas.cli.terminal.doctor import examine
+
+    console = Console()
+    findings = 0
+    for check in examine(data=data, address=address, runs=out):
+        console.print("[green]ok[/]     " if check.is_ok else "[red]PROBLEM[/]", end="", highlight=False)
+        console.print(f" {check.name}: {check.message}", markup=False, highlight=False, soft_wrap=True)
+        findings += not check.is_ok
+    if findings:
+        fail(f"{findings} problem{'s' if findings > 1 else ''} found.", 1)

@@ -1,0 +1,32 @@
+"""`raynas ui`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from raynas.cli.app import app, loading, reports_errors
+from raynas.errors import RunFolderError
+
+
+@app.command()
+@reports_errors
+def ui(
+    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
+    port: Annotated[int, typer.Option(help="On 127.0.0.1.")] = 5000,
+) -> None:
+    """Open the MLflow UI over the default store, on 127.0.0.1."""
+    store = runs / "mlflow.db"
+    if not store.is_file():
+        raise RunFolderError(f"There is no {store}. Run 'raynas search' first, or give --runs.")
+    with loading(Console()):
+        from raynas.tracking.store import runs_page
+
+    print(f"The runs: http://127.0.0.1:{port}{runs_page(store)}", flush=True)
+    words = ["mlflow", "ui", "--backend-store-uri", f"sqlite:///{store.resolve()}", "--host", "127.0.0.1"]
+    os.execv(sys.executable, [sys.executable, "-m", *words, "--port", str(port)])

@@ -1,0 +1,89 @@
+"""A search of which everything is known and nothing is started: its folder and its validated config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raynas.config import merged, without_none
+from raynas.files import JOURNAL_FILE
+from raynas.programs.search.config import SearchConfig, resumed_config
+from raynas.programs.search.recipes import search_config
+from raynas.run.events import Event, Started, recorded_config
+from raynas.run.folder import check_is_free, find_run, new_run_folder
+from raynas.run.journal import Journal
+
+
+@dataclass(frozen=True)
+class PreparedSearch:
+    """A search of which everything is known and nothing is started."""
+
+    folder: Path
+    config: SearchConfig
+    events: list[Event]
+    """Of the run that is resumed; empty for a new one."""
+
+    @property
+    def started(self) -> Started | None:
+        """How the run that is resumed began."""
+        first = self.events[0] if self.events else None
+        assert first is None or isinstance(first, Started)
+        return first
+
+
+def prepare_search(
+    *,
+    data: str | Path | None = None,
+    space: str | None = None,
+    strategy: str | None = None,
+    reward: str | None = None,
+    children: int | None = None,
+    workers: int | str | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    memo: str | Path | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    recipe: str = "small",
+    settings: Mapping[str, Any] | None = None,
+) -> PreparedSearch:
+    """The folder and the validated config of a search; what is None is left to the recipe.
+
+    Args:
+        data: 'digits', or a path to Parquet files or a folder of class folders.
+        space, strategy, reward: registered names or 'package.module:ClassName'.
+        workers: a number or 'auto'.
+        epochs: per child.
+        memo: a run, or a folder of runs, whose scores are reused.
+        out: the run's folder; None: a new one below runs/, or with `resume` the newest.
+        resume: go on with the run in `out`; arguments may then change only how much and where is computed.
+        settings: further fields of SearchConfig, nested: {"child": {"batch_size": 128}}.
+    Raises:
+        UsageError: something given can't be used.
+    """
+    overrides: dict[str, Any] = {
+        "data": {"source": None if data is None else str(data)},
+        "space": {"name": space},
+        "strategy": {"name": strategy},
+        "reward": {"name": reward},
+        "children": children,
+        "workers": {"count": workers},
+        "child": {"epochs": epochs},
+        "seed": seed,
+        "memo": None if memo is None else str(memo),
+    }
+    overrides = merged(without_none(overrides), settings or {})
+    if resume:
+        return _prepare_resume(find_run(Path(out) if out is not None else None), overrides)
+    config = search_config(recipe, overrides)
+    folder = Path(out) if out is not None else new_run_folder(config.space.name, config.strategy.name)
+    check_is_free(folder)
+    return PreparedSearch(folder, config, [])
+
+
+def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearch:
+    journal, events = Journal.reopen(folder / JOURNAL_FILE)
+    journal.close()
+    return PreparedSearch(folder, resumed_config(recorded_config(events), overrides), events)
