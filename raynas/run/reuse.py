@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from raynas.child import ChildResult
+from raynas.child import Child, ChildResult
 from raynas.errors import RunFolderError, UsageError
 from raynas.files import JOURNAL_FILE
-from raynas.run.events import Event, Finished, Origin, Started
-from raynas.run.journal import read_events
-from raynas.run.records import ChildRecord, records_of
+from raynas.run.events import Finished, Origin
+from raynas.run.recorded import RecordedRun
+from raynas.run.records import ChildRecord, outcome_of
+from raynas.run.state import RunState
 
 TRAINING_FIELDS = ("network", "child")
 """Of the config, what a score depends on beside the images."""
@@ -67,37 +68,37 @@ def read_memo(place: Path, *, images: str, config: Mapping[str, Any], own: Path)
 
 
 def _of_run(folder: Path, images: str, config: Mapping[str, Any]) -> Memo:
-    events = read_events(folder / JOURNAL_FILE)
-    problem = _mismatch(events, images, config)
+    run = RecordedRun.read(folder)
+    problem = _mismatch(run, images, config)
     if problem:
         raise RunFolderError(
             f"The scores of {folder} can't be reused here: {problem}. Make these settings equal, or leave "
             "--memo out."
         )
-    memo = Memo(_scores(folder, events))
+    memo = Memo(_scores(run))
     memo.notes.append(f"memo: {len(memo.scores):,} scores of {folder} are there to be reused")
     return memo
 
 
 def _of_store(store: Path, images: str, config: Mapping[str, Any], own: Path) -> Memo:
-    memo, fitting, others = Memo(), dict[Path, list[Event]](), list[str]()
+    memo, fitting, others = Memo(), list[RecordedRun](), list[str]()
     folders = sorted(path.parent for path in store.glob(f"*/{JOURNAL_FILE}"))
     for folder in folders:
         if folder.resolve() == own.resolve():
             continue
         try:
-            events = read_events(folder / JOURNAL_FILE)
+            run = RecordedRun.read(folder)
         except RunFolderError as error:
             others.append(f"memo: {folder} is left out: {error}")
             continue
-        problem = _mismatch(events, images, config)
+        problem = _mismatch(run, images, config)
         if problem:
             others.append(f"memo: {folder} is left out: {problem}")
         else:
-            fitting[folder] = events
+            fitting.append(run)
     # The oldest first, so that it does not depend on names whose score counts.
-    for folder, events in sorted(fitting.items(), key=lambda item: item[1][0].time):
-        memo.scores = _scores(folder, events) | memo.scores
+    for run in sorted(fitting, key=lambda run: run.started.time):
+        memo.scores = _scores(run) | memo.scores
     memo.notes.append(
         f"memo: {len(memo.scores):,} scores of {len(fitting)} runs in {store} are there to be reused"
     )
@@ -105,14 +106,12 @@ def _of_store(store: Path, images: str, config: Mapping[str, Any], own: Path) ->
     return memo
 
 
-def _scores(folder: Path, events: list[Event]) -> dict[str, MemoScore]:
-    started = events[0]
-    assert isinstance(started, Started)
+def _scores(run: RecordedRun) -> dict[str, MemoScore]:
     scores: dict[str, MemoScore] = {}
-    for record in records_of(events):
+    for record in run.records.values():
         if _is_full(record):
             assert record.finished is not None
-            here = Origin(run_id=started.run_id, folder=str(folder), child=record.id)
+            here = Origin(run_id=run.started.run_id, folder=str(run.folder), child=record.id)
             result = record.finished.result
             scores.setdefault(record.proposed.arch_id, MemoScore(result, record.finished.memo or here))
     return scores
@@ -124,10 +123,9 @@ def _is_full(record: ChildRecord) -> bool:
     return finished is not None and finished.result.status == "completed" and finished.reused_from is None
 
 
-def _mismatch(events: list[Event], images: str, config: Mapping[str, Any]) -> str:
+def _mismatch(run: RecordedRun, images: str, config: Mapping[str, Any]) -> str:
     """Why scores of that run are no scores of this one; empty if they are."""
-    started = events[0]
-    assert isinstance(started, Started)
+    started = run.started
     if started.images is None:
         return "its journal does not say on which images its children were trained"
     are_equal = started.images == images
@@ -158,27 +156,78 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-class EqualCells:
-    """One owner for each architecture: the child that is trained, or was, for all that are equal to it."""
+@dataclass(frozen=True, slots=True)
+class ChildEnd:
+    """How a child ended, and whose training that was; without `reused_from` and `memo`, its own."""
 
-    def __init__(self) -> None:
-        self._owners: dict[str, int] = {}
+    result: ChildResult
+    reused_from: int | None = None
+    """The child of this run that was trained for it."""
+    memo: Origin | None = None
+    """The child of another run that was trained for it."""
+
+
+class SharedScores:
+    """Which children of a run at work need no training of their own.
+
+    One child is trained for all that have the same architecture. Those that are proposed after it has ended
+    get its score at once; those that are proposed while it is being trained wait for it.
+    """
+
+    def __init__(self, state: RunState, memo: Mapping[str, MemoScore]) -> None:
+        self._state = state
+        self._memo = memo
+        self._training: dict[str, int] = {}
+        """By arch_id, the child that is being trained for all."""
         self._waiting: dict[int, list[int]] = {}
+        """By that child, those that wait for its score."""
 
     @property
     def is_awaited(self) -> bool:
         """Whether any child waits for another's score."""
         return bool(self._waiting)
 
-    def owner(self, child_id: int, arch_id: str) -> int:
-        """The child whose score counts for `arch_id`; `child_id` itself if there is none yet."""
-        return self._owners.setdefault(arch_id, child_id)
+    def find(self, child: Child) -> ChildEnd | None:
+        """How `child` ends without being trained, with a score of this run or of another; None: not yet."""
+        owner = self._state.scored.get(child.arch_id)
+        if owner is not None:
+            return self._of_child(owner)
+        known = self._memo.get(child.arch_id)
+        if known is None or child.arch_id in self._training:
+            return None
+        outcome = outcome_of(self._state.records[child.id].proposed, known.result)
+        # A reward may need what the other run did not measure, such as the latency.
+        if self._state.reward.missing(outcome):
+            return None
+        return ChildEnd(_untrained(known.result), memo=known.origin)
 
-    def wait(self, child_id: int, owner: int) -> None:
-        self._waiting.setdefault(owner, []).append(child_id)
+    def train(self, child_id: int, arch_id: str) -> int:
+        """The child that is being trained for all of this architecture: `child_id` if none was until now."""
+        return self._training.setdefault(arch_id, child_id)
 
-    def ended(self, child_id: int, arch_id: str, *, is_scored: bool) -> list[int]:
-        """The children that waited for this one; without a score the next of them is to be trained."""
-        if not is_scored and self._owners.get(arch_id) == child_id:
-            del self._owners[arch_id]
-        return self._waiting.pop(child_id, [])
+    def wait(self, child_id: int, trained: int) -> None:
+        """`child_id` gets the score of `trained`, which is being trained, or else is released with it."""
+        self._waiting.setdefault(trained, []).append(child_id)
+
+    def release(self, child_id: int, arch_id: str) -> tuple[list[int], ChildEnd | None]:
+        """The children that waited for this one, which has ended, and how they end with its score.
+
+        None in the place of that means that it has no score. They are to be handed out again: the first of
+        them is then trained for the others.
+        """
+        if self._training.get(arch_id) == child_id:
+            del self._training[arch_id]
+        waiting = self._waiting.pop(child_id, [])
+        result = self._state.records[child_id].result
+        is_scored = result is not None and result.status == "completed"
+        return waiting, self._of_child(child_id) if is_scored else None
+
+    def _of_child(self, child_id: int) -> ChildEnd:
+        result = self._state.records[child_id].result
+        assert result is not None
+        return ChildEnd(_untrained(result), reused_from=child_id)
+
+
+def _untrained(result: ChildResult) -> ChildResult:
+    """Another child's result, for one that takes no worker's time."""
+    return result.model_copy(update={"seconds": 0.0})
