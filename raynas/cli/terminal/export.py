@@ -10,14 +10,12 @@ import torch
 from rich.console import Console
 
 from raynas.errors import ModelError, UnknownName, UsageError
+from raynas.files import BEST_MODEL_FOLDER, LAST_MODEL_FOLDER
 from raynas.models.export import Exported, Format, check_destination, export
 from raynas.models.folder import INFO_FILE, LoadedModel, ModelInfo, is_model, load_model
 from raynas.models.networks import NETWORKS, PublishedNetwork, build
 from raynas.models.weights import load_weights, read_weights
 from raynas.nn import Network
-
-SUBFOLDERS = ("model", "best")
-"""Of a run's folder: its trained networks, first the one that is meant where none is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def find_model(source: Source) -> LoadedModel:
 
 def _trained(source: Source) -> LoadedModel:
     place = Path(source.what)
-    found = next((path for path in (place, place / SUBFOLDERS[0]) if is_model(path)), None)
+    found = next((path for path in (place, place / LAST_MODEL_FOLDER) if is_model(path)), None)
     if found is None:
         _refuse(place)
     given = {"--weights": source.weights, "--num-classes": source.num_classes}
@@ -79,8 +77,8 @@ def _refuse(place: Path) -> NoReturn:
     if place.exists():
         raise ModelError(
             f"{place} holds no trained network: there is no {INFO_FILE} in it, nor in its folder "
-            f"{SUBFOLDERS[0]!r}. A search keeps cells, not weights: 'raynas train' its best cell first, or "
-            "give the name of a published network."
+            f"{LAST_MODEL_FOLDER!r}. A search keeps cells, not weights: 'raynas train' its best cell first, "
+            "or give the name of a published network."
         )
     hint = f"A folder of a trained network, with its {INFO_FILE}, will do too; there is nothing at {place}."
     raise UnknownName("published network", str(place), NETWORKS, hint)
@@ -137,9 +135,9 @@ def _name(what: str) -> str:
     if what in NETWORKS:
         return what
     place = Path(what).resolve()
-    if place.name == SUBFOLDERS[0]:
+    if place.name == LAST_MODEL_FOLDER:
         return place.parent.name
-    if place.name in SUBFOLDERS:
+    if place.name == BEST_MODEL_FOLDER:
         return f"{place.parent.name}-{place.name}"
     return place.stem if place.suffix else place.name
 
