@@ -11,7 +11,7 @@ from rich.console import Console
 
 from raynas.errors import ModelError, UnknownName, UsageError
 from raynas.files import BEST_MODEL_FOLDER, LAST_MODEL_FOLDER
-from raynas.models.export import Exported, Format, check_destination, export
+from raynas.models.export import Exported, ExportFormat, check_destination, export_model
 from raynas.models.folder import INFO_FILE, LoadedModel, ModelInfo, is_model, load_model
 from raynas.models.networks import NETWORKS, PublishedNetwork, build
 from raynas.models.weights import load_weights, read_weights
@@ -31,18 +31,20 @@ class Source:
     """Pixels per side; None: as trained or published."""
 
 
-def run_export(source: Source, format: Format, out: Path | None, *, force: bool, console: Console) -> None:
+def run_export(
+    source: Source, format: ExportFormat, out: Path | None, *, force: bool, console: Console
+) -> None:
     """Exports, and prints what was written.
 
     Args:
         out: None: in this folder, named after the network.
     Raises:
-        UsageError: no network is found there, options don't go together, or what `export` raises.
+        UsageError: no network is found there, options don't go together, or what `export_model` raises.
     """
     out = out or Path(f"{_name(source.what)}.{format}")
     # Before weights are read or fetched.
     check_destination(format, out, force=force)
-    exported = export(find_model(source), format, out, force=force)
+    exported = export_model(find_model(source), format, out, force=force)
     console.print(_report(exported), markup=False, highlight=False, soft_wrap=True)
 
 
