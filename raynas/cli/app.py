@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -53,9 +53,11 @@ def loading(console: Console) -> contextlib.AbstractContextManager[object]:
     return console.status("Loading ...") if console.is_terminal else contextlib.nullcontext()
 
 
-def worker_count(text: str | None) -> int | str | None:
-    if text is None or text == "auto":
-        return text
+def worker_count(text: str | None) -> int | Literal["auto"] | None:
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"--workers {text!r} is neither a number of at least 1 nor 'auto'.")
     return int(text)

@@ -10,42 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import safetensors.torch
 import torch
-from pydantic import (
-    BeforeValidator,
-    Field,
-    InstanceOf,
-    PlainSerializer,
-    PositiveFloat,
-    model_validator,
-)
+from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor
 
-from raynas.cells.genotype import Genotype
+from raynas.cells.genotype_field import GenotypeField
 from raynas.config import FrozenModel, validated
 from raynas.data.config import MAX_IMAGE_SIZE
 from raynas.errors import ModelError, UsageError
 from raynas.files import parse_json, replace_file
 from raynas.models.preprocess import Preprocessing
 from raynas.models.weights import load_weights, read_weights
-from raynas.nn import Complexity, Network, NetworkConfig, complexity
+from raynas.nn import Network, NetworkConfig, NetworkSpec
 
 WEIGHTS_FILE, INFO_FILE = "model.safetensors", "model.json"
-FORMAT = 1
-
-
-def _as_genotype(value: Any) -> Any:
-    return Genotype.from_dict(value) if isinstance(value, Mapping) else value
-
-
-GenotypeField = Annotated[
-    InstanceOf[Genotype],
-    BeforeValidator(_as_genotype),
-    PlainSerializer(Genotype.to_dict, return_type=dict[str, Any]),
-]
+MODEL_FORMAT = 1
 
 
 class ModelInfo(FrozenModel):
@@ -112,15 +94,10 @@ class ModelInfo(FrozenModel):
             self.image_size, self.crop_fraction, self.mean, self.std, interpolation=self.interpolation
         )
 
-    def complexity(self) -> Complexity:
-        """Without the auxiliary head; InvalidConfig if image_size is too small."""
-        return complexity(
-            self.genotype,
-            self.network,
-            in_channels=self.in_channels,
-            num_classes=self.num_classes,
-            image_size=self.image_size,
-        )
+    @property
+    def spec(self) -> NetworkSpec:
+        """What the network is built from."""
+        return NetworkSpec(self.genotype, self.network, self.in_channels, self.num_classes, self.image_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,30 +153,20 @@ def load_model(place: str | Path) -> LoadedModel:
     try:
         state = read_weights(weights, "this network")
         _check_size(info, state)
-        network = _built(info)
+        network = info.spec.build()
         load_weights(network, state)
     except UsageError as error:
         raise ModelError(f"{weights} does not go with {description}: {error}") from error
     return LoadedModel(network.eval(), info)
 
 
-def _built(info: ModelInfo) -> Network:
-    return Network(
-        info.genotype,
-        info.network,
-        in_channels=info.in_channels,
-        num_classes=info.num_classes,
-        image_size=info.image_size,
-    )
-
-
 def _check_size(info: ModelInfo, state: Mapping[str, Tensor]) -> None:
     """Before it is built: a description may name a network that no memory holds."""
-    needed, given = info.complexity().parameters, sum(tensor.numel() for tensor in state.values())
+    needed, given = info.spec.complexity().parameters, sum(tensor.numel() for tensor in state.values())
     if needed <= given and info.network.auxiliary_head:
         # Which those numbers are without; it grows with the images.
         with torch.device("meta"):
-            needed = sum(parameter.numel() for parameter in _built(info).parameters())
+            needed = sum(parameter.numel() for parameter in info.spec.build().parameters())
     if needed > given:
         raise ModelError(f"that network has {needed:,} weights, the file {given:,} numbers.")
 
@@ -229,10 +196,10 @@ def _read_info(path: Path) -> ModelInfo:
         raise ModelError(f"{path} can't be read as JSON: {error}. Restore it, or train again.") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path} holds a JSON {type(value).__name__}; it must be an object of ModelInfo.")
-    if value.get("format", FORMAT) != FORMAT:
+    if value.get("format", MODEL_FORMAT) != MODEL_FORMAT:
         raise ModelError(
             f"{path} is of format {value['format']!r}, written by raynas {value.get('raynas', '?')}; raynas "
-            f"{version('raynas')} reads format {FORMAT}. Use the raynas that wrote it."
+            f"{version('raynas')} reads format {MODEL_FORMAT}. Use the raynas that wrote it."
         )
     try:
         return validated(ModelInfo, value)

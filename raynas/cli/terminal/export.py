@@ -10,14 +10,12 @@ import torch
 from rich.console import Console
 
 from raynas.errors import ModelError, UnknownName, UsageError
-from raynas.models.export import Exported, Format, check_destination, export
+from raynas.files import BEST_MODEL_FOLDER, LAST_MODEL_FOLDER
+from raynas.models.export import Exported, ExportFormat, check_destination, export_model
 from raynas.models.folder import INFO_FILE, LoadedModel, ModelInfo, is_model, load_model
 from raynas.models.networks import NETWORKS, PublishedNetwork, build
 from raynas.models.weights import load_weights, read_weights
 from raynas.nn import Network
-
-SUBFOLDERS = ("model", "best")
-"""Of a run's folder: its trained networks, first the one that is meant where none is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +31,20 @@ class Source:
     """Pixels per side; None: as trained or published."""
 
 
-def run_export(source: Source, format: Format, out: Path | None, *, force: bool, console: Console) -> None:
+def run_export(
+    source: Source, format: ExportFormat, out: Path | None, *, force: bool, console: Console
+) -> None:
     """Exports, and prints what was written.
 
     Args:
         out: None: in this folder, named after the network.
     Raises:
-        UsageError: no network is found there, options don't go together, or what `export` raises.
+        UsageError: no network is found there, options don't go together, or what `export_model` raises.
     """
     out = out or Path(f"{_name(source.what)}.{format}")
     # Before weights are read or fetched.
     check_destination(format, out, force=force)
-    exported = export(find_model(source), format, out, force=force)
+    exported = export_model(find_model(source), format, out, force=force)
     console.print(_report(exported), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -61,7 +61,7 @@ def find_model(source: Source) -> LoadedModel:
 
 def _trained(source: Source) -> LoadedModel:
     place = Path(source.what)
-    found = next((path for path in (place, place / SUBFOLDERS[0]) if is_model(path)), None)
+    found = next((path for path in (place, place / LAST_MODEL_FOLDER) if is_model(path)), None)
     if found is None:
         _refuse(place)
     given = {"--weights": source.weights, "--num-classes": source.num_classes}
@@ -79,8 +79,8 @@ def _refuse(place: Path) -> NoReturn:
     if place.exists():
         raise ModelError(
             f"{place} holds no trained network: there is no {INFO_FILE} in it, nor in its folder "
-            f"{SUBFOLDERS[0]!r}. A search keeps cells, not weights: 'raynas train' its best cell first, or "
-            "give the name of a published network."
+            f"{LAST_MODEL_FOLDER!r}. A search keeps cells, not weights: 'raynas train' its best cell first, "
+            "or give the name of a published network."
         )
     hint = f"A folder of a trained network, with its {INFO_FILE}, will do too; there is nothing at {place}."
     raise UnknownName("published network", str(place), NETWORKS, hint)
@@ -137,9 +137,9 @@ def _name(what: str) -> str:
     if what in NETWORKS:
         return what
     place = Path(what).resolve()
-    if place.name == SUBFOLDERS[0]:
+    if place.name == LAST_MODEL_FOLDER:
         return place.parent.name
-    if place.name in SUBFOLDERS:
+    if place.name == BEST_MODEL_FOLDER:
         return f"{place.parent.name}-{place.name}"
     return place.stem if place.suffix else place.name
 

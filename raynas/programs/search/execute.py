@@ -21,7 +21,7 @@ from raynas.errors import RunFolderError, SearchFailed, UsageError
 from raynas.files import JOURNAL_FILE
 from raynas.nn import NetworkConfig
 from raynas.programs.search.config import SearchConfig
-from raynas.programs.search.open_run import measured, opened
+from raynas.programs.search.open_run import opened, size_for
 from raynas.programs.search.prepare import PreparedSearch, prepare_search
 from raynas.run.failures import diagnosis
 from raynas.run.folder import default_store
@@ -162,7 +162,7 @@ def _read_memo(search: PreparedSearch, images: str | None) -> Memo:
 def _check_network(config: SearchConfig, split: ImageSplit) -> None:
     """InvalidConfig if no network of this config can be built for these images."""
     space = config.make_space()
-    measured(config.network, split, space.decode((0,) * len(space.decisions)))
+    size_for(config.network, split, space.decode((0,) * len(space.decisions)))
 
 
 def _result(run: Run, tracker: Tracker | None, search: PreparedSearch) -> SearchResult:

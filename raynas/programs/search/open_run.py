@@ -16,7 +16,7 @@ from raynas.data import ImageSplit
 from raynas.environment import machine, versions
 from raynas.errors import JournalFailed
 from raynas.files import JOURNAL_FILE
-from raynas.nn import Complexity, NetworkConfig, complexity
+from raynas.nn import Complexity, NetworkConfig, NetworkSpec
 from raynas.programs.search.prepare import PreparedSearch
 from raynas.programs.search.snapshots import Snapshots
 from raynas.run.events import Driver, Resumed, Started
@@ -62,7 +62,7 @@ def opened(
             reward=config.make_reward(),
             journal=journal,
             listeners=[snapshots, *([tracker] if tracker else []), *listeners],
-            measure=functools.partial(measured, config.network, split),
+            measure=functools.partial(size_for, config.network, split),
             limits=config.limits,
             reuses=config.equal_cells == "reuse",
             memo=memo.scores if memo else None,
@@ -131,12 +131,7 @@ def open_tracker(search: PreparedSearch, started: Started, space: SearchSpace) -
     )
 
 
-def measured(network: NetworkConfig, split: ImageSplit, genotype: Genotype) -> Complexity:
-    """The size of a genotype's network for these images."""
-    return complexity(
-        genotype,
-        network,
-        in_channels=split.num_channels,
-        num_classes=split.num_classes,
-        image_size=split.image_size,
-    )
+def size_for(network: NetworkConfig, split: ImageSplit, genotype: Genotype) -> Complexity:
+    """The size of the network that `genotype` becomes for these images."""
+    spec = NetworkSpec(genotype, network, split.num_channels, split.num_classes, split.image_size)
+    return spec.complexity()
