@@ -22,10 +22,6 @@ class WorkerConfig(FrozenModel):
     """GPUs of a worker; a fraction packs several on one card, each kept to its share of the memory. 'auto':
     1 where the cluster has GPUs, else 0.
     """
-    cpu_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
-    """CPU-only workers beside those with a GPU; 'auto': as many as the CPUs left over hold. A child's score
-    differs a little between the two.
-    """
     per_child: int = Field(1, ge=1)
     """Workers that train one child together, each on its share of every batch."""
     max_attempts: int = Field(3, ge=1)
@@ -42,15 +38,6 @@ class WorkerConfig(FrozenModel):
     """
     wait_seconds: float = Field(600, ge=0)
     """For a node to join, when the last one with room for a worker has been lost."""
-
-    @model_validator(mode="after")
-    def _check_kinds(self) -> WorkerConfig:
-        if self.cpu_workers and self.per_child > 1:
-            raise ValueError(
-                f"cpu_workers = {self.cpu_workers!r} can't be had with per_child = {self.per_child}: workers "
-                "that share a child must be alike. Set one of them back."
-            )
-        return self
 
 
 class TrainWorkerConfig(FrozenModel):

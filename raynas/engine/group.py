@@ -130,18 +130,18 @@ class GroupRun(threading.Thread):
 def _trainer(start: GroupStart) -> TorchTrainer:
     group, settings = start.group, start.settings
     resources: dict[str, float] = {"CPU": start.cpus}
-    if group.gpus:
-        resources["GPU"] = group.gpus
+    if settings.gpus:
+        resources["GPU"] = settings.gpus
     shares = settings.per_child > 1
     # Two ranks on one card can't speak NCCL.
-    backend = "nccl" if group.gpus >= 1 else "gloo"
+    backend = "nccl" if settings.gpus >= 1 else "gloo"
     return TorchTrainer(
         serve_children,
         train_loop_config=settings,
         torch_config=TorchConfig(backend=backend) if shares else SeparateConfig(backend=backend),
         scaling_config=ScalingConfig(
             num_workers=group.num_workers,
-            use_gpu=group.gpus > 0,
+            use_gpu=settings.gpus > 0,
             resources_per_worker=resources,
             label_selector=None if group.node is None else {NODE_ID: group.node},
         ),

@@ -203,7 +203,7 @@ class ChildPool:
             f"group {number}",
             self.factory,
             max(int(self.plan.cpus), 1),
-            group.gpus,
+            self.plan.gpus,
             self.plan.per_child,
             self._time_limit,
             self.config.checkpoint_epochs,

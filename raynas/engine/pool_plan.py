@@ -28,8 +28,6 @@ class WorkerGroup:
 
     num_workers: int
     node: str | None
-    gpus: float = 0
-    """Of each worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class PoolPlan:
     """What will be started.
 
     Args:
-        cpus, gpus: of each worker; CPU-only workers beside those with a GPU have no GPU.
+        cpus, gpus: of each worker.
         notice: what the user is to know, such as that these are fewer workers than were asked for.
     """
 
@@ -53,7 +51,7 @@ class PoolPlan:
 
     @property
     def num_gpus(self) -> float:
-        return sum(group.num_workers * group.gpus for group in self.groups)
+        return self.num_workers * self.gpus
 
     @property
     def num_slots(self) -> int:
@@ -117,30 +115,15 @@ def more_groups(
         num_running = sum(group.num_workers for group in running)
         wanted = room if config.count == "auto" else min(room, config.count)
         num_more = max(wanted - num_running, 0) // config.per_child
-        return [WorkerGroup(config.per_child, None, config.gpus)] * num_more
-    groups = _spread(config, nodes, running, config.count)
-    if config.gpus and config.cpu_workers:
-        without = config.model_copy(update={"gpus": 0.0})
-        groups += _spread(without, nodes, [*running, *groups], config.cpu_workers)
-    return groups
-
-
-def _spread(
-    config: WorkerConfig,
-    nodes: Sequence[NodeResources],
-    running: Sequence[WorkerGroup],
-    count: int | str,
-) -> list[WorkerGroup]:
-    """Groups of workers of one kind, the roomiest node first, until `count` of them run."""
-    assert config.gpus != "auto"
+        return [WorkerGroup(config.per_child, None)] * num_more
     rooms = [(_room(node, config, running), node) for node in nodes]
     left = sum(room for room, _ in rooms)
-    if not isinstance(count, str):
-        left = min(left, count - sum(group.num_workers for group in running if group.gpus == config.gpus))
+    if config.count != "auto":
+        left = min(left, config.count - sum(group.num_workers for group in running))
     groups = []
     for room, node in sorted(rooms, key=lambda pair: -pair[0]):
         if (taken := min(room, left)) > 0:
-            groups.append(WorkerGroup(taken, node.id, config.gpus))
+            groups.append(WorkerGroup(taken, node.id))
             left -= taken
     return groups
 
@@ -148,10 +131,8 @@ def _spread(
 def _room(node: NodeResources, config: WorkerConfig, running: Sequence[WorkerGroup]) -> int:
     """Workers that fit on a node beside those that run there."""
     assert config.gpus != "auto"
-    there = [group for group in running if group.node == node.id]
-    by_cpu = room_on(node, config.cpus, 0) - sum(group.num_workers for group in there)
-    alike = sum(group.num_workers for group in there if bool(group.gpus) == bool(config.gpus))
-    return max(min(by_cpu, room_on(node, config.cpus, config.gpus) - alike), 0)
+    num_running = sum(group.num_workers for group in running if group.node == node.id)
+    return max(room_on(node, config.cpus, config.gpus) - num_running, 0)
 
 
 def room_on(node: NodeResources, cpus: float, gpus: float) -> int:

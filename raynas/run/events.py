@@ -129,8 +129,19 @@ def recorded_config(events: Sequence[Event]) -> dict[str, Any]:
     """The config that a run was started with, and the number of children that it was last asked for."""
     started = events[0]
     assert isinstance(started, Started)
+    config = _without_removed_settings(started.config)
     targets = [event.children for event in events if isinstance(event, Resumed)]
-    return started.config | {"children": targets[-1]} if targets else started.config
+    return config | {"children": targets[-1]} if targets else config
+
+
+def _without_removed_settings(config: dict[str, Any]) -> dict[str, Any]:
+    # A journal records every setting that existed when its run was started. `workers.cpu_workers` (CPU-only
+    # workers beside those with a GPU) no longer exists and would be refused as unknown, so it is dropped:
+    # such a run resumes without CPU-only workers.
+    workers = config.get("workers")
+    if not isinstance(workers, dict):
+        return config
+    return config | {"workers": {key: value for key, value in workers.items() if key != "cpu_workers"}}
 
 
 def last_of_driver(events: Sequence[Event]) -> Started | Resumed | Interrupted:

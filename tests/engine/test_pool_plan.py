@@ -38,12 +38,12 @@ def test_auto_is_a_worker_per_cpu_where_there_is_no_gpu():
 
 
 def test_auto_is_a_worker_per_gpu_where_there_are_some():
-    assert plan(node(8, 2)) == PoolPlan((WorkerGroup(2, "n", 1),), cpus=1, gpus=1, per_child=1)
+    assert plan(node(8, 2)) == PoolPlan((WorkerGroup(2, "n"),), cpus=1, gpus=1, per_child=1)
 
 
 def test_auto_leaves_out_nodes_without_a_gpu():
     chosen = plan(node(64, 0, "a"), node(8, 2, "b"))
-    assert chosen.groups == (WorkerGroup(2, "b", 1),)
+    assert chosen.groups == (WorkerGroup(2, "b"),)
 
 
 def test_auto_is_as_many_as_have_their_cpus():
@@ -227,26 +227,6 @@ def test_fewer_children_than_asked_for_keep_all_of_their_workers():
     assert plan_what_fits(WorkerConfig(count=9, per_child=3), [node(8)]).num_slots == 2
 
 
-def test_cpu_only_workers_take_what_the_others_leave():
-    chosen = plan(node(8, 2, "a"), node(4, 0, "b"), cpu_workers="auto")
-    assert chosen.groups == (WorkerGroup(2, "a", 1), WorkerGroup(6, "a"), WorkerGroup(4, "b"))
-    assert (chosen.num_workers, chosen.num_gpus) == (12, 2)
-
-
-def test_as_many_cpu_only_workers_as_asked_for():
-    chosen = plan(node(8, 2, "a"), node(4, 0, "b"), count=1, cpu_workers=8)
-    assert chosen.groups == (WorkerGroup(1, "a", 1), WorkerGroup(7, "a"), WorkerGroup(1, "b"))
-
-
-def test_cpu_only_workers_are_nothing_beside_workers_without_a_gpu():
-    assert plan(node(8), count=2, cpu_workers=4) == plan(node(8), count=2)
-
-
-def test_cpu_only_workers_can_not_share_a_child():
-    with pytest.raises(ValueError, match="cpu_workers = 2 can't be had with per_child = 2"):
-        WorkerConfig(cpu_workers=2, per_child=2)
-
-
 @given(worker_configs, node_lists, node_lists)
 def test_what_is_started_later_fits_beside_what_runs(config, before, joined):
     """As nodes join, there are at most as many workers as asked for, and as many as fit if there is room."""
@@ -257,7 +237,7 @@ def test_what_is_started_later_fits_beside_what_runs(config, before, joined):
     for there in everything:
         groups = [group for group in [*running, *more] if group.node == there.id]
         assert sum(group.num_workers for group in groups) * config.cpus <= there.cpus + 1e-3
-        assert sum(group.num_workers * group.gpus for group in groups) <= there.gpus + 1e-3
+        assert sum(group.num_workers for group in groups) * config.gpus <= there.gpus + 1e-3
     total = sum(group.num_workers for group in [*running, *more])
     try:
         assert total == plan_what_fits(config, everything).num_workers

@@ -313,6 +313,12 @@ def test_the_recorded_config_has_the_number_of_children_that_was_last_asked_for(
     assert STARTED.config == {"children": 3}
 
 
+def test_a_recorded_setting_that_no_longer_exists_is_left_out():
+    config = {"workers": {"count": 2, "cpu_workers": 0}, "seed": 1}
+    started = STARTED.model_copy(update={"config": config})
+    assert recorded_config([started]) == {"workers": {"count": 2}, "seed": 1}
+
+
 @pytest.mark.parametrize("read", [read_events, Journal.reopen])
 def test_a_missing_journal_is_an_error_and_is_not_made(path, read):
     with pytest.raises(RunFolderError, match="does not exist"):
