@@ -78,7 +78,7 @@ def test_a_corrupt_image_in_a_task_is_one_sentence(pool: ChildPool, tmp_path: Pa
 
 
 def test_tasks_for_which_no_cpu_is_left_are_refused(pool: ChildPool, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("raynas.engine.ray_batches._PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr("raynas.engine.ray_batches._FIRST_TASK_TIMEOUT_SECONDS", 1.0)
     images = ImageIndex.find(str(write_images(tmp_path / "a.parquet"))).train
     with pytest.raises(DoesNotFit, match="are free"):
         next(ray_batches(images, EvalTransform(8), shuffle=None).batches(epoch=0, batch_size=8))

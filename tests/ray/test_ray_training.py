@@ -20,9 +20,9 @@ from raynas.models.folder import load_model
 from raynas.programs.train.prepared import build_training
 from raynas.programs.train.train import prepare_training, train_prepared
 from raynas.training import Placement
+from raynas.training.batches import TrainingBatch
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import EpochSummary, StepSummary, Summary
-from raynas.training.sources import Batch
 from tests.nn.small_networks import TINY
 
 pytestmark = pytest.mark.ray
@@ -71,7 +71,7 @@ class Interrupted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.source, name)
 
-    def train_batches(self, epoch: int, batch_size: int, **words: Any) -> Iterator[Batch]:
+    def train_batches(self, epoch: int, batch_size: int, **words: Any) -> Iterator[TrainingBatch]:
         for index, batch in enumerate(self.source.train_batches(epoch, batch_size, **words)):
             if epoch == 1 and index == 28 and words["rank"] == 0 and not self.marker.exists():
                 self.marker.touch()
@@ -87,7 +87,7 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
 
     def factory(placement: Placement, data: Any) -> FinalTraining:
         made = build(placement, data)
-        made.source = interrupt(made.source, marker)
+        made.batches = interrupt(made.batches, marker)
         return made
 
     told: list[Summary] = []
@@ -98,7 +98,7 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
         folder=tmp_path,
         max_failures=1,
         batch_size=32,
-        report=told.append,
+        report_summary=told.append,
     )
     assert marker.exists()
     epochs = [summary for summary in told if isinstance(summary, EpochSummary)]
@@ -145,5 +145,5 @@ def test_an_error_that_would_only_come_again_ends_the_training_at_once(pool, tmp
             folder=tmp_path,
             max_failures=5,
             batch_size=32,
-            report=lambda summary: None,
+            report_summary=lambda summary: None,
         )

@@ -11,11 +11,11 @@ from torch import distributed, multiprocessing, nn
 
 from raynas.nn import Network, NetworkConfig
 from raynas.training import DeviceImages, Placement
+from raynas.training.batches import MemoryBatches
 from raynas.training.device import reproducible
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import FinalConfig
 from raynas.training.images import AugmentationConfig
-from raynas.training.sources import MemorySource
 from tests.nn.small_networks import TINY
 from tests.training.tiny_children import digits
 
@@ -28,8 +28,8 @@ def final_config(**fields: Any) -> FinalConfig:
 
 def source(
     images: DeviceImages | None = None, augmentation: AugmentationConfig | None = None
-) -> MemorySource:
-    return MemorySource(images or digits(), augmentation or AugmentationConfig(flip=False), seed=0)
+) -> MemoryBatches:
+    return MemoryBatches(images or digits(), augmentation or AugmentationConfig(flip=False), seed=0)
 
 
 def network(**fields: Any) -> Network:

@@ -64,7 +64,7 @@ def train_rank(
             child_config(),
             seed=0,
             placement=placement,
-            report=reports.append,
+            report_epoch=reports.append,
             should_stop=lambda: next(answers),
             checkpoints=checkpoints,
         )

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from raynas.cells.genotype import Genotype
 from raynas.config import differences, merged, validated
-from raynas.engine.final_checkpoints import FOLDER, has_checkpoint
+from raynas.engine.final_checkpoints import CHECKPOINTS_FOLDER, has_checkpoint
 from raynas.errors import RunFolderError
 from raynas.files import JOURNAL_FILE, drop_torn_line, parse_json, replace_file
 from raynas.programs.train.config import TrainConfig
@@ -29,7 +29,7 @@ def check_is_free(folder: Path) -> None:
         )
     if (folder / JOURNAL_FILE).exists():
         raise RunFolderError(f"{folder} holds a search or a promotion. Give another --out.")
-    for name in (FOLDER, CURVE_FILE):
+    for name in (CHECKPOINTS_FOLDER, CURVE_FILE):
         # Ray would go on from checkpoints that it finds.
         if (folder / name).exists():
             raise RunFolderError(
@@ -71,8 +71,8 @@ def resumed_config(
         )
     if not has_checkpoint(folder) and (curve := read_curve(folder)):
         raise RunFolderError(
-            f"There is no checkpoint to go on from below {folder / FOLDER}, though {len(curve)} epochs were "
-            "trained. Restore it, or train anew with another --out."
+            f"There is no checkpoint to go on from below {folder / CHECKPOINTS_FOLDER}, though {len(curve)} "
+            "epochs were trained. Restore it, or train anew with another --out."
         )
     return after
 

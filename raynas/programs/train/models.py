@@ -23,8 +23,8 @@ from raynas.nn import Network
 from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.prepared import PreparedTraining, make_network
 from raynas.tracking.config import FORBIDDEN
+from raynas.training.batches import IMAGENET_MEAN_C, IMAGENET_STD_C
 from raynas.training.final_config import EpochSummary
-from raynas.training.sources import IMAGENET_MEAN_C, IMAGENET_STD_C
 
 LAST_FOLDER, BEST_FOLDER = "model", "best"
 """Below the training's folder; also when the last epoch is the best."""

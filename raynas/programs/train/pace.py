@@ -9,10 +9,10 @@ import torch
 from raynas.errors import InvalidConfig
 from raynas.programs.train.prepared import PreparedTraining, make_network
 from raynas.training import Placement
+from raynas.training.batches import NoiseBatches
 from raynas.training.device import is_out_of_memory, reproducible
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import Summary
-from raynas.training.sources import NoiseSource
 
 MOST_IMAGES = {"cuda": 128, "cpu": 4}
 """Of a measured step: on a CPU more only take longer."""
@@ -39,7 +39,7 @@ def measured_images_per_second(training: PreparedTraining) -> float:
     summaries: list[Summary] = []
     try:
         with reproducible(config.seed, placement):
-            source = NoiseSource(
+            source = NoiseBatches(
                 num_images,
                 (training.in_channels, training.image_size, training.image_size),
                 num_classes=training.data.num_classes,

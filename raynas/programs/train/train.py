@@ -183,7 +183,7 @@ def train_prepared(
                 folder=folder,
                 max_failures=workers.max_failures,
                 batch_size=config.training.batch_size,
-                report=heard,
+                report_summary=heard,
             )
             models = save_models(training, states, summaries)
             if tracker is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from raynas.cli.terminal.train_plan import plan_lines
-from raynas.engine.final_checkpoints import FOLDER, SNAPSHOT, STATE_FILE
+from raynas.engine.final_checkpoints import CHECKPOINT_LIST_FILE, CHECKPOINTS_FOLDER, STATE_FILE
 from raynas.errors import RunFolderError, UnknownName
 from raynas.programs.train.folder import CONFIG_FILE, CURVE_FILE, read_curve
 from raynas.programs.train.recipes import train_config
@@ -32,10 +32,12 @@ def resume(folder: Path, genotype=None, **words):
 
 
 def write_checkpoint(folder: Path, name: str) -> None:
-    (folder / FOLDER / name).mkdir(parents=True)
-    (folder / FOLDER / name / STATE_FILE).touch()
+    (folder / CHECKPOINTS_FOLDER / name).mkdir(parents=True)
+    (folder / CHECKPOINTS_FOLDER / name / STATE_FILE).touch()
     results = [{"checkpoint_dir_name": name, "metrics": {}}]
-    (folder / FOLDER / SNAPSHOT).write_text(json.dumps({"checkpoint_results": results}))
+    (folder / CHECKPOINTS_FOLDER / CHECKPOINT_LIST_FILE).write_text(
+        json.dumps({"checkpoint_results": results})
+    )
 
 
 def summary_line(epoch: int) -> str:
@@ -49,7 +51,7 @@ def summary_line(epoch: int) -> str:
         (CONFIG_FILE, "Add --resume"),
         ("journal.jsonl", "holds a search or a promotion"),
         (CURVE_FILE, r"curve\.jsonl is of an earlier training"),
-        (FOLDER, "checkpoints is of an earlier training, whose training.json is not there"),
+        (CHECKPOINTS_FOLDER, "checkpoints is of an earlier training, whose training.json is not there"),
     ],
 )
 def test_what_is_there_is_not_trained_over(tmp_path, name, message):
@@ -124,10 +126,10 @@ def test_epochs_whose_checkpoint_is_gone_can_not_be_resumed(begun):
     with pytest.raises(RunFolderError, match=r"There is no checkpoint to go on from .*1 epochs were trained"):
         resume(begun)
     write_checkpoint(begun, "checkpoint_1")
-    (begun / FOLDER / "checkpoint_1" / STATE_FILE).unlink()
+    (begun / CHECKPOINTS_FOLDER / "checkpoint_1" / STATE_FILE).unlink()
     with pytest.raises(RunFolderError, match=r"checkpoint_1/state\.pt is gone"):
         resume(begun)
-    (begun / FOLDER / SNAPSHOT).write_text("{}")
+    (begun / CHECKPOINTS_FOLDER / CHECKPOINT_LIST_FILE).write_text("{}")
     with pytest.raises(RunFolderError, match="is no list of checkpoints"):
         resume(begun)
 
