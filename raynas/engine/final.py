@@ -110,16 +110,9 @@ def train_on_cluster(
     settings = FinalWorkerSettings(name, factory, [ray.put(data)], max(int(plan.cpus), 1), plan.gpus > 0)
     fit = _Fit(_trainer(settings, plan, folder, max_failures))
     fit.start()
-    num_reported = 0
-    new_summaries = mailbox.after.remote(0)
     try:
-        while fit.is_alive():
-            if ray.wait([new_summaries], timeout=1.0)[0]:
-                for summary in ray.get(new_summaries):
-                    num_reported += 1
-                    report_summary(summary)
-                new_summaries = mailbox.after.remote(num_reported)
-        summaries, error = ray.get([mailbox.rest.remote(num_reported), mailbox.failure.remote()])
+        _report_until_end(fit, mailbox, report_summary)
+        error = ray.get(mailbox.failure.remote())
     except ray.exceptions.RayError as lost:
         # The mailbox is gone: the head node ran out of memory, or is gone itself.
         raise workers_lost(lost, batch_size) from lost
@@ -127,14 +120,27 @@ def train_on_cluster(
         ray.get(mailbox.stop.remote())
         fit.join(INTERRUPTED_FIT_TIMEOUT_SECONDS)
         raise
-    for summary in summaries:
-        report_summary(summary)
     # The workers' own error comes first: Ray's may be its consequence.
     if error is not None:
         raise error
     if fit.error is not None:
         raise workers_lost(fit.error, batch_size) from fit.error
     return fit.states()
+
+
+def _report_until_end(fit: _Fit, mailbox: Any, report_summary: Callable[[Summary], None]) -> None:
+    """Reports each summary as it comes, until training has ended and all are reported."""
+    num_reported = 0
+    new_summaries = mailbox.after.remote(0)
+    while fit.is_alive():
+        # With a timeout, because no summary comes after the last one.
+        if ray.wait([new_summaries], timeout=1.0)[0]:
+            for summary in ray.get(new_summaries):
+                num_reported += 1
+                report_summary(summary)
+            new_summaries = mailbox.after.remote(num_reported)
+    for summary in ray.get(mailbox.rest.remote(num_reported)):
+        report_summary(summary)
 
 
 class _Fit(threading.Thread):

@@ -194,8 +194,8 @@ class _ChildLoop:
         with torch.autocast(images_NCHW.device.type, self.autocast, enabled=self.autocast is not None):
             output = self.model(images_NCHW)
             loss = classification_loss(output, labels_N, auxiliary_weight=self.config.auxiliary_weight)
-        # Checked before the update, so that a loss that is not finite reaches no rank's weights. The mean
-        # over the ranks is, so that all of them end at the same step.
+        # Checked before the update, which would spoil the weights. The mean over the ranks is checked, so
+        # that all of them end at the same step.
         mean_loss = self.placement.total(loss.detach().clone()).item() / self.placement.num_ranks
         if math.isfinite(mean_loss):
             loss.backward()  # type: ignore[no-untyped-call]

@@ -57,19 +57,11 @@ class FinalTraining:
         self.placement = placement
         self.seed = seed
         self.micro_batch = micro_batch(config, placement.num_ranks)
-        num_batches = batches.num_batches(self.micro_batch, num_ranks=placement.num_ranks)
-        self.steps_per_epoch = num_batches // config.accumulate
-        if self.steps_per_epoch < 1:
-            raise InvalidConfig(
-                f"training.batch_size = {config.batch_size} is more than the data set has. Give a "
-                "smaller one."
-            )
+        self.steps_per_epoch = self._count_steps()
         # Progress is measured in images: in the middle of an epoch the number of ranks, and with it the batch
         # size, may change.
         self._images_per_epoch = self.steps_per_epoch * config.batch_size
-        if config.sync_norm and torch.device(placement.device).type == "cuda":
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-        self.network = network.to(placement.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = _on_device(network, config, placement.device)
         self.model = placement.wrap(self.network)
         self.optimizer = build_optimizer(self.network, config.optimizer, config.batch_size)
         self.average = _average(self.network, config.average_decay)
@@ -78,16 +70,25 @@ class FinalTraining:
         self.clock = CheckpointClock(
             placement, steps=config.checkpoint_steps, minutes=config.checkpoint_minutes
         )
+        # Epochs done, updates done over all epochs, and where the epoch continues (see TrainingBatch).
         self.epoch = 0
-        """Epochs done."""
         self.step = 0
-        """Updates done, over all epochs."""
         self.position = 0
-        """Where the epoch continues; see TrainingBatch."""
         self._began = 0.0
         self._epoch_began = 0.0
         self._first_progress = 0.0
         self._first_step = 0
+
+    def _count_steps(self) -> int:
+        """Updates per epoch."""
+        num_batches = self.batches.num_batches(self.micro_batch, num_ranks=self.placement.num_ranks)
+        num_steps = num_batches // self.config.accumulate
+        if num_steps < 1:
+            raise InvalidConfig(
+                f"training.batch_size = {self.config.batch_size} is more than the data set has. Give a "
+                "smaller one."
+            )
+        return num_steps
 
     @property
     def evaluated(self) -> nn.Module:
@@ -297,6 +298,13 @@ class FinalTraining:
             autocast=self.autocast,
         )
         return top1 / max(total, 1), top5 / max(total, 1)
+
+
+def _on_device(network: nn.Module, config: FinalConfig, device: str) -> nn.Module:
+    if config.sync_norm and torch.device(device).type == "cuda":
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    # channels_last, in which convolutions are faster on CPUs and on GPUs with tensor cores.
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def _counts(logits_NK: Tensor, labels_N: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How many workers fit where, and what is said when they don't."""
+"""How many workers fit on which nodes, and the messages when they don't."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_a_worker_finishes_a_child_and_takes_the_next_in_one_call():
     run(scenario())
 
 
-def test_a_result_is_heard_while_its_worker_waits_for_the_next_child():
+def test_a_result_arrives_while_its_worker_waits_for_the_next_child():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue)
@@ -55,7 +55,7 @@ def test_a_result_is_heard_while_its_worker_waits_for_the_next_child():
     run(scenario())
 
 
-def test_one_call_brings_the_news_of_all_children_in_order():
+def test_one_call_returns_the_updates_about_all_children_in_order():
     async def scenario():
         queue = await queue_with(1, 2)
         await taken(queue, "a")
@@ -74,7 +74,7 @@ def test_one_call_brings_the_news_of_all_children_in_order():
     run(scenario())
 
 
-def test_news_are_waited_for_and_told_once():
+def test_updates_are_waited_for_and_returned_once():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue)
@@ -126,8 +126,8 @@ def test_reports_that_a_second_attempt_repeats_are_left_out():
         for epoch in (1, 2, 3):
             await queue.report("w", 1, report(epoch))
         await queue.finish("w", 1, done())
-        heard = [update.report.epoch for update in await queue.updates() if update.report]
-        assert heard == [1, 2, 3]
+        epochs = [update.report.epoch for update in await queue.updates() if update.report]
+        assert epochs == [1, 2, 3]
 
     run(scenario())
 
@@ -153,14 +153,14 @@ def test_a_waiting_child_that_is_stopped_is_not_handed_out():
     run(scenario())
 
 
-def test_a_running_child_that_is_stopped_is_told_and_what_it_still_says_is_thrown_away():
+def test_a_running_child_is_asked_to_stop_and_what_it_still_reports_is_discarded():
     async def scenario():
         queue = await queue_with(1, 2)
         await taken(queue)
-        told = await started(queue.stopped(1))
-        assert not told.done()
+        stopped = await started(queue.stopped(1))
+        assert not stopped.done()
         await queue.stop(1)
-        await told
+        await stopped
         await queue.report("w", 1, report(1))
         assert await taken(queue, finished=(1, done())) == 2
         assert not (await started(queue.updates())).done()
@@ -211,7 +211,7 @@ def test_a_second_search_does_not_hear_of_what_the_first_one_stopped():
     run(scenario())
 
 
-def test_a_call_that_the_first_search_left_behind_takes_no_news_of_the_second():
+def test_a_call_that_the_first_search_left_behind_takes_no_updates_of_the_second():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue)
@@ -227,7 +227,7 @@ def test_a_call_that_the_first_search_left_behind_takes_no_news_of_the_second():
 
 
 @pytest.mark.parametrize("id", [1, 99])
-def test_stopping_or_hearing_of_what_is_not_there_is_nothing(id):
+def test_calls_about_an_unknown_child_do_nothing(id):
     async def scenario():
         queue = await queue_with()
         await queue.stop(id)
@@ -242,14 +242,14 @@ def test_stopped_returns_when_the_child_is_over():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue)
-        told = await started(queue.stopped(1))
+        stopped = await started(queue.stopped(1))
         await queue.finish("w", 1, done())
-        await told
+        await stopped
 
     run(scenario())
 
 
-def test_a_result_that_comes_twice_is_told_once():
+def test_a_result_that_comes_twice_is_returned_once():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue)
@@ -260,7 +260,7 @@ def test_a_result_that_comes_twice_is_told_once():
     run(scenario())
 
 
-def test_close_sends_waiting_and_later_workers_home():
+def test_close_lets_waiting_and_later_workers_return():
     async def scenario():
         queue = await queue_with()
         waiting = [await started(taken(queue, worker)) for worker in "ab"]
@@ -271,13 +271,13 @@ def test_close_sends_waiting_and_later_workers_home():
     run(scenario())
 
 
-def test_close_tells_running_children_to_stop_and_hands_out_no_more():
+def test_close_asks_running_children_to_stop_and_hands_out_no_more():
     async def scenario():
         queue = await queue_with(1, 2)
         await taken(queue)
-        told = await started(queue.stopped(1))
+        stopped = await started(queue.stopped(1))
         await queue.close()
-        await told
+        await stopped
         assert await taken(queue, finished=(1, done())) is None
 
     run(scenario())
@@ -310,13 +310,13 @@ def test_many_children_and_dying_workers_give_every_child_one_end():
         workers = [asyncio.create_task(worker(queue, name)) for name in "abcde"]
         for id in range(60):
             await queue.submit(child(id))
-        heard: list[ChildUpdate] = []
-        while sum(update.result is not None for update in heard) < 60:
-            heard += await queue.updates()
+        updates: list[ChildUpdate] = []
+        while sum(update.result is not None for update in updates) < 60:
+            updates += await queue.updates()
         await queue.close()
         await asyncio.gather(*workers)
         for id in range(60):
-            of_child = [(update.report, update.result) for update in heard if update.child_id == id]
+            of_child = [(update.report, update.result) for update in updates if update.child_id == id]
             assert of_child == [(report(1), None), (None, done(id / 100))]
 
     run(scenario())

@@ -21,7 +21,7 @@ async def failure_of(queue: WorkQueue) -> str:
     return update.result.reason
 
 
-def test_a_child_beyond_its_time_limit_is_told_and_has_failed_when_it_stops():
+def test_a_child_beyond_its_time_limit_is_asked_to_stop_and_has_then_failed():
     async def scenario():
         queue = await queue_with(1, 2, time_limit=SOON)
         await taken(queue)
@@ -42,7 +42,7 @@ def test_a_child_beyond_its_time_limit_is_told_and_has_failed_when_it_stops():
 
 
 @pytest.mark.parametrize("result", [done(), ChildResult(status="failed", reason="boom")])
-def test_a_late_child_that_comes_to_its_own_end_has_that_end(result):
+def test_a_late_child_that_ends_by_itself_keeps_its_result(result):
     async def scenario():
         queue = await queue_with(1, time_limit=SOON)
         await taken(queue)
@@ -148,7 +148,7 @@ def test_a_child_that_takes_its_workers_with_it_has_failed_with_what_they_died_o
     run(scenario())
 
 
-def test_a_death_that_is_heard_of_twice_counts_once():
+def test_a_death_that_is_reported_twice_counts_once():
     async def scenario():
         queue = await queue_with(1, max_attempts=2)
         assert await taken(queue) == 1
@@ -170,7 +170,7 @@ def test_lost_nodes_are_not_held_against_a_child_until_there_are_very_many():
     run(scenario())
 
 
-def test_a_group_that_is_gone_gives_its_children_back_and_gets_no_more():
+def test_the_children_of_a_lost_group_are_queued_again_and_it_gets_no_more():
     async def scenario():
         queue = await queue_with(1, 2, 3)
         for rank in range(2):
@@ -194,7 +194,7 @@ def test_which_groups_have_served_is_known():
     run(scenario())
 
 
-def test_a_child_is_kept_for_its_next_attempt_and_forgotten_at_its_end():
+def test_a_checkpoint_is_kept_for_the_next_attempt_and_discarded_when_the_child_ends():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue, "a")
@@ -210,7 +210,7 @@ def test_a_child_is_kept_for_its_next_attempt_and_forgotten_at_its_end():
     run(scenario())
 
 
-def test_what_a_lost_worker_still_keeps_is_thrown_away():
+def test_a_checkpoint_of_a_lost_worker_is_discarded():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue, "a")

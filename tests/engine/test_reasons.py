@@ -1,4 +1,4 @@
-"""What is said of a child that failed and of a worker that died."""
+"""The reasons given for failed children and dead workers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from raynas.engine.reasons import (
 
 
 def raised(error: BaseException) -> BaseException:
-    """With a traceback, as a child's error has one."""
+    """The error with a traceback, as a child's error has one."""
     try:
         raise error
     except BaseException as caught:

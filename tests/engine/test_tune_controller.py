@@ -33,7 +33,7 @@ def report(epoch: int, accuracy: float) -> EpochReport:
 
 
 class Trainers:
-    """Two slots that train an epoch of each of their children whenever they are asked for news."""
+    """Two slots that train an epoch of each of their children whenever they are asked for updates."""
 
     def __init__(self, curve_of: Curve) -> None:
         self.curve_of = curve_of
@@ -83,16 +83,16 @@ class SlowFinders(Trainers):
 
 
 class FastTrainers(Trainers):
-    """One slot, which is through with all that waits before anybody asks for news."""
+    """One slot, which has trained all waiting children before it is asked for updates."""
 
     def updates(self, timeout: float) -> list[ChildUpdate]:
-        heard: list[ChildUpdate] = []
+        updates: list[ChildUpdate] = []
         while self.waiting:
             child = self.waiting.popleft()
             self.running[child.id] = []
             while child.id in self.running:
-                heard += self._epoch(child.id)
-        return heard
+                updates += self._epoch(child.id)
+        return updates
 
 
 def make_run(num_children: int, **options: object) -> Run:
@@ -130,7 +130,7 @@ def statuses(run: Run) -> Counter[str]:
     return Counter(record.result.status for record in run.records.values())
 
 
-def test_every_child_is_trained_once_with_what_it_said():
+def test_every_child_is_trained_once_and_its_reports_are_kept():
     run = make_run(20)
     _, trainers = search(run, lambda id: (0.1, id / 20))
     assert trainers.stopped == []
@@ -195,7 +195,7 @@ class StopAtFirstReport(FIFOScheduler):
         return TrialScheduler.STOP
 
 
-def test_a_stopped_child_is_scored_as_reported_and_its_worker_is_told():
+def test_a_stopped_child_is_scored_as_reported_and_its_worker_is_asked_to_stop():
     run = make_run(6)
     _, trainers = search(run, lambda id: [0.25] * 1000, scheduler=StopAtFirstReport())
     assert statuses(run) == {"stopped": 6}
@@ -224,7 +224,7 @@ class Pauses(FIFOScheduler):
         return TrialScheduler.PAUSE
 
 
-def test_a_scheduler_that_pauses_is_refused_in_words():
+def test_a_scheduler_that_pauses_is_refused_with_a_reason():
     with pytest.raises(NotImplementedError, match=r"'save'.* use a scheduler that stops trials"):
         search(make_run(2), lambda id: (0.5, 0.5), scheduler=Pauses())
 
@@ -246,7 +246,9 @@ class TuneStub:
 
 
 def test_median_stopping_decides_as_tunes_own_rule_does():
-    """Both hear of thirty children of up to six epochs, ten at a time; who is stopped says no more."""
+    """Both get the reports of thirty children of up to six epochs, ten at a time; a stopped child reports
+    no more.
+    """
     rng = random.Random(0)
     ours = MedianStopping(grace_epochs=2, min_children=3)
     tunes = MedianStoppingRule(
@@ -283,7 +285,7 @@ ADVICE = (
 def test_tune_asks_its_actor_manager_for_nothing_that_ours_does_not_have():
     source = inspect.getsource(TuneController)
     asked = set(re.findall(r"self\._actor_manager\.(\w+)", source))
-    # Of export_formats alone, which no child has.
+    # Asked for by export_formats only, which no child has.
     missing = asked - {"_actor_task_events"} - set(dir(ChildActors(Trainers(lambda id: ()))))
     assert asked and not missing, ADVICE
 

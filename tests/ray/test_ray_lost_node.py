@@ -20,9 +20,9 @@ SETTINGS = (
 
 
 def test_the_other_node_goes_on_alone(tmp_path):
-    words = ["nasnet_a", "--data", "digits", "--recipe", "cifar_final", "--cases", "gone"]
-    settings = [word for setting in SETTINGS for word in ("--set", setting)]
-    command = [sys.executable, "-m", "benchmarks.lost_node", *words, *settings, "--out", tmp_path / "out"]
+    arguments = ["nasnet_a", "--data", "digits", "--recipe", "cifar_final", "--cases", "gone"]
+    settings = [argument for setting in SETTINGS for argument in ("--set", setting)]
+    command = [sys.executable, "-m", "benchmarks.lost_node", *arguments, *settings, "--out", tmp_path / "out"]
     # A process of its own: this one is connected to the Ray that the tests share.
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -61,7 +61,7 @@ def test_ray_gives_the_batches_that_a_single_process_gives(
         assert ours.position == theirs.position
 
 
-def test_an_epoch_may_be_left_and_another_begun(pool: ChildPool, tmp_path: Path):
+def test_an_epoch_may_be_abandoned_and_another_started(pool: ChildPool, tmp_path: Path):
     images = ImageIndex.find(str(write_images(tmp_path / "a.parquet"))).train
     source = ray_batches(images, EvalTransform(8), shuffle=None, cpus_per_task=TINY_TASK)
     left = source.batches(epoch=0, batch_size=4)

@@ -24,7 +24,7 @@ STOP_AFTER_STEPS = 4
 
 
 class FileCheckpoints:
-    """Of one child, in a file."""
+    """Checkpoints of one child, in a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,7 +40,7 @@ class FileCheckpoints:
 
 
 def train_ranks(num_ranks: int, folder: Path) -> list[dict[str, dict]]:
-    """Children, one after another, over so many processes; what each process ended with."""
+    """Trains children, one after another, on this many processes; returns what each process ended with."""
     multiprocessing.spawn(_rank, (num_ranks, str(folder)), nprocs=num_ranks)
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(num_ranks)]
 

@@ -17,7 +17,7 @@ from tests.training.tiny_children import NETWORK, child_config, digits
 
 CHILD = Child(0, NASNET_A, NASNET_A.arch_id, seed=3)
 EPOCHS = 4
-# All that draws at random.
+# Everything that uses random numbers.
 RANDOM = NETWORK.model_copy(update={"drop_path": 0.3, "dropout": 0.3, "auxiliary_head": True})
 AUGMENTED = {"augmentation": {"crop_padding": 1, "flip": True, "cutout": 2}}
 
@@ -55,7 +55,7 @@ def without_seconds(result):
 
 
 def killed_in(epoch: int, kept: Kept, **fields: object) -> None:
-    """An attempt that ends at its first step after so many epochs."""
+    """An attempt that ends at its first step after this many epochs."""
     reports = []
 
     def should_stop():
@@ -86,7 +86,7 @@ def test_a_killed_child_goes_on_to_the_same_bits(undisturbed, epoch):
     ours, theirs = from_bytes(kept.state, "cpu"), from_bytes(state, "cpu")
     for part in ("network", "optimizer"):
         assert pickle.dumps(flat(ours[part])) == pickle.dumps(flat(theirs[part]))
-    # Those from before too: the first attempt may have died before it told of its last epoch.
+    # Including earlier ones: the first attempt may have died before it reported its last epoch.
     assert [report.epoch for report in reports] == [1, 2, 3, 4]
     assert [report.seconds for report in reports] == sorted(report.seconds for report in reports)
 
