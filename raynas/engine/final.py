@@ -33,7 +33,7 @@ from raynas.errors import RaynasError, TrainingFailed
 from raynas.training import Placement
 from raynas.training.device import is_out_of_memory
 from raynas.training.final import FinalTraining
-from raynas.training.final_config import Summary
+from raynas.training.final_config import TrainingSummary
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def train_on_cluster(
     folder: Path,
     max_failures: int,
     batch_size: int,
-    report_summary: Callable[[Summary], None],
+    report_summary: Callable[[TrainingSummary], None],
 ) -> TrainedStates:
     """Trains a network to the end.
 
@@ -128,7 +128,7 @@ def train_on_cluster(
     return fit.states()
 
 
-def _report_until_end(fit: _Fit, mailbox: Any, report_summary: Callable[[Summary], None]) -> None:
+def _report_until_end(fit: _Fit, mailbox: Any, report_summary: Callable[[TrainingSummary], None]) -> None:
     """Reports each summary as it comes, until training has ended and all are reported."""
     num_reported = 0
     new_summaries = mailbox.after.remote(0)
@@ -265,7 +265,7 @@ def _check(stopped: Any) -> None:
         raise _Stopped
 
 
-def _save(training: FinalTraining, summary: Summary, mailbox: Any) -> None:
+def _save(training: FinalTraining, summary: TrainingSummary, mailbox: Any) -> None:
     """Saves a training checkpoint from rank 0. Ray Train requires that all ranks report at the same time."""
     metrics = summary.model_dump()
     if training.placement.rank != 0:

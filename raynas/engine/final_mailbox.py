@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 
 from raynas.errors import RaynasError
-from raynas.training.final_config import EpochSummary, Summary
+from raynas.training.final_config import EpochSummary, TrainingSummary
 
 
 class FinalMailbox:
     """Summaries of the training, an error that no restart would mend, and the driver's request to stop."""
 
     def __init__(self) -> None:
-        self.summaries: list[Summary] = []
+        self.summaries: list[TrainingSummary] = []
         self.epochs_done = 0
         self.error: RaynasError | None = None
         self._has_new = asyncio.Condition()
         self._stop = asyncio.Event()
 
-    async def put(self, summary: Summary) -> None:
+    async def put(self, summary: TrainingSummary) -> None:
         # After a failure some epochs are trained again; their summaries are already here.
         if summary.epoch <= self.epochs_done:
             return
@@ -28,13 +28,13 @@ class FinalMailbox:
         async with self._has_new:
             self._has_new.notify_all()
 
-    async def after(self, count: int) -> list[Summary]:
+    async def after(self, count: int) -> list[TrainingSummary]:
         """The summaries beyond the first `count`, as soon as there is one."""
         async with self._has_new:
             await self._has_new.wait_for(lambda: len(self.summaries) > count)
         return self.summaries[count:]
 
-    async def rest(self, count: int) -> list[Summary]:
+    async def rest(self, count: int) -> list[TrainingSummary]:
         """The summaries beyond the first `count`, at once."""
         return self.summaries[count:]
 

@@ -11,7 +11,7 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorErro
 from raynas.child import ChildResult
 from raynas.training.device import is_out_of_memory
 
-MAX_REASON_LENGTH = 1000
+MAX_CHILD_REASON_LENGTH = 1000
 GPU_MEMORY = "out of GPU memory: use a smaller child.batch_size or network, or fewer workers on a GPU"
 HOST_MEMORY = (
     "out of host memory: use a smaller child.batch_size or network, or fewer workers on a node "
@@ -26,7 +26,7 @@ NODE_LOST = "its node was lost"
 
 def failed_result(error: BaseException, seconds: float = 0.0) -> ChildResult:
     """The result of a child that raised `error` after `seconds`."""
-    return ChildResult(status="failed", seconds=seconds, reason=_reason(error)[:MAX_REASON_LENGTH])
+    return ChildResult(status="failed", seconds=seconds, reason=_reason(error)[:MAX_CHILD_REASON_LENGTH])
 
 
 def _reason(error: BaseException) -> str:
@@ -59,4 +59,4 @@ def explain_death(error: BaseException) -> WorkerDeath:
         return WorkerDeath(NODE_LOST, caused_by_child=False)
     if isinstance(cause, RayActorError):
         return WorkerDeath(CRASHED, caused_by_child=True)
-    return WorkerDeath(f"{type(cause).__name__}: {text}"[:MAX_REASON_LENGTH], caused_by_child=True)
+    return WorkerDeath(f"{type(cause).__name__}: {text}"[:MAX_CHILD_REASON_LENGTH], caused_by_child=True)

@@ -25,7 +25,7 @@ from raynas.training.batches import TrainingBatch, TrainingBatches
 from raynas.training.checkpoint_clock import CheckpointClock
 from raynas.training.device import Placement, autocast_type, hashed_seed
 from raynas.training.final_checkpoint import check_state
-from raynas.training.final_config import EpochSummary, FinalConfig, StepSummary, Summary, micro_batch
+from raynas.training.final_config import EpochSummary, FinalConfig, StepSummary, TrainingSummary, micro_batch
 from raynas.training.losses import classification_loss, validation_counts
 from raynas.training.optimizers import build_optimizer, load_optimizer
 
@@ -130,7 +130,7 @@ class FinalTraining:
 
     def run(
         self,
-        save: Callable[[Summary], None] = lambda _: None,
+        save: Callable[[TrainingSummary], None] = lambda _: None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         """Trains for the remaining epochs.
@@ -181,7 +181,7 @@ class FinalTraining:
         seconds_per_epoch = (time.perf_counter() - self._began) / max(progress - self._first_progress, 1e-9)
         return seconds_per_epoch * (self.config.epochs - progress)
 
-    def _train_epoch(self, save: Callable[[Summary], None], check: Callable[[], None]) -> float:
+    def _train_epoch(self, save: Callable[[TrainingSummary], None], check: Callable[[], None]) -> float:
         """Trains for the rest of an epoch; returns the mean loss over its updates and over the ranks."""
         self.model.train()
         losses: list[Tensor] = []

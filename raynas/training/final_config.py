@@ -69,7 +69,7 @@ def divisible(config: FinalConfig, num_ranks: int) -> FinalConfig:
 
 
 class EpochSummary(FrozenModel):
-    """Summary of an epoch. Accuracies are fractions, over all ranks, with the averaged weights."""
+    """TrainingSummary of an epoch. Accuracies are fractions, over all ranks, with the averaged weights."""
 
     epoch: int = Field(ge=1)
     train_loss: AnyFloat
@@ -86,7 +86,7 @@ class EpochSummary(FrozenModel):
 
 
 class StepSummary(FrozenModel):
-    """Summary of an epoch so far, at a training checkpoint within it."""
+    """TrainingSummary of an epoch so far, at a training checkpoint within it."""
 
     epoch: int
     """Number of the epoch, from 1."""
@@ -100,4 +100,4 @@ class StepSummary(FrozenModel):
     """Seconds to the end of the training, at this process's pace so far."""
 
 
-Summary = EpochSummary | StepSummary
+TrainingSummary = EpochSummary | StepSummary

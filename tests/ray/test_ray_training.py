@@ -22,7 +22,7 @@ from raynas.programs.train.train import prepare_training, train_prepared
 from raynas.training import Placement
 from raynas.training.batches import TrainingBatch
 from raynas.training.final import FinalTraining
-from raynas.training.final_config import EpochSummary, StepSummary, Summary
+from raynas.training.final_config import EpochSummary, StepSummary, TrainingSummary
 from tests.nn.small_networks import TINY
 
 pytestmark = pytest.mark.ray
@@ -92,7 +92,7 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
         made.batches = interrupt(made.batches, marker)
         return made
 
-    summaries: list[Summary] = []
+    summaries: list[TrainingSummary] = []
     states = train_on_cluster(
         factory,
         training.data,

@@ -18,7 +18,7 @@ from raynas.programs.train.prepared import PreparedTraining
 from raynas.programs.train.train import TrainResult, find_start, prepare_training, train_prepared
 from raynas.run.folder import new_training_folder
 from raynas.run.interruption import Interruption, interruptible
-from raynas.training.final_config import EpochSummary, StepSummary, Summary
+from raynas.training.final_config import EpochSummary, StepSummary, TrainingSummary
 
 
 def run_train(
@@ -100,7 +100,7 @@ class _Progress:
             summary,
         )
 
-    def _print(self, text: str, summary: Summary) -> None:
+    def _print(self, text: str, summary: TrainingSummary) -> None:
         left = math.ceil(summary.seconds_left / 60)
         self.console.print(
             f"{text} images_per_second={summary.images_per_second:.1f}  ({left} min left)",

@@ -12,7 +12,7 @@ from raynas.training import Placement
 from raynas.training.batches import NoiseBatches
 from raynas.training.device import is_out_of_memory, reproducible
 from raynas.training.final import FinalTraining
-from raynas.training.final_config import Summary
+from raynas.training.final_config import TrainingSummary
 
 MOST_IMAGES = {"cuda": 128, "cpu": 4}
 """Of a measured step: on a CPU more only take longer."""
@@ -36,7 +36,7 @@ def measured_images_per_second(training: PreparedTraining) -> float:
     settings = config.training.model_copy(
         update={"batch_size": num_images, "accumulate": 1, "epochs": 2, "checkpoint_minutes": None}
     )
-    summaries: list[Summary] = []
+    summaries: list[TrainingSummary] = []
     try:
         with reproducible(config.seed, placement):
             source = NoiseBatches(

@@ -37,7 +37,7 @@ from raynas.tracking.config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS
 from raynas.tracking.model_registry import Registered
 from raynas.tracking.store import check_store
 from raynas.tracking.training_tracker import TrainingTracker
-from raynas.training.final_config import EpochSummary, StepSummary, Summary, micro_batch
+from raynas.training.final_config import EpochSummary, StepSummary, TrainingSummary, micro_batch
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def train_prepared(
         write_config(folder, config)
         with _tracked(training) as tracker:
 
-            def heard(summary: Summary) -> None:
+            def heard(summary: TrainingSummary) -> None:
                 if isinstance(summary, StepSummary):
                     report_step(summary)
                 else:
