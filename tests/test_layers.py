@@ -41,7 +41,7 @@ PURE = (
     "raynas.strategies.mutation",
     "raynas.strategies.rewards",
     "raynas.tracking.config",
-    *(f"raynas.engine.{name}" for name in ("config", "keeper", "pool_plan", "queue", "work")),
+    *(f"raynas.engine.{name}" for name in ("attempts", "config", "pool_plan", "pool_supervisor", "queue")),
     *(f"raynas.programs.report.{name}" for name in ("document", "html", "markdown")),
     *(f"raynas.programs.report.run.{name}" for name in ("data", "history")),
     "raynas.programs.rescore",

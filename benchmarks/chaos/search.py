@@ -16,7 +16,7 @@ from benchmarks.chaos.kills import Kill, arm
 from raynas.child import Child, ChildResult, EpochReport
 from raynas.data import load_split
 from raynas.engine.pool import ChildPool
-from raynas.engine.queue import News
+from raynas.engine.queue import ChildUpdate
 from raynas.engine.tuning import tune_run
 from raynas.files import JOURNAL_FILE
 from raynas.programs.search.open_run import opened
@@ -61,7 +61,7 @@ class StandInPool:
     def __init__(self, num_workers: int) -> None:
         self.num_slots = num_workers
         self._waiting: queue.SimpleQueue[Child] = queue.SimpleQueue()
-        self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
+        self._updates: queue.SimpleQueue[ChildUpdate] = queue.SimpleQueue()
         for _ in range(num_workers):
             threading.Thread(target=self._work, daemon=True).start()
 
@@ -75,14 +75,14 @@ class StandInPool:
     def submit(self, child: Child) -> None:
         self._waiting.put(child)
 
-    def news(self, timeout: float) -> list[News]:
+    def updates(self, timeout: float) -> list[ChildUpdate]:
         try:
-            news = [self._news.get(timeout=timeout) if timeout else self._news.get_nowait()]
+            updates = [self._updates.get(timeout=timeout) if timeout else self._updates.get_nowait()]
         except queue.Empty:
             return []
-        while not self._news.empty():
-            news.append(self._news.get())
-        return news
+        while not self._updates.empty():
+            updates.append(self._updates.get())
+        return updates
 
     def _work(self) -> None:
         while True:
@@ -90,8 +90,8 @@ class StandInPool:
             result = stand_in(child)
             time.sleep(result.seconds / 200)
             for report in result.curve:
-                self._news.put(News(child.id, report, None))
-            self._news.put(News(child.id, None, result))
+                self._updates.put(ChildUpdate(child.id, report, None))
+            self._updates.put(ChildUpdate(child.id, None, result))
 
 
 def prepare(folder: Path, settings: Settings) -> PreparedSearch:

@@ -68,8 +68,9 @@ class RecordedRun:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The config that the run was started with, and the number of children that was last asked for."""
+        config = _without_removed_settings(self.started.config)
         targets = [event.children for event in self.events if isinstance(event, Resumed)]
-        return self.started.config | {"children": targets[-1]} if targets else self.started.config
+        return config | {"children": targets[-1]} if targets else config
 
     @cached_property
     def records(self) -> dict[int, ChildRecord]:
@@ -105,6 +106,16 @@ class RecordedRun:
     def num_infeasible(self) -> int:
         """Number of proposals that were beyond the limits."""
         return sum(record.is_infeasible for record in self.records.values())
+
+
+def _without_removed_settings(config: dict[str, Any]) -> dict[str, Any]:
+    # A journal records every setting that existed when its run was started. `workers.cpu_workers` (CPU-only
+    # workers beside those with a GPU) no longer exists and would be refused as unknown, so it is dropped:
+    # such a run resumes without CPU-only workers.
+    workers = config.get("workers")
+    if not isinstance(workers, dict):
+        return config
+    return config | {"workers": {key: value for key, value in workers.items() if key != "cpu_workers"}}
 
 
 def driver_state(events: Sequence[Event], *, is_locked: bool | None, host: str) -> DriverState:

@@ -25,7 +25,7 @@ def poisoned(pool, tmp_path_factory):
     factory = functools.partial(with_roll_call, poison=POISON, folder=folder, num_workers=2)
     split = load_split(DataConfig(train_images=64, validation_images=32), seed=0)
     # Beside the shared pool, which has no time limit: slivers of a CPU.
-    config = WorkerConfig(count=2, cpus=0.01, max_attempts=2, time_limit_seconds=20, grace_seconds=3)
+    config = WorkerConfig(count=2, cpus=0.01, max_attempts=2, time_limit_seconds=12, grace_seconds=2)
     with ChildPool(factory, data=split, config=config) as slivers:
         run = new_run(NUM_CHILDREN)
         tune_run(run, slivers)

@@ -32,13 +32,13 @@ SETTINGS = [
 ]  # fmt: skip
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "raynas", *words]
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "raynas", *arguments]
 
 
-def call(*words: str) -> Result:
-    """What starts no Ray, in this process: importing torch and Ray again takes seconds."""
-    return CliRunner().invoke(app, list(words))
+def call(*arguments: str) -> Result:
+    """Runs a command that starts no Ray in this process, as importing torch and Ray again takes seconds."""
+    return CliRunner().invoke(app, list(arguments))
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ def mlflow_runs(folder: Path) -> list[mlflow.entities.Run]:
     return list(client.search_runs([experiment.experiment_id], max_results=1000))
 
 
-def signalled(number: signal.Signals, words: list[str], environment: dict[str, str]) -> tuple[int, str]:
+def signalled(number: signal.Signals, arguments: list[str], environment: dict[str, str]) -> tuple[int, str]:
     """The end of a driver that gets a signal after two children, and what it said after them."""
-    driver = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+    driver = subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, text=True)
     assert driver.stdout is not None
     done = 0
     for line in driver.stdout:
@@ -96,7 +96,7 @@ def killed_and_resumed(search: tuple[Path, Terminated]) -> Path:
     return search[0]
 
 
-def test_after_sigterm_running_children_are_interrupted_and_the_way_on_is_told(search):
+def test_after_sigterm_running_children_are_interrupted_and_the_command_to_resume_is_printed(search):
     folder, terminated = search
     last = terminated.events[-1]
     ended = {event.child for event in terminated.events if isinstance(event, Finished)}

@@ -43,6 +43,12 @@ def test_the_config_has_the_number_of_children_that_was_last_asked_for():
     assert STARTED.config == {"children": 3}
 
 
+def test_a_recorded_setting_that_no_longer_exists_is_left_out():
+    config = {"workers": {"count": 2, "cpu_workers": 0}, "seed": 1}
+    started = STARTED.model_copy(update={"config": config})
+    assert RecordedRun(Path("run"), [started]).config == {"workers": {"count": 2}, "seed": 1}
+
+
 def test_children_are_ranked_by_reward_and_refused_ones_are_counted():
     run = RecordedRun(Path("run"), ended([0.25, 0.75]))
     assert [entry.child for entry in run.entries] == [1, 0]

@@ -16,7 +16,7 @@ import torch
 from raynas.data import DataConfig, load_split
 from raynas.engine.cluster import connected, nodes
 from raynas.engine.config import WorkerConfig
-from raynas.engine.pool_plan import plan_pool
+from raynas.engine.pool_plan import plan_pool, with_gpus
 from raynas.errors import UsageError
 from raynas.tracking.store import check_store
 from raynas.training.device import autocast_type
@@ -81,10 +81,11 @@ def _data(source: str) -> str:
 
 
 def _cluster() -> str:
-    plan = plan_pool(WorkerConfig(), nodes())
+    live = nodes()
+    plan = plan_pool(with_gpus(WorkerConfig(), live), live)
     total = ray.cluster_resources()
     return (
-        f"Ray {ray.__version__}, {len(nodes())} node(s), {total.get('CPU', 0):g} CPU, "
+        f"Ray {ray.__version__}, {len(live)} node(s), {total.get('CPU', 0):g} CPU, "
         f"{total.get('GPU', 0):g} GPU: room for {plan.num_workers} workers"
     )
 

@@ -16,7 +16,7 @@ from raynas.cli.terminal.train_plan import Pace, plan_lines
 from raynas.programs.train.prepare import PreparedTraining, prepare_named_training
 from raynas.programs.train.train import TrainResult, train_prepared
 from raynas.run.interruption import Interruption, interruptible
-from raynas.training.final_config import EpochSummary, StepSummary, Summary
+from raynas.training.final_config import EpochSummary, StepSummary, TrainingSummary
 
 
 def run_train(
@@ -88,7 +88,7 @@ class _Progress:
             summary,
         )
 
-    def _print(self, text: str, summary: Summary) -> None:
+    def _print(self, text: str, summary: TrainingSummary) -> None:
         left = math.ceil(summary.seconds_left / 60)
         self.console.print(
             f"{text} images_per_second={summary.images_per_second:.1f}  ({left} min left)",

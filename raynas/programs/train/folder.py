@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from raynas.cells.genotype import Genotype
 from raynas.config import differences, merged, validated
-from raynas.engine.final_checkpoints import FOLDER, has_checkpoint
+from raynas.engine.final_checkpoints import CHECKPOINTS_FOLDER, has_checkpoint
 from raynas.errors import RunFolderError
 from raynas.files import (
     CURVE_FILE,
@@ -79,7 +79,7 @@ def check_can_start(folder: Path) -> None:
         )
     if (folder / JOURNAL_FILE).exists():
         raise RunFolderError(f"{folder} holds a search or a promotion. Choose another folder.")
-    for name in (FOLDER, CURVE_FILE):
+    for name in (CHECKPOINTS_FOLDER, CURVE_FILE):
         # Ray would resume from checkpoints that it finds.
         if (folder / name).exists():
             raise RunFolderError(
@@ -112,8 +112,8 @@ def resumed_training_config(
     _check_same_training(folder, before, after)
     if not has_checkpoint(folder) and (curve := read_curve(folder)):
         raise RunFolderError(
-            f"There is no checkpoint to resume from below {folder / FOLDER}, though {len(curve)} epochs were "
-            "trained. Restore it, or train anew in another folder."
+            f"There is no checkpoint to resume from below {folder / CHECKPOINTS_FOLDER}, though "
+            f"{len(curve)} epochs were trained. Restore it, or train anew in another folder."
         )
     return after
 

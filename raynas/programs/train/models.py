@@ -23,8 +23,8 @@ from raynas.nn import Network
 from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.prepare import PreparedTraining
 from raynas.tracking.config import FORBIDDEN
+from raynas.training.batches import IMAGENET_MEAN_C, IMAGENET_STD_C
 from raynas.training.final_config import EpochSummary
-from raynas.training.sources import IMAGENET_MEAN_C, IMAGENET_STD_C
 
 
 def save_models(

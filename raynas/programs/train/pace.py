@@ -9,10 +9,10 @@ import torch
 from raynas.errors import InvalidConfig
 from raynas.programs.train.prepare import PreparedTraining
 from raynas.training import Placement
+from raynas.training.batches import NoiseBatches
 from raynas.training.device import is_out_of_memory, reproducible
 from raynas.training.final import FinalTraining
-from raynas.training.final_config import Summary
-from raynas.training.sources import NoiseSource
+from raynas.training.final_config import TrainingSummary
 
 MOST_IMAGES = {"cuda": 128, "cpu": 4}
 """Images of a measured step at most: on a CPU, more images only take longer."""
@@ -35,10 +35,10 @@ def measured_images_per_second(training: PreparedTraining) -> float:
         # The first epoch warms up, the second one is timed.
         update={"batch_size": num_images, "accumulate": 1, "epochs": 2, "checkpoint_minutes": None}
     )
-    summaries: list[Summary] = []
+    summaries: list[TrainingSummary] = []
     try:
         with reproducible(config.seed, placement):
-            source = NoiseSource(
+            source = NoiseBatches(
                 num_images,
                 (spec.in_channels, spec.image_size, spec.image_size),
                 num_classes=spec.num_classes,

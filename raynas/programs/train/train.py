@@ -25,7 +25,7 @@ from raynas.tracking.config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS
 from raynas.tracking.model_registry import Registered
 from raynas.tracking.store import check_store
 from raynas.tracking.training_tracker import TrainingTracker
-from raynas.training.final_config import EpochSummary, StepSummary, Summary, micro_batch
+from raynas.training.final_config import EpochSummary, StepSummary, TrainingSummary, micro_batch
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class _Recorder:
     report: Callable[[EpochSummary], None]
     report_step: Callable[[StepSummary], None]
 
-    def record(self, summary: Summary) -> None:
+    def record(self, summary: TrainingSummary) -> None:
         """Writes a new epoch to the curve and to MLflow; reports every epoch and every checkpoint."""
         if isinstance(summary, StepSummary):
             self.report_step(summary)
@@ -160,7 +160,7 @@ class _Recorder:
 
 
 def _train(
-    training: PreparedTraining, plan: TrainingPlan, report: Callable[[Summary], None]
+    training: PreparedTraining, plan: TrainingPlan, report: Callable[[TrainingSummary], None]
 ) -> TrainedStates:
     config = training.config
     return train_on_cluster(
@@ -170,7 +170,7 @@ def _train(
         folder=training.folder,
         max_failures=config.workers.max_failures,
         batch_size=config.training.batch_size,
-        report=report,
+        report_summary=report,
     )
 
 

@@ -19,10 +19,10 @@ from raynas.engine.ray_batches import ray_batches
 from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.prepare import PreparedTraining
 from raynas.training import DeviceImages, Placement
+from raynas.training.batches import MemoryBatches, StreamedBatches, TrainingBatches
 from raynas.training.device import reproducible
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import divisible
-from raynas.training.sources import MemorySource, StreamSource, TrainingSource
 
 
 def build_training(
@@ -41,13 +41,13 @@ def build_training(
     settings = config.training
     if config.workers.at_least is not None:
         settings = divisible(settings, placement.num_ranks)
-    return FinalTraining(network, _source(training, placement), settings, placement, seed=config.seed)
+    return FinalTraining(network, _batches(training, placement), settings, placement, seed=config.seed)
 
 
-def _source(training: PreparedTraining, placement: Placement) -> TrainingSource:
+def _batches(training: PreparedTraining, placement: Placement) -> TrainingBatches:
     config, data = training.config.data, training.data
     if isinstance(data, ImageSplit):
-        return MemorySource(
+        return MemoryBatches(
             DeviceImages(data, placement.device), config.augmentation, seed=training.config.seed
         )
     processes = max(placement.num_threads - 1, 1) if config.processes == "auto" else config.processes
@@ -68,4 +68,4 @@ def _source(training: PreparedTraining, placement: Placement) -> TrainingSource:
         validation = local_batches(data.validation, cut, shuffle=None, num_processes=processes)
     growth = training.growth
     train: BatchSource = planned if growth is None else GrowingBatches(planned, crop, growth)
-    return StreamSource(train, validation, num_classes=data.num_classes, device=placement.device)
+    return StreamedBatches(train, validation, num_classes=data.num_classes, device=placement.device)

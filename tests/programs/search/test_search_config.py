@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from raynas.config import merged, parse_assignments
 from raynas.errors import InvalidConfig, RunFolderError, UnknownName
 from raynas.programs.search.config import SearchConfig, resumed_config
 from raynas.programs.search.recipes import RECIPES, search_config
+from raynas.run.events import Started
+from raynas.run.recorded import RecordedRun
 from raynas.strategies.ppo import PPO, PPOConfig
 from raynas.strategies.random_search import RandomSearch
 from raynas.strategies.strategy import STRATEGIES
@@ -142,6 +145,14 @@ def recorded(**settings: Any) -> dict[str, Any]:
 
 def test_a_run_is_resumed_with_the_config_that_it_recorded():
     assert resumed_config(recorded(seed=3), {}) == search_config(settings={"seed": 3})
+
+
+@pytest.mark.parametrize("cpu_workers", [0, 4, "auto"])
+def test_a_run_that_recorded_the_former_number_of_cpu_only_workers_is_resumed_without_them(cpu_workers):
+    old = merged(recorded(seed=3), {"workers": {"count": 2, "cpu_workers": cpu_workers}})
+    started = Started(run_id="r", raynas="0.1.0", time=0.0, config=old)
+    expected = search_config(settings={"seed": 3, "workers": {"count": 2}})
+    assert resumed_config(RecordedRun(Path("run"), [started]).config, {}) == expected
 
 
 @pytest.mark.parametrize(

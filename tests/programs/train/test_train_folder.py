@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from raynas.cli.terminal.train_plan import plan_lines
-from raynas.engine.final_checkpoints import FOLDER, SNAPSHOT, STATE_FILE
+from raynas.engine.final_checkpoints import CHECKPOINT_LIST_FILE, CHECKPOINTS_FOLDER, STATE_FILE
 from raynas.errors import RunFolderError, UnknownName
 from raynas.files import CURVE_FILE, TRAINING_FILE
 from raynas.programs.train.config import TrainConfig
@@ -36,10 +36,12 @@ def resume(folder: Path, genotype=None, **words):
 
 
 def write_checkpoint(folder: Path, name: str) -> None:
-    (folder / FOLDER / name).mkdir(parents=True)
-    (folder / FOLDER / name / STATE_FILE).touch()
+    (folder / CHECKPOINTS_FOLDER / name).mkdir(parents=True)
+    (folder / CHECKPOINTS_FOLDER / name / STATE_FILE).touch()
     results = [{"checkpoint_dir_name": name, "metrics": {}}]
-    (folder / FOLDER / SNAPSHOT).write_text(json.dumps({"checkpoint_results": results}))
+    (folder / CHECKPOINTS_FOLDER / CHECKPOINT_LIST_FILE).write_text(
+        json.dumps({"checkpoint_results": results})
+    )
 
 
 def summary_line(epoch: int) -> str:
@@ -53,7 +55,7 @@ def summary_line(epoch: int) -> str:
         (TRAINING_FILE, "already holds a training. Resume it"),
         ("journal.jsonl", "holds a search or a promotion"),
         (CURVE_FILE, r"curve\.jsonl is left from an earlier training"),
-        (FOLDER, "checkpoints is left from an earlier training whose training.json is gone"),
+        (CHECKPOINTS_FOLDER, "checkpoints is left from an earlier training whose training.json is gone"),
     ],
 )
 def test_what_is_there_is_not_trained_over(tmp_path, name, message):
@@ -149,10 +151,10 @@ def test_epochs_whose_checkpoint_is_gone_can_not_be_resumed(begun):
     with pytest.raises(RunFolderError, match=r"no checkpoint to resume from .*1 epochs were trained"):
         resume(begun)
     write_checkpoint(begun, "checkpoint_1")
-    (begun / FOLDER / "checkpoint_1" / STATE_FILE).unlink()
+    (begun / CHECKPOINTS_FOLDER / "checkpoint_1" / STATE_FILE).unlink()
     with pytest.raises(RunFolderError, match=r"checkpoint_1/state\.pt is gone"):
         resume(begun)
-    (begun / FOLDER / SNAPSHOT).write_text("{}")
+    (begun / CHECKPOINTS_FOLDER / CHECKPOINT_LIST_FILE).write_text("{}")
     with pytest.raises(RunFolderError, match="is no list of checkpoints"):
         resume(begun)
 

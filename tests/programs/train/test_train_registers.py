@@ -38,14 +38,14 @@ SETTINGS = {
 }
 
 
-def train_here(factory: Any, data: Any, *, report: Any, **_: Any) -> TrainedStates:
+def train_here(factory: Any, data: Any, *, report_summary: Any, **_: Any) -> TrainedStates:
     """As train_on_cluster does; the second epoch is taken for the best."""
     training, states = factory(Placement(), data), {}
 
     def save(summary: EpochSummary | None) -> None:
         assert summary is not None
         states[summary.epoch] = copy.deepcopy(training.state_dict())
-        report(summary)
+        report_summary(summary)
 
     training.run(save)
     return TrainedStates(states[3], states[2], 2)
