@@ -33,7 +33,7 @@ class Rescored:
 
 def rescore(events: Sequence[Event], reward: Reward) -> Rescored:
     """The leaderboard of a journal under `reward`, which must be new."""
-    trade = reward.options if isinstance(reward, Pareto) else None
+    trade = reward.config if isinstance(reward, Pareto) else None
     records = records_of(rescored_events(events, reward))
     unscored: defaultdict[str, list[int]] = defaultdict(list)
     for record in records:

@@ -11,7 +11,7 @@ A reward that comes late is taken for a draw of the policy as it is then.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,19 +36,18 @@ class ReinforceConfig(StrategyConfig):
 
 
 @register_strategy("reinforce")
-class Reinforce(Strategy):
+class Reinforce(Strategy[ReinforceConfig]):
     """One gradient step for each reward."""
 
     Config = ReinforceConfig
 
-    def __init__(self, space: SearchSpace, config: StrategyConfig, *, seed: int) -> None:
+    def __init__(self, space: SearchSpace, config: ReinforceConfig, *, seed: int) -> None:
         super().__init__(space, config, seed=seed)
-        self.options = cast(ReinforceConfig, config)
         num_choices_T = np.array([len(decision.choices) for decision in space.decisions])
         is_choice_TK = np.arange(num_choices_T.max()) < num_choices_T[:, None]
         logits_TK = np.random.default_rng(seed).normal(0.0, INIT_DEVIATION, is_choice_TK.shape)
         self.logits_TK: Array = np.where(is_choice_TK, logits_TK, -np.inf)
-        self.adam = Adam(self.logits_TK.shape, self.options.learning_rate)
+        self.adam = Adam(self.logits_TK.shape, self.config.learning_rate)
         self.baseline = 0.0
         self.num_rewards = 0
 
@@ -74,7 +73,7 @@ class Reinforce(Strategy):
     def _move_baseline(self, reward: float) -> float:
         """Takes the reward into the moving average; returns the baseline with it."""
         self.num_rewards += 1
-        weight = self.options.baseline_weight
+        weight = self.config.baseline_weight
         share = (1 - weight) / (1 - weight**self.num_rewards)
         self.baseline += share * (reward - self.baseline)
         return self.baseline

@@ -39,7 +39,7 @@ def make(name: str, *, seed: int = 0) -> Strategy:
 def state(strategy: Strategy) -> Any:
     """Whatever a strategy learned, tensors by their bits; not what it was given, nor what it has proposed."""
     if not isinstance(strategy, PPO):
-        given = ("space", "config", "options", "seed")
+        given = ("space", "config", "seed")
         attributes = vars(strategy)
         return plain({name: attributes[name] for name in attributes if name[0] != "_" and name not in given})
     moments = strategy.optimizer.state_dict()["state"].values()
