@@ -65,6 +65,10 @@ def plain(value: Any) -> Any:
     """A copy that can be compared: arrays by their bits, an object by its attributes."""
     if isinstance(value, np.ndarray):
         return value.tobytes()
+    if isinstance(value, torch.Tensor):
+        return bits(value)
+    if isinstance(value, torch.optim.Optimizer):
+        return plain(value.state_dict()["state"])
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return plain(vars(value)) if hasattr(value, "__dict__") else copy.deepcopy(value)
