@@ -50,7 +50,8 @@ class EGO(PPO[EGOConfig]):
 
     def __init__(self, space: SearchSpace, config: EGOConfig, *, seed: int) -> None:
         super().__init__(space, config, seed=seed)
-        self.process = GaussianProcess(self.config.memory)
+        num_choices = max(len(decision.choices) for decision in space.decisions)
+        self.process = GaussianProcess(num_choices, memory=config.memory)
         self._running: dict[int, Actions] = {}
 
     def adopt(self, proposal: Proposal) -> None:

@@ -57,7 +57,7 @@ def surrogate(strategy: PPO) -> Any:
     if not isinstance(strategy, EGO):
         return None
     process = strategy.process
-    fitted = (process._length, process._noise, process._fitted_at)
+    fitted = (process._length, process._noise, process._num_when_chosen)
     return (list(process._actions), list(process._rewards), fitted, sorted(strategy._running))
 
 
