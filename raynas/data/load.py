@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from raynas.data.channels import channel_statistics
+from raynas.data.classes import check_classes
 from raynas.data.config import DataConfig
 from raynas.data.folder import open_folder
 from raynas.data.parquet import find_shards, open_parquet
@@ -99,7 +100,12 @@ def _counts(config: DataConfig, source: ImageSource) -> _Counts:
     validation = num_images // 10 if config.validation_images is None else config.validation_images
     train = num_images - validation if config.train_images is None else config.train_images
     _check_counts(_Counts(train, validation), num_images, source.name)
-    _check_classes(train, source)
+    check_classes(
+        source.name,
+        num_train_images=train,
+        num_classes=source.num_classes,
+        class_names=source.class_names,
+    )
     return _Counts(train, validation)
 
 
@@ -114,18 +120,4 @@ def _check_counts(counts: _Counts, num_images: int, name: str) -> None:
             f"{name} has {num_images:,} images, but {max(counts.train, 1):,} for training and "
             f"{counts.validation:,} for validation are asked. Set data.train_images and "
             f"data.validation_images to at most {num_images:,} together."
-        )
-
-
-def _check_classes(num_train_images: int, source: ImageSource) -> None:
-    if source.num_classes < 2:
-        names = f" ({', '.join(source.class_names)})" if source.class_names else ""
-        raise DataError(
-            f"{source.name} has {source.num_classes} class{names}; classification needs at least 2. "
-            "Point data.source to a data set with more classes."
-        )
-    if num_train_images < source.num_classes:
-        raise DataError(
-            f"{num_train_images:,} training images are fewer than the {source.num_classes:,} classes of "
-            f"{source.name}. Raise data.train_images, or lower data.validation_images."
         )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from raynas.data.decode import EncodedImage, decode_images
 from raynas.data.layout import files_below, role_of_path
+from raynas.data.parquet_columns import common_class_names
 from raynas.data.shard import RowGroup, Shard, open_shard
 from raynas.errors import DataError
 
@@ -79,13 +80,7 @@ def open_parquet(path: Path, files: list[Path], *, label_column: str) -> Parquet
         DataError: a file is corrupt, has not the columns or labels it should, or differs in its classes.
     """
     shards = tuple(open_shard(file, label_column=label_column) for file in files)
-    class_names = shards[0].class_names
-    for shard in shards:
-        if shard.class_names != class_names:
-            raise DataError(
-                f"{shards[0].file} and {shard.file} have different class names in their Hugging Face "
-                "metadata, so they are not parts of one data set. Point data.source to one of them."
-            )
+    class_names = common_class_names((shard.file, shard.class_names) for shard in shards)
     labels_N = np.concatenate([shard.labels_N for shard in shards])
     if not len(labels_N):
         raise DataError(f"The Parquet files have no rows: {_listing(files)}. Give files with images.")

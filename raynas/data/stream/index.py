@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from raynas.data.classes import check_classes
 from raynas.data.layout import Split, by_split
 from raynas.data.stream.images import CountedImages, ImageSet
 from raynas.data.stream.location import Location, locate
@@ -51,12 +52,18 @@ class ImageIndex:
             )
         train, validation = splits["train"], splits.get("validation")
         if validation is not None:
-            _check_classes(location, train, validation)
+            _check_same_classes(location, train, validation)
+        check_classes(
+            repr(location.source),
+            num_train_images=train.num_images,
+            num_classes=train.num_classes,
+            class_names=train.class_names,
+        )
         return ImageIndex(
             name=location.name,
             train=train,
             validation=validation,
-            num_classes=_num_classes(location, train),
+            num_classes=train.num_classes,
             class_names=train.class_names,
         )
 
@@ -77,7 +84,7 @@ def _shards(location: Location, label_column: str, skip_broken: bool) -> Mapping
     }
 
 
-def _check_classes(location: Location, train: ImageSet, validation: ImageSet) -> None:
+def _check_same_classes(location: Location, train: ImageSet, validation: ImageSet) -> None:
     if train.class_names is None or validation.class_names is None:
         if validation.num_classes > train.num_classes:
             raise DataError(
@@ -93,17 +100,3 @@ def _check_classes(location: Location, train: ImageSet, validation: ImageSet) ->
                 f"({train.num_classes} and {validation.num_classes} classes in all). Both must have the same "
                 "classes in the same order: complete or correct one of them."
             )
-
-
-def _num_classes(location: Location, train: ImageSet) -> int:
-    if train.num_classes < 2:
-        raise DataError(
-            f"{location.source!r} has {train.num_classes} class; classification needs at least 2. Give a "
-            "data set with more classes."
-        )
-    if train.num_images < train.num_classes:
-        raise DataError(
-            f"{location.source!r} has {train.num_images:,} training images and {train.num_classes:,} "
-            "classes, if its labels are right. Give at least one image of each class, or correct the labels."
-        )
-    return train.num_classes

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from raynas.data.folder import ENDINGS
+from raynas.data.class_folders import IMAGE_ENDINGS
 from raynas.data.layout import Split, by_split
 from raynas.data.stream.location import LOCAL, Location, locate, reason_of
 from raynas.data.stream.tree import tree_files
@@ -76,7 +76,9 @@ def find_members(source: str) -> dict[Split, list[Member]]:
         }
     members = [member for tar in tars for member in _of_tar(location, tar)]
     if not members:
-        raise DataError(f"There are no images in {location.source!r}. Allowed endings: {', '.join(ENDINGS)}.")
+        raise DataError(
+            f"There are no images in {location.source!r}. Allowed endings: {', '.join(IMAGE_ENDINGS)}."
+        )
     return by_split(members, lambda member: member.folders)
 
 
@@ -118,7 +120,7 @@ def _of_stream(
                 yield from _of_stream(
                     inner, file, folders / path.parent, class_name=path.stem, base=info.offset_data
                 )
-            elif path.suffix.lower() in ENDINGS:
+            elif path.suffix.lower() in IMAGE_ENDINGS:
                 name = class_name or _class_folder(path, file)
                 above = folders if class_name else folders / path.parent.parent
                 yield Member(file, base + info.offset_data, info.size, path.name, name, above)

@@ -13,14 +13,13 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from raynas.data.decode import EncodedImage
+from raynas.data.parquet_columns import checked_labels, common_class_names, image_of_row
 from raynas.data.stream.footer import Footer, read_footer
 from raynas.data.stream.images import PIECE_IMAGES, EncodedPiece
 from raynas.data.stream.location import filesystem_of, reason_of
@@ -82,9 +81,14 @@ class ShardPiece:
         images, labels = self._columns()
         images = images.field("bytes") if pa.types.is_struct(images.type) else images
         contents = images.take(pa.array(self.rows_N)).to_pylist()
+        file, first_row = self.range.file, self.range.first_row_in_file
+        labels_N = checked_labels(labels, file=file, first_row=first_row, num_classes=self.num_classes)
         return EncodedPiece(
-            [self._image(row, content) for row, content in zip(self.rows_N, contents, strict=True)],
-            self._checked(labels)[self.rows_N],
+            [
+                image_of_row(content, file=file, row=first_row + int(row))
+                for row, content in zip(self.rows_N, contents, strict=True)
+            ],
+            labels_N[self.rows_N],
         )
 
     def _columns(self) -> list[pa.Array]:
@@ -110,27 +114,6 @@ class ShardPiece:
             )
         return columns
 
-    def _image(self, row: int, content: bytes | None) -> EncodedImage:
-        row += self.range.first_row_in_file
-        if content is None:
-            raise DataError(
-                f"Row {row} (counted from 0) of {self.range.file} has no image bytes in its image column. "
-                "Write the shard with the images embedded, or remove the row."
-            )
-        return EncodedImage(Path(self.range.file), int(row), content)
-
-    def _checked(self, labels: pa.Array) -> NDArray[np.int64]:
-        labels_N: NDArray[np.int64] = labels.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-        is_bad_N = (labels_N < 0) | (labels_N >= self.num_classes)
-        if is_bad_N.any():
-            row = int(is_bad_N.argmax())
-            raise DataError(
-                f"Row {row + self.range.first_row_in_file} (counted from 0) of {self.range.file} has the "
-                f"label {labels[row].as_py()}; allowed are 0 to {self.num_classes - 1}. Correct or remove "
-                "the row."
-            )
-        return labels_N
-
 
 def open_shards(uri: str, files: Sequence[str], *, label_column: str, skip_broken: bool) -> ShardImages:
     """Reads the footers of all files.
@@ -142,14 +125,13 @@ def open_shards(uri: str, files: Sequence[str], *, label_column: str, skip_broke
         DataError: a file is broken, lacks a column, or differs in its classes; no rows are left.
     """
     footers = _read_footers(uri, files, label_column=label_column, skip_broken=skip_broken)
-    _check_same_classes(footers)
+    class_names = common_class_names((footer.file, footer.class_names) for footer in footers)
     ranges = tuple(part for footer in footers for part in _ranges(footer))
     if not ranges:
         raise DataError(
             f"{files[0]} and the {len(files) - 1} shards beside it have no rows. Give shards with images."
         )
     counts_P = np.array([part.num_rows for part in ranges], dtype=np.int64)
-    class_names = footers[0].class_names
     return ShardImages(
         uri=uri,
         ranges=ranges,
@@ -175,15 +157,6 @@ def _read_footers(uri: str, files: Sequence[str], *, label_column: str, skip_bro
     for error in broken:
         _logger.warning("shard left out  reason=%s", error)
     return footers
-
-
-def _check_same_classes(footers: Sequence[Footer]) -> None:
-    for footer in footers:
-        if footer.class_names != footers[0].class_names:
-            raise DataError(
-                f"{footers[0].file} and {footer.file} have different class names in their Hugging Face "
-                "metadata, so they are not parts of one data set. Give the folder of one data set."
-            )
 
 
 def _ranges(footer: Footer) -> list[RowRange]:

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from raynas.data.class_folders import IMAGE_ENDINGS, no_class, no_images, number_classes
 from raynas.data.decode import EncodedImage
-from raynas.data.folder import ENDINGS
 from raynas.data.layout import Split, by_split, role_of_name
 from raynas.data.stream.images import PIECE_IMAGES, EncodedPiece
 from raynas.data.stream.location import Location, filesystem_of, reason_of
@@ -84,12 +84,9 @@ def tree_files(location: Location) -> dict[Split, list[ImageFile]]:
     Raises:
         DataError: there are no images, or images that lie in no class folder.
     """
-    files = location.files(ENDINGS) if location.is_folder else []
+    files = location.files(IMAGE_ENDINGS) if location.is_folder else []
     if not files:
-        raise DataError(
-            f"{location.source!r} has neither Parquet shards nor images. Allowed: *.parquet, or one sub "
-            f"folder per class with images ({', '.join(ENDINGS)}). Give such a folder."
-        )
+        raise no_images(location.source)
     paths = {file: location.relative(file) for file in files}
     splits: dict[Split, list[str]] = {"train": files}
     # A folder 'train' that holds images only is a class: railway trains.
@@ -110,19 +107,15 @@ def open_tree(location: Location) -> dict[Split, TreeImages]:
 
 def _file(file: str, parts: tuple[str, ...]) -> ImageFile:
     if len(parts) < 2:
-        raise DataError(
-            f"The image {file} has no class. Put images into one sub folder per class: CLASS/*.jpg, or "
-            "train/CLASS/*.jpg and val/CLASS/*.jpg."
-        )
+        raise no_class(file)
     return ImageFile(file, parts[0])
 
 
 def _images(location: Location, files: Sequence[ImageFile]) -> TreeImages:
-    names = sorted({file.class_name for file in files})
-    numbers = {name: number for number, name in enumerate(names)}
+    class_names, labels_N = number_classes([file.class_name for file in files])
     return TreeImages(
         uri=location.uri,
         files=tuple(file.path for file in files),
-        labels_N=np.array([numbers[file.class_name] for file in files], dtype=np.int64),
-        class_names=tuple(names),
+        labels_N=labels_N,
+        class_names=class_names,
     )

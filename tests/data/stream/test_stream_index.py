@@ -169,7 +169,7 @@ def test_splits_with_other_classes_are_refused(tmp_path, validation, message):
         ImageIndex.find(str(tmp_path))
 
 
-@pytest.mark.parametrize(("label", "said"), [(3, "3"), (None, "None"), (-1, "-1")])
+@pytest.mark.parametrize(("label", "said"), [(3, "3"), (None, "null"), (-1, "-1")])
 def test_a_wrong_label_is_named(tmp_path, label, said):
     write_shard(tmp_path / "a.parquet", range(3), labels=[0, label, 2])
     images = ImageIndex.find(str(tmp_path)).train
@@ -188,7 +188,7 @@ def test_an_image_that_is_not_in_the_file_is_named(tmp_path):
     ("make", "name", "message"),
     [
         (lambda root: (root / "imagenet").mkdir(), "imagenett", "Did you mean 'imagenet'"),
-        (lambda root: (root / "none").mkdir(), "none", "neither Parquet shards nor images"),
+        (lambda root: (root / "none").mkdir(), "none", "neither Parquet files nor images"),
         (lambda root: write_tree(root / "flat", {"a.jpg": b""}), "flat", "has no class"),
         (lambda root: write_tar(root / "a.tar", {}), "a.tar", "raynas convert"),
         (lambda root: write_shard(root / "p" / "test.parquet", [0]), "p", "Training data is needed"),
