@@ -1,8 +1,8 @@
 """Folders with one sub folder of images per class: what reading them in memory and streaming them share.
 
-Listing them is not shared, because the two differ: in memory (data/folder.py) a class folder may be a symbolic
-link, and an empty one is an error; streamed (data/stream/tree.py) links to folders are not followed, and an
-empty folder is no class.
+Listing them is not shared, because the two differ: in memory (data/folder.py) a class folder may be a link,
+and an empty one is an error; streamed (data/stream/tree.py), links to folders are not followed, and an empty
+folder is no class.
 """
 
 # Shapes: N images.

@@ -34,8 +34,8 @@ _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"})
 _IMAGES_PER_TASK = 64
 _MAX_THREADS = 8
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def square(image: Image.Image, size: int) -> Image.Image:
 
 
 def _read_header(encoded: EncodedImage) -> _Header:
-    with opened(encoded) as image:
+    with opened_image(encoded) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise DataError(
@@ -105,7 +105,7 @@ def _read_header(encoded: EncodedImage) -> _Header:
 
 
 def _pixels(encoded: EncodedImage, size: int, mode: str) -> NDArray[np.uint8]:
-    with opened(encoded) as image:
+    with opened_image(encoded) as image:
         pixels = np.asarray(square(converted(image, mode), size))
     return pixels[..., None] if mode == "L" else pixels
 
@@ -130,7 +130,7 @@ def _high_bytes(image: Image.Image) -> Image.Image:
 
 
 @contextmanager
-def opened(encoded: EncodedImage) -> Iterator[Image.Image]:
+def opened_image(encoded: EncodedImage) -> Iterator[Image.Image]:
     stream = encoded.file if encoded.content is None else io.BytesIO(encoded.content)
     try:
         with Image.open(stream, formats=_FORMATS) as image:
@@ -165,10 +165,10 @@ def _allocate(num_images: int, size: int, num_channels: int) -> NDArray[np.uint8
         ) from error
 
 
-def _in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+def _in_threads(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
     """[function(item) for item in items], in threads: Pillow decodes JPEG and PNG without Python's lock."""
 
-    def run(first: int) -> list[Result]:
+    def run(first: int) -> list[_Result]:
         return [function(item) for item in items[first : first + _IMAGES_PER_TASK]]
 
     with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:

@@ -16,7 +16,7 @@ _TRAIN_WORDS = frozenset({"train", "training"})
 _HELD_OUT_WORDS = frozenset({"test", "testing", "val", "valid", "validation"})
 Split = Literal["train", "validation"]
 SPLITS: tuple[Split, ...] = ("train", "validation")
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 
 
 def role_of_name(name: str) -> Role | None:
@@ -69,13 +69,13 @@ def _refuse(error: OSError) -> NoReturn:
     ) from error
 
 
-def by_split(items: Iterable[Item], path_of: Callable[[Item], PurePath]) -> dict[Split, list[Item]]:
+def by_split(items: Iterable[_Item], path_of: Callable[[_Item], PurePath]) -> dict[Split, list[_Item]]:
     """Sorts items by what their paths tell; a split without an item is left out.
 
     Training are those named train, or else those whose name tells nothing. Validation are those named val or
     validation, or else those named test.
     """
-    roles: dict[str, list[Item]] = {}
+    roles: dict[str, list[_Item]] = {}
     for item in items:
         roles.setdefault(_role(path_of(item)), []).append(item)
     found = {

@@ -41,6 +41,11 @@ class ImageSplit:
         return int(self.train_images_NHWC.shape[1])
 
     @property
+    def num_train_images(self) -> int:
+        """Number of images of the train part."""
+        return len(self.train_labels_N)
+
+    @property
     def num_channels(self) -> int:
         """1 (grey) or 3 (RGB)."""
         return int(self.train_images_NHWC.shape[3])

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from raynas.data.stream import BatchSource
+from raynas.data.stream import ImageBatches
 from raynas.training.images import AugmentationConfig, DeviceImages
 
 IMAGENET_MEAN_C = (0.5, 0.5, 0.5)
@@ -109,7 +109,9 @@ class NoiseSource:
 class StreamSource:
     """A TrainingSource of two splits. A position is a number of images, over all ranks."""
 
-    def __init__(self, train: BatchSource, validation: BatchSource, *, num_classes: int, device: str) -> None:
+    def __init__(
+        self, train: ImageBatches, validation: ImageBatches, *, num_classes: int, device: str
+    ) -> None:
         self.train, self.validation, self.num_classes, self.device = train, validation, num_classes, device
         scale = 255.0 * torch.tensor(IMAGENET_STD_C, device=device)
         self._scale_C11 = (1.0 / scale)[:, None, None]

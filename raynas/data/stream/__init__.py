@@ -6,21 +6,22 @@ sets that fit in memory are raynas.data's.
 
 from __future__ import annotations
 
-from raynas.data.stream.batches import Batch, BatchSource
+from raynas.data.stream.batches import ImageBatches, PixelBatch
 from raynas.data.stream.growing import GrowingBatches, Growth
-from raynas.data.stream.index import ImageIndex
+from raynas.data.stream.index import ImageCounts, ImageIndex
 from raynas.data.stream.local import local_batches
 from raynas.data.stream.order import Shuffle
 from raynas.data.stream.randaugment import RandAugment
 from raynas.data.stream.transforms import EvalTransform, TrainTransform
 
 __all__ = [
-    "Batch",
-    "BatchSource",
     "EvalTransform",
     "GrowingBatches",
     "Growth",
+    "ImageBatches",
+    "ImageCounts",
     "ImageIndex",
+    "PixelBatch",
     "RandAugment",
     "Shuffle",
     "TrainTransform",

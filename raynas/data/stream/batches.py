@@ -22,7 +22,7 @@ DecodeAll = Callable[[Decoder, list[Unit]], Iterable[DecodedUnit]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
+class PixelBatch:
     """Images of one step of one rank.
 
     Args:
@@ -36,7 +36,7 @@ class Batch:
     position: int
 
 
-class BatchSource(Protocol):
+class ImageBatches(Protocol):
     """One split of a data set, epoch by epoch. Ranks call it on their own and need not talk to each other."""
 
     def num_batches(self, *, batch_size: int, num_ranks: int = 1, start: int = 0) -> int:
@@ -44,7 +44,7 @@ class BatchSource(Protocol):
 
     def batches(
         self, *, epoch: int, batch_size: int, rank: int = 0, num_ranks: int = 1, start: int = 0
-    ) -> Iterator[Batch]:
+    ) -> Iterator[PixelBatch]:
         """The batches of one rank; see plan_epoch for their order and for `start`.
 
         Raises:
@@ -54,7 +54,7 @@ class BatchSource(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlannedBatches:
-    """A BatchSource but for who decodes.
+    """A ImageBatches but for who decodes.
 
     Args:
         shuffle: None: validation: every image once, in order, the last batches may be smaller.
@@ -66,7 +66,7 @@ class PlannedBatches:
     decode_all: DecodeAll = field(repr=False)
 
     def num_batches(self, *, batch_size: int, num_ranks: int = 1, start: int = 0) -> int:
-        """See BatchSource."""
+        """See ImageBatches."""
         return num_batches(
             self.images.num_images,
             batch_size=batch_size,
@@ -77,8 +77,8 @@ class PlannedBatches:
 
     def batches(
         self, *, epoch: int, batch_size: int, rank: int = 0, num_ranks: int = 1, start: int = 0
-    ) -> Iterator[Batch]:
-        """See BatchSource."""
+    ) -> Iterator[PixelBatch]:
+        """See ImageBatches."""
         plan = plan_epoch(
             self.images,
             shuffle=self.shuffle,
@@ -93,7 +93,7 @@ class PlannedBatches:
         return assemble(plan, iter(self.decode_all(decoder, units)), self.transform.image_size)
 
 
-def assemble(plan: EpochPlan, decoded: Iterator[DecodedUnit], image_size: int) -> Iterator[Batch]:
+def assemble(plan: EpochPlan, decoded: Iterator[DecodedUnit], image_size: int) -> Iterator[PixelBatch]:
     """Takes units as batches need them, and lets each go when its last image is used."""
     ends_U = np.cumsum([len(numbers_N) for numbers_N in plan.units])
     held: dict[int, DecodedUnit] = {}
@@ -114,4 +114,6 @@ def assemble(plan: EpochPlan, decoded: Iterator[DecodedUnit], image_size: int) -
             left_U[unit] -= len(rows_N)
             if not left_U[unit]:
                 del held[unit]
-        yield Batch(torch.from_numpy(images_NHWC).permute(0, 3, 1, 2), torch.from_numpy(labels_N), position)
+        yield PixelBatch(
+            torch.from_numpy(images_NHWC).permute(0, 3, 1, 2), torch.from_numpy(labels_N), position
+        )

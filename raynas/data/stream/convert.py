@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from raynas.data.decode import EncodedImage, opened
+from raynas.data.decode import EncodedImage, opened_image
 from raynas.data.layout import Split
 from raynas.data.stream.location import reason_of
 from raynas.data.stream.members import Member
@@ -31,25 +31,25 @@ _ROWS_PER_GROUP = 128
 _MAX_THREADS = 8
 _UNFINISHED = ".unfinished"
 
-Report = Callable[[int], None]
+ReportWritten = Callable[[int], None]
 """Told how many images have been written since it was last called; from several threads."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
+class PlannedShard:
     """A file to be written."""
 
     name: str
     members: list[Member]
 
 
-def convert(
+def convert_to_shards(
     splits: Mapping[Split, Sequence[Member]],
     out: Path,
     *,
     class_names: Mapping[str, str],
     shard_bytes: int,
-    report: Report = lambda num_images: None,
+    report: ReportWritten = lambda num_images: None,
 ) -> list[Path]:
     """Writes train-00000-of-00042.parquet, validation-..., and classes.json.
 
@@ -90,14 +90,14 @@ def check_empty(out: Path) -> None:
         )
 
 
-def plan_shards(split: Split, members: Sequence[Member], shard_bytes: int) -> list[Shard]:
+def plan_shards(split: Split, members: Sequence[Member], shard_bytes: int) -> list[PlannedShard]:
     """Deals the members in random order to shards of nearly equal size."""
     order = np.random.default_rng(0).permutation(len(members))
     bytes_before = np.cumsum([members[index].num_bytes for index in order]) - members[order[0]].num_bytes
     num_shards = max(1, round(bytes_before[-1] / shard_bytes))
     shard_of = np.minimum(bytes_before * num_shards // (bytes_before[-1] + 1), num_shards - 1)
     return [
-        Shard(
+        PlannedShard(
             f"{split}-{number:05}-of-{num_shards:05}.parquet",
             [members[index] for index in order[shard_of == number]],
         )
@@ -106,7 +106,11 @@ def plan_shards(split: Split, members: Sequence[Member], shard_bytes: int) -> li
 
 
 def _write_all(
-    shards: Sequence[Shard], folder: Path, schema: pa.Schema, labels: Mapping[str, int], report: Report
+    shards: Sequence[PlannedShard],
+    folder: Path,
+    schema: pa.Schema,
+    labels: Mapping[str, int],
+    report: ReportWritten,
 ) -> None:
     with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as threads:
         writing = [
@@ -120,7 +124,9 @@ def _write_all(
             raise
 
 
-def _write(shard: Shard, path: Path, schema: pa.Schema, labels: Mapping[str, int], report: Report) -> None:
+def _write(
+    shard: PlannedShard, path: Path, schema: pa.Schema, labels: Mapping[str, int], report: ReportWritten
+) -> None:
     # JPEG bytes don't compress, and no image comes twice.
     with pq.ParquetWriter(
         path, schema, compression="none", use_dictionary=False, write_statistics=["label"]
@@ -136,7 +142,7 @@ def _write(shard: Shard, path: Path, schema: pa.Schema, labels: Mapping[str, int
 def _checked(member: Member) -> bytes:
     content = member.read()
     # The header alone: decoding everything would take hours.
-    with opened(EncodedImage(Path(member.where), content=content)) as image:
+    with opened_image(EncodedImage(Path(member.where), content=content)) as image:
         assert isinstance(image, Image.Image)
     return content
 

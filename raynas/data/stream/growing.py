@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from raynas.data.stream.batches import Batch, PlannedBatches
+from raynas.data.stream.batches import PixelBatch, PlannedBatches
 from raynas.data.stream.transforms import TrainTransform
 
 
@@ -49,20 +49,20 @@ class Growth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GrowingBatches:
-    """A BatchSource whose images are cut by `crop`, at each epoch's own size."""
+    """A ImageBatches whose images are cut by `crop`, at each epoch's own size."""
 
     planned: PlannedBatches
     crop: TrainTransform
     growth: Growth
 
     def num_batches(self, *, batch_size: int, num_ranks: int = 1, start: int = 0) -> int:
-        """See BatchSource."""
+        """See ImageBatches."""
         return self.planned.num_batches(batch_size=batch_size, num_ranks=num_ranks, start=start)
 
     def batches(
         self, *, epoch: int, batch_size: int, rank: int = 0, num_ranks: int = 1, start: int = 0
-    ) -> Iterator[Batch]:
-        """See BatchSource."""
+    ) -> Iterator[PixelBatch]:
+        """See ImageBatches."""
         crop = replace(self.crop, image_size=self.growth.image_size(epoch))
         return replace(self.planned, transform=crop).batches(
             epoch=epoch, batch_size=batch_size, rank=rank, num_ranks=num_ranks, start=start

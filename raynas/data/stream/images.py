@@ -35,23 +35,6 @@ class Piece(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class CountedImages:
-    """An ImageSet that is somewhere else: it can be counted and not read."""
-
-    num_images: int
-    num_classes: int
-    class_names: tuple[str, ...] | None = None
-
-    def pieces(self, rng: np.random.Generator | None) -> list[NDArray[np.int64]]:
-        """See ImageSet; not here."""
-        raise AssertionError("a plan reads no images")
-
-    def piece(self, numbers_N: NDArray[np.int64]) -> Piece:
-        """See ImageSet; not here."""
-        raise AssertionError("a plan reads no images")
-
-
 class ImageSet(Protocol):
     """One split of a data set."""
 

@@ -8,11 +8,22 @@ from itertools import zip_longest
 
 from raynas.data.classes import check_classes
 from raynas.data.layout import Split, by_split
-from raynas.data.stream.images import CountedImages, ImageSet
+from raynas.data.stream.images import ImageSet
 from raynas.data.stream.location import Location, locate
 from raynas.data.stream.shards import open_shards
 from raynas.data.stream.tree import open_tree
 from raynas.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCounts:
+    """The numbers of a streamed data set that is not at hand: enough for a plan, not for a training."""
+
+    name: str
+    num_train_images: int
+    num_classes: int
+    class_names: tuple[str, ...] | None = None
+    num_channels: int = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,11 +36,15 @@ class ImageIndex:
     num_classes: int
     class_names: tuple[str, ...] | None
 
-    @staticmethod
-    def counted(name: str, *, num_train: int, num_validation: int, num_classes: int) -> ImageIndex:
-        """A data set of which nothing but the numbers are known, for plans."""
-        train, validation = (CountedImages(number, num_classes) for number in (num_train, num_validation))
-        return ImageIndex(name, train, validation, num_classes, None)
+    @property
+    def num_train_images(self) -> int:
+        """Number of images of the train split."""
+        return self.train.num_images
+
+    @property
+    def num_channels(self) -> int:
+        """Streamed images are always RGB."""
+        return 3
 
     @staticmethod
     def find(source: str, *, label_column: str = "label", skip_broken: bool = False) -> ImageIndex:

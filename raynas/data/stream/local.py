@@ -38,7 +38,7 @@ _UNITS_AHEAD = 2
 def local_batches(
     images: ImageSet, transform: Transform, *, shuffle: Shuffle | None, num_processes: int | None = None
 ) -> PlannedBatches:
-    """A BatchSource over processes of this machine.
+    """A ImageBatches over processes of this machine.
 
     Args:
         shuffle: for training; None for validation.

@@ -25,9 +25,9 @@ class RandAugment:
 
     def __call__(self, picture: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Another picture of the same size in RGB."""
-        for index in rng.integers(len(OPERATIONS), size=self.num_operations):
+        for index in rng.integers(len(AUGMENTATIONS), size=self.num_operations):
             sign = 1.0 if rng.random() < 0.5 else -1.0
-            picture = OPERATIONS[index](picture, self.magnitude / 10, sign)
+            picture = AUGMENTATIONS[index](picture, self.magnitude / 10, sign)
         return picture
 
 
@@ -45,7 +45,7 @@ def _enhanced(kind: Callable[[Image.Image], ImageEnhance._Enhance]) -> Operation
     return lambda picture, strength, sign: kind(picture).enhance(1 + 0.9 * strength * sign)
 
 
-OPERATIONS: tuple[Operation, ...] = (
+AUGMENTATIONS: tuple[Operation, ...] = (
     lambda picture, strength, sign: picture,
     lambda picture, strength, sign: ImageOps.autocontrast(picture),
     lambda picture, strength, sign: ImageOps.equalize(picture),

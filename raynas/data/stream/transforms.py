@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from raynas.data.decode import MAX_PIXELS, EncodedImage, converted, opened
+from raynas.data.decode import MAX_PIXELS, EncodedImage, converted, opened_image
 from raynas.data.stream.randaugment import RandAugment
 from raynas.errors import DataError
 
-Box = tuple[float, float, float, float]
+CropBox = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
 
 _MAX_ASPECT_RATIO = 4 / 3
@@ -62,7 +62,7 @@ class TrainTransform:
 
     def __call__(self, encoded: EncodedImage, rng: np.random.Generator) -> NDArray[np.uint8]:
         """See Transform."""
-        with opened(encoded) as image:
+        with opened_image(encoded) as image:
             _check_size(image, encoded)
             box = random_box(image.width, image.height, self.min_area, rng)
             picture = _cut(image, box, self.image_size)
@@ -85,14 +85,14 @@ class EvalTransform:
 
     def __call__(self, encoded: EncodedImage, rng: np.random.Generator) -> NDArray[np.uint8]:
         """See Transform; nothing is random here."""
-        with opened(encoded) as image:
+        with opened_image(encoded) as image:
             _check_size(image, encoded)
             box = self._box(image.width, image.height)
             size = (self.image_size, self.image_size)
             # The cut alone is computed; the pixels are those of resizing all and cutting then.
             return np.asarray(converted(image, "RGB").resize(size, Image.Resampling.BICUBIC, box=box))
 
-    def _box(self, width: int, height: int) -> Box:
+    def _box(self, width: int, height: int) -> CropBox:
         shorter = math.floor(self.image_size / self.crop_fraction)
         longer = int(shorter * max(width, height) / min(width, height))
         new_width, new_height = (shorter, longer) if width <= height else (longer, shorter)
@@ -102,7 +102,7 @@ class EvalTransform:
         return left, top, min(left + side_x, width), min(top + side_y, height)
 
 
-def random_box(width: int, height: int, min_area: float, rng: np.random.Generator) -> Box:
+def random_box(width: int, height: int, min_area: float, rng: np.random.Generator) -> CropBox:
     """A box of random area and aspect ratio inside the image; its middle if none of ten tries fits."""
     area_A = rng.uniform(min_area, 1, _ATTEMPTS) * width * height
     ratio_A = _MAX_ASPECT_RATIO ** rng.uniform(-1, 1, _ATTEMPTS)
@@ -118,7 +118,7 @@ def random_box(width: int, height: int, min_area: float, rng: np.random.Generato
     return left, top, left + box_width, top + box_height
 
 
-def _cut(image: Image.Image, box: Box, size: int) -> Image.Image:
+def _cut(image: Image.Image, box: CropBox, size: int) -> Image.Image:
     left, top, right, bottom = box
     width, height = image.size
     # A JPEG decodes faster at 1/2, 1/4 or 1/8, as long as the part keeps `size` pixels per side.

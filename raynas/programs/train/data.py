@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from raynas.config import validated
 from raynas.data import DIGITS, DataConfig, ImageSplit, load_split
-from raynas.data.stream import (
-    ImageIndex,
-)
+from raynas.data.stream import ImageCounts, ImageIndex
 from raynas.errors import DataError
 from raynas.programs.train.config import TrainDataConfig
 
 DEFAULT_IMAGE_SIZE = 224
 
 
-IMAGENET = ImageIndex.counted("ImageNet-1k", num_train=1_281_167, num_validation=50_000, num_classes=1000)
+IMAGENET = ImageCounts("ImageNet-1k", num_train_images=1_281_167, num_classes=1000)
 """For plans where it is not at hand. Source: Russakovsky et al. 2015 (arXiv 1409.0575), table 2."""
 
 
-def find_data(config: TrainDataConfig, *, seed: int, is_plan: bool = False) -> ImageSplit | ImageIndex:
+def find_data(
+    config: TrainDataConfig, *, seed: int, is_plan: bool = False
+) -> ImageSplit | ImageIndex | ImageCounts:
     """The images in memory, or where they are; DataError if they can't be used.
 
     Args:

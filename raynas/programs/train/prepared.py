@@ -8,10 +8,11 @@ from pathlib import Path
 from raynas.cells.genotype import Genotype
 from raynas.data import ImageSplit
 from raynas.data.stream import (
-    BatchSource,
     EvalTransform,
     GrowingBatches,
     Growth,
+    ImageBatches,
+    ImageCounts,
     ImageIndex,
     RandAugment,
     Shuffle,
@@ -36,7 +37,8 @@ class PreparedTraining:
 
     folder: Path
     config: TrainConfig
-    data: ImageSplit | ImageIndex
+    data: ImageSplit | ImageIndex | ImageCounts
+    """ImageCounts only in a plan."""
 
     @property
     def image_size(self) -> int:
@@ -52,13 +54,11 @@ class PreparedTraining:
 
     @property
     def in_channels(self) -> int:
-        return self.data.num_channels if isinstance(self.data, ImageSplit) else 3
+        return self.data.num_channels
 
     @property
     def num_train_images(self) -> int:
-        if isinstance(self.data, ImageSplit):
-            return len(self.data.train_labels_N)
-        return self.data.train.num_images
+        return self.data.num_train_images
 
     def complexity(self, image_size: int | None = None) -> Complexity:
         """Args: image_size: pixels per side; None: the training's own."""
@@ -132,7 +132,7 @@ def _source(training: PreparedTraining, placement: Placement) -> TrainingSource:
     )
     cut = EvalTransform(training.image_size, config.crop_fraction)
     shuffle = Shuffle(training.config.seed)
-    assert data.validation is not None
+    assert isinstance(data, ImageIndex) and data.validation is not None
     if config.loader == "ray":
         planned = ray_batches(data.train, crop, shuffle=shuffle, num_tasks=processes)
         validation = ray_batches(data.validation, cut, shuffle=None, num_tasks=processes)
@@ -140,5 +140,5 @@ def _source(training: PreparedTraining, placement: Placement) -> TrainingSource:
         planned = local_batches(data.train, crop, shuffle=shuffle, num_processes=processes)
         validation = local_batches(data.validation, cut, shuffle=None, num_processes=processes)
     growth = training.growth
-    train: BatchSource = planned if growth is None else GrowingBatches(planned, crop, growth)
+    train: ImageBatches = planned if growth is None else GrowingBatches(planned, crop, growth)
     return StreamSource(train, validation, num_classes=data.num_classes, device=placement.device)

@@ -6,6 +6,8 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from raynas.data.stream import ImageIndex
@@ -175,6 +177,15 @@ def test_a_wrong_label_is_named(tmp_path, label, said):
     images = ImageIndex.find(str(tmp_path)).train
     with pytest.raises(DataError, match=f"Row 1 .* has the label {said}; allowed are 0 to 2"):
         images.piece(np.arange(3)).read()
+
+
+def test_a_label_that_needs_more_than_63_bits_is_named(tmp_path):
+    file = write_shard(tmp_path / "a.parquet", range(3))
+    table = pq.read_table(file)
+    labels = pa.array([0, 2**63, 2], pa.uint64())
+    pq.write_table(table.set_column(0, "label", labels), file)
+    with pytest.raises(DataError, match=f"Row 1 .* has the label {2**63}; allowed are 0 to 2"):
+        read_first_piece(tmp_path)
 
 
 def test_an_image_that_is_not_in_the_file_is_named(tmp_path):
