@@ -1,4 +1,4 @@
-"""A folder with one sub folder of images per class, as torchvision's ImageFolder reads it."""
+"""Reads a folder with one sub folder of images per class, like torchvision's ImageFolder."""
 
 # Shapes: N images, H x W pixels, C channels.
 
@@ -18,7 +18,7 @@ from raynas.errors import DataError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FolderSource:
-    """Image files in order of class and path; class i is the i-th sub folder in sorted order."""
+    """Image files sorted by class and path; class i is the i-th sub folder in sorted order."""
 
     name: str
     files: tuple[Path, ...]
@@ -27,11 +27,11 @@ class FolderSource:
 
     @property
     def num_classes(self) -> int:
-        """Every sub folder is a class."""
+        """Number of sub folders."""
         return len(self.class_names)
 
     def decode(self, rows_N: NDArray[np.int64], *, image_size: int | None) -> NDArray[np.uint8]:
-        """The images of these files; see ImageSource."""
+        """Decodes the images of these rows; see ImageSource."""
         return decode_images([EncodedImage(self.files[row]) for row in rows_N], image_size=image_size)
 
 
@@ -58,7 +58,7 @@ def open_folder(folder: Path) -> FolderSource:
 
 def _train_folder(folder: Path) -> Path:
     for name in ("train", "training"):
-        # A folder 'train' that holds images only is a class: railway trains.
+        # A folder 'train' that holds only images is itself a class, for example of railway trains.
         if (folder / name).is_dir() and sub_folders(folder / name):
             return folder / name
     return folder

@@ -1,4 +1,4 @@
-"""One Parquet file of a data set: its columns, its labels and the encoded images of its row groups."""
+"""One Parquet file of a data set in memory: its labels and the encoded images of its row groups."""
 
 # Shapes: N rows.
 
@@ -27,7 +27,7 @@ from raynas.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """The unit in which Parquet is read."""
+    """A group of rows, which is the smallest part of a Parquet file that is read at once."""
 
     file: Path
     image_column: str
@@ -36,7 +36,7 @@ class RowGroup:
     num_rows: int
 
     def read(self, rows_N: NDArray[np.int64]) -> list[EncodedImage]:
-        """Encoded images of these rows, counted within the group.
+        """Encoded images of these rows, which are counted within the group.
 
         Raises:
             DataError: the file is corrupt, or a row has no bytes.
@@ -45,8 +45,8 @@ class RowGroup:
             column = parquet.read_row_group(self.index, columns=[self.image_column]).column(0)
             if len(column) != self.num_rows:
                 raise DataError(
-                    f"{self.file}, row group {self.index}: the file says that it has {self.num_rows} rows, "
-                    f"and holds {len(column)} images. It is damaged: write or download it again."
+                    f"Row group {self.index} of {self.file} should have {self.num_rows} rows, but has "
+                    f"{len(column)} images. The file is damaged: write or download it again."
                 )
             return [self._image(column[int(row)].as_py(), int(row)) for row in rows_N]
 
@@ -57,7 +57,7 @@ class RowGroup:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shard:
-    """A file whose labels are read and checked."""
+    """A file whose labels have been read and checked."""
 
     file: Path
     labels_N: NDArray[np.int64]
@@ -66,7 +66,7 @@ class Shard:
 
 
 def open_shard(file: Path, *, label_column: str) -> Shard:
-    """Reads schema and labels.
+    """Reads the schema and the labels of a file.
 
     Raises:
         DataError: not a Parquet file, a column is missing or of the wrong type, or a label is out of range.
@@ -81,8 +81,8 @@ def open_shard(file: Path, *, label_column: str) -> Shard:
         num_rows = sum(group.num_rows for group in row_groups)
         if len(labels) != num_rows or any(group.num_rows < 0 for group in row_groups):
             raise DataError(
-                f"{file} says that its row groups have {num_rows} rows, and holds {len(labels)} labels. "
-                "It is damaged: write or download it again."
+                f"The row groups of {file} should have {num_rows} rows, but there are {len(labels)} labels. "
+                "The file is damaged: write or download it again."
             )
         return Shard(
             file=file,

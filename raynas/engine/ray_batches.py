@@ -36,7 +36,7 @@ def ray_batches(
     num_tasks: int | None = None,
     cpus_per_task: float = 1.0,
 ) -> PlannedBatches:
-    """A ImageBatches over the tasks of the connected Ray; also inside a worker of Ray Train.
+    """ImageBatches over the tasks of the connected Ray; also inside a worker of Ray Train.
 
     Every rank has a data set of its own with its own pieces of the plan. Ray Data's streaming_split would
     hand blocks to whichever rank is first, and batches would differ from run to run.

@@ -193,7 +193,7 @@ def test_corrupt_parquet_file_is_refused(tmp_path, damage):
 def test_a_file_with_fewer_rows_than_its_footer_says_is_refused(tmp_path):
     file = write_shard(tmp_path / "train.parquet", range(7), rows_per_group=10)
     claim_rows(file, 9)
-    with pytest.raises(DataError, match=r"train\.parquet says .* 9 rows, and holds 7 labels\. .* damaged"):
+    with pytest.raises(DataError, match=r"train\.parquet should have 9 rows, but .* 7 labels\. .* damaged"):
         load_split(DataConfig(source=str(file), validation_images=2), seed=0)
 
 

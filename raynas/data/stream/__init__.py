@@ -1,7 +1,7 @@
-"""Image data sets larger than memory: Parquet shards or an ImageFolder tree, decoded as training goes on.
+"""Image data sets larger than memory: Parquet shards or class folders, decoded while training runs.
 
-An index finds the images, a plan orders an epoch, decoders work in other processes, batches come out. Data
-sets that fit in memory are raynas.data's.
+An index finds the images, an epoch plan puts them in order, decoders in other processes turn them into
+pixels, and batches come out. Data sets that fit in memory are loaded by raynas.data.
 """
 
 from __future__ import annotations

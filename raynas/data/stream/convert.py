@@ -1,7 +1,7 @@
-"""Makes Parquet shards in the Hugging Face layout out of a tree or tar files; images stay as they are.
+"""Writes images as Parquet shards in the Hugging Face layout, without re-encoding them.
 
-Images are written in random order, the same for the same source: so shards can be streamed, and each holds
-all classes. Shards get their names when the last is written; what is interrupted leaves nothing behind.
+Images are written in random order, the same each time, so that the classes are mixed in every shard. Shards
+get their final names after the last one is written, so that an interrupted conversion leaves no files behind.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from raynas.data.stream.members import Member
 from raynas.errors import DataError
 
 _ROWS_PER_GROUP = 128
-"""About 14 MB of ImageNet: one request to a store, and 19 MB of pixels at 224 x 224."""
+"""Images per row group: of ImageNet 14 MB, one request to an object store, or 19 MB as 224 x 224 pixels."""
 
 _MAX_THREADS = 8
 _UNFINISHED = ".unfinished"
 
 ReportWritten = Callable[[int], None]
-"""Told how many images have been written since it was last called; from several threads."""
+"""Called with the number of images written since the last call, from several threads."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedShard:
-    """A file to be written."""
+    """A file to be written, with its images in order."""
 
     name: str
     members: list[Member]
@@ -51,16 +51,17 @@ def convert_to_shards(
     shard_bytes: int,
     report: ReportWritten = lambda num_images: None,
 ) -> list[Path]:
-    """Writes train-00000-of-00042.parquet, validation-..., and classes.json.
+    """Writes train-00000-of-00042.parquet, ..., validation-00000-of-00002.parquet, ... and classes.json.
 
     Args:
-        out: a folder that is empty or not there yet.
-        class_names: from a member's class to its name, in the order of labels.
-        shard_bytes: of images per shard, about.
+        out: a folder that is empty or doesn't exist yet.
+        class_names: names of the classes by their folders, in the order of the labels.
+        shard_bytes: approximate size of the images of a shard.
+        report: see ReportWritten.
     Returns:
-        The shards.
+        Paths of the shards.
     Raises:
-        DataError: `out` is not empty or can't be written, a member has another class or is no image.
+        DataError: `out` is not empty or can't be written, or a member is no image.
     """
     check_empty(out)
     labels = {name: label for label, name in enumerate(class_names)}
@@ -75,7 +76,7 @@ def convert_to_shards(
             file.rename(out / file.name)
     except (OSError, pa.ArrowException, UnicodeEncodeError) as error:
         raise DataError(
-            f"{out} can't be written: {reason_of(error)}. Give another folder, of a name in UTF-8, with room."
+            f"{out} can't be written: {reason_of(error)}. Choose a folder with enough space and a UTF-8 name."
         ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -83,15 +84,15 @@ def convert_to_shards(
 
 
 def check_empty(out: Path) -> None:
-    """Raises DataError unless `out` is an empty folder or nothing yet."""
+    """Raises DataError unless `out` is an empty folder or doesn't exist."""
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError(
-            f"{out} is there already and not an empty folder. Nothing is overwritten: give another."
+            f"{out} exists and is not an empty folder. Nothing is overwritten: choose another folder."
         )
 
 
 def plan_shards(split: Split, members: Sequence[Member], shard_bytes: int) -> list[PlannedShard]:
-    """Deals the members in random order to shards of nearly equal size."""
+    """Distributes the members over shards of nearly equal size, in random order."""
     order = np.random.default_rng(0).permutation(len(members))
     bytes_before = np.cumsum([members[index].num_bytes for index in order]) - members[order[0]].num_bytes
     num_shards = max(1, round(bytes_before[-1] / shard_bytes))
@@ -127,7 +128,7 @@ def _write_all(
 def _write(
     shard: PlannedShard, path: Path, schema: pa.Schema, labels: Mapping[str, int], report: ReportWritten
 ) -> None:
-    # JPEG bytes don't compress, and no image comes twice.
+    # JPEG bytes don't compress any further, and no image repeats, which a dictionary would need.
     with pq.ParquetWriter(
         path, schema, compression="none", use_dictionary=False, write_statistics=["label"]
     ) as file:
@@ -141,7 +142,7 @@ def _write(
 
 def _checked(member: Member) -> bytes:
     content = member.read()
-    # The header alone: decoding everything would take hours.
+    # Only the header is read: decoding every image of ImageNet would take hours.
     with opened_image(EncodedImage(Path(member.where), content=content)) as image:
         assert isinstance(image, Image.Image)
     return content

@@ -1,4 +1,4 @@
-"""What the footer of one Parquet shard tells: row groups, columns and classes."""
+"""Reads the footer of a Parquet shard: its row groups, columns and classes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from raynas.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """A shard whose columns are checked; its rows are not read yet.
+    """A shard whose columns have been checked, but whose images have not been read.
 
     Args:
-        max_label: the largest, where there are no class names; else -1.
+        image_column: see find_image_column.
+        max_label: the largest label if the shard has no class names, else -1.
     """
 
     file: str
@@ -30,10 +31,11 @@ class Footer:
 
 
 def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> Footer | DataError:
-    """The footer, or what is wrong with it if the file is broken: the caller may leave that file out.
+    """Reads the footer of a shard. The error of a broken file is returned: the caller may skip such a file.
 
     Raises:
-        DataError: the file is sound, but has not the columns that it should; its neighbours won't either.
+        DataError: the file is intact but lacks a column. The other shards will lack it too, so that skipping
+            doesn't help.
     """
     try:
         with filesystem.open_input_file(file) as content, pq.ParquetFile(content) as parquet:
@@ -50,21 +52,23 @@ def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> F
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         return DataError(
             f"The shard {file} can't be read as Parquet: {reason_of(error)}. Write or download it again, or "
-            "leave such shards out with data.skip_broken=true."
+            "skip such shards with data.skip_broken=true."
         )
 
 
 def _rows_of_groups(metadata: pq.FileMetaData, num_bytes: int) -> tuple[int, ...]:
-    # Not by the columns' own numbers: of a damaged column Arrow ends the process when it is looked at.
+    # Row groups only. The metadata of columns have the number of rows too, but Arrow ends the process when it
+    # reads those of a damaged column.
     rows_of_groups = tuple(metadata.row_group(index).num_rows for index in range(metadata.num_row_groups))
     if min(rows_of_groups, default=0) < 0 or sum(rows_of_groups) != metadata.num_rows:
         listing = ", ".join(str(num_rows) for num_rows in rows_of_groups[:5])
-        raise pa.ArrowInvalid(f"its row groups have {listing} rows, and it says {metadata.num_rows} in all")
+        raise pa.ArrowInvalid(f"its row groups have {listing} rows, but {metadata.num_rows} are declared")
     if metadata.num_rows > num_bytes:
-        raise pa.ArrowInvalid(f"it says that it has {metadata.num_rows} rows, in {num_bytes} bytes")
+        raise pa.ArrowInvalid(f"it declares {metadata.num_rows} rows, but has only {num_bytes} bytes")
     return rows_of_groups
 
 
 def _max_label(parquet: pq.ParquetFile, label_column: str) -> int:
-    """From the labels themselves: statistics may lie, and Arrow ends the process over damaged ones."""
+    """The largest label."""
+    # Not from the footer's statistics: they may be wrong, and Arrow ends the process if they are damaged.
     return int(pc.max(parquet.read(columns=[label_column], use_threads=False).column(0)).as_py() or 0)

@@ -1,4 +1,4 @@
-"""Finds a data set by its path or URI: kind, splits, classes. No image is read."""
+"""Finds a streamed data set by its path or URI: its kind, splits and classes. No image is read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from raynas.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class ImageCounts:
-    """The numbers of a streamed data set that is not at hand: enough for a plan, not for a training."""
+    """The size of a streamed data set that is not available here: enough for a plan, not for a training."""
 
     name: str
     num_train_images: int
@@ -28,7 +28,7 @@ class ImageCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageIndex:
-    """A data set whose images are counted and whose classes are known and checked."""
+    """A data set whose images have been counted and whose classes have been checked."""
 
     name: str
     train: ImageSet
@@ -48,14 +48,14 @@ class ImageIndex:
 
     @staticmethod
     def find(source: str, *, label_column: str = "label", skip_broken: bool = False) -> ImageIndex:
-        """Looks for Parquet shards, else for an ImageFolder tree.
+        """Finds Parquet shards, or else class folders.
 
         Args:
-            source: a local path, or a URI of a file system that pyarrow knows: s3://, gs://.
-            label_column: of Parquet shards: the class numbers, from 0.
-            skip_broken: leave shards out that can't be read, with a warning, instead of refusing.
+            source: a local path, or a URI of a file system that pyarrow knows, such as s3:// or gs://.
+            label_column: column of class indexes in Parquet shards.
+            skip_broken: skip shards that can't be read, with a warning, instead of raising.
         Raises:
-            DataError: it is missing, empty, broken or inconsistent, or the store refuses.
+            DataError: the data set is missing, empty, broken or inconsistent, or access to it is refused.
         """
         location = locate(source)
         splits: Mapping[Split, ImageSet]
@@ -63,7 +63,7 @@ class ImageIndex:
         if "train" not in splits:
             raise DataError(
                 f"All files in {source!r} are named as test or validation data. Training data is needed: "
-                "name files or folders train."
+                "put train into the names of its files or folders."
             )
         train, validation = splits["train"], splits.get("validation")
         if validation is not None:
@@ -91,7 +91,7 @@ def _shards(location: Location, label_column: str, skip_broken: bool) -> Mapping
     else:
         raise DataError(
             f"{location.source!r} is a file that does not end in .parquet. Allowed: a folder, or a Parquet "
-            "file. 'raynas convert' makes shards of tar files."
+            "file. 'raynas convert' converts tar files into Parquet shards."
         )
     return {
         split: open_shards(location.uri, files[split], label_column=label_column, skip_broken=skip_broken)
@@ -103,8 +103,8 @@ def _check_same_classes(location: Location, train: ImageSet, validation: ImageSe
     if train.class_names is None or validation.class_names is None:
         if validation.num_classes > train.num_classes:
             raise DataError(
-                f"The validation labels of {location.source!r} go up to {validation.num_classes - 1}, those "
-                f"for training up to {train.num_classes - 1}. Both must number the same classes."
+                f"The validation labels of {location.source!r} go up to {validation.num_classes - 1}, the "
+                f"training labels up to {train.num_classes - 1}. Both must number the same classes."
             )
         return
     pairs = zip_longest(train.class_names, validation.class_names, fillvalue="none")

@@ -1,7 +1,7 @@
-"""Parquet shards in the Hugging Face layout, read one row group, or a part of a large one, at a time.
+"""Streams Parquet shards in the Hugging Face layout: one row group, or a part of a large one, at a time.
 
-Opening reads the footers alone, in threads: a thousand shards in a store take a thousand answers.
-Where they have no names of classes, it reads the labels too.
+Opening a data set reads only the footers, in threads, because a thousand shards in an object store are a
+thousand requests. If the shards have no class names, it reads the labels too.
 """
 
 # Shapes: N images, by their number in the data set, from 0; P pieces.
@@ -43,7 +43,7 @@ class RowRange:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardImages:
-    """The rows of all shards, one after the other."""
+    """An ImageSet of the rows of all shards, in order."""
 
     uri: str
     ranges: tuple[RowRange, ...]
@@ -68,7 +68,7 @@ class ShardImages:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardPiece:
-    """Some rows of a range; `uri` as in Location."""
+    """A Piece of some rows of a range; `uri` as in Location."""
 
     uri: str
     range: RowRange
@@ -104,32 +104,32 @@ class ShardPiece:
                 f"Row group {self.range.row_group} of {self.range.file} can't be read: {reason_of(error)}. "
                 "Write or download the shard again."
             ) from error
-        # By name: the order in the file may be another.
+        # By name, because columns come in the order of the file and not in that of `names`.
         columns = [table.column(name.partition(".")[0]).combine_chunks() for name in names]
         columns = [column.slice(self.range.first_row, self.range.num_rows) for column in columns]
         if any(len(column) != self.range.num_rows for column in columns):
             raise DataError(
-                f"Row group {self.range.row_group} of {self.range.file} holds fewer rows than the file says. "
+                f"Row group {self.range.row_group} of {self.range.file} has fewer rows than it declares. "
                 "It is damaged: write or download the shard again."
             )
         return columns
 
 
 def open_shards(uri: str, files: Sequence[str], *, label_column: str, skip_broken: bool) -> ShardImages:
-    """Reads the footers of all files.
+    """Opens shards as one split: reads the footers of all files.
 
     Args:
         uri: as in Location.
-        skip_broken: leave a file whose footer can't be read out, with a warning.
+        skip_broken: skip files whose footer can't be read, with a warning.
     Raises:
-        DataError: a file is broken, lacks a column, or differs in its classes; no rows are left.
+        DataError: a file is broken, lacks a column or differs in its classes, or no file has rows.
     """
     footers = _read_footers(uri, files, label_column=label_column, skip_broken=skip_broken)
     class_names = common_class_names((footer.file, footer.class_names) for footer in footers)
     ranges = tuple(part for footer in footers for part in _ranges(footer))
     if not ranges:
         raise DataError(
-            f"{files[0]} and the {len(files) - 1} shards beside it have no rows. Give shards with images."
+            f"{files[0]} and the {len(files) - 1} shards beside it have no rows. Use other shards."
         )
     counts_P = np.array([part.num_rows for part in ranges], dtype=np.int64)
     return ShardImages(
@@ -163,7 +163,7 @@ def _ranges(footer: Footer) -> list[RowRange]:
     ranges: list[RowRange] = []
     row_in_file = 0
     for group, num_rows in enumerate(footer.rows_of_groups):
-        # Equal parts: of 1,000 rows 2 x 500, not 512 and 488.
+        # Parts of equal size: 1,000 rows become 500 and 500, not 512 and 488.
         num_parts = -(-num_rows // PIECE_IMAGES)
         edges = [num_rows * part // num_parts for part in range(num_parts + 1)] if num_rows else []
         for begin, end in itertools.pairwise(edges):

@@ -180,6 +180,6 @@ def test_a_source_that_shrinks_meanwhile_is_named(tmp_path):
     member = splits["train"][0]
     with open(member.file, "r+b") as file:
         file.truncate(5)
-    with pytest.raises(DataError, match="cut short"):
+    with pytest.raises(DataError, match="truncated"):
         convert_to_shards(splits, tmp_path / "out", class_names=dict.fromkeys(CLASSES, ""), shard_bytes=10**6)
     assert not list((tmp_path / "out").iterdir())

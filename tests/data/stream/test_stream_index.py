@@ -116,7 +116,7 @@ def test_a_row_group_broken_inside_is_named(tmp_path):
 def test_row_groups_that_are_not_the_files_rows_are_a_broken_shard(tmp_path, num_rows):
     file = write_shard(tmp_path / "a.parquet", range(7), rows_per_group=10)
     claim_rows(file, num_rows)
-    message = rf"a\.parquet can't be read .* row groups have {num_rows} rows, and it says 7 in all"
+    message = rf"a\.parquet can't be read .* row groups have {num_rows} rows, but 7 are declared"
     with pytest.raises(DataError, match=message):
         ImageIndex.find(str(tmp_path))
 
@@ -139,7 +139,7 @@ def test_more_rows_than_bytes_are_a_broken_shard(tmp_path):
         contents=[None] * num_rows,
         labels=[0] * num_rows,
     )
-    message = rf"it says that it has {num_rows} rows, in {file.stat().st_size} bytes"
+    message = rf"it declares {num_rows} rows, but has only {file.stat().st_size} bytes"
     with pytest.raises(DataError, match=message):
         ImageIndex.find(str(tmp_path))
 
