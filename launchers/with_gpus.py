@@ -37,10 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The request stands until it is withdrawn, so lost spot nodes are replaced while the command runs.
         request_resources(bundles=[{"GPU": 1}] * options.gpus)
         if not has_gpus(lambda: ray.cluster_resources().get("GPU", 0), options.gpus, options.timeout):
-            print(
-                f"The cluster doesn't have {options.gpus} GPUs after {options.timeout:g} s: see 'ray status'.",
-                file=sys.stderr,
-            )
+            print(f"No {options.gpus} GPUs after {options.timeout:g} s: see 'ray status'.", file=sys.stderr)
             return 1
         return run(options.command)
     finally:
