@@ -1,7 +1,8 @@
 """One full training step of a published network at its full size: `python -m benchmarks.full_step NAME ...`.
 
-Forward, loss with the auxiliary head, backward, RMSProp and the moving average, as its ImageNet recipe sets
-them, but for the number of images; each network in a process of its own, whose peak memory is printed.
+Forward, loss with the auxiliary head, backward, RMSProp and the moving average are those of the network's
+ImageNet recipe; only the number of images differs. Each network runs in its own process, whose peak memory is
+printed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ RECIPES = {"nasnet_a_mobile": "imagenet_mobile", "nasnet_a_large": "imagenet_lar
 NUM_CLASSES = 1000
 
 
-@dataclass(frozen=True)
+@dataclass
 class OneBatch:
     """A TrainingBatches of one batch of noise, for training and for validation."""
 
@@ -45,7 +46,7 @@ class OneBatch:
 
 
 def step(name: str, num_images: int) -> dict[str, Any]:
-    """Time and peak memory of one step and one validation, and what it changed."""
+    """Runs one step and one validation; measures time, peak memory and which parameters changed."""
     published = NETWORKS[name]
     size = published.image_size
     spec = published.spec
@@ -74,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(RECIPES)}; all if left out")
+    parser.add_argument("names", nargs="*", help=f"networks, of {', '.join(RECIPES)}; default: all")
     parser.add_argument("--images", type=int, default=2)
     arguments = parser.parse_args()
     print("| network | pixels | parameters | images | seconds | peak memory, GB | tensors changed | finite |")

@@ -1,4 +1,4 @@
-"""Labelled images: from digits, Parquet or a folder tree to one train and validation split in memory."""
+"""Labelled images from digits, Parquet files or class folders: one train and validation split in memory."""
 
 from __future__ import annotations
 

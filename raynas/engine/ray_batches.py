@@ -40,7 +40,7 @@ def ray_batches(
     num_tasks: int | None = None,
     cpus_per_task: float = 1.0,
 ) -> PlannedBatches:
-    """A BatchSource that decodes in tasks of the connected Ray; it also works inside a worker of Ray Train.
+    """ImageBatches decoded in tasks of the connected Ray; it also works inside a worker of Ray Train.
 
     Every rank has its own Ray data set, with its own share of the epoch's plan. Ray Data's streaming_split
     would give blocks to whichever rank asks first, and batches would differ from run to run.

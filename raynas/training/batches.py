@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from raynas.data.stream import BatchSource
+from raynas.data.stream import ImageBatches
 from raynas.training.device import hashed_seed
 from raynas.training.images import AugmentationConfig, DeviceImages
 
@@ -120,7 +120,9 @@ class StreamedBatches:
     ranks.
     """
 
-    def __init__(self, train: BatchSource, validation: BatchSource, *, num_classes: int, device: str) -> None:
+    def __init__(
+        self, train: ImageBatches, validation: ImageBatches, *, num_classes: int, device: str
+    ) -> None:
         self.train = train
         self.validation = validation
         self.num_classes = num_classes

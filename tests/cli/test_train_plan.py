@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
 
 import pytest
 
 from raynas.cli.terminal.train_plan import Pace, plan_lines
 from raynas.errors import UsageError
 from raynas.models.networks import NETWORKS
+from raynas.programs.train.data import IMAGENET
 from raynas.programs.train.pace import measured_images_per_second
 from raynas.programs.train.prepare import PreparedTraining, prepare_training
 from raynas.programs.train.recipes import TRAIN_RECIPES, train_config
@@ -58,8 +58,7 @@ def test_the_plan_has_the_whole_recipe(tmp_path):
     words = {"cell": "nasnet_a", "genotype": NASNET_A.to_dict()}
     settings = {**words, "data": {"streamed": True}, "workers": {"nodes": 4}}
     config = train_config("imagenet_today", settings)
-    images = SimpleNamespace(num_images=1_281_167)
-    training = PreparedTraining(tmp_path, config, SimpleNamespace(train=images, num_classes=1000))
+    training = PreparedTraining(tmp_path, config, IMAGENET)
     text = "\n".join(plan_lines(training, images_per_second=500.0))
     assert (
         "training images: 128 pixels for 75, 160 pixels for 75, 192 pixels for 75, 224 pixels for 75" in text

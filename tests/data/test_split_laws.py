@@ -151,7 +151,7 @@ def test_less_than_one_validation_image_is_refused(tmp_path):
 
 
 def test_fewer_training_images_than_classes_are_refused(source):
-    with pytest.raises(DataError, match=r"1 training images are fewer than the 2 classes"):
+    with pytest.raises(DataError, match=r"1 training images and 2 classes"):
         split(source, train_images=1)
 
 

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from raynas.data.layout import Split
-from raynas.data.stream.convert import check_empty, convert
+from raynas.data.stream.convert import check_empty, convert_to_shards
 from raynas.data.stream.members import Member, find_members
 from raynas.errors import DataError, did_you_mean
 from raynas.files import parse_json
@@ -30,7 +30,7 @@ def run_convert(source: str, out: Path, *, shard_mb: int, classes: Path | None, 
     num_images = sum(len(members) for members in splits.values())
     with _progress(console) as progress:
         task = progress.add_task("writing", total=num_images)
-        shards = convert(
+        shards = convert_to_shards(
             splits,
             out,
             class_names=names,

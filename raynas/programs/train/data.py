@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from raynas.config import validated
 from raynas.data import DIGITS, DataConfig, ImageSplit, load_split
-from raynas.data.stream import ImageIndex
+from raynas.data.stream import ImageCounts, ImageIndex
 from raynas.errors import DataError
 from raynas.programs.train.config import TrainDataConfig
 
 DEFAULT_IMAGE_SIZE = 224
 """Pixels per side of streamed images, where the config gives no size."""
-IMAGENET = ImageIndex.counted("ImageNet-1k", num_train=1_281_167, num_validation=50_000, num_classes=1000)
+IMAGENET = ImageCounts("ImageNet-1k", num_train_images=1_281_167, num_classes=1000)
 """ImageNet's counts, for a plan made where the images aren't available. Source: Russakovsky et al. 2015
 (arXiv 1409.0575), table 2.
 """
 
 
-def find_data(config: TrainDataConfig, *, seed: int, is_plan: bool = False) -> ImageSplit | ImageIndex:
+def find_data(
+    config: TrainDataConfig, *, seed: int, is_plan: bool = False
+) -> ImageSplit | ImageIndex | ImageCounts:
     """The images of a training.
 
     Args:

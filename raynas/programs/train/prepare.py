@@ -12,7 +12,7 @@ from raynas.cells.genotype import Genotype
 from raynas.cells.published import published_cells
 from raynas.config import merged, without_none
 from raynas.data import ImageSplit
-from raynas.data.stream import Growth, ImageIndex
+from raynas.data.stream import Growth, ImageCounts, ImageIndex
 from raynas.errors import InvalidConfig, RunFolderError, UnknownName
 from raynas.models.networks import NETWORKS
 from raynas.nn import NetworkSpec
@@ -31,7 +31,8 @@ class PreparedTraining:
 
     folder: Path
     config: TrainConfig
-    data: ImageSplit | ImageIndex
+    data: ImageSplit | ImageIndex | ImageCounts
+    """ImageCounts only where a plan is made without the images."""
 
     @property
     def image_size(self) -> int:
@@ -52,16 +53,14 @@ class PreparedTraining:
         return NetworkSpec(
             self.config.genotype,
             self.config.network,
-            in_channels=self.data.num_channels if isinstance(self.data, ImageSplit) else 3,
+            in_channels=self.data.num_channels,
             num_classes=self.data.num_classes,
             image_size=self.image_size,
         )
 
     @property
     def num_train_images(self) -> int:
-        if isinstance(self.data, ImageSplit):
-            return len(self.data.train_labels_N)
-        return self.data.train.num_images
+        return self.data.num_train_images
 
     def check(self) -> None:
         """InvalidConfig if images are too few, too small for the network, or can't grow as configured."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from raynas.data import ImageSplit
 from raynas.data.stream import (
-    BatchSource,
     EvalTransform,
     GrowingBatches,
+    ImageBatches,
     ImageIndex,
     RandAugment,
     Shuffle,
@@ -59,7 +59,7 @@ def _batches(training: PreparedTraining, placement: Placement) -> TrainingBatche
     )
     cut = EvalTransform(training.image_size, config.crop_fraction)
     shuffle = Shuffle(training.config.seed)
-    assert data.validation is not None
+    assert isinstance(data, ImageIndex) and data.validation is not None
     if config.loader == "ray":
         planned = ray_batches(data.train, crop, shuffle=shuffle, num_tasks=processes)
         validation = ray_batches(data.validation, cut, shuffle=None, num_tasks=processes)
@@ -67,5 +67,5 @@ def _batches(training: PreparedTraining, placement: Placement) -> TrainingBatche
         planned = local_batches(data.train, crop, shuffle=shuffle, num_processes=processes)
         validation = local_batches(data.validation, cut, shuffle=None, num_processes=processes)
     growth = training.growth
-    train: BatchSource = planned if growth is None else GrowingBatches(planned, crop, growth)
+    train: ImageBatches = planned if growth is None else GrowingBatches(planned, crop, growth)
     return StreamedBatches(train, validation, num_classes=data.num_classes, device=placement.device)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from raynas.cli.main import app
 from raynas.data.stream import ImageIndex
-from raynas.data.stream.convert import convert
+from raynas.data.stream.convert import convert_to_shards
 from raynas.data.stream.members import find_members
 from raynas.errors import DataError
 
@@ -90,7 +90,7 @@ def test_shards_have_about_the_asked_size_and_the_usual_names(tmp_path):
     write_tree(tmp_path / "in", {f"{name}/{i}.bmp": content for name in CLASSES for i in range(40)})
     splits = find_members(str(tmp_path / "in"))
     names = dict(zip(CLASSES, CLASSES, strict=True))
-    shards = convert(splits, tmp_path / "out", class_names=names, shard_bytes=30 * len(content))
+    shards = convert_to_shards(splits, tmp_path / "out", class_names=names, shard_bytes=30 * len(content))
     assert [shard.name for shard in shards] == [f"train-{n:05}-of-00004.parquet" for n in range(4)]
     counts = [ImageIndex.find(str(shard)).train.num_images for shard in shards]
     assert counts == [30] * 4
@@ -159,7 +159,7 @@ def test_a_name_that_points_outside_is_never_a_path(tmp_path):
     files = {f"../../{name}/evil.png": picture_bytes() for name in CLASSES}
     members = find_members(str(write_tar(tmp_path / "deep" / "in.tar", files)))["train"]
     names = dict(zip(CLASSES, CLASSES, strict=True))
-    convert({"train": members}, tmp_path / "deep" / "out", class_names=names, shard_bytes=10**6)
+    convert_to_shards({"train": members}, tmp_path / "deep" / "out", class_names=names, shard_bytes=10**6)
     assert not list(tmp_path.rglob("evil.png"))
 
 
@@ -180,6 +180,6 @@ def test_a_source_that_shrinks_meanwhile_is_named(tmp_path):
     member = splits["train"][0]
     with open(member.file, "r+b") as file:
         file.truncate(5)
-    with pytest.raises(DataError, match="cut short"):
-        convert(splits, tmp_path / "out", class_names=dict.fromkeys(CLASSES, ""), shard_bytes=10**6)
+    with pytest.raises(DataError, match="truncated"):
+        convert_to_shards(splits, tmp_path / "out", class_names=dict.fromkeys(CLASSES, ""), shard_bytes=10**6)
     assert not list((tmp_path / "out").iterdir())

@@ -6,6 +6,8 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from raynas.data.stream import ImageIndex
@@ -114,7 +116,7 @@ def test_a_row_group_broken_inside_is_named(tmp_path):
 def test_row_groups_that_are_not_the_files_rows_are_a_broken_shard(tmp_path, num_rows):
     file = write_shard(tmp_path / "a.parquet", range(7), rows_per_group=10)
     claim_rows(file, num_rows)
-    message = rf"a\.parquet can't be read .* row groups have {num_rows} rows, and it says 7 in all"
+    message = rf"a\.parquet can't be read .* row groups have {num_rows} rows, but 7 are declared"
     with pytest.raises(DataError, match=message):
         ImageIndex.find(str(tmp_path))
 
@@ -137,7 +139,7 @@ def test_more_rows_than_bytes_are_a_broken_shard(tmp_path):
         contents=[None] * num_rows,
         labels=[0] * num_rows,
     )
-    message = rf"it says that it has {num_rows} rows, in {file.stat().st_size} bytes"
+    message = rf"it declares {num_rows} rows, but has only {file.stat().st_size} bytes"
     with pytest.raises(DataError, match=message):
         ImageIndex.find(str(tmp_path))
 
@@ -169,12 +171,21 @@ def test_splits_with_other_classes_are_refused(tmp_path, validation, message):
         ImageIndex.find(str(tmp_path))
 
 
-@pytest.mark.parametrize(("label", "said"), [(3, "3"), (None, "None"), (-1, "-1")])
+@pytest.mark.parametrize(("label", "said"), [(3, "3"), (None, "null"), (-1, "-1")])
 def test_a_wrong_label_is_named(tmp_path, label, said):
     write_shard(tmp_path / "a.parquet", range(3), labels=[0, label, 2])
     images = ImageIndex.find(str(tmp_path)).train
     with pytest.raises(DataError, match=f"Row 1 .* has the label {said}; allowed are 0 to 2"):
         images.piece(np.arange(3)).read()
+
+
+def test_a_label_that_needs_more_than_63_bits_is_named(tmp_path):
+    file = write_shard(tmp_path / "a.parquet", range(3))
+    table = pq.read_table(file)
+    labels = pa.array([0, 2**63, 2], pa.uint64())
+    pq.write_table(table.set_column(0, "label", labels), file)
+    with pytest.raises(DataError, match=f"Row 1 .* has the label {2**63}; allowed are 0 to 2"):
+        read_first_piece(tmp_path)
 
 
 def test_an_image_that_is_not_in_the_file_is_named(tmp_path):
@@ -188,7 +199,7 @@ def test_an_image_that_is_not_in_the_file_is_named(tmp_path):
     ("make", "name", "message"),
     [
         (lambda root: (root / "imagenet").mkdir(), "imagenett", "Did you mean 'imagenet'"),
-        (lambda root: (root / "none").mkdir(), "none", "neither Parquet shards nor images"),
+        (lambda root: (root / "none").mkdir(), "none", "neither Parquet files nor images"),
         (lambda root: write_tree(root / "flat", {"a.jpg": b""}), "flat", "has no class"),
         (lambda root: write_tar(root / "a.tar", {}), "a.tar", "raynas convert"),
         (lambda root: write_shard(root / "p" / "test.parquet", [0]), "p", "Training data is needed"),

@@ -11,7 +11,7 @@ from PIL import Image
 
 from raynas.data.decode import EncodedImage
 from raynas.data.stream import EvalTransform, RandAugment, TrainTransform
-from raynas.data.stream.randaugment import OPERATIONS
+from raynas.data.stream.randaugment import AUGMENTATIONS
 from raynas.data.stream.transforms import random_box
 from raynas.errors import DataError
 from raynas.models.preprocess import Preprocessing
@@ -94,7 +94,7 @@ def test_the_random_generator_alone_decides(transform):
     assert (first != other).any()
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", AUGMENTATIONS)
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_every_operation_keeps_size_and_mode(operation, sign):
     for strength in (0.0, 0.5, 1.0):
