@@ -15,7 +15,7 @@ from raynas.run.failures import printable
 from raynas.run.leaderboard import LeaderboardEntry, by_architecture
 
 if TYPE_CHECKING:
-    from raynas.programs.search.execute import SearchResult
+    from raynas.programs.search.result import SearchResult
 
 COLUMNS = (
     "rank",
