@@ -18,7 +18,7 @@ from raynas.engine.worker import TrainerFactory
 from raynas.errors import RunFolderError, SearchFailed, UsageError
 from raynas.nn import NetworkConfig
 from raynas.programs.search.config import SearchConfig
-from raynas.programs.search.open_run import measured, opened
+from raynas.programs.search.open_run import measured, open_run
 from raynas.programs.search.prepare import PreparedSearch, prepare_search
 from raynas.programs.search.result import SearchResult
 from raynas.run.failures import diagnosis
@@ -28,7 +28,7 @@ from raynas.run.records import RunListener
 from raynas.run.reuse import Memo, read_memo
 from raynas.run.run import Run
 from raynas.strategies.rewards.pareto import recorded_trade
-from raynas.tracking.search_tracker import Tracker
+from raynas.tracking.search_tracker import SearchTracker
 from raynas.tracking.store import check_store
 from raynas.training import ChildConfig, ChildTrainer, DeviceImages, LatencyCheck, Placement
 
@@ -126,7 +126,7 @@ def execute(
     with (
         connected(address),
         ChildPool(make_trainer, data=split, config=config.workers) as pool,
-        opened(
+        open_run(
             search,
             split,
             listeners=listeners,
@@ -188,7 +188,7 @@ def _check_network(config: SearchConfig, split: ImageSplit) -> None:
     measured(config.network, split, space.decode((0,) * len(space.decisions)))
 
 
-def _result(run: Run, tracker: Tracker | None, search: PreparedSearch) -> SearchResult:
+def _result(run: Run, tracker: SearchTracker | None, search: PreparedSearch) -> SearchResult:
     folder, trade = search.folder, recorded_trade(search.config.model_dump())
     entries = leaderboard(run.records.values(), trade=trade)
     if entries[0].reward is None:
