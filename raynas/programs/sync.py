@@ -16,8 +16,9 @@ from raynas.errors import RunFolderError, TrackingFailed
 from raynas.files import JOURNAL_FILE
 from raynas.programs.search.config import SearchConfig
 from raynas.programs.search.open_run import search_page
-from raynas.run.events import Event, Interrupted, Started, last_of_driver, recorded_config
+from raynas.run.events import Event, Interrupted, last_of_driver
 from raynas.run.journal import Journal, read_events
+from raynas.run.recorded import RecordedRun
 from raynas.run.run import Run
 from raynas.tracking.search_tracker import SearchTracker
 from raynas.tracking.store import error_text
@@ -57,9 +58,10 @@ def sync_run(
     """
     with _locked(folder / JOURNAL_FILE):
         events = read_events(folder / JOURNAL_FILE)
+        recorded = RecordedRun(folder, events)
         writer = DeferredWriter(report=report)
-        config = validated(SearchConfig, recorded_config(events))
-        tracker = _open_tracker(folder, config, events, uri=uri, writer=writer)
+        config = validated(SearchConfig, recorded.config)
+        tracker = _open_tracker(recorded, config, uri=uri, writer=writer)
         run = _replayed(config, events, tracker)
         tracker.close(_status(run, events, tracker), end_time=max(event.time for event in events))
     if writer.refused:
@@ -89,17 +91,16 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _open_tracker(
-    folder: Path, config: SearchConfig, events: list[Event], *, uri: str | None, writer: DeferredWriter
+    recorded: RecordedRun, config: SearchConfig, *, uri: str | None, writer: DeferredWriter
 ) -> SearchTracker:
-    started = events[0]
-    assert isinstance(started, Started)
+    started = recorded.started
     tracking = config.tracking.model_copy(update={"uri": uri or config.tracking.uri})
     # The config as the journal has it: validation would add settings that this version of raynas knows and
     # the one that ran the search did not.
-    page = replace(search_page(folder, started, config), tracking=tracking, config=started.config)
+    page = replace(search_page(recorded.folder, started, config), tracking=tracking, config=started.config)
     tracker = SearchTracker.open(page, space=config.make_space(), writer=writer)
     if tracker.is_new:
-        tracker.config_changed(recorded_config(events))
+        tracker.config_changed(recorded.config)
     return tracker
 
 
@@ -119,8 +120,8 @@ def _replayed(config: SearchConfig, events: list[Event], tracker: SearchTracker)
 def _status(run: Run, events: list[Event], tracker: SearchTracker) -> str:
     """How the search ended, in MLflow's terms.
 
-    A driver that was killed had no time to write its end into the journal. MLflow may know more, if an
-    earlier driver ended in between.
+    A driver that was killed left no event about its end. If MLflow shows that the run ended early, its status
+    is kept.
     """
     if run.is_complete:
         return "FINISHED"

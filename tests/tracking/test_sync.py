@@ -43,7 +43,7 @@ SETTINGS = {
 
 
 def tracked(config: SearchConfig, folder: Path, started: Started) -> SearchTracker:
-    found = open_tracker(PreparedSearch(folder, config, []), started)
+    found = open_tracker(PreparedSearch(folder, config), started)
     assert found is not None
     return found
 
