@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "environment"}),
     frozenset({"files"}),
-    frozenset({"config", "registry"}),
+    frozenset({"config"}),
+    frozenset({"registry"}),
     frozenset({"cells", "data"}),
     frozenset({"child", "nn"}),
     frozenset({"strategies", "models", "training"}),
