@@ -51,7 +51,7 @@ PURE = (
 WITH_MATPLOTLIB = {"raynas.cells.draw.png"}
 """Below PURE, but imported only when a picture is drawn: matplotlib brings NumPy."""
 LIGHT = (
-    *(f"raynas.nn.{name}" for name in ("layers", "config", "ops", "cell_plan", "plan", "complexity")),
+    *(f"raynas.nn.{name}" for name in ("layers", "config", "ops", "cell_plan", "plan", "complexity", "spec")),
     *(
         f"raynas.programs.benchmark.{name}"
         for name in ("config", "table", "simulate", "contender", "summary")

@@ -151,7 +151,7 @@ def _upload(client: MlflowClient, run: RunInfo, model: LoggedModel, info: ModelI
     # Imported late, as in child_page.
     from raynas.cells.draw import genotype_svg
 
-    card = model_card(info, info.complexity(), file=WEIGHTS_FILE, difference=None)
+    card = model_card(info, info.spec.complexity(), file=WEIGHTS_FILE, difference=None)
     with tempfile.TemporaryDirectory(prefix="raynas-") as upload:
         Path(upload, f"{WEIGHTS_FILE}.md").write_text(card, encoding="utf-8")
         picture = genotype_svg(info.genotype, title=info.genotype.arch_id)
@@ -187,7 +187,7 @@ def _tags(info: ModelInfo) -> dict[str, str]:
         "recipe": known["recipe"],
         "data": known["data"],
         "arch_id": info.genotype.arch_id,
-        "parameters": info.complexity().parameters,
+        "parameters": info.spec.complexity().parameters,
     }
     return {key: str(value) for key, value in scrubbed(tags).items() if value is not None}
 

@@ -18,7 +18,7 @@ from raynas.engine.worker import TrainerFactory
 from raynas.errors import RunFolderError, SearchFailed, UsageError
 from raynas.nn import NetworkConfig
 from raynas.programs.search.config import SearchConfig
-from raynas.programs.search.open_run import measured, open_run
+from raynas.programs.search.open_run import open_run, size_for
 from raynas.programs.search.prepare import PreparedSearch, prepare_search
 from raynas.programs.search.result import SearchResult
 from raynas.run.failures import diagnosis
@@ -185,7 +185,7 @@ def _read_memo(search: PreparedSearch, images: str | None) -> Memo:
 def _check_network(config: SearchConfig, split: ImageSplit) -> None:
     """InvalidConfig if no network of this config can be built for these images."""
     space = config.make_space()
-    measured(config.network, split, space.decode((0,) * len(space.decisions)))
+    size_for(config.network, split, space.decode((0,) * len(space.decisions)))
 
 
 def _result(run: Run, tracker: SearchTracker | None, search: PreparedSearch) -> SearchResult:

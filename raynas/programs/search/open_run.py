@@ -16,7 +16,7 @@ from raynas.data import ImageSplit
 from raynas.environment import machine, versions
 from raynas.errors import JournalFailed, shortened
 from raynas.files import JOURNAL_FILE
-from raynas.nn import Complexity, NetworkConfig, complexity
+from raynas.nn import Complexity, NetworkConfig, NetworkSpec
 from raynas.programs.search.config import SearchConfig
 from raynas.programs.search.prepare import PreparedSearch
 from raynas.programs.search.snapshots import Snapshots
@@ -129,7 +129,7 @@ def _make_run(
         reward=config.make_reward(),
         journal=journal,
         listeners=[snapshots, *listeners],
-        measure=functools.partial(measured, config.network, split),
+        measure=functools.partial(size_for, config.network, split),
         limits=config.limits,
         reuses=config.equal_cells == "reuse",
         memo=memo.scores if memo else None,
@@ -159,12 +159,7 @@ def _end_reason(error: BaseException) -> str:
     return shortened(sentence, MAX_END_REASON_LENGTH) or type(error).__name__
 
 
-def measured(network: NetworkConfig, split: ImageSplit, genotype: Genotype) -> Complexity:
-    """The size of a genotype's network for these images."""
-    return complexity(
-        genotype,
-        network,
-        in_channels=split.num_channels,
-        num_classes=split.num_classes,
-        image_size=split.image_size,
-    )
+def size_for(network: NetworkConfig, split: ImageSplit, genotype: Genotype) -> Complexity:
+    """The size of the network that `genotype` becomes for these images."""
+    spec = NetworkSpec(genotype, network, split.num_channels, split.num_classes, split.image_size)
+    return spec.complexity()

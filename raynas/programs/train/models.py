@@ -21,7 +21,7 @@ from raynas.models.folder import ModelInfo, save_model
 from raynas.models.networks import NETWORKS
 from raynas.nn import Network
 from raynas.programs.train.config import TrainConfig
-from raynas.programs.train.prepared import PreparedTraining, make_network
+from raynas.programs.train.prepared import PreparedTraining
 from raynas.tracking.config import FORBIDDEN_IN_MODEL_NAMES
 from raynas.training.final_config import EpochSummary
 from raynas.training.sources import IMAGENET_MEAN_C, IMAGENET_STD_C
@@ -57,7 +57,7 @@ def _save(
     epoch: int,
     summaries: list[EpochSummary],
 ) -> Path:
-    network = make_network(training)
+    network = training.spec.build()
     weights, average = state["network"], state["average"]
     if average is not None:
         # AveragedModel's own name for the network in it.
