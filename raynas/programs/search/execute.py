@@ -1,4 +1,4 @@
-"""The main program: a search from its config to its leaderboard, on this machine or on a cluster."""
+"""The main program: runs a search to its leaderboard, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -111,14 +111,14 @@ def execute(
     config = search.config
     split = load_split(config.data, seed=config.seed)
     _check_network(config, split)
-    # What a factory of somebody's own trains, and on what, nobody knows.
+    # What a user's own factory trains on is not known, so its scores can't be reused by other runs.
     images = split.digest() if factory is None else None
     memo = _read_memo(search, images)
     for listener in listeners:
         for note in memo.notes:
             listener.noted(note)
     if config.tracking.enabled:
-        # Before Ray is started: a server that is away is the user's to mend.
+        # Checked before Ray is started, because only the user can correct a wrong URI or start the server.
         check_store(config.tracking.uri, default_store(search.folder))
     make_trainer = factory or functools.partial(
         image_trainer, network=config.network, child=config.child, latency=_latency_check(config)
@@ -147,7 +147,7 @@ def image_trainer(
     child: ChildConfig,
     latency: LatencyCheck | None = None,
 ) -> TrainChild:
-    """What trains children in a worker: the images go to its device once."""
+    """The function that trains children in a worker, whose images are moved to the device once."""
     assert split is not None
     return ChildTrainer(network, child, DeviceImages(split, placement.device), placement, latency)
 
@@ -160,25 +160,27 @@ def _read_memo(search: PreparedSearch, images: str | None) -> Memo:
     """The scores of other runs that this one reuses.
 
     Raises:
-        UsageError: they can't be had; or the images are not those that a resumed run began with.
+        UsageError: the scores can't be read, or the images are not those that a resumed run was started on.
     """
     started, config = search.started, search.config.model_dump(mode="json")
     if started and started.images and images and started.images != images:
         raise RunFolderError(
-            f"{search.folder} was started on other images: those that data.source = "
-            f"{search.config.data.source!r} gives have changed since, or their labels or order have. Scores "
-            "on these would not compare with the earlier ones. Bring the images back, or start a new run."
+            f"{search.folder} was started on other images: those at data.source = "
+            f"{search.config.data.source!r} have changed since then, or their labels or order have. New "
+            "scores could not be compared with the earlier ones. Restore the images, or start a new run."
         )
     if search.config.memo is None:
         return Memo()
     if images is None:
-        raise UsageError("memo needs children that raynas trains: the fidelity of others is not known.")
+        raise UsageError(
+            "memo needs children that raynas trains itself: how your own factory trains them is not known."
+        )
     try:
         return read_memo(Path(search.config.memo), images=images, config=config, own=search.folder)
     except UsageError as error:
         if started is None or started.config.get("memo") != search.config.memo:
             raise
-        # The journal alone is enough to go on with a run.
+        # A resumed run has read these scores before, and its journal has those that it used.
         return Memo(notes=[f"memo: nothing more is reused. {error}"])
 
 
@@ -200,7 +202,7 @@ def _result(run: Run, tracker: SearchTracker | None, search: PreparedSearch) -> 
     except OSError as error:
         raise SearchFailed(
             f"All children are done, but {error.filename} can't be written: {error.strerror}. "
-            "Make room on the disk, or mend it; --resume then writes it."
+            "Free some disk space, then resume the run, which writes it."
         ) from error
     return SearchResult(
         leaderboard=entries,

@@ -1,4 +1,4 @@
-"""A search of which everything is known and nothing is started: its folder and its validated config."""
+"""A search that is ready to be started: its folder and its validated config."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from raynas.config import merged, without_none
 from raynas.files import JOURNAL_FILE
-from raynas.programs.search.config import SearchConfig, resumed_config
+from raynas.programs.search.config import SearchConfig, resumed_search_config
 from raynas.programs.search.recipes import search_config
 from raynas.run.events import Event, Started
 from raynas.run.folder import check_is_free, find_run, new_run_folder
@@ -19,7 +19,7 @@ from raynas.run.recorded import RecordedRun
 
 @dataclass(frozen=True)
 class PreparedSearch:
-    """A search of which everything is known and nothing is started."""
+    """A search that is ready to be started."""
 
     folder: Path
     config: SearchConfig
@@ -87,4 +87,4 @@ def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearc
     journal, events = Journal.reopen(folder / JOURNAL_FILE)
     journal.close()
     run = RecordedRun(folder, events)
-    return PreparedSearch(folder, resumed_config(run.config, overrides), run)
+    return PreparedSearch(folder, resumed_search_config(run.config, overrides), run)
