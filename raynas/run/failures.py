@@ -58,29 +58,27 @@ class FailuresConfig(FrozenModel):
 
 
 class FailureWatch:
-    """Looks at the last children of a search."""
+    """Ends a search of whose last children hardly any got a score."""
 
     def __init__(self, config: FailuresConfig) -> None:
         self.config = config
         self._last: deque[str | None] = deque(maxlen=config.last or 1)
+        """Reasons of the last children; None for one with a reward."""
 
-    @property
-    def rule(self) -> str:
-        """Why that ends a search, and how to have it otherwise."""
-        return (
-            f"A search ends when so many fail: failures.last = {self.config.last}, failures.share = "
-            f"{self.config.share:g}. Resumed with failures.last=null it never does."
-        )
-
-    def child_ended(self, result: ChildResult, reward: float | None) -> str | None:
-        """A diagnosis, if the search should end here."""
+    def child_ended(self, result: ChildResult, reward: float | None) -> None:
+        """SearchFailed, with a diagnosis, if the search should end here."""
+        if result.status == "infeasible":
+            return
         self._last.append(None if reward is not None else result.reason)
         reasons = [reason for reason in self._last if reason is not None]
         if self.config.last is None or len(self._last) < self.config.last:
-            return None
-        if len(reasons) < self.config.share * self.config.last:
-            return None
-        return diagnosis(reasons, len(self._last))
+            return
+        if len(reasons) >= self.config.share * self.config.last:
+            raise SearchFailed(
+                f"{diagnosis(reasons, len(self._last))}\n"
+                f"A search ends when so many fail: failures.last = {self.config.last}, failures.share = "
+                f"{self.config.share:g}. Resumed with failures.last=null it never does."
+            )
 
 
 def diagnosis(reasons: Iterable[str], num_children: int) -> str:
@@ -137,11 +135,14 @@ class RefusalWatch:
         if len(self._too_large) >= MAX_REFUSALS_IN_A_ROW:
             raise SearchFailed(self._too_large_text())
 
-    def latency_measured(self, latency_ms: float, *, is_refused: bool) -> None:
-        if not is_refused:
+    def child_ended(self, result: ChildResult) -> None:
+        """A worker has sent a child back; if it measured its latency, the child may be too slow."""
+        if result.latency_ms is None:
+            return
+        if result.status != "infeasible":
             self._too_slow_ms.clear()
             return
-        self._too_slow_ms.append(latency_ms)
+        self._too_slow_ms.append(result.latency_ms)
         if len(self._too_slow_ms) >= MAX_REFUSALS_IN_A_ROW:
             raise SearchFailed(self._too_slow_text())
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from raynas.cells.space import SearchSpace
 from raynas.child import Child, ChildResult, EpochReport
-from raynas.errors import RunFolderError
 from raynas.run.events import Event, Finished, Interrupted, Proposed, Resumed
 from raynas.strategies.rewards.reward import Outcome
 
@@ -93,30 +91,3 @@ def records_of(events: Iterable[Event]) -> dict[int, ChildRecord]:
         if child in records and records[child].finished is None:
             records[child] = replace(records[child], is_interrupted=True)
     return records
-
-
-def check_proposed(event: Proposed, space: SearchSpace, records: Mapping[int, ChildRecord]) -> None:
-    """RunFolderError if this proposal can't follow these children."""
-    try:
-        genotype = space.decode(event.actions)
-    except ValueError as error:
-        raise RunFolderError(f"the journal's child {event.child} is not from this space: {error}.") from error
-    if genotype.arch_id != event.arch_id or event.child in records:
-        raise RunFolderError(
-            f"the journal's child {event.child} is there twice, or its actions don't describe "
-            f"its arch_id {event.arch_id}."
-        )
-
-
-def check_finished(event: Finished, records: Mapping[int, ChildRecord]) -> None:
-    """RunFolderError if this end can't follow these children."""
-    if event.child not in records or records[event.child].finished is not None:
-        raise RunFolderError(f"the journal finishes child {event.child} twice or before it is proposed.")
-    if event.reused_from is None:
-        return
-    source = records.get(event.reused_from)
-    if source is None or source.proposed.arch_id != records[event.child].proposed.arch_id:
-        raise RunFolderError(
-            f"the journal's child {event.child} has the score of child {event.reused_from}, which is not "
-            "there or of another architecture."
-        )

@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from raynas.child import ChildResult
+from raynas.child import Child, ChildResult
 from raynas.errors import RunFolderError, UsageError
 from raynas.files import JOURNAL_FILE
 from raynas.run.events import Finished, Origin
 from raynas.run.recorded import RecordedRun
-from raynas.run.records import ChildRecord
+from raynas.run.records import ChildRecord, outcome_of
+from raynas.run.state import RunState
 
 TRAINING_FIELDS = ("network", "child")
 """Of the config, what a score depends on beside the images."""
@@ -155,27 +156,78 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-class EqualCells:
-    """One owner for each architecture: the child that is trained, or was, for all that are equal to it."""
+@dataclass(frozen=True, slots=True)
+class ChildEnd:
+    """How a child ended, and whose training that was; without `reused_from` and `memo`, its own."""
 
-    def __init__(self) -> None:
-        self._owners: dict[str, int] = {}
+    result: ChildResult
+    reused_from: int | None = None
+    """The child of this run that was trained for it."""
+    memo: Origin | None = None
+    """The child of another run that was trained for it."""
+
+
+class SharedScores:
+    """Which children of a run at work need no training of their own.
+
+    One child is trained for all that have the same architecture. Those that are proposed after it has ended
+    get its score at once; those that are proposed while it is being trained wait for it.
+    """
+
+    def __init__(self, state: RunState, memo: Mapping[str, MemoScore]) -> None:
+        self._state = state
+        self._memo = memo
+        self._training: dict[str, int] = {}
+        """By arch_id, the child that is being trained for all."""
         self._waiting: dict[int, list[int]] = {}
+        """By that child, those that wait for its score."""
 
     @property
     def is_awaited(self) -> bool:
         """Whether any child waits for another's score."""
         return bool(self._waiting)
 
-    def owner(self, child_id: int, arch_id: str) -> int:
-        """The child whose score counts for `arch_id`; `child_id` itself if there is none yet."""
-        return self._owners.setdefault(arch_id, child_id)
+    def find(self, child: Child) -> ChildEnd | None:
+        """How `child` ends without being trained, with a score of this run or of another; None: not yet."""
+        owner = self._state.scored.get(child.arch_id)
+        if owner is not None:
+            return self._of_child(owner)
+        known = self._memo.get(child.arch_id)
+        if known is None or child.arch_id in self._training:
+            return None
+        outcome = outcome_of(self._state.records[child.id].proposed, known.result)
+        # A reward may need what the other run did not measure, such as the latency.
+        if self._state.reward.missing(outcome):
+            return None
+        return ChildEnd(_untrained(known.result), memo=known.origin)
 
-    def wait(self, child_id: int, owner: int) -> None:
-        self._waiting.setdefault(owner, []).append(child_id)
+    def train(self, child_id: int, arch_id: str) -> int:
+        """The child that is being trained for all of this architecture: `child_id` if none was until now."""
+        return self._training.setdefault(arch_id, child_id)
 
-    def ended(self, child_id: int, arch_id: str, *, is_scored: bool) -> list[int]:
-        """The children that waited for this one; without a score the next of them is to be trained."""
-        if not is_scored and self._owners.get(arch_id) == child_id:
-            del self._owners[arch_id]
-        return self._waiting.pop(child_id, [])
+    def wait(self, child_id: int, trained: int) -> None:
+        """`child_id` gets the score of `trained`, which is being trained, or else is released with it."""
+        self._waiting.setdefault(trained, []).append(child_id)
+
+    def release(self, child_id: int, arch_id: str) -> tuple[list[int], ChildEnd | None]:
+        """The children that waited for this one, which has ended, and how they end with its score.
+
+        None in the place of that means that it has no score. They are to be handed out again: the first of
+        them is then trained for the others.
+        """
+        if self._training.get(arch_id) == child_id:
+            del self._training[arch_id]
+        waiting = self._waiting.pop(child_id, [])
+        result = self._state.records[child_id].result
+        is_scored = result is not None and result.status == "completed"
+        return waiting, self._of_child(child_id) if is_scored else None
+
+    def _of_child(self, child_id: int) -> ChildEnd:
+        result = self._state.records[child_id].result
+        assert result is not None
+        return ChildEnd(_untrained(result), reused_from=child_id)
+
+
+def _untrained(result: ChildResult) -> ChildResult:
+    """Another child's result, for one that takes no worker's time."""
+    return result.model_copy(update={"seconds": 0.0})

@@ -110,7 +110,7 @@ def test_a_score_of_another_cell_is_refused_when_it_is_replayed(source):
         run.finish(run.next_child().id, completed(accuracy))
     run.next_child()
     forged = Finished(child=2, time=1.0, reward=0.2, result=completed(0.2), reused_from=source)
-    with pytest.raises(RunFolderError, match=f"score of child {source}, which is not there or of another"):
+    with pytest.raises(RunFolderError, match=f"score of child {source}, which is not there or has another"):
         run_of(actions(3), 3).replay([*run.events, forged])
 
 
