@@ -40,7 +40,17 @@ class Table:
     def __post_init__(self) -> None:
         assert all(len(row) == len(self.columns) for row in self.rows)
 
-    def is_numeric(self, column: int) -> bool:
+    @property
+    def has_header(self) -> bool:
+        """Whether any column has a name."""
+        return any(self.columns)
+
+    @property
+    def numeric_columns(self) -> frozenset[int]:
+        """Indices of the columns that hold numbers, with nothing in some of their cells at most."""
+        return frozenset(index for index in range(len(self.columns)) if self._is_numeric(index))
+
+    def _is_numeric(self, column: int) -> bool:
         cells = [row[column] for row in self.rows if row[column] not in _NONE]
         return bool(cells) and all(_NUMBER.fullmatch(cell) for cell in cells)
 

@@ -50,7 +50,8 @@ def _code(code: Code) -> str:
 
 
 def _table(table: Table) -> str:
-    dashes = ["---:" if table.is_numeric(index) else "---" for index in range(len(table.columns))]
+    numeric = table.numeric_columns
+    dashes = ["---:" if index in numeric else "---" for index in range(len(table.columns))]
     rows = [table.columns, tuple(dashes), *table.rows]
     return "\n".join(
         "| " + " | ".join(cell if row is rows[1] else escaped(cell) for cell in row) + " |" for row in rows

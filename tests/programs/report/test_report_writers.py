@@ -110,7 +110,8 @@ def test_markdown_has_a_line_per_row_and_no_markup_that_was_text():
     ],
 )
 def test_columns_of_numbers_are_told_from_others(cells, is_numeric):
-    assert Table(("x",), tuple((cell,) for cell in cells)).is_numeric(0) == is_numeric
+    table = Table(("x",), tuple((cell,) for cell in cells))
+    assert table.numeric_columns == ({0} if is_numeric else set())
 
 
 def test_code_is_shown_as_it_is_whatever_stands_in_it():
