@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import sys
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
 
+from raynas.cli.terminal.console import message_console
 from raynas.errors import RaynasError, UsageError
 
 app = typer.Typer(
@@ -49,10 +48,6 @@ def reports_errors(command: Command) -> Command:
     return wrapped  # type: ignore[return-value]
 
 
-def loading(console: Console) -> contextlib.AbstractContextManager[object]:
-    return console.status("Loading ...") if console.is_terminal else contextlib.nullcontext()
-
-
 def worker_count(text: str | None) -> int | str | None:
     if text is None or text == "auto":
         return text
@@ -62,7 +57,5 @@ def worker_count(text: str | None) -> int | str | None:
 
 
 def fail(message: str, code: int) -> NoReturn:
-    Console(stderr=True).print(
-        f"Error: {message}", style="red", markup=False, highlight=False, soft_wrap=True
-    )
+    message_console().print(f"Error: {message}", style="red")
     raise typer.Exit(code)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from raynas.cli.app import SetOption, app, loading, reports_errors
+from raynas.cli.app import SetOption, app, reports_errors
+from raynas.cli.terminal.console import loading, message_console
 from raynas.config import parse_assignments, without_none
 
 
@@ -69,7 +69,7 @@ def benchmark(
 
     Options of a strategy: --set evolution.population=20; of the space: --set space.num_blocks=3.
     """
-    with loading(Console(stderr=True)):
+    with loading(message_console()):
         from raynas.cli.terminal.benchmark import run_benchmark
         from raynas.programs.benchmark import Setting
         from raynas.programs.benchmark.recipe import benchmark_recipe

@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from raynas.cli.app import (
-    app,
-    reports_errors,
-)
+from raynas.cli.app import app, reports_errors
+from raynas.cli.terminal.console import output_console
 
 
 @app.command()
@@ -29,4 +26,4 @@ def convert(
     """Turn images into Parquet shards that can be streamed."""
     from raynas.cli.terminal.convert import run_convert
 
-    run_convert(source, out, shard_mb=shard_mb, classes=classes, console=Console())
+    run_convert(source, out, shard_mb=shard_mb, classes=classes, console=output_console())

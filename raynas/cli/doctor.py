@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from raynas.cli.app import AddressOption, app, fail, reports_errors
+from raynas.cli.terminal.console import output_console
 
 
 @app.command()
@@ -21,11 +21,12 @@ def doctor(
     """Check cluster, GPUs, data, tracking server and storage: what is wrong and what to do."""
     from raynas.cli.terminal.doctor import examine
 
-    console = Console()
+    console = output_console()
     findings = 0
     for check in examine(data=data, address=address, runs=out):
-        console.print("[green]ok[/]     " if check.is_ok else "[red]PROBLEM[/]", end="", highlight=False)
-        console.print(f" {check.name}: {check.message}", markup=False, highlight=False, soft_wrap=True)
+        verdict, style = ("ok", "green") if check.is_ok else ("PROBLEM", "red")
+        console.print(f"{verdict:<7}", style=style, end="")
+        console.print(f" {check.name}: {check.message}")
         findings += not check.is_ok
     if findings:
         fail(f"{findings} problem{'s' if findings > 1 else ''} found.", 1)

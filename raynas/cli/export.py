@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from raynas.cli.app import (
-    app,
-    reports_errors,
-)
+from raynas.cli.app import app, reports_errors
+from raynas.cli.terminal.console import output_console
 
 
 @app.command()
@@ -42,4 +39,4 @@ def export(
     from raynas.cli.terminal.export import Source, run_export
 
     source = Source(what, weights, random_weights, num_classes, image_size)
-    run_export(source, format, out, force=force, console=Console())
+    run_export(source, format, out, force=force, console=output_console())

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from raynas.cli.app import RunArgument, app, reports_errors
-from raynas.cli.terminal.console import print_architectures, print_leaderboard, table_console
+from raynas.cli.terminal.console import output_console
+from raynas.cli.terminal.leaderboard import print_architectures, print_leaderboard
 from raynas.files import JOURNAL_FILE
 from raynas.run.events import recorded_config
 from raynas.run.folder import find_run
@@ -30,8 +31,8 @@ def leaderboard_command(
     records, trade = records_of(events), recorded_trade(recorded_config(events))
     entries = leaderboard(records, trade=trade)[:top]
     if format == "table":
-        console = table_console()
-        console.print(str(folder), markup=False, highlight=False, soft_wrap=True)
+        console = output_console()
+        console.print(str(folder))
         print_leaderboard(
             entries,
             console,

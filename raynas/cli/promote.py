@@ -13,11 +13,10 @@ from raynas.cli.app import (
     SetOption,
     WorkersOption,
     app,
-    loading,
     reports_errors,
     worker_count,
 )
-from raynas.cli.terminal.console import table_console
+from raynas.cli.terminal.console import loading, output_console
 from raynas.config import merged, parse_assignments, without_none
 from raynas.run.folder import find_run
 
@@ -37,7 +36,7 @@ def promote(
     set_: SetOption = None,
 ) -> None:
     """Train the best cells of a run longer, to choose the winner; 'search --resume' goes on with it."""
-    console = table_console()
+    console = output_console()
     with loading(console):
         from raynas.cli.terminal.search import run_on_terminal
         from raynas.programs.promote import prepare_promotion

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from raynas.cli.app import RunArgument, app, loading, reports_errors
+from raynas.cli.app import RunArgument, app, reports_errors
+from raynas.cli.terminal.console import loading, output_console
 from raynas.files import JOURNAL_FILE
 from raynas.run.events import recorded_config
 from raynas.run.folder import find_run
@@ -28,7 +28,7 @@ def report_command(
     ] = None,
 ) -> None:
     """Write a report of a run, also while it goes on: HTML with pictures, Markdown, children in Parquet."""
-    console = Console()
+    console = output_console()
     with loading(console):
         from raynas.programs.report.folder import new_folder, write_report
         from raynas.programs.report.run.children import children_table
@@ -44,4 +44,4 @@ def report_command(
     document = run_report(folder.resolve().name, events, driver=driver)
     children = children_table(records_of(events), trade=recorded_trade(recorded_config(events)))
     for written in write_report(target, document, {"children": children}):
-        console.print(str(written), markup=False, highlight=False, soft_wrap=True)
+        console.print(str(written))

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
-from rich.console import Console
 
 from raynas.cli.app import RunArgument, SetOption, app, reports_errors
-from raynas.cli.terminal.console import print_leaderboard, table_console
+from raynas.cli.terminal.console import message_console, output_console
+from raynas.cli.terminal.leaderboard import print_leaderboard
 from raynas.config import parse_assignments
 from raynas.errors import UsageError
 from raynas.files import JOURNAL_FILE, create_file
@@ -60,8 +60,8 @@ def _file_format(out: Path | None) -> FileFormat | None:
 
 
 def _print_table(found: Rescored, folder: Path, top: int | None) -> None:
-    console = table_console()
-    console.print(str(folder), markup=False, highlight=False, soft_wrap=True)
+    console = output_console()
+    console.print(str(folder))
     # Their reasons are told below, together.
     unscored = {child for children in found.unscored.values() for child in children}
     entries = [
@@ -75,9 +75,4 @@ def _print_unscored(why: str, children: list[int]) -> None:
     """To stderr, so that JSON stays JSON."""
     numbers = ", ".join(map(str, children[:MAX_LISTED])) + (", ..." if len(children) > MAX_LISTED else "")
     what = "1 child can't" if len(children) == 1 else f"{len(children):,} children can't"
-    Console(stderr=True).print(
-        f"{what} be scored by this reward, for {why}: {numbers}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    message_console().print(f"{what} be scored by this reward, for {why}: {numbers}")

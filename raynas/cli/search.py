@@ -13,11 +13,10 @@ from raynas.cli.app import (
     SetOption,
     WorkersOption,
     app,
-    loading,
     reports_errors,
     worker_count,
 )
-from raynas.cli.terminal.console import table_console
+from raynas.cli.terminal.console import loading, output_console
 from raynas.config import parse_assignments
 
 
@@ -61,7 +60,7 @@ def search(
     set_: SetOption = None,
 ) -> None:
     """Search for a cell: train children, learn from their accuracy, print the leaderboard."""
-    console = table_console()
+    console = output_console()
     with loading(console):
         from raynas.cli.terminal.search import run_on_terminal
         from raynas.programs.search.prepare import prepare_search

@@ -7,9 +7,9 @@ import time
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from raynas.cli.app import RunArgument, app, reports_errors
+from raynas.cli.terminal.console import output_console
 from raynas.cli.terminal.status import print_status, status_json
 from raynas.files import JOURNAL_FILE
 from raynas.run.folder import find_run
@@ -31,6 +31,6 @@ def status(
     driver = driver_state(events, is_locked=is_locked, host=socket.gethostname())
     found = status_of(events, now=now, driver=driver)
     if format == "table":
-        print_status(found, folder, Console(), now=now)
+        print_status(found, folder, output_console(), now=now)
     else:
         print(status_json(found, folder))

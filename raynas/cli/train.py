@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from raynas.cli.app import (
     AddressOption,
@@ -13,10 +12,10 @@ from raynas.cli.app import (
     SetOption,
     WorkersOption,
     app,
-    loading,
     reports_errors,
     worker_count,
 )
+from raynas.cli.terminal.console import loading, output_console
 from raynas.config import merged, parse_assignments, without_none
 
 
@@ -59,7 +58,7 @@ def train(
     set_: SetOption = None,
 ) -> None:
     """Train one cell's network to the end, on one machine or many; the result can be exported."""
-    console = Console()
+    console = output_console()
     with loading(console):
         from raynas.cli.terminal.train import run_train
         from raynas.cli.terminal.train_plan import Pace

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from raynas.cli.app import app, loading, reports_errors
+from raynas.cli.app import app, reports_errors
+from raynas.cli.terminal.console import loading, message_console
 from raynas.errors import RunFolderError
 
 
@@ -24,7 +24,7 @@ def ui(
     store = runs / "mlflow.db"
     if not store.is_file():
         raise RunFolderError(f"There is no {store}. Run 'raynas search' first, or give --runs.")
-    with loading(Console()):
+    with loading(message_console()):
         from raynas.tracking.store import runs_page
 
     print(f"The runs: http://127.0.0.1:{port}{runs_page(store)}", flush=True)

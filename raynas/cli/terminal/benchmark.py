@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 
 from raynas.cells.space import SearchSpace, make_space
-from raynas.cli.app import loading
-from raynas.cli.terminal.console import command
+from raynas.cli.terminal.commands import this_command
+from raynas.cli.terminal.console import loading, message_console, output_console
 from raynas.errors import UnknownName, UsageError
 from raynas.programs.benchmark import (
     Contender,
@@ -55,7 +53,7 @@ def run_benchmark(
 
         new_folder(report, "--report")
         contenders = with_baselines(contenders)
-    console = Console(stderr=True)
+    console = message_console()
     with loading(console):
         table = read_table(recipe.table, space, recipe.columns)
     began = time.monotonic()
@@ -68,11 +66,10 @@ def run_benchmark(
     if format == "json":
         print(json.dumps([summary.model_dump() for summary in summaries], indent=2))
     else:
-        _print_table(summaries, table, Console())
+        _print_table(summaries, table, output_console())
     if report:
         from raynas.programs.benchmark.report import Study, write_report
 
-        words = f"{command()} {shlex.join(sys.argv[1:])}"
         files = write_report(
             report,
             Study(
@@ -84,10 +81,10 @@ def run_benchmark(
                 outcomes=outcomes,
                 wall_seconds=wall_seconds,
                 processes=num_cpus() if processes is None else processes,
-                command=words,
+                command=this_command(),
             ),
         )
-        console.print(f"Report: {files[0]}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Report: {files[0]}")
 
 
 def contenders_of(strategies: Sequence[str], settings: Mapping[str, Any]) -> list[Contender]:
@@ -146,4 +143,4 @@ def _print_table(summaries: Sequence[Summary], table: Table, console: Console) -
         for summary in summaries
         if summary.exhausted
     ]
-    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    console.print("\n".join(lines))

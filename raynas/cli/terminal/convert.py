@@ -39,10 +39,7 @@ def run_convert(source: str, out: Path, *, shard_mb: int, classes: Path | None, 
         )
     counts = ", ".join(f"{len(members):,} for {split}" for split, members in splits.items())
     console.print(
-        f"{num_images:,} images ({counts}) of {len(names):,} classes in {len(shards)} shards: {out}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+        f"{num_images:,} images ({counts}) of {len(names):,} classes in {len(shards)} shards: {out}"
     )
 
 

@@ -45,7 +45,7 @@ def run_export(source: Source, format: Format, out: Path | None, *, force: bool,
     # Before weights are read or fetched.
     check_destination(format, out, force=force)
     exported = export(find_model(source), format, out, force=force)
-    console.print(_report(exported), markup=False, highlight=False, soft_wrap=True)
+    console.print(_report(exported))
 
 
 def find_model(source: Source) -> LoadedModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,12 +10,13 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from raynas.cli.terminal.console import print_architectures, print_hints, print_leaderboard, resume_command
+from raynas.cli.terminal.commands import program, resume_search
+from raynas.cli.terminal.leaderboard import print_architectures, print_leaderboard
 from raynas.cli.terminal.progress import make_progress
 from raynas.errors import SearchFailed
 from raynas.files import JOURNAL_FILE
 from raynas.programs.promote import STRATEGY
-from raynas.programs.search.execute import execute
+from raynas.programs.search.execute import SearchResult, execute
 from raynas.programs.search.prepare import PreparedSearch
 from raynas.run.interruption import Interruption, interruptible
 from raynas.strategies.rewards.pareto import NAME as PARETO
@@ -29,10 +31,7 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
     config = prepared.config
     console.print(
         f"raynas {what}, data {config.data.source}, {config.children} children of {config.child.epochs} "
-        f"epochs, seed {config.seed}\nrun folder {prepared.folder}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+        f"epochs, seed {config.seed}\nrun folder {prepared.folder}"
     )
     keeps_front = config.reward.name == PARETO
     with (
@@ -48,7 +47,7 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
     )
     print_architectures(result.leaderboard, console)
     is_promotion = config.strategy.name == STRATEGY
-    print_hints(result, console, data=config.data.source, is_promotion=is_promotion)
+    _print_hints(result, console, data=config.data.source, is_promotion=is_promotion)
 
 
 @contextmanager
@@ -57,10 +56,10 @@ def _farewell(folder: Path, console: Console) -> Iterator[None]:
 
     def say(what: str) -> None:
         if (folder / JOURNAL_FILE).is_file():
-            text = f"\n{what} What has ended is kept; go on with\n  {resume_command(folder)}"
+            text = f"\n{what} What has ended is kept; go on with\n  {resume_search(folder)}"
         else:
             text = f"\n{what} No child has been tried yet."
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        console.print(text)
 
     try:
         with interruptible(last_words=lambda: say("Interrupted, and some processes did not end in time.")):
@@ -71,3 +70,22 @@ def _farewell(folder: Path, console: Console) -> Iterator[None]:
     except SearchFailed:
         say("The search failed.")
         raise
+
+
+def _print_hints(result: SearchResult, console: Console, *, data: str, is_promotion: bool) -> None:
+    """What was written, and the commands that come next."""
+    folder = result.run_folder
+    lines = [f"\nBest cell: {folder / 'best_cell.svg'}, {folder / 'best_genotype.json'}"]
+    if result.mlflow_uri and result.mlflow_uri.startswith("sqlite:"):
+        lines.append(
+            f"Compare cells in the MLflow UI:\n  {program()} ui --runs {shlex.quote(str(folder.parent))}"
+        )
+    elif result.mlflow_uri:
+        lines.append(f"Compare cells in the MLflow UI: {result.mlflow_uri}")
+    run = shlex.quote(str(folder))
+    if not is_promotion:
+        more = len(result.leaderboard) * 2
+        lines.append(f"Go on with this search:\n  {resume_search(folder)} --children {more}")
+        lines.append(f"Train its best cells longer:\n  {program()} promote {run} --top 5")
+    lines.append(f"Train the best cell to the end:\n  {program()} train {run} --data {shlex.quote(data)}")
+    console.print("\n".join(lines))

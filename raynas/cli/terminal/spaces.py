@@ -7,7 +7,7 @@ from rich.table import Table
 
 from raynas.cells.published import PublishedCell, published_cells
 from raynas.cells.space import SPACES, make_space
-from raynas.cli.terminal.console import short_count
+from raynas.cli.terminal.quantities import short_count
 from raynas.models.networks import NETWORKS
 from raynas.nn import Complexity, NetworkConfig, complexity
 

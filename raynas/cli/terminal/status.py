@@ -9,16 +9,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from raynas.cli.terminal.console import resume_command
-from raynas.cli.terminal.progress import duration
+from raynas.cli.terminal.commands import resume_search
+from raynas.cli.terminal.quantities import duration
 from raynas.run.status import ChildCounts, Status
 
 
 def print_status(status: Status, folder: Path, console: Console, *, now: float) -> None:
     """A line per fact."""
-    console.print(f"{folder}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{folder}")
     for name, text in _lines(status, folder, now):
-        console.print(f"{name:<12}{text}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{name:<12}{text}")
 
 
 def status_json(status: Status, folder: Path) -> str:
@@ -44,7 +44,7 @@ def _lines(status: Status, folder: Path, now: float) -> Iterator[tuple[str, str]
         yield "time left", f"about {duration(status.seconds_left)}{once}"
     yield "driver", _driver(status, now)
     if status.driver == "gone" and not status.is_complete:
-        yield "go on with", resume_command(folder)
+        yield "go on with", resume_search(folder)
 
 
 def _children(counts: ChildCounts) -> str:

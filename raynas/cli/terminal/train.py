@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from raynas.cli.terminal.console import command
+from raynas.cli.terminal.commands import program, resume_training
 from raynas.cli.terminal.train_plan import Pace, plan_lines
 from raynas.errors import UsageError
 from raynas.programs.train.prepared import PreparedTraining
@@ -48,14 +48,14 @@ def run_train(
         settings=settings,
     )
     for line in plan_lines(prepared, pace.of(prepared), is_resumed=resume):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line)
     if is_dry:
         return
     progress = _Progress(prepared, console)
 
     def say_how_to_go_on() -> None:
-        way_on = f"\nInterrupted. Go on from the last checkpoint with\n  {_resume(prepared.folder)}"
-        console.print(way_on, markup=False, highlight=False, soft_wrap=True)
+        way_on = f"\nInterrupted. Go on from the last checkpoint with\n  {resume_training(prepared.folder)}"
+        console.print(way_on)
 
     try:
         with interruptible(last_words=say_how_to_go_on):
@@ -65,7 +65,7 @@ def run_train(
     except Interruption as interruption:
         say_how_to_go_on()
         raise typer.Exit(interruption.exit_code) from None
-    console.print("\n".join(result_lines(result)), markup=False, highlight=False, soft_wrap=True)
+    console.print("\n".join(result_lines(result)))
 
 
 def result_lines(result: TrainResult) -> list[str]:
@@ -77,7 +77,7 @@ def result_lines(result: TrainResult) -> list[str]:
     ]
     if result.registered is not None:
         lines.append(f"In MLflow's registry: {result.registered}")
-    return [*lines, f"Export it:\n  {command()} export {shlex.quote(str(result.folder))}"]
+    return [*lines, f"Export it:\n  {program()} export {shlex.quote(str(result.folder))}"]
 
 
 class _Progress:
@@ -102,13 +102,4 @@ class _Progress:
 
     def _print(self, text: str, summary: Summary) -> None:
         left = math.ceil(summary.seconds_left / 60)
-        self.console.print(
-            f"{text} images_per_second={summary.images_per_second:.1f}  ({left} min left)",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-
-
-def _resume(folder: Path) -> str:
-    return f"{command()} train --out {folder} --resume"
+        self.console.print(f"{text} images_per_second={summary.images_per_second:.1f}  ({left} min left)")

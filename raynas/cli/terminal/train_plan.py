@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from raynas.cli.terminal.console import short_count
+from raynas.cli.terminal.quantities import short_count
 from raynas.engine.final_checkpoints import has_checkpoint
 from raynas.errors import UsageError
 from raynas.programs.train.data import IMAGENET

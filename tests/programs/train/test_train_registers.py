@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
-from rich.console import Console
 
 import raynas
+from raynas.cli.terminal.console import output_console
 from raynas.cli.terminal.train import result_lines, run_train
 from raynas.cli.terminal.train_plan import Pace
 from raynas.config import merged
@@ -157,6 +157,6 @@ def test_the_name_is_the_published_cells_or_the_users(folder):
 def test_the_command_prints_the_versions(store, capsys):
     Path("cell.json").write_text(TINY.to_json())
     words: dict[str, Any] = {"recipe": "cifar_final", "settings": SETTINGS, "out": None, "address": None}
-    console = Console()
+    console = output_console()
     run_train("cell.json", **words, resume=False, is_dry=False, pace=Pace(), console=console)
     assert f"raynas-{TINY.arch_id}, version 1 (best), version 2 (last)" in capsys.readouterr().out
