@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +9,8 @@ import typer
 
 from raynas.cli.app import RunArgument, app, reports_errors
 from raynas.cli.terminal.console import loading, output_console
-from raynas.files import JOURNAL_FILE
-from raynas.run.events import recorded_config
 from raynas.run.folder import find_run
-from raynas.run.journal import is_being_written, read_events
-from raynas.run.records import records_of
-from raynas.run.status import driver_state
-from raynas.strategies.rewards.pareto import recorded_trade
+from raynas.run.recorded import RecordedRun
 
 
 @app.command(name="report")
@@ -34,14 +28,8 @@ def report_command(
         from raynas.programs.report.run.children import children_table
         from raynas.programs.report.run.report import run_report
 
-    folder = find_run(run)
-    target = out if out is not None else folder / "report"
-    path = folder / JOURNAL_FILE
-    is_locked = is_being_written(path)
-    events = read_events(path)
+    found = RecordedRun.read(find_run(run))
+    target = out if out is not None else found.folder / "report"
     new_folder(target, "--out")
-    driver = driver_state(events, is_locked=is_locked, host=socket.gethostname())
-    document = run_report(folder.resolve().name, events, driver=driver)
-    children = children_table(records_of(events), trade=recorded_trade(recorded_config(events)))
-    for written in write_report(target, document, {"children": children}):
+    for written in write_report(target, run_report(found), {"children": children_table(found)}):
         console.print(str(written))

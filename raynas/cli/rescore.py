@@ -12,11 +12,11 @@ from raynas.cli.terminal.console import message_console, output_console
 from raynas.cli.terminal.leaderboard import print_leaderboard
 from raynas.config import parse_assignments
 from raynas.errors import UsageError
-from raynas.files import JOURNAL_FILE, create_file
+from raynas.files import create_file
 from raynas.programs.rescore import Rescored, chosen_reward, rescore
 from raynas.run.folder import find_run
-from raynas.run.journal import read_events
 from raynas.run.leaderboard import FileFormat, Format, render
+from raynas.run.recorded import RecordedRun
 
 MAX_LISTED = 12
 """Children that are named by number; of more only the first."""
@@ -38,8 +38,8 @@ def rescore_command(
     """Print what a run's leaderboard would be under another reward; nothing is trained."""
     folder = find_run(run)
     suffix = _file_format(out)
-    events = read_events(folder / JOURNAL_FILE)
-    found = rescore(events, chosen_reward(events, reward, parse_assignments(set_ or [])))
+    recorded = RecordedRun.read(folder)
+    found = rescore(recorded, chosen_reward(recorded, reward, parse_assignments(set_ or [])))
     if format == "table":
         _print_table(found, folder, top)
     else:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from raynas.config import merged
 from raynas.errors import RunFolderError
-from raynas.files import JOURNAL_FILE
 from raynas.programs.search.prepare import PreparedSearch
 from raynas.programs.search.recipes import search_config
-from raynas.run.events import Started
 from raynas.run.folder import check_is_free, find_run, new_run_folder
-from raynas.run.journal import read_events
-from raynas.run.leaderboard import leaderboard
-from raynas.run.records import ChildRecord, records_of
-from raynas.strategies.rewards.pareto import ParetoConfig, recorded_trade
+from raynas.run.recorded import RecordedRun
 
 STRATEGY = "raynas.strategies.listed:Listed"
 
@@ -42,40 +37,34 @@ def prepare_promotion(
         RunFolderError: no such run, or none of its children has a score.
         UsageError: a setting can't be used.
     """
-    folder = find_run(Path(run) if run is not None else None)
-    events = read_events(folder / JOURNAL_FILE)
-    started = events[0]
-    assert isinstance(started, Started)
-    trade = recorded_trade(started.config)
-    architectures = best_architectures(records_of(events), top, trade=trade)
+    source = RecordedRun.read(find_run(Path(run) if run is not None else None))
+    architectures = best_architectures(source, top)
     if not architectures:
-        raise RunFolderError(f"No child of {folder} has a score yet, so there is nothing to promote.")
-    words = {
-        "space": started.config.get("space"),
-        "data": started.config.get("data"),
+        raise RunFolderError(f"No child of {source.folder} has a score yet, so there is nothing to promote.")
+    overrides = {
+        "space": source.started.config.get("space"),
+        "data": source.started.config.get("data"),
         "strategy": {"name": STRATEGY, "architectures": architectures},
-        "origin": {"run_id": started.run_id, "folder": str(folder)},
+        "origin": {"run_id": source.started.run_id, "folder": str(source.folder)},
         "children": len(architectures) * repeats,
         # Each repeat is a training of its own.
         "equal_cells": "retrain",
     }
-    config = search_config(recipe, merged(words, settings or {}))
+    config = search_config(recipe, merged(overrides, settings or {}))
     # Its list is checked before anything is started.
     config.make_strategy(config.make_space())
     target = Path(out) if out is not None else new_run_folder(config.space.name, "promotion")
     check_is_free(target)
-    return PreparedSearch(target, config, [])
+    return PreparedSearch(target, config)
 
 
-def best_architectures(
-    records: Iterable[ChildRecord], top: int, *, trade: ParetoConfig | None = None
-) -> list[tuple[int, ...]]:
-    """The actions of the `top` best different cells, in the leaderboard's order; two writings of one cell are
-    the same.
+def best_architectures(run: RecordedRun, top: int) -> list[tuple[int, ...]]:
+    """The actions of the `top` best different cells, in the leaderboard's order.
+
+    A cell that was proposed in two ways, such as with the halves of a block exchanged, is listed once.
     """
-    by_child = {record.id: record for record in records}
     best: dict[str, tuple[int, ...]] = {}
-    for entry in leaderboard(by_child.values(), trade=trade):
+    for entry in run.entries:
         if entry.reward is not None:
-            best.setdefault(entry.arch_id, by_child[entry.child].proposed.actions)
+            best.setdefault(entry.arch_id, run.records[entry.child].proposed.actions)
     return list(best.values())[:top]

@@ -5,14 +5,15 @@ nothing is written. Pure Python.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from raynas.config import merged
 from raynas.errors import InvalidConfig
-from raynas.run.events import Event, Finished, Proposed, recorded_config
+from raynas.run.events import Event, Finished, Proposed
 from raynas.run.leaderboard import LeaderboardEntry, final_front, leaderboard
+from raynas.run.recorded import RecordedRun
 from raynas.run.records import outcome_of, records_of
 from raynas.strategies.rewards.pareto import Pareto
 from raynas.strategies.rewards.reward import Outcome, Reward, make_reward
@@ -31,10 +32,10 @@ class Rescored:
     """Below the front; None: the reward keeps none."""
 
 
-def rescore(events: Sequence[Event], reward: Reward) -> Rescored:
-    """The leaderboard of a journal under `reward`, which must be new."""
+def rescore(run: RecordedRun, reward: Reward) -> Rescored:
+    """The leaderboard of a run under `reward`, which must not have observed anything yet."""
     trade = reward.options if isinstance(reward, Pareto) else None
-    records = records_of(rescored_events(events, reward))
+    records = records_of(rescored_events(run.events, reward)).values()
     unscored: defaultdict[str, list[int]] = defaultdict(list)
     for record in records:
         if record.outcome is not None and record.outcome.accuracy is not None and record.reward is None:
@@ -71,7 +72,7 @@ def rescored_events(events: Iterable[Event], reward: Reward) -> list[Event]:
     return found
 
 
-def chosen_reward(events: Sequence[Event], name: str | None, settings: Mapping[str, Any]) -> Reward:
+def chosen_reward(run: RecordedRun, name: str | None, settings: Mapping[str, Any]) -> Reward:
     """The reward that a user asks for.
 
     Args:
@@ -89,7 +90,7 @@ def chosen_reward(events: Sequence[Event], name: str | None, settings: Mapping[s
     asked = settings.get("reward", {})
     if not isinstance(asked, Mapping):
         raise InvalidConfig(f"reward = {asked!r}: give its options as reward.*, and its name as --reward.")
-    recorded = recorded_config(events).get("reward", {})
+    recorded = run.config.get("reward", {})
     recorded = dict(recorded) if isinstance(recorded, Mapping) else {}
     options = dict(asked)
     asked_name = str(options.pop("name", None) or recorded.get("name", "accuracy")) if name is None else name

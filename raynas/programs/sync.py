@@ -15,9 +15,10 @@ from raynas.config import validated
 from raynas.errors import RunFolderError, TrackingFailed
 from raynas.files import JOURNAL_FILE
 from raynas.programs.search.config import SearchConfig
-from raynas.run.events import Event, Interrupted, Started, last_of_driver, recorded_config
+from raynas.run.events import Event, Interrupted, last_of_driver
 from raynas.run.folder import default_store
 from raynas.run.journal import Journal, read_events
+from raynas.run.recorded import RecordedRun
 from raynas.run.run import Run
 from raynas.tracking.search_tracker import Tracker
 from raynas.tracking.store import reason
@@ -54,9 +55,10 @@ def sync_run(
     """
     with _held(folder / JOURNAL_FILE):
         events = read_events(folder / JOURNAL_FILE)
+        recorded = RecordedRun(folder, events)
         backlog = Backlog(report=report)
-        config = validated(SearchConfig, recorded_config(events))
-        tracker = _open_tracker(folder, config, events, uri=uri, writer=backlog)
+        config = validated(SearchConfig, recorded.config)
+        tracker = _open_tracker(recorded, config, uri=uri, writer=backlog)
         run = _replayed(config, events, tracker)
         tracker.close(_status(run, events, tracker), end_time=max(event.time for event in events))
     if backlog.refused:
@@ -86,10 +88,9 @@ def _held(path: Path) -> Iterator[None]:
 
 
 def _open_tracker(
-    folder: Path, config: SearchConfig, events: list[Event], *, uri: str | None, writer: Backlog
+    recorded: RecordedRun, config: SearchConfig, *, uri: str | None, writer: Backlog
 ) -> Tracker:
-    started = events[0]
-    assert isinstance(started, Started)
+    folder, started = recorded.folder, recorded.started
     tracker = Tracker.open(
         uri or config.tracking.uri,
         experiment=config.tracking.experiment,
@@ -105,7 +106,7 @@ def _open_tracker(
         writer=writer,
     )
     if tracker.is_new:
-        tracker.config_changed(recorded_config(events))
+        tracker.config_changed(recorded.config)
     return tracker
 
 

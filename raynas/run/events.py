@@ -125,14 +125,6 @@ AnyEvent = Started | Proposed | Finished | Resumed | Interrupted | Resized
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
 
 
-def recorded_config(events: Sequence[Event]) -> dict[str, Any]:
-    """The config that a run was started with, and the number of children that it was last asked for."""
-    started = events[0]
-    assert isinstance(started, Started)
-    targets = [event.children for event in events if isinstance(event, Resumed)]
-    return started.config | {"children": targets[-1]} if targets else started.config
-
-
 def last_of_driver(events: Sequence[Event]) -> Started | Resumed | Interrupted:
     """The last word of a driver about itself."""
     return [event for event in events if isinstance(event, Started | Resumed | Interrupted)][-1]

@@ -11,12 +11,9 @@ from raynas.cells.space import make_space
 from raynas.config import Choice, validated
 from raynas.errors import RunFolderError, UnknownName, UsageError
 from raynas.files import JOURNAL_FILE
-from raynas.run.events import Origin, Started
+from raynas.run.events import Origin
 from raynas.run.folder import find_run
-from raynas.run.journal import read_events
-from raynas.run.leaderboard import leaderboard
-from raynas.run.records import ChildRecord, records_of
-from raynas.strategies.rewards.pareto import recorded_trade
+from raynas.run.recorded import RecordedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +64,22 @@ def _read(path: Path) -> Genotype:
         ) from error
 
 
-def _decoded(started: Started, record: ChildRecord) -> Genotype:
-    choice = validated(Choice, started.config.get("space", {}), where="the journal's space")
-    space = make_space(choice.name, **choice.options)
-    try:
-        return space.decode(record.proposed.actions)
-    except ValueError as error:
-        raise RunFolderError(f"the journal's child {record.id} is not from its space: {error}.") from error
-
-
 def _in_run(cell: str | None, folder: Path) -> FoundCell:
-    events = read_events(folder / JOURNAL_FILE)
-    records = {record.id: record for record in records_of(events)}
-    started = events[0]
-    assert isinstance(started, Started)
-    for entry in leaderboard(records.values(), trade=recorded_trade(started.config)):
+    run = RecordedRun.read(folder)
+    for entry in run.entries:
         if cell is None or entry.arch_id.startswith(cell):
-            genotype = _decoded(started, records[entry.child])
-            return FoundCell(genotype, Origin(run_id=started.run_id, folder=str(folder), child=entry.child))
+            origin = Origin(run_id=run.started.run_id, folder=str(folder), child=entry.child)
+            return FoundCell(_decoded(run, entry.child), origin)
     if cell is None:
         raise RunFolderError(f"{folder} has no children yet.")
     hint = f"It is no file, and no arch_id in {folder} begins so; --run looks in another run."
     raise UnknownName("published cell", cell, published_cells(), hint)
+
+
+def _decoded(run: RecordedRun, child_id: int) -> Genotype:
+    choice = validated(Choice, run.started.config.get("space", {}), where="the journal's space")
+    space = make_space(choice.name, **choice.options)
+    try:
+        return space.decode(run.records[child_id].proposed.actions)
+    except ValueError as error:
+        raise RunFolderError(f"the journal's child {child_id} is not from its space: {error}.") from error

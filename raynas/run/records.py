@@ -76,8 +76,8 @@ class RunListener:
         """The strategy learned."""
 
 
-def records_of(events: Iterable[Event]) -> list[ChildRecord]:
-    """The children in a journal, without a strategy or a space: for reading a run from outside."""
+def records_of(events: Iterable[Event]) -> dict[int, ChildRecord]:
+    """The children in a journal by their ids, in the order in which they were proposed."""
     records: dict[int, ChildRecord] = {}
     interrupted: tuple[int, ...] = ()
     for event in events:
@@ -92,7 +92,7 @@ def records_of(events: Iterable[Event]) -> list[ChildRecord]:
     for child in interrupted:
         if child in records and records[child].finished is None:
             records[child] = replace(records[child], is_interrupted=True)
-    return list(records.values())
+    return records
 
 
 def check_proposed(event: Proposed, space: SearchSpace, records: Mapping[int, ChildRecord]) -> None:

@@ -20,9 +20,9 @@ from typing import Any
 from raynas.child import ChildResult
 from raynas.errors import RunFolderError, UsageError
 from raynas.files import JOURNAL_FILE
-from raynas.run.events import Event, Finished, Origin, Started
-from raynas.run.journal import read_events
-from raynas.run.records import ChildRecord, records_of
+from raynas.run.events import Finished, Origin
+from raynas.run.recorded import RecordedRun
+from raynas.run.records import ChildRecord
 
 TRAINING_FIELDS = ("network", "child")
 """Of the config, what a score depends on beside the images."""
@@ -67,37 +67,37 @@ def read_memo(place: Path, *, images: str, config: Mapping[str, Any], own: Path)
 
 
 def _of_run(folder: Path, images: str, config: Mapping[str, Any]) -> Memo:
-    events = read_events(folder / JOURNAL_FILE)
-    problem = _mismatch(events, images, config)
+    run = RecordedRun.read(folder)
+    problem = _mismatch(run, images, config)
     if problem:
         raise RunFolderError(
             f"The scores of {folder} can't be reused here: {problem}. Make these settings equal, or leave "
             "--memo out."
         )
-    memo = Memo(_scores(folder, events))
+    memo = Memo(_scores(run))
     memo.notes.append(f"memo: {len(memo.scores):,} scores of {folder} are there to be reused")
     return memo
 
 
 def _of_store(store: Path, images: str, config: Mapping[str, Any], own: Path) -> Memo:
-    memo, fitting, others = Memo(), dict[Path, list[Event]](), list[str]()
+    memo, fitting, others = Memo(), list[RecordedRun](), list[str]()
     folders = sorted(path.parent for path in store.glob(f"*/{JOURNAL_FILE}"))
     for folder in folders:
         if folder.resolve() == own.resolve():
             continue
         try:
-            events = read_events(folder / JOURNAL_FILE)
+            run = RecordedRun.read(folder)
         except RunFolderError as error:
             others.append(f"memo: {folder} is left out: {error}")
             continue
-        problem = _mismatch(events, images, config)
+        problem = _mismatch(run, images, config)
         if problem:
             others.append(f"memo: {folder} is left out: {problem}")
         else:
-            fitting[folder] = events
+            fitting.append(run)
     # The oldest first, so that it does not depend on names whose score counts.
-    for folder, events in sorted(fitting.items(), key=lambda item: item[1][0].time):
-        memo.scores = _scores(folder, events) | memo.scores
+    for run in sorted(fitting, key=lambda run: run.started.time):
+        memo.scores = _scores(run) | memo.scores
     memo.notes.append(
         f"memo: {len(memo.scores):,} scores of {len(fitting)} runs in {store} are there to be reused"
     )
@@ -105,14 +105,12 @@ def _of_store(store: Path, images: str, config: Mapping[str, Any], own: Path) ->
     return memo
 
 
-def _scores(folder: Path, events: list[Event]) -> dict[str, MemoScore]:
-    started = events[0]
-    assert isinstance(started, Started)
+def _scores(run: RecordedRun) -> dict[str, MemoScore]:
     scores: dict[str, MemoScore] = {}
-    for record in records_of(events):
+    for record in run.records.values():
         if _is_full(record):
             assert record.finished is not None
-            here = Origin(run_id=started.run_id, folder=str(folder), child=record.id)
+            here = Origin(run_id=run.started.run_id, folder=str(run.folder), child=record.id)
             result = record.finished.result
             scores.setdefault(record.proposed.arch_id, MemoScore(result, record.finished.memo or here))
     return scores
@@ -124,10 +122,9 @@ def _is_full(record: ChildRecord) -> bool:
     return finished is not None and finished.result.status == "completed" and finished.reused_from is None
 
 
-def _mismatch(events: list[Event], images: str, config: Mapping[str, Any]) -> str:
+def _mismatch(run: RecordedRun, images: str, config: Mapping[str, Any]) -> str:
     """Why scores of that run are no scores of this one; empty if they are."""
-    started = events[0]
-    assert isinstance(started, Started)
+    started = run.started
     if started.images is None:
         return "its journal does not say on which images its children were trained"
     are_equal = started.images == images

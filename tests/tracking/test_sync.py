@@ -43,7 +43,7 @@ SETTINGS = {
 
 
 def tracked(config: SearchConfig, folder: Path, started: Started) -> Tracker:
-    found = open_tracker(PreparedSearch(folder, config, []), started, config.make_space())
+    found = open_tracker(PreparedSearch(folder, config), started, config.make_space())
     assert found is not None
     return found
 

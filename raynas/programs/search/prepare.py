@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from raynas.config import merged, without_none
 from raynas.files import JOURNAL_FILE
 from raynas.programs.search.config import SearchConfig, resumed_config
 from raynas.programs.search.recipes import search_config
-from raynas.run.events import Event, Started, recorded_config
+from raynas.run.events import Event, Started
 from raynas.run.folder import check_is_free, find_run, new_run_folder
 from raynas.run.journal import Journal
+from raynas.run.recorded import RecordedRun
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,18 @@ class PreparedSearch:
 
     folder: Path
     config: SearchConfig
-    events: list[Event]
-    """Of the run that is resumed; empty for a new one."""
+    resumed: RecordedRun | None = None
+    """The run that is resumed. None means that this one is new."""
 
     @property
     def started(self) -> Started | None:
-        """How the run that is resumed began."""
-        first = self.events[0] if self.events else None
-        assert first is None or isinstance(first, Started)
-        return first
+        """First event of the run that is resumed."""
+        return self.resumed.started if self.resumed is not None else None
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """Events of the run that is resumed; empty for a new one."""
+        return self.resumed.events if self.resumed is not None else ()
 
 
 def prepare_search(
@@ -80,10 +84,11 @@ def prepare_search(
     config = search_config(recipe, overrides)
     folder = Path(out) if out is not None else new_run_folder(config.space.name, config.strategy.name)
     check_is_free(folder)
-    return PreparedSearch(folder, config, [])
+    return PreparedSearch(folder, config)
 
 
 def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearch:
     journal, events = Journal.reopen(folder / JOURNAL_FILE)
     journal.close()
-    return PreparedSearch(folder, resumed_config(recorded_config(events), overrides), events)
+    run = RecordedRun(folder, events)
+    return PreparedSearch(folder, resumed_config(run.config, overrides), run)

@@ -147,7 +147,7 @@ _STAND_INS: dict[str, Callable[..., Any]] = {
     "raynas.programs.sync.sync_run": _start,
     "raynas.cli.terminal.spaces.print_listing": _start,
     "raynas.cli.terminal.doctor.examine": lambda **_: iter(()),
-    "raynas.cli.look.os.execv": _start,
+    "raynas.cli.ui.os.execv": _start,
 }
 
 

@@ -14,9 +14,8 @@ from raynas.cli.main import app
 from raynas.programs.report.document import Document, Picture, Table, Text
 from raynas.programs.report.run.children import SCHEMA, children_table
 from raynas.programs.report.run.report import run_report
-from raynas.run.journal import Journal, read_events
-from raynas.run.leaderboard import leaderboard
-from raynas.run.records import records_of
+from raynas.run.journal import Journal
+from raynas.run.recorded import RecordedRun
 from tests.programs.report.journals import failed, finished, proposed, started, write_journal
 
 
@@ -50,7 +49,8 @@ def check_pictures(pictures: list[Picture]) -> None:
 
 
 def test_a_run_of_ppo_has_it_all(tmp_path):
-    document = run_report("one", read_events(write_journal(tmp_path, 40)), driver="gone")
+    run = RecordedRun.read(write_journal(tmp_path, 40).parent)
+    document = run_report(run)
     check_pictures(document.pictures)
     assert names(document) == [
         "best-against-children",
@@ -69,8 +69,7 @@ def test_a_run_of_ppo_has_it_all(tmp_path):
         "accuracy-against-latency-ms",
     ]
     text = words(document)
-    records = records_of(read_events(tmp_path / "journal.jsonl"))
-    best = leaderboard(records)[0]
+    records, best = run.records.values(), run.entries[0]
     assert document.lead.startswith("Strategy ppo in the search space nasnet on digits: 40 of 40 children")
     assert document.lead.endswith(
         f"The best is {best.arch_id} (child {best.child}) with a validation accuracy of {best.accuracy:.4f}."
@@ -84,13 +83,13 @@ def test_a_run_of_ppo_has_it_all(tmp_path):
 
 
 def test_the_same_journal_gives_the_same_bytes(tmp_path):
-    events = read_events(write_journal(tmp_path, 14))
-    assert run_report("one", events, driver="gone") == run_report("one", events, driver="gone")
+    folder = write_journal(tmp_path, 14).parent
+    assert run_report(RecordedRun.read(folder)) == run_report(RecordedRun.read(folder))
 
 
 def test_random_search_has_no_policy_to_be_drawn(tmp_path):
     settings = {"strategy": {"name": "random"}}
-    document = run_report("one", read_events(write_journal(tmp_path, 16, settings=settings)))
+    document = run_report(RecordedRun.read(write_journal(tmp_path, 16, settings=settings).parent))
     check_pictures(document.pictures)
     assert not {"reward-by-version", "entropy"} & set(names(document))
     assert {"reward-by-child", "early-and-late", "operations", "cell-1"} <= set(names(document))
@@ -99,7 +98,7 @@ def test_random_search_has_no_policy_to_be_drawn(tmp_path):
 
 def test_a_front_is_drawn_with_its_hypervolume(tmp_path):
     settings = {"reward": {"name": "pareto", "worst_cost": 50_000}}
-    document = run_report("one", read_events(write_journal(tmp_path, 16, settings=settings)))
+    document = run_report(RecordedRun.read(write_journal(tmp_path, 16, settings=settings).parent))
     check_pictures(document.pictures)
     assert names(document)[-2:] == ["accuracy-against-parameters", "hypervolume"]
     volume = re.search(r"hypervolume (0\.\d{4})\.$", document.lead)[1]
@@ -109,8 +108,7 @@ def test_a_front_is_drawn_with_its_hypervolume(tmp_path):
 
 
 def test_an_unfinished_run_says_so(tmp_path):
-    events = read_events(write_journal(tmp_path, 9, num_unfinished=4))
-    document = run_report("one", events, driver="gone")
+    document = run_report(RecordedRun.read(write_journal(tmp_path, 9, num_unfinished=4).parent))
     check_pictures(document.pictures)
     assert ": 5 of 9 children have ended; the run is unfinished." in document.lead
     assert "children that have not ended | 4" in words(document)
@@ -119,11 +117,11 @@ def test_an_unfinished_run_says_so(tmp_path):
 @pytest.mark.parametrize(("num_children", "num_unfinished"), [(1, 1), (1, 0), (2, 0)])
 def test_a_run_may_be_tiny(tmp_path, num_children, num_unfinished):
     path = write_journal(tmp_path, num_children, num_unfinished=num_unfinished)
-    check_pictures(run_report("one", read_events(path)).pictures)
+    check_pictures(run_report(RecordedRun.read(path.parent)).pictures)
 
 
 def test_a_run_in_which_all_failed_has_its_reasons_and_no_best(tmp_path):
-    document = run_report("one", read_events(write_journal(tmp_path, 6, result=failed)))
+    document = run_report(RecordedRun.read(write_journal(tmp_path, 6, result=failed).parent))
     check_pictures(document.pictures)
     assert names(document) == ["operations"]
     assert "6 of 6 children have ended. None of them has a score yet." in document.lead
@@ -132,7 +130,7 @@ def test_a_run_in_which_all_failed_has_its_reasons_and_no_best(tmp_path):
 
 
 def test_a_run_that_has_only_begun_is_a_report_too():
-    document = run_report("one", [started()])
+    document = run_report(RecordedRun(Path("one"), [started()]))
     assert document.pictures == []
     assert "unknown data: 0 children have ended" in document.lead
 
@@ -152,16 +150,16 @@ def test_a_journal_that_was_changed_by_hand_is_reported_as_far_as_it_is_known(co
         info = {"policy_version": child // 7, "log_probs": [-1.0, "x"]}
         events.append(proposed(child, parameters=2**63 - 1, info=info))
         events.append(finished(child, at=child, accuracy=child / 20, reward=1e308 if child % 2 else -1e308))
-    document = run_report("one", events)
+    document = run_report(RecordedRun(Path("one"), events))
     check_pictures(document.pictures)
     assert "secret" not in words(document)
     assert "operations and cells are not drawn" in words(document)
 
 
 def test_the_table_of_children_has_what_the_journal_has(tmp_path):
-    path = write_journal(tmp_path, 20, num_unfinished=2)
-    records = records_of(read_events(path))
-    table = children_table(records)
+    run = RecordedRun.read(write_journal(tmp_path, 20, num_unfinished=2).parent)
+    records = list(run.records.values())
+    table = children_table(run)
     assert table.schema == SCHEMA
     rows = table.to_pylist()
     assert [row["child"] for row in rows] == [record.id for record in records]

@@ -9,7 +9,7 @@ from raynas.programs.report.document import Picture, Section, Table
 from raynas.programs.report.run import charts
 from raynas.programs.report.run.data import RunData
 from raynas.programs.report.run.history import drawable
-from raynas.run.leaderboard import LeaderboardEntry, final_front
+from raynas.run.leaderboard import LeaderboardEntry
 from raynas.strategies.rewards.front import Front
 from raynas.strategies.rewards.pareto import ParetoConfig
 from raynas.strategies.rewards.reward import Cost
@@ -28,7 +28,7 @@ SHOWN_COSTS: tuple[Cost, ...] = ("parameters", "mult_adds", "latency_ms")
 def best_cells(run: RunData) -> Section:
     """Empty if no child has a reward."""
     different: dict[str, LeaderboardEntry] = {}
-    for entry in run.entries:
+    for entry in run.recorded.entries:
         if entry.reward is not None:
             different.setdefault(entry.arch_id, entry)
     best = list(different.values())[:NUM_LISTED]
@@ -36,10 +36,10 @@ def best_cells(run: RunData) -> Section:
 
 
 def costs_of_cells(run: RunData) -> Section:
-    shown = SHOWN_COSTS if run.trade is None else (run.trade.cost,)
+    shown = SHOWN_COSTS if run.recorded.trade is None else (run.recorded.trade.cost,)
     pictures = [picture for cost in shown for picture in _against(run, cost)]
-    if run.trade is not None and pictures:
-        pictures.append(_hypervolume(run, run.trade))
+    if run.recorded.trade is not None and pictures:
+        pictures.append(_hypervolume(run, run.recorded.trade))
     return Section("Accuracy against cost", tuple(pictures))
 
 
@@ -49,12 +49,12 @@ def _table(run: RunData, entries: Sequence[LeaderboardEntry]) -> Table:
         hidden.add("reward")
     if all(entry.latency_ms is None for entry in entries):
         hidden.add("latency (ms)")
-    if run.trade is None:
+    if run.recorded.trade is None:
         hidden.add("on the front")
     rows = [_row(rank, entry) for rank, entry in enumerate(entries, start=1)]
     columns = tuple(column for column in rows[0] if column not in hidden)
     caption = "Different cells, by reward."
-    if run.trade is not None:
+    if run.recorded.trade is not None:
         caption = "Different cells: the front by accuracy, then the others, the nearest to it first."
     return Table(columns, tuple(tuple(row[column] for column in columns) for row in rows), caption)
 
@@ -78,10 +78,9 @@ def _row(rank: int, entry: LeaderboardEntry) -> dict[str, str]:
 def _drawn(run: RunData, entries: Sequence[LeaderboardEntry]) -> Iterator[Picture]:
     if run.space is None:
         return
-    actions = {record.id: record.proposed.actions for record in run.records}
     for rank, entry in enumerate(entries, start=1):
         try:
-            genotype = run.space.decode(actions[entry.child])
+            genotype = run.space.decode(run.recorded.records[entry.child].proposed.actions)
         except ValueError:
             # Not of this space: the journal was changed by hand.
             continue
@@ -101,7 +100,7 @@ def _against(run: RunData, cost: Cost) -> Iterator[Picture]:
         return
     # Beyond all of them, so that each may be on the front.
     largest = 2.0 * max(size for size, _ in points) + 1.0
-    worst = run.trade.worst_cost if run.trade is not None else largest
+    worst = run.recorded.trade.worst_cost if run.recorded.trade is not None else largest
     front = Front((size / worst, accuracy) for size, accuracy in points)
     yield Picture(
         f"accuracy-against-{cost.replace('_', '-')}",
@@ -121,7 +120,7 @@ def _hypervolume(run: RunData, trade: ParetoConfig) -> Picture:
         charts.hypervolume_by_child(points),
         "Hypervolume below the front of the children so far: of all accuracies up to 1 and all "
         f"{COST_NAMES[trade.cost]} up to {trade.worst_cost:,.10g}, the share that some child is better than "
-        f"in both; at the end {final_front(run.records, trade).hypervolume():.4f}. The reward of a child is "
+        f"in both; at the end {run.recorded.hypervolume:.4f}. The reward of a child is "
         "what it adds, or, negative, how far it is from adding something.",
     )
 

@@ -27,14 +27,14 @@ def cost_of_run(run: RunData) -> Section:
 def circumstances(run: RunData) -> Section:
     """Seed, versions, and each driver's machine."""
     rows = [
-        ("run", run.started.run_id),
-        ("began", _moment(run.started.time)),
+        ("run", run.recorded.started.run_id),
+        ("began", _moment(run.recorded.started.time)),
         ("last event", _moment(run.status.last_event)),
         ("seed", str(run.flat.get("seed", "unknown"))),
         ("reward", name_of(run.config, "reward", "accuracy")),
-        ("raynas", run.started.raynas),
+        ("raynas", run.recorded.started.raynas),
     ]
-    drivers = [event for event in run.events if isinstance(event, Started | Resumed)]
+    drivers = [event for event in run.recorded.events if isinstance(event, Started | Resumed)]
     for number, event in enumerate(drivers, start=1):
         name = "driver" if len(drivers) == 1 else f"driver {number}"
         rows.append((name, f"from {_moment(event.time)}{_driver(event.driver)}"))

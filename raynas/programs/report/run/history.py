@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from raynas.cells.space import Decision
-from raynas.run.events import Event, Finished, Resumed, Started
-from raynas.run.records import ChildRecord, records_of
-from raynas.run.shifts import shifts_of
+from raynas.run.events import Finished, Resumed, Started
+from raynas.run.recorded import RecordedRun
+from raynas.run.records import ChildRecord
 
 MAX_VERSION = 2**31
 MAX_DRAWN = 1e100
@@ -48,13 +48,12 @@ class PolicyVersion:
     """Of whole architectures, natural logarithm."""
 
 
-def ended_children(events: Sequence[Event]) -> list[EndedChild]:
+def ended_children(run: RecordedRun) -> list[EndedChild]:
     """All that ended, in the order in which they did; infeasible ones left out."""
-    records = {record.id: record for record in records_of(events)}
-    shifts = iter(shifts_of(events))
+    shifts, records = iter(run.shifts), run.records
     found: list[EndedChild] = []
     seconds_before, shift = 0.0, None
-    for event in events:
+    for event in run.events:
         if isinstance(event, Started | Resumed):
             seconds_before += shift.seconds if shift is not None else 0.0
             shift = next(shifts)

@@ -25,7 +25,7 @@ BEST_SHARE, MIN_BEST = 0.1, 5
 
 
 def learning(run: RunData) -> Section:
-    versions = by_policy_version(run.records)
+    versions = by_policy_version(run.recorded.records.values())
     blocks = (
         *_rewards_by_version(versions),
         *_rewards_by_child(run),
@@ -51,7 +51,9 @@ def _rewards_by_child(run: RunData) -> Iterator[Picture]:
     rewards = [(number, reward) for number, reward in numbered if reward is not None]
     if len(rewards) > 1:
         window = max(min(len(rewards) // 4, 100), 2)
-        moves = " It is measured against the front so far, and falls as that grows." if run.trade else ""
+        moves = (
+            " It is measured against the front so far, and falls as that grows." if run.recorded.trade else ""
+        )
         yield Picture(
             "reward-by-child",
             charts.reward_by_child(rewards, window=window),
@@ -62,7 +64,7 @@ def _rewards_by_child(run: RunData) -> Iterator[Picture]:
 
 def _entropy(run: RunData, versions: Sequence[PolicyVersion]) -> Iterator[Picture | Text]:
     known = [version for version in versions if version.log_probs]
-    if run.records and not known:
+    if run.recorded.records and not known:
         yield Text("This strategy records no log-probabilities, so there is no entropy to be shown.")
     if len(known) > 1:
         uniform = uniform_entropy(run.space.decisions) if run.space is not None else None
@@ -96,7 +98,8 @@ def _operations(run: RunData) -> Iterator[Picture | Text]:
             "are not drawn. Make it importable, and report again."
         )
         return
-    decisions, actions = run.space.decisions, [record.proposed.actions for record in run.records]
+    decisions = run.space.decisions
+    actions = [record.proposed.actions for record in run.recorded.records.values()]
     parts = parts_of(len(actions), NUM_PARTS)
     shares = operation_shares(actions, decisions, parts) if actions else {}
     if not shares:
@@ -121,11 +124,10 @@ def _operations(run: RunData) -> Iterator[Picture | Text]:
 
 def _best_actions(run: RunData) -> list[tuple[int, ...]]:
     """Of the best tenth of the different cells, if there are enough."""
-    actions = {record.id: record.proposed.actions for record in run.records}
     different: dict[str, tuple[int, ...]] = {}
-    for entry in run.entries:
+    for entry in run.recorded.entries:
         if entry.reward is not None:
-            different.setdefault(entry.arch_id, actions[entry.child])
+            different.setdefault(entry.arch_id, run.recorded.records[entry.child].proposed.actions)
     if len(different) < 2 * MIN_BEST:
         return []
     return list(different.values())[: max(round(BEST_SHARE * len(different)), MIN_BEST)]
