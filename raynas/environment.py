@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("raynas", "torch", "ray", "numpy")
+"""Packages on which a result may depend."""
 CPUS = Path("/proc/cpuinfo")
 GPUS = Path("/proc/driver/nvidia/gpus")
 """A folder per GPU; only where NVIDIA's driver is loaded."""
 GIB = 2**30
 
 
-def versions() -> dict[str, str]:
-    """Of Python and of the packages on which a result may depend."""
+def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Version of Python and of each of the packages that is installed."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

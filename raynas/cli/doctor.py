@@ -14,19 +14,19 @@ from raynas.cli.terminal.console import output_console
 @app.command()
 @reports_errors
 def doctor(
-    data: Annotated[str, typer.Option(help="Data set to look at.")] = "digits",
+    data: Annotated[str, typer.Option(help="Data set to check.")] = "digits",
     address: AddressOption = None,
-    out: Annotated[Path, typer.Option(help="Folder that runs are to be written below.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(help="Folder in which runs will be written.")] = Path("runs"),
 ) -> None:
-    """Check cluster, GPUs, data, tracking server and storage: what is wrong and what to do."""
+    """Check the cluster, GPUs, data, tracking server and storage, and say how to fix each problem."""
     from raynas.cli.terminal.doctor import examine
 
     console = output_console()
-    findings = 0
+    num_problems = 0
     for check in examine(data=data, address=address, runs=out):
         verdict, style = ("ok", "green") if check.is_ok else ("PROBLEM", "red")
         console.print(f"{verdict:<7}", style=style, end="")
         console.print(f" {check.name}: {check.message}")
-        findings += not check.is_ok
-    if findings:
-        fail(f"{findings} problem{'s' if findings > 1 else ''} found.", 1)
+        num_problems += not check.is_ok
+    if num_problems:
+        fail(f"{num_problems} problem{'s' if num_problems > 1 else ''} found.", 1)

@@ -18,10 +18,10 @@ from raynas.run.recorded import RecordedRun
 @reports_errors
 def leaderboard_command(
     run: RunArgument = None,
-    top: Annotated[int | None, typer.Option(min=1, help="Only the best N.")] = None,
-    format: Annotated[Format, typer.Option(help="How to print it.")] = "table",
+    top: Annotated[int | None, typer.Option(min=1, help="Print only the best N children.")] = None,
+    format: Annotated[Format, typer.Option(help="Output format.")] = "table",
 ) -> None:
-    """Print a run's children, best first."""
+    """Print the leaderboard of a run: its children, best first."""
     found = RecordedRun.read(find_run(run))
     entries = found.entries[:top]
     if format == "table":

@@ -19,9 +19,9 @@ from raynas.run.status import status_of
 @reports_errors
 def status(
     run: RunArgument = None,
-    format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
+    format: Annotated[Literal["table", "json"], typer.Option(help="Output format.")] = "table",
 ) -> None:
-    """Print how a run does, from another terminal: children, best, rate, workers' use, time left."""
+    """Print the progress of a run, even while it runs: children, best cell, rate and time left."""
     folder = find_run(run)
     now = time.time()
     found = status_of(RecordedRun.read(folder), now=now)

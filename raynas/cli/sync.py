@@ -18,10 +18,12 @@ def sync(
     run: RunArgument = None,
     uri: Annotated[
         str | None,
-        typer.Option(help="MLflow's.  [default: the run's, or MLFLOW_TRACKING_URI, or mlflow.db beside it]"),
+        typer.Option(
+            help="URI of the MLflow store.  [default: the run's, MLFLOW_TRACKING_URI, or mlflow.db beside it]"
+        ),
     ] = None,
 ) -> None:
-    """Write into MLflow what it missed of a run, such as while its server was away."""
+    """Add to MLflow what it is missing of a run, for example after its server was down."""
     folder, console = find_run(run), output_console()
     with loading(console):
         from raynas.programs.sync import sync_run

@@ -1,4 +1,4 @@
-"""What the programs print: the leaderboard as a table, and the commands to type next."""
+"""The leaderboard of a run as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ COLUMNS = (
     "seconds",
 )
 DISPENSABLE = ("mult-adds", "seconds", "params")
-"""Columns left out, in this order, where the terminal is too narrow for all."""
-LEFT = ("front", "arch_id", "status")
+"""Columns that are dropped, in this order, where the terminal is too narrow for all."""
+LEFT_ALIGNED = ("front", "arch_id", "status")
+COLUMN_GAP = 2
+"""Characters that Rich puts between two columns."""
 
 
 def print_leaderboard(
@@ -34,15 +36,16 @@ def print_leaderboard(
     num_infeasible: int = 0,
     hypervolume: float | None = None,
 ) -> None:
-    """As a table, with the columns that say something of these entries.
+    """Prints the entries as a table, without the columns that would be empty or repeat another.
 
     Args:
-        hypervolume: below the front, of a run whose reward keeps one.
+        num_infeasible: number of proposals refused for exceeding the limits.
+        hypervolume: share of the accuracy-cost plane below the front, if the run's reward keeps a front.
     """
     table = Table(box=None, pad_edge=False, title="Leaderboard", title_justify="left")
     rows = [_cells(rank, entry) for rank, entry in enumerate(entries, start=1)]
     for column in _fitting(_columns(entries), rows, console.width):
-        table.add_column(column, justify="left" if column in LEFT else "right", no_wrap=True)
+        table.add_column(column, justify="left" if column in LEFT_ALIGNED else "right", no_wrap=True)
     for row in rows:
         table.add_row(*[row[str(column.header)] for column in table.columns])
     console.print(table)
@@ -60,11 +63,11 @@ def print_leaderboard(
 
 
 def _origins(entries: list[LeaderboardEntry]) -> list[str]:
-    """A line for each run whose scores are in the table."""
+    """A line for each other run whose scores are in the table."""
     by_run: dict[str, list[str]] = {}
     for entry in entries:
         if entry.memo_run is not None:
-            by_run.setdefault(entry.memo_run, []).append(f"{entry.child} (there {entry.memo_child})")
+            by_run.setdefault(entry.memo_run, []).append(f"{entry.child} (child {entry.memo_child} there)")
     return [
         f"reused from {printable(run)}: the scores of {', '.join(children)}"
         for run, children in by_run.items()
@@ -78,8 +81,9 @@ def _status(entry: LeaderboardEntry) -> str:
 
 
 def _columns(entries: list[LeaderboardEntry]) -> list[str]:
-    """A reward that is the accuracy is not said twice."""
+    """The columns that say something about these entries."""
     hidden = set()
+    # The default reward is the accuracy itself.
     if all(entry.reward == entry.accuracy for entry in entries):
         hidden.add("reward")
     if all(entry.latency_ms is None for entry in entries):
@@ -90,13 +94,12 @@ def _columns(entries: list[LeaderboardEntry]) -> list[str]:
 
 
 def _fitting(columns: list[str], rows: list[dict[str, str]], width: int) -> list[str]:
-    """The columns for which there is room."""
-    gap = 2
+    """The columns that fit into `width` characters."""
     left_out: set[str] = set()
     for dispensable in DISPENSABLE:
         shown = [column for column in columns if column not in left_out]
         widths = [max(len(column), *(len(row[column]) for row in rows), 0) for column in shown]
-        if sum(widths) + gap * (len(widths) - 1) <= width:
+        if sum(widths) + COLUMN_GAP * (len(widths) - 1) <= width:
             break
         left_out.add(dispensable)
     return [column for column in columns if column not in left_out]
@@ -119,7 +122,7 @@ def _cells(rank: int, entry: LeaderboardEntry) -> dict[str, str]:
 
 
 def print_architectures(entries: list[LeaderboardEntry], console: Console) -> None:
-    """Means over repeated trainings, where an architecture was trained more than once."""
+    """Prints the mean accuracy of each architecture, if any was trained more than once."""
     rows = by_architecture(entries)
     if all(row.trainings == 1 for row in rows):
         return

@@ -1,4 +1,4 @@
-"""What a search looks like while it runs: a live table on a terminal, plain lines elsewhere."""
+"""The progress of a running search: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from raynas.cli.terminal.quantities import duration
 from raynas.run.records import ChildRecord, RunListener
 
 RECENT = 8
-"""Finished children that the live table keeps in sight."""
+"""Number of finished children that the live table shows."""
 
 STARTING = "Starting the workers (about half a minute) ..."
 
 
 class SearchProgress(RunListener):
-    """Counts what has happened since it was made.
+    """Counts the events of a run and estimates the time left.
 
     Args:
-        num_children: in all.
-        best_by_accuracy: for rewards that say what a child added to a front, and not how good it is.
+        num_children: number of children in the whole run.
+        best_by_accuracy: compare children by accuracy instead of reward. For rewards such as pareto, which
+            say how much a child added to a front and not how good it is.
     """
 
     def __init__(self, num_children: int, console: Console, *, best_by_accuracy: bool = False) -> None:
@@ -46,7 +47,7 @@ class SearchProgress(RunListener):
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Nothing to take down here."""
+        """Does nothing; LiveTable stops drawing here."""
 
     def replayed(self) -> None:
         self.is_live = True
@@ -97,7 +98,10 @@ class SearchProgress(RunListener):
 
 
 class PlainLines(SearchProgress):
-    """One line per finished child and per update of the policy: key=value, with the journal's keys."""
+    """Prints a line of key=value fields for each finished child and each policy update.
+
+    Keys have the same names as in the journal.
+    """
 
     def __enter__(self) -> SearchProgress:
         self._console.print(STARTING)
@@ -136,7 +140,7 @@ class PlainLines(SearchProgress):
 
 
 class LiveTable(SearchProgress):
-    """Running children with their last epoch, the newest finished ones, and how far the search is."""
+    """A table of the running and the last finished children, above a progress bar."""
 
     def __init__(self, num_children: int, console: Console, *, best_by_accuracy: bool = False) -> None:
         super().__init__(num_children, console, best_by_accuracy=best_by_accuracy)
@@ -193,7 +197,7 @@ class LiveTable(SearchProgress):
 
 
 def make_progress(num_children: int, console: Console, *, best_by_accuracy: bool = False) -> SearchProgress:
-    """The live table on a terminal, plain lines where the output goes to a file or a pipe."""
+    """The live table on a terminal, plain lines if the output goes to a file or a pipe."""
     kind = LiveTable if console.is_terminal else PlainLines
     return kind(num_children, console, best_by_accuracy=best_by_accuracy)
 

@@ -1,4 +1,4 @@
-"""A prepared search on the terminal: what it is, how it goes, and what came of it."""
+"""`raynas search` and `raynas promote`: run a prepared search with progress, and print its results."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ from raynas.strategies.rewards.pareto import NAME as PARETO
 
 
 def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, address: str | None) -> None:
-    """Runs it with a live table. After Ctrl-C and SIGTERM says how to go on, and exits with 130 and 143.
+    """Runs a search, shows its progress, and prints the leaderboard and the next commands.
+
+    Ctrl-C and SIGTERM end it with exit codes 130 and 143, after printing the command that resumes it.
 
     Args:
-        what: the kind of run and its particulars, for the first line.
+        what: kind of the run and its main settings, for the first line.
     """
     config = prepared.config
     console.print(
@@ -35,7 +37,7 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
     )
     keeps_front = config.reward.name == PARETO
     with (
-        _farewell(prepared.folder, console),
+        _resume_hint(prepared.folder, console),
         make_progress(config.children, console, best_by_accuracy=keeps_front) as progress,
     ):
         result = execute(prepared, address=address, listeners=[progress])
@@ -51,18 +53,18 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
 
 
 @contextmanager
-def _farewell(folder: Path, console: Console) -> Iterator[None]:
-    """Says how to go on with what ends before its time."""
+def _resume_hint(folder: Path, console: Console) -> Iterator[None]:
+    """Prints how to resume a search that is interrupted or fails within the block."""
 
     def say(what: str) -> None:
         if (folder / JOURNAL_FILE).is_file():
-            text = f"\n{what} What has ended is kept; go on with\n  {resume_search(folder)}"
+            text = f"\n{what} Finished children are kept. Resume with\n  {resume_search(folder)}"
         else:
             text = f"\n{what} No child has been tried yet."
         console.print(text)
 
     try:
-        with interruptible(last_words=lambda: say("Interrupted, and some processes did not end in time.")):
+        with interruptible(last_words=lambda: say("Interrupted, but some processes did not end in time.")):
             yield
     except Interruption as interruption:
         say(f"Interrupted by {'Ctrl-C' if interruption.name == 'SIGINT' else interruption.name}.")
@@ -73,7 +75,7 @@ def _farewell(folder: Path, console: Console) -> Iterator[None]:
 
 
 def _print_hints(result: SearchResult, console: Console, *, data: str, is_promotion: bool) -> None:
-    """What was written, and the commands that come next."""
+    """Prints what was written, and useful next commands."""
     folder = result.run_folder
     lines = [f"\nBest cell: {folder / 'best_cell.svg'}, {folder / 'best_genotype.json'}"]
     if result.mlflow_uri and result.mlflow_uri.startswith("sqlite:"):
@@ -85,7 +87,7 @@ def _print_hints(result: SearchResult, console: Console, *, data: str, is_promot
     run = shlex.quote(str(folder))
     if not is_promotion:
         more = len(result.leaderboard) * 2
-        lines.append(f"Go on with this search:\n  {resume_search(folder)} --children {more}")
-        lines.append(f"Train its best cells longer:\n  {program()} promote {run} --top 5")
+        lines.append(f"Continue this search:\n  {resume_search(folder)} --children {more}")
+        lines.append(f"Train its best cells for longer:\n  {program()} promote {run} --top 5")
     lines.append(f"Train the best cell to the end:\n  {program()} train {run} --data {shlex.quote(data)}")
     console.print("\n".join(lines))

@@ -1,4 +1,4 @@
-"""A document as Markdown, as GitHub reads it; its pictures are files beside it."""
+"""A document in GitHub's Markdown. Its pictures are separate files."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>#|~"})
 
 
 def to_markdown(document: Document, *, pictures: str) -> str:
-    """The whole document.
+    """The text of the whole file.
 
     Args:
-        pictures: relative path of the folder with NAME.svg of each picture.
+        pictures: relative path of the folder that holds each picture as NAME.svg.
     """
     parts = [f"# {escaped(document.title)}", escaped(document.lead)]
     for section in document.sections:
@@ -24,7 +24,7 @@ def to_markdown(document: Document, *, pictures: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """`text` on one line, without a meaning to Markdown."""
+    """`text` on one line, with every character escaped that Markdown would interpret."""
     return " ".join(text.split()).translate(_SPECIAL)
 
 
@@ -44,6 +44,7 @@ def _section(section: Section, pictures: str) -> Iterator[str]:
 
 
 def _code(code: Code) -> str:
+    # A fence must be longer than any run of backticks in the code.
     runs = re.findall("`+", code.text)
     fence = "`" * max(3, *(len(run) + 1 for run in runs)) if runs else "```"
     return f"{fence}\n{code.text}\n{fence}"

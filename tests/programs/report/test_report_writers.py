@@ -125,7 +125,7 @@ def test_code_is_shown_as_it_is_whatever_stands_in_it():
 
 def test_a_report_is_written_into_a_new_or_empty_folder_alone(tmp_path):
     folder = tmp_path / "new" / "deep"
-    new_folder(folder, "--out")
+    new_folder(folder)
     written = write_report(folder, DOCUMENT, {})
     assert [path.name for path in written] == ["report.html", "report.md"]
     assert (folder / "pictures" / "a-cell.svg").read_text() == SVG
@@ -134,19 +134,19 @@ def test_a_report_is_written_into_a_new_or_empty_folder_alone(tmp_path):
         write_report(folder, DOCUMENT, {})
     (tmp_path / "file").touch()
     refusals = (
-        ("new/deep", "is not empty, and is left as it is. Give another --out"),
-        ("file", "--out .*file is a file. Give a folder"),
-        ("file/below", "can't be written: Not a directory. Give another --out"),
+        ("new/deep", "is not empty, and is left as it is. Choose another folder"),
+        ("file", "file is a file. A report needs a folder that is empty"),
+        ("file/below", "can't be written: Not a directory. Choose another folder"),
     )
     for name, message in refusals:
         with pytest.raises(UsageError, match=message):
-            new_folder(tmp_path / name, "--out")
+            new_folder(tmp_path / name)
     assert {path: path.read_bytes() for path in before} == before
 
 
 def test_bytes_that_are_no_text_are_written_readably(tmp_path):
     folder = tmp_path / "caf\udce9"
-    new_folder(folder, "--out")
+    new_folder(folder)
     table = pa.table({"x": [1]})
     html, markdown, rows = write_report(folder, Document("caf\udce9", "l", ()), {"rows": table})
     assert pq.read_table(rows.open("rb")) == table

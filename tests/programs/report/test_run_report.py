@@ -210,7 +210,7 @@ def test_the_report_is_written_beside_the_journal_also_while_the_run_goes_on(fol
     ("arguments", "message"),
     [
         (["nowhere"], "nowhere holds no run"),
-        (["--out", "."], ". is not empty, and is left as it is. Give another --out."),
+        (["--out", "."], ". is not empty, and is left as it is. Choose another folder."),
         (["--out", "runs/one/journal.jsonl"], "is a file. Give a folder"),
     ],
 )

@@ -103,8 +103,8 @@ def test_the_last_and_the_best_network_are_kept_and_registered(store):
     assert run.data.metrics["seconds_left"] == 0.0
     assert run.data.metrics["images_per_second"] > 0.0
     assert result_lines(result)[1:3] == [
-        "The network: runs/final/model, of the best epoch: runs/final/best",
-        f"In MLflow's registry: {name}, version 1 (best), version 2 (last)",
+        "Trained network: runs/final/model, best epoch: runs/final/best",
+        f"Registered in MLflow: {name}, version 1 (best), version 2 (last)",
     ]
 
 
