@@ -39,7 +39,7 @@ def promote(
     address: AddressOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Train the best cells of a run for longer, to find the winner. 'search --resume' continues it."""
+    """Train the best cells of a run for longer, to find the winner. Resume with 'search --resume'."""
     console = output_console()
     with loading(console):
         from raynas.cli.terminal.search import run_on_terminal

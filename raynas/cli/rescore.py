@@ -28,7 +28,9 @@ def rescore_command(
     run: RunArgument = None,
     reward: Annotated[
         str | None,
-        typer.Option(help="accuracy, mnasnet, pareto, or package.module:ClassName.  [default: the run's]"),
+        typer.Option(
+            help="Reward: accuracy, mnasnet, pareto, or package.module:ClassName.  [default: the run's]"
+        ),
     ] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Print only the best N children.")] = None,
     format: Annotated[Format, typer.Option(help="Output format.")] = "table",

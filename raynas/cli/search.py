@@ -33,12 +33,15 @@ def search(
     strategy: Annotated[
         str | None,
         typer.Option(
-            help="ppo, ego, reinforce, evolution, local_search, random, or package.module:ClassName."
+            help="Search strategy: ppo, ego, reinforce, evolution, local_search, random, "
+            "or package.module:ClassName."
         ),
     ] = None,
     reward: Annotated[
         str | None,
-        typer.Option(help="accuracy, mnasnet, pareto, or package.module:ClassName.  [default: accuracy]"),
+        typer.Option(
+            help="Reward: accuracy, mnasnet, pareto, or package.module:ClassName.  [default: accuracy]"
+        ),
     ] = None,
     children: Annotated[
         int | None, typer.Option(help="Number of architectures to try.  [default: 24]")

@@ -35,7 +35,8 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="cifar_final, imagenet_mobile, imagenet_large or imagenet_today.  [default: cifar_final]"
+            help="Training recipe: cifar_final, imagenet_mobile, imagenet_large or imagenet_today.  "
+            "[default: cifar_final]"
         ),
     ] = None,
     workers: WorkersOption = None,
