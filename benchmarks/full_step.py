@@ -12,13 +12,12 @@ import resource
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from raynas.models.networks import NETWORKS
-from raynas.nn import Network
 from raynas.programs.train.recipes import train_config
 from raynas.training import Placement
 from raynas.training.final import FinalTraining
@@ -49,13 +48,11 @@ def step(name: str, num_images: int) -> dict[str, Any]:
     """Time and peak memory of one step and one validation, and what it changed."""
     published = NETWORKS[name]
     size = published.image_size
-    words = {"cell": published.cell, "genotype": published.genotype.to_dict()}
-    config = train_config(RECIPES[name], words)
+    spec = published.spec
+    config = train_config(RECIPES[name], {"cell": published.cell, "genotype": spec.genotype.to_dict()})
     training_config = config.training.model_copy(update={"batch_size": num_images, "epochs": 1})
     torch.manual_seed(0)
-    network = Network(
-        published.genotype, config.network, in_channels=3, num_classes=NUM_CLASSES, image_size=size
-    )
+    network = replace(spec, config=config.network, num_classes=NUM_CLASSES).build()
     images_NCHW = torch.randn(num_images, 3, size, size).to(memory_format=torch.channels_last)
     batch = Batch(images_NCHW, torch.arange(num_images), num_images)
     training = FinalTraining(network, OneBatch(batch), training_config, Placement())

@@ -73,7 +73,7 @@ class TrainingFailed(RaynasError):
 
 
 class TrackingFailed(RaynasError):
-    """MLflow went away, or refused something, while a run was written into it."""
+    """MLflow stopped answering, or refused something, while a run was written to it."""
 
 
 class UnknownName(UsageError):
@@ -90,6 +90,11 @@ class UnknownName(UsageError):
             f"No {self.kind} is called {self.name!r}.{did_you_mean(self.name, self.known)} Known: {listing}."
         ]
         return "\n".join(lines + ([self.hint] if self.hint else []))
+
+
+def shortened(text: str, length: int) -> str:
+    """`text`, cut to at most `length` characters and ended with '...' if it is longer."""
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from raynas.cells.genotype import Genotype
-from raynas.config import FrozenModel, validated
+from raynas.config import FrozenModel
 from raynas.registry import Registry
 
 Actions = tuple[int, ...]
@@ -74,7 +74,14 @@ class SearchSpace(FrozenModel):
                 raise ValueError(f"{decision.name}: action {action} is not in 0..{len(decision.choices) - 1}")
 
 
-SPACES: Registry[SearchSpace] = Registry("search space", SearchSpace, "search_spaces")
+SPACES: Registry[SearchSpace] = Registry(
+    # A space is its own config: its fields are its options.
+    "search space",
+    SearchSpace,
+    "search_spaces",
+    section="space",
+    config_of=lambda space: space,
+)
 register_space = SPACES.register
 
 
@@ -82,4 +89,6 @@ def make_space(name: str, **options: Any) -> SearchSpace:
     """The space registered as `name`, or the class that 'package.module:ClassName' points at, with its
     options.
     """
-    return validated(SPACES.find(name), options, where="space")
+    _, space = SPACES.configured(name, options)
+    assert isinstance(space, SearchSpace)
+    return space

@@ -66,7 +66,7 @@ def export(model: LoadedModel, format: Format, out: Path, *, force: bool = False
     """
     check_destination(format, out, force=force)
     # Before anything is written: images can be too small.
-    cost = model.info.complexity()
+    cost = model.info.spec.complexity()
     model = _for_inference(model)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

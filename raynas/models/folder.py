@@ -31,7 +31,7 @@ from raynas.errors import ModelError, UsageError
 from raynas.files import parse_json, replace_file
 from raynas.models.preprocess import Preprocessing
 from raynas.models.weights import load_weights, read_weights
-from raynas.nn import Complexity, Network, NetworkConfig, complexity
+from raynas.nn import Network, NetworkConfig, NetworkSpec
 
 WEIGHTS_FILE, INFO_FILE = "model.safetensors", "model.json"
 FORMAT = 1
@@ -112,15 +112,10 @@ class ModelInfo(FrozenModel):
             self.image_size, self.crop_fraction, self.mean, self.std, interpolation=self.interpolation
         )
 
-    def complexity(self) -> Complexity:
-        """Without the auxiliary head; InvalidConfig if image_size is too small."""
-        return complexity(
-            self.genotype,
-            self.network,
-            in_channels=self.in_channels,
-            num_classes=self.num_classes,
-            image_size=self.image_size,
-        )
+    @property
+    def spec(self) -> NetworkSpec:
+        """What the network is built from."""
+        return NetworkSpec(self.genotype, self.network, self.in_channels, self.num_classes, self.image_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,30 +171,20 @@ def load_model(place: str | Path) -> LoadedModel:
     try:
         state = read_weights(weights, "this network")
         _check_size(info, state)
-        network = _built(info)
+        network = info.spec.build()
         load_weights(network, state)
     except UsageError as error:
         raise ModelError(f"{weights} does not go with {description}: {error}") from error
     return LoadedModel(network.eval(), info)
 
 
-def _built(info: ModelInfo) -> Network:
-    return Network(
-        info.genotype,
-        info.network,
-        in_channels=info.in_channels,
-        num_classes=info.num_classes,
-        image_size=info.image_size,
-    )
-
-
 def _check_size(info: ModelInfo, state: Mapping[str, Tensor]) -> None:
     """Before it is built: a description may name a network that no memory holds."""
-    needed, given = info.complexity().parameters, sum(tensor.numel() for tensor in state.values())
+    needed, given = info.spec.complexity().parameters, sum(tensor.numel() for tensor in state.values())
     if needed <= given and info.network.auxiliary_head:
         # Which those numbers are without; it grows with the images.
         with torch.device("meta"):
-            needed = sum(parameter.numel() for parameter in _built(info).parameters())
+            needed = sum(parameter.numel() for parameter in info.spec.build().parameters())
     if needed > given:
         raise ModelError(f"that network has {needed:,} weights, the file {given:,} numbers.")
 

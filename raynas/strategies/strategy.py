@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from raynas.cells.space import Actions, SearchSpace
-from raynas.config import FrozenModel, validated
+from raynas.config import FrozenModel
 from raynas.registry import Registry
 
 if TYPE_CHECKING:
@@ -112,11 +112,17 @@ class Strategy(ABC):
         """Takes in one finite reward."""
 
 
-STRATEGIES: Registry[Strategy] = Registry("strategy", Strategy, "raynas.strategies")
+STRATEGIES: Registry[Strategy] = Registry(
+    "strategy",
+    Strategy,
+    "raynas.strategies",
+    section="strategy",
+    config_of=lambda strategy: strategy.Config,
+)
 register_strategy = STRATEGIES.register
 
 
 def make_strategy(name: str, space: SearchSpace, *, seed: int, **options: Any) -> Strategy:
     """The strategy registered as `name`, or the class that 'package.module:ClassName' points at."""
-    cls = STRATEGIES.find(name)
-    return cls(space, validated(cls.Config, options, where="strategy"), seed=seed)
+    cls, config = STRATEGIES.configured(name, options)
+    return cls(space, config, seed=seed)

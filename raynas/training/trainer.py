@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from raynas.child import Child, ChildResult, Report, ShouldStop, TrainChild
-from raynas.nn import Network, NetworkConfig
+from raynas.nn import Network, NetworkConfig, NetworkSpec
 from raynas.training.child import ChildConfig, train_child
 from raynas.training.child_checkpoint import Checkpoints
 from raynas.training.device import Placement, reproducible
@@ -46,13 +46,9 @@ class ChildTrainer:
         began = time.perf_counter()
         split = self.images.split
         with reproducible(child.seed, self.placement):
-            network = Network(
-                child.genotype,
-                self.network,
-                in_channels=split.num_channels,
-                num_classes=split.num_classes,
-                image_size=split.image_size,
-            )
+            network = NetworkSpec(
+                child.genotype, self.network, split.num_channels, split.num_classes, split.image_size
+            ).build()
             latency_ms = self._latency_ms(network)
             result = self._refusal(latency_ms) or train_child(
                 network,

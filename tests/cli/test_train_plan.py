@@ -82,7 +82,7 @@ def test_the_plan_has_the_whole_recipe(tmp_path):
     ],
 )
 def test_imagenet_is_planned_where_it_is_not_at_hand(tmp_path, cell, recipe, expected):
-    genotype = NETWORKS[cell].genotype
+    genotype = NETWORKS[cell].spec.genotype
     training = prepare_training(genotype, cell=cell, recipe=recipe, out=tmp_path, is_plan=True)
     text = "\n".join(plan_lines(training, images_per_second=100.0))
     assert re.search(expected, text)

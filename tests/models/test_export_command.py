@@ -110,7 +110,7 @@ def test_random_weights_are_the_same_each_time_and_the_card_says_so(folder):
 def test_the_card_says_what_the_network_is(folder, small):
     out = folder / "a cell.safetensors"
     card = export(small, "safetensors", out).card.read_text()
-    cost = small.info.complexity()
+    cost = small.info.spec.complexity()
     facts = dict(re.findall(r"^\| (.+?) \| (.+) \|$", card, re.M))
     assert facts["parameters"] == f"{cost.parameters:,}"
     assert facts["multiply-adds"] == f"{cost.mult_adds:,}"

@@ -70,7 +70,7 @@ def test_last_and_best_are_versions_with_an_alias_and_words(store, client, folde
         "recipe": "cifar_final",
         "data": "https://host/images",
         "arch_id": TINY.arch_id,
-        "parameters": str(load_model(folders["best"]).info.complexity().parameters),
+        "parameters": str(load_model(folders["best"]).info.spec.complexity().parameters),
     }
     assert (last.tags["epoch"], last.tags["top1"]) == ("3", "0.15")
     assert best.description == (

@@ -16,8 +16,9 @@ from raynas.cli.terminal.progress import make_progress
 from raynas.errors import SearchFailed
 from raynas.files import JOURNAL_FILE
 from raynas.programs.promote import STRATEGY
-from raynas.programs.search.execute import SearchResult, execute
+from raynas.programs.search.execute import execute
 from raynas.programs.search.prepare import PreparedSearch
+from raynas.programs.search.result import SearchResult
 from raynas.run.interruption import Interruption, interruptible
 from raynas.strategies.rewards.pareto import NAME as PARETO
 

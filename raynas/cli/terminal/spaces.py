@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from raynas.cells.published import PublishedCell, published_cells
+from raynas.cells.published import published_cells
 from raynas.cells.space import SPACES, make_space
 from raynas.cli.terminal.quantities import short_count
-from raynas.models.networks import NETWORKS
-from raynas.nn import Complexity, NetworkConfig, complexity
+from raynas.models.networks import NETWORKS, on_cifar
+from raynas.nn import Complexity
 
 WRAPPED = ("description", "source")
 """Columns of text, which may take several lines on a narrow terminal."""
@@ -44,12 +44,8 @@ def _cells() -> Table:
     table.caption = "Sizes: 6 cells per stack, 32 filters, on CIFAR-10."
     table.caption_justify = "left"
     for name, cell in published_cells().items():
-        table.add_row(name, cell.genotype.arch_id, *_size(_on_cifar(cell)), cell.source)
+        table.add_row(name, cell.genotype.arch_id, *_size(on_cifar(cell.genotype).complexity()), cell.source)
     return table
-
-
-def _on_cifar(cell: PublishedCell) -> Complexity:
-    return complexity(cell.genotype, NetworkConfig(), in_channels=3, num_classes=10, image_size=32)
 
 
 def _networks() -> Table:
@@ -57,7 +53,7 @@ def _networks() -> Table:
     table.caption = "raynas.build(NAME) builds one."
     table.caption_justify = "left"
     for name, network in NETWORKS.items():
-        size = _size(network.complexity())
+        size = _size(network.spec.complexity())
         table.add_row(name, network.cell, str(network.image_size), *size, network.source)
     return table
 

@@ -56,7 +56,7 @@ def plan_lines(
 
 
 def _what(training: PreparedTraining) -> Iterator[str]:
-    config, cost = training.config, training.complexity()
+    config, cost = training.config, training.spec.complexity()
     yield f"raynas train: {config.cell}, recipe {config.recipe}, seed {config.seed}"
     yield (
         f"network: {short_count(cost.parameters)} parameters, {short_count(cost.mult_adds)} multiply-adds "

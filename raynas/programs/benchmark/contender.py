@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raynas.cells.space import SearchSpace
-from raynas.config import validated
 from raynas.errors import UsageError
 from raynas.strategies.strategy import STRATEGIES, Strategy
 
@@ -30,12 +29,13 @@ class Contender:
         Raises:
             UsageError: no strategy is called that, or an option is unknown or out of bounds.
         """
-        config = STRATEGIES.find(self.strategy).Config
-        return validated(config, self.options, where=self.label).model_dump(mode="json")
+        _, config = STRATEGIES.configured(self.strategy, self.options, section=self.label)
+        options: dict[str, Any] = config.model_dump(mode="json")
+        return options
 
     def make(self, space: SearchSpace, *, seed: int) -> Strategy:
-        cls = STRATEGIES.find(self.strategy)
-        return cls(space, validated(cls.Config, self.options, where=self.label), seed=seed)
+        cls, config = STRATEGIES.configured(self.strategy, self.options, section=self.label)
+        return cls(space, config, seed=seed)
 
 
 def parse_contender(text: str, options: Mapping[str, Mapping[str, Any]]) -> Contender:

@@ -7,19 +7,23 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
-from raynas.cells.space import SearchSpace, make_space
+from raynas.cells.space import SPACES, SearchSpace, make_space
 from raynas.child import LimitsConfig
 from raynas.config import Choice, FrozenModel, differences, merged, validated
 from raynas.data import DataConfig
 from raynas.engine.config import SchedulerConfig, WorkerConfig
 from raynas.errors import RunFolderError
 from raynas.nn import NetworkConfig
+from raynas.registry import Registry
 from raynas.run.events import Origin
 from raynas.run.failures import FailuresConfig
-from raynas.strategies.rewards.reward import REWARDS, Reward, RewardConfig, make_reward
-from raynas.strategies.strategy import STRATEGIES, Strategy, StrategyConfig, make_strategy
+from raynas.strategies.rewards.reward import REWARDS, Reward, make_reward
+from raynas.strategies.strategy import STRATEGIES, Strategy, make_strategy
 from raynas.tracking.config import TrackingConfig
 from raynas.training import ChildConfig, LatencyConfig
+
+CHOICES: Mapping[str, Registry[Any]] = {"space": SPACES, "strategy": STRATEGIES, "reward": REWARDS}
+"""Fields of SearchConfig that name a class, and where that class is looked up."""
 
 
 class SearchConfig(FrozenModel):
@@ -54,18 +58,11 @@ class SearchConfig(FrozenModel):
     origin: Origin | None = None
     """Of a promotion: the run whose cells are promoted."""
 
-    @field_validator("space")
+    @field_validator(*CHOICES)
     @classmethod
-    def _complete_space(cls, choice: Choice) -> Choice:
-        return Choice(name=choice.name, **make_space(choice.name, **choice.options).model_dump())
-
-    @field_validator("strategy")
-    @classmethod
-    def _complete_strategy(cls, choice: Choice) -> Choice:
-        options: StrategyConfig = validated(
-            STRATEGIES.find(choice.name).Config, choice.options, where="strategy"
-        )
-        return Choice(name=choice.name, **options.model_dump())
+    def _complete(cls, choice: Choice, info: ValidationInfo) -> Choice:
+        assert info.field_name is not None
+        return CHOICES[info.field_name].complete(choice)
 
     @field_validator("memo")
     @classmethod
@@ -73,12 +70,6 @@ class SearchConfig(FrozenModel):
         if memo is not None and info.data.get("equal_cells") == "retrain":
             raise ValueError("its scores are to be reused, and equal_cells = 'retrain' says not to")
         return memo
-
-    @field_validator("reward")
-    @classmethod
-    def _complete_reward(cls, choice: Choice) -> Choice:
-        options: RewardConfig = validated(REWARDS.find(choice.name).Config, choice.options, where="reward")
-        return Choice(name=choice.name, **options.model_dump())
 
     @property
     def measures_latency(self) -> bool:
@@ -107,7 +98,7 @@ def resumed_config(recorded: Mapping[str, Any], overrides: Mapping[str, Any]) ->
         RunFolderError: an override contradicts what the run was started with.
     """
     before = validated(SearchConfig, recorded)
-    for field in ("space", "strategy", "reward"):
+    for field in CHOICES:
         # Another name first: the recorded options would not be its own.
         asked, name = overrides.get(field, {}), getattr(before, field).name
         if isinstance(asked, Mapping) and asked.get("name", name) != name:

@@ -53,19 +53,15 @@ def prepare_search(
     recipe: str = "small",
     settings: Mapping[str, Any] | None = None,
 ) -> PreparedSearch:
-    """The folder and the validated config of a search; what is None is left to the recipe.
+    """The folder and the validated config of a search, without starting anything.
+
+        print(raynas.prepare_search(recipe="nasnet_paper", children=100).config)
 
     Args:
-        data: 'digits', or a path to Parquet files or a folder of class folders.
-        space, strategy, reward: registered names or 'package.module:ClassName'.
-        workers: a number or 'auto'.
-        epochs: per child.
-        memo: a run, or a folder of runs, whose scores are reused.
-        out: the run's folder; None: a new one below runs/, or with `resume` the newest.
-        resume: go on with the run in `out`; arguments may then change only how much and where is computed.
-        settings: further fields of SearchConfig, nested: {"child": {"batch_size": 128}}.
+        data, space, strategy, reward, children, workers, epochs, seed, memo, out, resume, recipe, settings:
+            as in `raynas.run_search`.
     Raises:
-        UsageError: something given can't be used.
+        UsageError: an argument can't be used.
     """
     overrides: dict[str, Any] = {
         "data": {"source": None if data is None else str(data)},

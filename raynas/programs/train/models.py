@@ -21,8 +21,8 @@ from raynas.models.folder import ModelInfo, save_model
 from raynas.models.networks import NETWORKS
 from raynas.nn import Network
 from raynas.programs.train.config import TrainConfig
-from raynas.programs.train.prepared import PreparedTraining, make_network
-from raynas.tracking.config import FORBIDDEN
+from raynas.programs.train.prepared import PreparedTraining
+from raynas.tracking.config import FORBIDDEN_IN_MODEL_NAMES
 from raynas.training.final_config import EpochSummary
 from raynas.training.sources import IMAGENET_MEAN_C, IMAGENET_STD_C
 
@@ -47,7 +47,7 @@ def registered_name(config: TrainConfig) -> str:
         return config.tracking.registered_model
     is_published = config.cell in NETWORKS or config.cell in published_cells()
     name = config.cell if is_published else Genotype.from_dict(config.genotype).arch_id
-    return "raynas-" + re.sub(f"[{FORBIDDEN}]", "-", name)
+    return "raynas-" + re.sub(f"[{FORBIDDEN_IN_MODEL_NAMES}]", "-", name)
 
 
 def _save(
@@ -57,7 +57,7 @@ def _save(
     epoch: int,
     summaries: list[EpochSummary],
 ) -> Path:
-    network = make_network(training)
+    network = training.spec.build()
     weights, average = state["network"], state["average"]
     if average is not None:
         # AveragedModel's own name for the network in it.

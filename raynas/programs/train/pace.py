@@ -7,7 +7,7 @@ import os
 import torch
 
 from raynas.errors import InvalidConfig
-from raynas.programs.train.prepared import PreparedTraining, make_network
+from raynas.programs.train.prepared import PreparedTraining
 from raynas.training import Placement
 from raynas.training.device import is_out_of_memory, reproducible
 from raynas.training.final import FinalTraining
@@ -41,12 +41,12 @@ def measured_images_per_second(training: PreparedTraining) -> float:
         with reproducible(config.seed, placement):
             source = NoiseSource(
                 num_images,
-                (training.in_channels, training.image_size, training.image_size),
+                (training.spec.in_channels, training.image_size, training.image_size),
                 num_classes=training.data.num_classes,
                 batches_per_epoch=NUM_UPDATES,
                 device=placement.device,
             )
-            timed = FinalTraining(make_network(training), source, settings, placement)
+            timed = FinalTraining(training.spec.build(), source, settings, placement)
             timed.run(summaries.append)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raynas.cells.genotype import Genotype
@@ -20,7 +20,7 @@ from raynas.data.stream import (
 )
 from raynas.engine.ray_batches import ray_batches
 from raynas.errors import InvalidConfig
-from raynas.nn import Complexity, Network, complexity
+from raynas.nn import NetworkSpec
 from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.data import DEFAULT_IMAGE_SIZE
 from raynas.training import DeviceImages, Placement
@@ -51,28 +51,21 @@ class PreparedTraining:
         return Growth(first, self.image_size, self.config.data.size_stages, epochs) if first else None
 
     @property
-    def in_channels(self) -> int:
-        return self.data.num_channels if isinstance(self.data, ImageSplit) else 3
-
-    @property
     def num_train_images(self) -> int:
         if isinstance(self.data, ImageSplit):
             return len(self.data.train_labels_N)
         return self.data.train.num_images
 
-    def complexity(self, image_size: int | None = None) -> Complexity:
-        """Args: image_size: pixels per side; None: the training's own."""
-        return complexity(
-            Genotype.from_dict(self.config.genotype),
-            self.config.network,
-            in_channels=self.in_channels,
-            num_classes=self.data.num_classes,
-            image_size=image_size or self.image_size,
-        )
+    @property
+    def spec(self) -> NetworkSpec:
+        """The network that is trained."""
+        genotype = Genotype.from_dict(self.config.genotype)
+        in_channels = self.data.num_channels if isinstance(self.data, ImageSplit) else 3
+        return NetworkSpec(genotype, self.config.network, in_channels, self.data.num_classes, self.image_size)
 
     def check(self) -> None:
         """InvalidConfig if images are too few, too small for the network, or can't grow as asked."""
-        self.complexity()
+        self.spec.complexity()
         if self.num_train_images < self.config.training.batch_size:
             raise InvalidConfig(
                 f"training.batch_size = {self.config.training.batch_size} is more than the "
@@ -91,7 +84,7 @@ class PreparedTraining:
                 f"data.first_image_size = {first} is more than data.image_size = {self.image_size}, to which "
                 "images grow. Give at most that, or null for no growth."
             )
-        self.complexity(first)
+        replace(self.spec, image_size=first).complexity()
 
 
 def build_training(
@@ -100,21 +93,11 @@ def build_training(
     """What a worker trains."""
     training = PreparedTraining(folder, config, data)
     with reproducible(config.seed, placement):
-        network = make_network(training)
+        network = training.spec.build()
     settings = config.training
     if config.workers.at_least is not None:
         settings = divisible(settings, placement.num_ranks)
     return FinalTraining(network, _source(training, placement), settings, placement, seed=config.seed)
-
-
-def make_network(training: PreparedTraining) -> Network:
-    return Network(
-        Genotype.from_dict(training.config.genotype),
-        training.config.network,
-        in_channels=training.in_channels,
-        num_classes=training.data.num_classes,
-        image_size=training.image_size,
-    )
 
 
 def _source(training: PreparedTraining, placement: Placement) -> TrainingSource:

@@ -33,8 +33,9 @@ from raynas.programs.train.recipes import DEFAULT_RECIPE, train_config
 from raynas.run.events import Origin
 from raynas.run.folder import default_store, new_training_folder
 from raynas.run.lookup import FoundCell, find_cell
-from raynas.tracking.config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS
+from raynas.tracking.closing import closed_at_end
 from raynas.tracking.model_registry import Registered
+from raynas.tracking.run_page import RunPage
 from raynas.tracking.store import check_store
 from raynas.tracking.training_tracker import TrainingTracker
 from raynas.training.final_config import EpochSummary, StepSummary, Summary, micro_batch
@@ -212,25 +213,17 @@ def _tracked(training: PreparedTraining) -> Iterator[TrainingTracker | None]:
     if not config.tracking.enabled:
         yield None
         return
-    tracker = TrainingTracker.open(
-        config.tracking.uri,
-        experiment=config.tracking.experiment,
-        run_name=training.folder.name,
+    page = RunPage(
+        kind="training",
         run_id=config.run_id,
+        folder=training.folder,
+        tracking=config.tracking,
         config=config.model_dump(mode="json"),
-        default_store=default_store(training.folder),
-        arch_id=Genotype.from_dict(config.genotype).arch_id,
         origin=config.origin,
     )
-    status, patience = "FAILED", TRACKER_SECONDS
-    try:
+    tracker = TrainingTracker.open(page, arch_id=Genotype.from_dict(config.genotype).arch_id)
+    with closed_at_end(tracker):
         yield tracker
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status, patience = "KILLED", INTERRUPTED_TRACKER_SECONDS
-        raise
-    finally:
-        tracker.close(status, timeout=patience)
 
 
 def _keep(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 from raynas.child import ChildResult
-from raynas.config import FrozenModel, validated
+from raynas.config import FrozenModel
 from raynas.registry import Registry
 
 Cost = Literal["parameters", "mult_adds", "activations", "latency_ms"]
@@ -86,7 +86,13 @@ class Reward(ABC):
         """The reward of an outcome whose accuracy and `costs` are known."""
 
 
-REWARDS: Registry[Reward] = Registry("reward", Reward, "raynas.strategies.rewards")
+REWARDS: Registry[Reward] = Registry(
+    "reward",
+    Reward,
+    "raynas.strategies.rewards",
+    section="reward",
+    config_of=lambda reward: reward.Config,
+)
 register_reward = REWARDS.register
 
 
@@ -94,5 +100,5 @@ def make_reward(name: str, **options: Any) -> Reward:
     """The reward registered as `name`, or the class that 'package.module:ClassName' points at, with its
     options.
     """
-    cls = REWARDS.find(name)
-    return cls(validated(cls.Config, options, where="reward"))
+    cls, config = REWARDS.configured(name, options)
+    return cls(config)
