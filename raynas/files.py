@@ -13,6 +13,14 @@ from raynas.errors import UsageError
 
 JOURNAL_FILE = "journal.jsonl"
 """In the folder of every run; by it such a folder is known."""
+TRAINING_FILE = "training.json"
+"""The config of a final training, in its folder; that folder has no journal."""
+CURVE_FILE = "curve.jsonl"
+"""One line per epoch of a final training."""
+LAST_MODEL_FOLDER = "model"
+"""The model folder of a final training's last epoch, in the training's folder."""
+BEST_MODEL_FOLDER = "best"
+"""The model folder of the epoch with the highest top-1, which may be the last epoch too."""
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
@@ -59,10 +59,12 @@ def reports_errors(command: Command) -> Command:
     return wrapped  # type: ignore[return-value]
 
 
-def worker_count(text: str | None) -> int | str | None:
+def worker_count(text: str | None) -> int | Literal["auto"] | None:
     """The value of --workers: a number of at least 1, 'auto', or None where the option is not given."""
-    if text is None or text == "auto":
-        return text
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"--workers {text!r} is neither a number of at least 1 nor 'auto'.")
     return int(text)

@@ -16,7 +16,7 @@ from raynas.cli.app import (
     worker_count,
 )
 from raynas.cli.terminal.console import loading, output_console
-from raynas.config import merged, parse_assignments, without_none
+from raynas.config import merged, parse_assignments
 
 
 @app.command()
@@ -72,17 +72,21 @@ def train(
     with loading(console):
         from raynas.cli.terminal.train import run_train
         from raynas.cli.terminal.train_plan import Pace
+        from raynas.programs.train.prepare import field_overrides
 
-    options = {
-        "data": {"source": data},
-        "workers": {"count": worker_count(workers), "nodes": nodes, "at_least": min_workers},
-        "training": {"epochs": epochs, "batch_size": batch_size},
-        "seed": seed,
-    }
+    overrides = field_overrides(
+        data=data,
+        workers=worker_count(workers),
+        nodes=nodes,
+        min_workers=min_workers,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+    )
     run_train(
         what,
         recipe=recipe,
-        settings=merged(without_none(options), parse_assignments(set_ or [])),
+        settings=merged(overrides, parse_assignments(set_ or [])),
         out=out,
         resume=resume,
         is_dry=dry_run,

@@ -11,9 +11,8 @@ from raynas.cli.terminal.train_plan import Pace, plan_lines
 from raynas.errors import UsageError
 from raynas.models.networks import NETWORKS
 from raynas.programs.train.pace import measured_images_per_second
-from raynas.programs.train.prepared import PreparedTraining
+from raynas.programs.train.prepare import PreparedTraining, prepare_training
 from raynas.programs.train.recipes import TRAIN_RECIPES, train_config
-from raynas.programs.train.train import prepare_training
 from search_spaces.nasnet import NASNET_A
 
 WORDS = {"cell": "nasnet_a", "genotype": NASNET_A.to_dict()}
@@ -131,7 +130,7 @@ def test_nothing_is_written_before_training_begins(tmp_path):
         ({"training": {"batch_size": 2000}}, r"batch_size = 2000 is more than the 1,618 training images"),
         (
             {"data": {"streamed": True}},
-            "This recipe streams images, and the digits are in memory. Give --data",
+            "This recipe streams images, and the digits are in memory. Set data.source",
         ),
         ({"data": {"source": "s3://bucket/x"}}, "'s3://bucket/x' is an address.*data.streamed=true"),
         ({"data": {"first_image_size": 8}}, r"first_image_size = 8: only streamed images grow"),

@@ -10,14 +10,12 @@ import torch
 from rich.console import Console
 
 from raynas.errors import ModelError, UnknownName, UsageError
+from raynas.files import BEST_MODEL_FOLDER, LAST_MODEL_FOLDER
 from raynas.models.export import Exported, Format, check_destination, export
 from raynas.models.folder import INFO_FILE, LoadedModel, ModelInfo, is_model, load_model
 from raynas.models.networks import NETWORKS, PublishedNetwork, build
 from raynas.models.weights import load_weights, read_weights
 from raynas.nn import Network
-
-SUBFOLDERS = ("model", "best")
-"""Folders of the networks in the folder of a training. The first is exported unless one is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ def find_model(request: ExportRequest) -> LoadedModel:
 
 def _trained(request: ExportRequest) -> LoadedModel:
     place = Path(request.what)
-    found = next((path for path in (place, place / SUBFOLDERS[0]) if is_model(path)), None)
+    found = next((path for path in (place, place / LAST_MODEL_FOLDER) if is_model(path)), None)
     if found is None:
         _refuse(place)
     given = {
@@ -90,8 +88,8 @@ def _refuse(place: Path) -> NoReturn:
     if place.exists():
         raise ModelError(
             f"{place} holds no trained network: there is no {INFO_FILE} in it, nor in its folder "
-            f"{SUBFOLDERS[0]!r}. A search keeps cells, not weights: train its best cell with 'raynas train' "
-            "first, or give the name of a published network."
+            f"{LAST_MODEL_FOLDER!r}. A search keeps cells, not weights: train its best cell with "
+            "'raynas train' first, or give the name of a published network."
         )
     hint = (
         f"The folder of a trained network, with its {INFO_FILE}, works too, but there is nothing at {place}."
@@ -150,9 +148,9 @@ def _name(what: str) -> str:
     if what in NETWORKS:
         return what
     place = Path(what).resolve()
-    if place.name == SUBFOLDERS[0]:
+    if place.name == LAST_MODEL_FOLDER:
         return place.parent.name
-    if place.name in SUBFOLDERS:
+    if place.name == BEST_MODEL_FOLDER:
         return f"{place.parent.name}-{place.name}"
     return place.stem if place.suffix else place.name
 

@@ -13,10 +13,8 @@ from rich.console import Console
 
 from raynas.cli.terminal.commands import program, resume_training
 from raynas.cli.terminal.train_plan import Pace, plan_lines
-from raynas.errors import UsageError
-from raynas.programs.train.prepared import PreparedTraining
-from raynas.programs.train.train import TrainResult, find_start, prepare_training, train_prepared
-from raynas.run.folder import new_training_folder
+from raynas.programs.train.prepare import PreparedTraining, prepare_named_training
+from raynas.programs.train.train import TrainResult, train_prepared
 from raynas.run.interruption import Interruption, interruptible
 from raynas.training.final_config import EpochSummary, StepSummary, Summary
 
@@ -41,18 +39,8 @@ def run_train(
         UsageError: the cell, the data or a setting can't be used.
         TrainingFailed: the training diverged or could not continue.
     """
-    if resume and out is None:
-        raise UsageError("--resume needs --out, the folder of the training to continue.")
-    found = None if resume and what is None else find_start(what)
-    prepared = prepare_training(
-        found.genotype if found else None,
-        cell=str(what or "best"),
-        origin=found.origin if found else None,
-        recipe=recipe,
-        out=out or new_training_folder(),
-        resume=resume,
-        is_plan=is_dry,
-        settings=settings,
+    prepared = prepare_named_training(
+        what, recipe=recipe, out=out, resume=resume, is_plan=is_dry, settings=settings
     )
     for line in plan_lines(prepared, pace.of(prepared), is_resumed=resume):
         console.print(line)

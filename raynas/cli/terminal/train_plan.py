@@ -11,7 +11,7 @@ from raynas.errors import UsageError
 from raynas.programs.train.data import IMAGENET
 from raynas.programs.train.folder import read_curve
 from raynas.programs.train.pace import measured_images_per_second
-from raynas.programs.train.prepared import PreparedTraining
+from raynas.programs.train.prepare import PreparedTraining
 from raynas.training.optimizers import ScheduleConfig
 
 MIN_NORM_TIME_CONSTANTS = 5.0

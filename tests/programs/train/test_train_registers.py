@@ -24,7 +24,8 @@ from raynas.engine.final import TrainedStates
 from raynas.errors import InvalidConfig
 from raynas.models.folder import load_model
 from raynas.programs.train.models import registered_name
-from raynas.programs.train.train import TrainResult, prepare_training, train_prepared
+from raynas.programs.train.prepare import prepare_training
+from raynas.programs.train.train import TrainResult, train_prepared
 from raynas.run.events import Origin
 from raynas.training import Placement
 from raynas.training.final_config import EpochSummary
@@ -141,7 +142,7 @@ def test_without_mlflow_the_networks_are_kept_all_the_same(folder):
 def test_norms_over_all_workers_need_gpus(folder, monkeypatch):
     two_on_cpus = types.SimpleNamespace(num_workers=2, gpus=0.0)
     monkeypatch.setattr("raynas.programs.train.train.plan_training", lambda *_: two_on_cpus)
-    with pytest.raises(InvalidConfig, match=r"sync_norm = true works on GPUs alone"):
+    with pytest.raises(InvalidConfig, match=r"sync_norm = true works only on GPUs"):
         trained(settings=merged(SETTINGS, {"training": {"sync_norm": True}}))
     assert not Path("runs/final").exists()
 
