@@ -12,9 +12,9 @@ from raynas.cli.terminal.console import loading, message_console
 from raynas.config import parse_assignments, without_none
 
 
-@app.command()
+@app.command(name="benchmark")
 @reports_errors
-def benchmark(
+def benchmark_command(
     table: Annotated[
         Path | None, typer.Option(help="Parquet or CSV file with one trained architecture per row.")
     ] = None,

@@ -11,9 +11,9 @@ from raynas.cli.app import app, reports_errors
 from raynas.cli.terminal.console import output_console
 
 
-@app.command()
+@app.command(name="export")
 @reports_errors
-def export(
+def export_command(
     what: Annotated[
         str,
         typer.Argument(help="Folder of a training or of a trained network, or name of a published network."),

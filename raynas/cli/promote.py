@@ -21,9 +21,9 @@ from raynas.config import merged, parse_assignments, without_none
 from raynas.run.folder import find_run
 
 
-@app.command()
+@app.command(name="promote")
 @reports_errors
-def promote(
+def promote_command(
     run: RunArgument = None,
     top: Annotated[int, typer.Option(min=1, help="Number of cells to train, best first.")] = 250,
     repeats: Annotated[int, typer.Option(min=1, help="Trainings per cell, each with its own seed.")] = 1,

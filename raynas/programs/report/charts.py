@@ -25,7 +25,7 @@ GREEN = "#2e8b57"
 RED = "#c23b3b"
 PURPLE = "#7b4fa3"
 GREY = "#9aa4b5"
-INK = "#1d2433"
+NEAR_BLACK = "#1d2433"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 """Colors of several series in one chart, in this order."""
 MAX_VECTOR_DOTS = 1000
@@ -42,7 +42,7 @@ _STYLE: dict[Any, Any] = {
     "text.parse_math": False,
     "font.size": 11,
     "axes.edgecolor": "#8892a4",
-    "axes.labelcolor": INK,
+    "axes.labelcolor": NEAR_BLACK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -50,7 +50,7 @@ _STYLE: dict[Any, Any] = {
     "grid.color": "#e6e9f0",
     "xtick.color": "#596579",
     "ytick.color": "#596579",
-    "text.color": INK,
+    "text.color": NEAR_BLACK,
     "legend.frameon": False,
     "legend.fontsize": 10,
     "lines.linewidth": 2,

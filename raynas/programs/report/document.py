@@ -1,4 +1,4 @@
-"""A report as plain values: sections of paragraphs, code, tables and pictures. Pure Python.
+"""A report as plain values: sections of paragraphs, code, tables and figures. Pure Python.
 
 html.py and markdown.py write it. All texts are plain text: anything in them, such as an error message, is
 shown as it is and never read as markup.
@@ -16,7 +16,7 @@ _NO_VALUE = ("", "-")
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Paragraph:
     """A paragraph."""
 
     text: str
@@ -62,7 +62,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Figure:
     """An SVG picture.
 
     Attributes:
@@ -83,7 +83,7 @@ class Picture:
         return self.name.replace("-", " ").capitalize()
 
 
-Block = Text | Code | Table | Picture
+Element = Paragraph | Code | Table | Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Section:
     """A heading and the blocks below it. A folded section opens when its heading is clicked."""
 
     title: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[Element, ...]
     is_folded: bool = False
 
 
@@ -110,8 +110,8 @@ class Document:
     sections: tuple[Section, ...]
 
     @property
-    def pictures(self) -> list[Picture]:
-        return [block for part in self.sections for block in part.blocks if isinstance(block, Picture)]
+    def figures(self) -> list[Figure]:
+        return [block for part in self.sections for block in part.blocks if isinstance(block, Figure)]
 
 
 def facts(rows: Sequence[tuple[str, str]], *, names: tuple[str, str] = ("", "")) -> Table:

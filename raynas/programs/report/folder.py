@@ -49,8 +49,8 @@ def write_report(folder: Path, document: Document, tables: dict[str, pa.Table]) 
     """
     try:
         (folder / PICTURES_FOLDER).mkdir()
-        for picture in document.pictures:
-            (folder / PICTURES_FOLDER / f"{picture.name}.svg").write_text(picture.svg, encoding="utf-8")
+        for figure in document.figures:
+            (folder / PICTURES_FOLDER / f"{figure.name}.svg").write_text(figure.svg, encoding="utf-8")
         for name, text in (
             (MARKDOWN_FILE, to_markdown(document, pictures=PICTURES_FOLDER)),
             (HTML_FILE, to_html(document)),

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from raynas.programs.report.document import Block, Document
+from raynas.programs.report.document import Document, Element
 
 TEMPLATE = "report.html.jinja"
 
@@ -34,7 +34,7 @@ def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def _by_kind(blocks: Sequence[Block]) -> Iterator[tuple[str, Iterator[Block]]]:
+def _by_kind(blocks: Sequence[Element]) -> Iterator[tuple[str, Iterator[Element]]]:
     """Neighbouring blocks of one class, with the name of the class."""
     return itertools.groupby(blocks, key=lambda block: type(block).__name__)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from raynas.programs.report.document import Code, Document, Picture, Section, Table, Text
+from raynas.programs.report.document import Code, Document, Figure, Paragraph, Section, Table
 
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>#|~"})
 
@@ -31,7 +31,7 @@ def escaped(text: str) -> str:
 def _section(section: Section, pictures: str) -> Iterator[str]:
     yield f"## {escaped(section.title)}"
     for block in section.blocks:
-        if isinstance(block, Text):
+        if isinstance(block, Paragraph):
             yield escaped(block.text)
         elif isinstance(block, Code):
             yield _code(block)
@@ -40,7 +40,7 @@ def _section(section: Section, pictures: str) -> Iterator[str]:
             if block.caption:
                 yield escaped(block.caption)
         else:
-            yield _picture(block, pictures)
+            yield _figure(block, pictures)
 
 
 def _code(code: Code) -> str:
@@ -53,12 +53,10 @@ def _code(code: Code) -> str:
 def _table(table: Table) -> str:
     numeric = table.numeric_columns
     dashes = ["---:" if index in numeric else "---" for index in range(len(table.columns))]
-    rows = [table.columns, tuple(dashes), *table.rows]
-    return "\n".join(
-        "| " + " | ".join(cell if row is rows[1] else escaped(cell) for cell in row) + " |" for row in rows
-    )
+    header, *rows = [[escaped(cell) for cell in row] for row in (table.columns, *table.rows)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, dashes, *rows))
 
 
-def _picture(picture: Picture, pictures: str) -> str:
-    caption = escaped(picture.caption)
-    return f"![{escaped(picture.title)}]({quote(f'{pictures}/{picture.name}.svg')})\n\n{caption}"
+def _figure(figure: Figure, pictures: str) -> str:
+    caption = escaped(figure.caption)
+    return f"![{escaped(figure.title)}]({quote(f'{pictures}/{figure.name}.svg')})\n\n{caption}"

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raynas.errors import UsageError
-from raynas.programs.report.document import Code, Document, Picture, Section, Table, Text, facts
+from raynas.programs.report.document import Code, Document, Figure, Paragraph, Section, Table, facts
 from raynas.programs.report.folder import new_folder, write_report
 from raynas.programs.report.html import to_html
 from raynas.programs.report.markdown import to_markdown
@@ -25,10 +25,10 @@ DOCUMENT = Document(
         Section(
             NASTY,
             (
-                Text(NASTY),
+                Paragraph(NASTY),
                 Table(("name", "count"), ((NASTY, "1,234"), ("b", "5.5 +- 0.1")), NASTY),
-                Picture("a-chart", SVG, NASTY),
-                Picture("a-cell", SVG, NASTY, is_wide=True),
+                Figure("a-chart", SVG, NASTY),
+                Figure("a-cell", SVG, NASTY, is_wide=True),
             ),
         ),
         Section("Folded", (facts([("key", "value")]),), is_folded=True),
