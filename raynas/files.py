@@ -13,6 +13,14 @@ from raynas.errors import UsageError
 
 JOURNAL_FILE = "journal.jsonl"
 """Name of the journal. A folder that holds one is the folder of a run."""
+TRAINING_FILE = "training.json"
+"""Config of a final training, in its folder, which has no journal."""
+CURVE_FILE = "curve.jsonl"
+"""Scores of a final training, one line per epoch."""
+LAST_MODEL_FOLDER = "model"
+"""Model folder of the last epoch, in a training's folder."""
+BEST_MODEL_FOLDER = "best"
+"""Model folder of the epoch with the highest top-1, which may be the last epoch too."""
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:

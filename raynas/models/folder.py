@@ -10,21 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import safetensors.torch
 import torch
-from pydantic import (
-    BeforeValidator,
-    Field,
-    InstanceOf,
-    PlainSerializer,
-    PositiveFloat,
-    model_validator,
-)
+from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor
 
-from raynas.cells.genotype import Genotype
+from raynas.cells.genotype_field import GenotypeField
 from raynas.config import FrozenModel, validated
 from raynas.data.config import MAX_IMAGE_SIZE
 from raynas.errors import ModelError, UsageError
@@ -35,17 +28,6 @@ from raynas.nn import Network, NetworkConfig, NetworkSpec
 
 WEIGHTS_FILE, INFO_FILE = "model.safetensors", "model.json"
 FORMAT = 1
-
-
-def _as_genotype(value: Any) -> Any:
-    return Genotype.from_dict(value) if isinstance(value, Mapping) else value
-
-
-GenotypeField = Annotated[
-    InstanceOf[Genotype],
-    BeforeValidator(_as_genotype),
-    PlainSerializer(Genotype.to_dict, return_type=dict[str, Any]),
-]
 
 
 class ModelInfo(FrozenModel):

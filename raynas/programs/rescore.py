@@ -33,8 +33,8 @@ class Rescored:
 
 
 def rescore(run: RecordedRun, reward: Reward) -> Rescored:
-    """The leaderboard of a run under `reward`, which must not have observed anything yet."""
-    trade = reward.options if isinstance(reward, Pareto) else None
+    """The leaderboard of a run under `reward`, which must be new."""
+    trade = reward.config if isinstance(reward, Pareto) else None
     records = records_of(rescored_events(run.events, reward)).values()
     unscored: defaultdict[str, list[int]] = defaultdict(list)
     for record in records:

@@ -9,11 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from raynas.errors import RunFolderError
-from raynas.files import JOURNAL_FILE
+from raynas.files import JOURNAL_FILE, TRAINING_FILE
 
 RUNS = Path("runs")
-TRAINING_FILE = "training.json"
-"""In the folder of a final training, which has no journal."""
 
 
 def new_run_folder(space: str, strategy: str) -> Path:

@@ -13,7 +13,7 @@ Shapes: N observations, M running children, P candidates.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -22,7 +22,7 @@ from raynas.cells.space import Actions, SearchSpace
 from raynas.strategies.controller import Sample
 from raynas.strategies.gaussian_process import GaussianProcess, expected_improvement
 from raynas.strategies.ppo import PPO, PPOConfig, one_thread
-from raynas.strategies.strategy import Proposal, StrategyConfig, register_strategy
+from raynas.strategies.strategy import Proposal, register_strategy
 
 
 class EGOConfig(PPOConfig):
@@ -43,15 +43,14 @@ HOTTEST = 3.0
 
 
 @register_strategy("ego")
-class EGO(PPO):
+class EGO(PPO[EGOConfig]):
     """PPO whose proposals are chosen by expected improvement."""
 
     Config = EGOConfig
 
-    def __init__(self, space: SearchSpace, config: StrategyConfig, *, seed: int) -> None:
+    def __init__(self, space: SearchSpace, config: EGOConfig, *, seed: int) -> None:
         super().__init__(space, config, seed=seed)
-        self.ego = cast(EGOConfig, config)
-        self.process = GaussianProcess(self.ego.memory)
+        self.process = GaussianProcess(self.config.memory)
         self._running: dict[int, Actions] = {}
 
     def adopt(self, proposal: Proposal) -> None:
@@ -63,11 +62,11 @@ class EGO(PPO):
         return super().observe(proposal, reward)
 
     def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
-        if self.process.num_observations < self.ego.random_children:
+        if self.process.num_observations < self.config.random_children:
             return super()._draw(proposal_id)
         with one_thread():
             rng = np.random.default_rng([self.seed, proposal_id])
-            temperatures_B = np.linspace(1.0, HOTTEST, self.ego.candidates)
+            temperatures_B = np.linspace(1.0, HOTTEST, self.config.candidates)
             sample = self._most_promising(self.sampler().draw_many(rng, temperatures_B))
         return sample.actions, self._info(sample)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from typing import Any, cast
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -36,21 +36,20 @@ class EvolutionConfig(StrategyConfig):
 
 
 @register_strategy("evolution")
-class Evolution(Strategy):
+class Evolution(Strategy[EvolutionConfig]):
     """Random until the population is complete. A child without a score never enters it."""
 
     Config = EvolutionConfig
 
-    def __init__(self, space: SearchSpace, config: StrategyConfig, *, seed: int) -> None:
+    def __init__(self, space: SearchSpace, config: EvolutionConfig, *, seed: int) -> None:
         super().__init__(space, config, seed=seed)
-        self.options = cast(EvolutionConfig, config)
-        self.population: deque[tuple[float, Actions]] = deque(maxlen=self.options.population)
+        self.population: deque[tuple[float, Actions]] = deque(maxlen=self.config.population)
 
     def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
         rng = random.Random(f"{self.seed}/{proposal_id}")
-        if len(self.population) < self.options.population:
+        if len(self.population) < self.config.population:
             return random_actions(self.space, rng), {}
-        competitors = rng.choices(self.population, k=self.options.sample)
+        competitors = rng.choices(self.population, k=self.config.sample)
         _, parent = max(competitors, key=lambda member: member[0])
         return mutated(self.space, parent, rng), {}
 

@@ -21,14 +21,13 @@ class ListedConfig(StrategyConfig):
     """Actions of the run's search space."""
 
 
-class Listed(Strategy):
+class Listed(Strategy[ListedConfig]):
     """Proposes its list, round after round."""
 
     Config = ListedConfig
 
-    def __init__(self, space: SearchSpace, config: StrategyConfig, *, seed: int) -> None:
+    def __init__(self, space: SearchSpace, config: ListedConfig, *, seed: int) -> None:
         super().__init__(space, config, seed=seed)
-        assert isinstance(config, ListedConfig)
         for actions in config.architectures:
             try:
                 space.decode(actions)
@@ -38,7 +37,6 @@ class Listed(Strategy):
                 ) from error
 
     def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
-        assert isinstance(self.config, ListedConfig)
         architectures = self.config.architectures
         return architectures[proposal_id % len(architectures)], {}
 

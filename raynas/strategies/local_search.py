@@ -11,7 +11,7 @@ and is better, takes the climb up again.
 from __future__ import annotations
 
 import random
-from typing import Any, cast
+from typing import Any
 
 from pydantic import Field
 
@@ -28,14 +28,13 @@ class LocalSearchConfig(StrategyConfig):
 
 
 @register_strategy("local_search")
-class LocalSearch(Strategy):
+class LocalSearch(Strategy[LocalSearchConfig]):
     """Proposes no architecture twice, but for random starts."""
 
     Config = LocalSearchConfig
 
-    def __init__(self, space: SearchSpace, config: StrategyConfig, *, seed: int) -> None:
+    def __init__(self, space: SearchSpace, config: LocalSearchConfig, *, seed: int) -> None:
         super().__init__(space, config, seed=seed)
-        self.options = cast(LocalSearchConfig, config)
         self.scores: dict[Actions, float] = {}
         self.summit: Actions | None = None
         """The best of this climb so far."""
@@ -86,7 +85,7 @@ class LocalSearch(Strategy):
         return True
 
     def _start_anew(self) -> bool:
-        if len(self.starts) < self.options.starts:
+        if len(self.starts) < self.config.starts:
             return False
         self.summit, self.starts = max(self.starts, key=self.scores.__getitem__), []
         return True

@@ -21,13 +21,14 @@ import functools
 import math
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from raynas.cells.space import Actions, SearchSpace
 from raynas.strategies.controller import Array, Controller, Sample, Sampler
@@ -64,6 +65,8 @@ class PPOConfig(StrategyConfig):
     """Of the LSTM; 100 in the paper."""
 
 
+PPOConfigT = TypeVar("PPOConfigT", bound=PPOConfig, default=PPOConfig, covariant=True)
+
 WARMING = 0.25
 """What each redraw adds to the temperature."""
 
@@ -79,24 +82,23 @@ PAPER = PPOConfig(
 
 
 @register_strategy("ppo")
-class PPO(Strategy):
+class PPO(Strategy[PPOConfigT]):
     """The controller; with the options PAPER, as the paper has it."""
 
     Config = PPOConfig
 
-    def __init__(self, space: SearchSpace, config: StrategyConfig, *, seed: int) -> None:
+    def __init__(self, space: SearchSpace, config: PPOConfigT, *, seed: int) -> None:
         super().__init__(space, config, seed=seed)
-        self.options = cast(PPOConfig, config)
         num_choices = [len(decision.choices) for decision in space.decisions]
         self.controller = Controller(
-            num_choices, hidden_units=self.options.hidden_units, generator=torch.Generator().manual_seed(seed)
+            num_choices, hidden_units=self.config.hidden_units, generator=torch.Generator().manual_seed(seed)
         )
         self._sampler: Sampler | None = None
-        self.optimizer = torch.optim.Adam(self.controller.parameters(), lr=self.options.learning_rate)
+        self.optimizer = torch.optim.Adam(self.controller.parameters(), lr=self.config.learning_rate)
         self.baseline: float | None = None
         self.policy_version = 0
         self._batch: list[tuple[Proposal, float]] = []
-        self._recent: deque[float] = deque(maxlen=max(self.options.window, self.options.batch_size))
+        self._recent: deque[float] = deque(maxlen=max(self.config.window, self.config.batch_size))
         self._proposed: set[Actions] = set()
         self._history: list[dict[str, float]] = []
         self._recalled: Recalled | None = None
@@ -127,7 +129,7 @@ class PPO(Strategy):
         with one_thread():
             rng = np.random.default_rng([self.seed, proposal_id])
             sample = self.sampler().draw(rng)
-            for redraw in range(self.options.redraws):
+            for redraw in range(self.config.redraws):
                 if sample.actions not in self._proposed:
                     break
                 # Warmer from draw to draw: a policy that is sure of itself would go on proposing the same.
@@ -139,7 +141,7 @@ class PPO(Strategy):
 
     def _learn(self, proposal: Proposal, reward: float) -> dict[str, float] | None:
         self._batch.append((proposal, reward))
-        if len(self._batch) < self.options.batch_size:
+        if len(self._batch) < self.config.batch_size:
             return None
         batch, self._batch = self._batch, []
         advantages_B = self._advantages([reward for _, reward in batch])
@@ -155,7 +157,7 @@ class PPO(Strategy):
     def _skip_update(self, recalled: Recalled) -> dict[str, float]:
         """In a replay: what comes of it is known."""
         if self.policy_version + 1 == recalled.num_updates:
-            num_steps = recalled.num_updates * self.options.passes
+            num_steps = recalled.num_updates * self.config.passes
             recalled.restore(self.controller, self.optimizer, num_steps=num_steps)
             self._recalled = self._sampler = None
         return recalled.statistics(self.policy_version)
@@ -168,10 +170,10 @@ class PPO(Strategy):
             raise ValueError(
                 f"log_probs of shape {tuple(old_log_probs_BT.shape)} for {tuple(actions_BT.shape)}"
             )
-        for _ in range(self.options.passes):
+        for _ in range(self.config.passes):
             log_probs_BT, entropy_BT = self.controller.log_probs(actions_BT)
-            loss = clipped_policy_loss(log_probs_BT, old_log_probs_BT, advantages_B, self.options.clip)
-            loss = loss - self.options.entropy_weight * entropy_BT.mean()
+            loss = clipped_policy_loss(log_probs_BT, old_log_probs_BT, advantages_B, self.config.clip)
+            loss = loss - self.config.entropy_weight * entropy_BT.mean()
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
@@ -181,7 +183,7 @@ class PPO(Strategy):
     def _advantages(self, rewards: list[float]) -> Tensor:
         self._recent.extend(rewards)
         baseline = self._move_baseline(rewards)
-        if self.options.advantages == "baseline":
+        if self.config.advantages == "baseline":
             return torch.tensor(rewards) - baseline
         return torch.tensor(ranks(rewards, self._recent))
 
@@ -191,7 +193,7 @@ class PPO(Strategy):
         self.baseline = before
         for reward in rewards:
             self.baseline = (
-                self.options.baseline_weight * self.baseline + (1 - self.options.baseline_weight) * reward
+                self.config.baseline_weight * self.baseline + (1 - self.config.baseline_weight) * reward
             )
         return before
 

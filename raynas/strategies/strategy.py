@@ -8,7 +8,9 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
+
+from typing_extensions import TypeVar
 
 from raynas.cells.space import Actions, SearchSpace
 from raynas.config import FrozenModel
@@ -38,7 +40,12 @@ class StrategyConfig(FrozenModel):
     """Base of a strategy's options; for a strategy without any, the whole of them."""
 
 
-class Strategy(ABC):
+# Covariant, for a config is only read: a Strategy[PPOConfig] goes wherever a Strategy does. The default lets
+# a subclass leave the type argument out.
+StrategyConfigT = TypeVar("StrategyConfigT", bound=StrategyConfig, default=StrategyConfig, covariant=True)
+
+
+class Strategy(ABC, Generic[StrategyConfigT]):
     """Chooses architectures and learns from their rewards.
 
     In time: `propose` as often as there are free workers; `observe` once for each proposal, in whatever
@@ -49,8 +56,10 @@ class Strategy(ABC):
 
     Config: ClassVar[type[StrategyConfig]] = StrategyConfig
 
-    def __init__(self, space: SearchSpace, config: StrategyConfig, *, seed: int) -> None:
-        self.space, self.config, self.seed = space, config, seed
+    def __init__(self, space: SearchSpace, config: StrategyConfigT, *, seed: int) -> None:
+        self.space = space
+        self.config = config
+        self.seed = seed
         self._next_id = 0
         self._pending: set[int] = set()
 

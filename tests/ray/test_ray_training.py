@@ -17,8 +17,9 @@ from raynas.engine.final import train_on_cluster
 from raynas.engine.final_plan import plan_training
 from raynas.errors import DataError, TrainingFailed
 from raynas.models.folder import load_model
-from raynas.programs.train.prepared import build_training
-from raynas.programs.train.train import prepare_training, train_prepared
+from raynas.programs.train.prepare import prepare_training
+from raynas.programs.train.train import train_prepared
+from raynas.programs.train.worker import build_training
 from raynas.training import Placement
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import EpochSummary, StepSummary, Summary

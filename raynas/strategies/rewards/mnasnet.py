@@ -7,8 +7,6 @@ the latency; several costs multiply, which is ours.
 
 from __future__ import annotations
 
-from typing import cast
-
 from pydantic import Field, model_validator
 
 from raynas.strategies.rewards.reward import COSTS, Cost, Outcome, Reward, RewardConfig, register_reward
@@ -45,25 +43,21 @@ class MnasNetConfig(RewardConfig):
 
 
 @register_reward("mnasnet")
-class MnasNet(Reward):
+class MnasNet(Reward[MnasNetConfig]):
     """Accuracy with soft constraints, or hard ones."""
 
     Config = MnasNetConfig
 
-    def __init__(self, config: RewardConfig | None = None) -> None:
-        super().__init__(config)
-        self.options = cast(MnasNetConfig, self.config)
-
     @property
     def costs(self) -> tuple[Cost, ...]:
-        return tuple(self.options.targets)
+        return tuple(self.config.targets)
 
     def _score(self, outcome: Outcome, accuracy: float) -> float | None:
         reward = accuracy
-        for cost, target in self.options.targets.items():
+        for cost, target in self.config.targets.items():
             value = outcome.cost(cost)
             assert value is not None
-            exponent = self.options.alpha if value <= target else self.options.beta
+            exponent = self.config.alpha if value <= target else self.config.beta
             if value == 0.0 and exponent < 0.0:
                 # A network without weights is infinitely cheap: that is no reward.
                 return None

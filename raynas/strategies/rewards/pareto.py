@@ -8,7 +8,7 @@ events alone, so a replay gives the same front.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from pydantic import Field, ValidationError
 
@@ -33,27 +33,26 @@ class ParetoConfig(RewardConfig):
 
 
 @register_reward(NAME)
-class Pareto(Reward):
+class Pareto(Reward[ParetoConfig]):
     """What a child adds to the front of accuracy against a cost."""
 
     Config = ParetoConfig
 
-    def __init__(self, config: RewardConfig | None = None) -> None:
+    def __init__(self, config: ParetoConfig | None = None) -> None:
         super().__init__(config)
-        self.options = cast(ParetoConfig, self.config)
         self.front = Front()
 
     @property
     def costs(self) -> tuple[Cost, ...]:
-        return (self.options.cost,)
+        return (self.config.cost,)
 
     def observe(self, outcome: Outcome) -> None:
-        point = self.options.point(outcome)
+        point = self.config.point(outcome)
         if point is not None:
             self.front.add(point)
 
     def _score(self, outcome: Outcome, accuracy: float) -> float:
-        point = self.options.point(outcome)
+        point = self.config.point(outcome)
         assert point is not None
         return self.front.improvement(point)
 

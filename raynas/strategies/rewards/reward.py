@@ -7,7 +7,9 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Generic, Literal, cast, get_args
+
+from typing_extensions import TypeVar
 
 from raynas.child import ChildResult
 from raynas.config import FrozenModel
@@ -47,7 +49,10 @@ class RewardConfig(FrozenModel):
     """Base of a reward's options; for a reward without any, the whole of them."""
 
 
-class Reward(ABC):
+RewardConfigT = TypeVar("RewardConfigT", bound=RewardConfig, default=RewardConfig, covariant=True)
+
+
+class Reward(ABC, Generic[RewardConfigT]):
     """Makes one number of a child's outcome; higher is better.
 
     In time: when a child ends it is called with the outcome, and what it says is what the strategy observes
@@ -57,8 +62,9 @@ class Reward(ABC):
 
     Config: ClassVar[type[RewardConfig]] = RewardConfig
 
-    def __init__(self, config: RewardConfig | None = None) -> None:
-        self.config = config if config is not None else self.Config()
+    def __init__(self, config: RewardConfigT | None = None) -> None:
+        # A class variable can't have the class's type argument as its type, so mypy takes the cast's word.
+        self.config = config if config is not None else cast(RewardConfigT, self.Config())
 
     @property
     def costs(self) -> tuple[Cost, ...]:
@@ -78,7 +84,7 @@ class Reward(ABC):
         score = self._score(outcome, outcome.accuracy)
         return score if score is not None and math.isfinite(score) else None
 
-    def observe(self, outcome: Outcome) -> None:  # noqa: B027 - most rewards have nothing to remember
+    def observe(self, outcome: Outcome) -> None:
         """A child has ended; called once for each, infeasible ones left out."""
 
     @abstractmethod
