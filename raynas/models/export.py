@@ -26,8 +26,8 @@ from raynas.errors import ModelError, RaynasError
 from raynas.models.card import model_card
 from raynas.models.folder import LoadedModel, load_model, save_model
 
-Format = Literal["onnx", "pt2", "safetensors"]
-FORMATS: tuple[str, ...] = get_args(Format)
+ExportFormat = Literal["onnx", "pt2", "safetensors"]
+FORMATS: tuple[str, ...] = get_args(ExportFormat)
 INPUT, OUTPUT = "images", "logits"
 """What input and output of the ONNX graph are called."""
 TOLERANCE = 1e-4
@@ -50,7 +50,7 @@ class Exported:
     """As a share of the largest logit, on random images; None: there was nothing to run the file with."""
 
 
-def export(model: LoadedModel, format: Format, out: Path, *, force: bool = False) -> Exported:
+def export_model(model: LoadedModel, format: ExportFormat, out: Path, *, force: bool = False) -> Exported:
     """Writes the network in evaluation mode, float32 and without its auxiliary head: images in, logits out.
 
     ONNX and pt2 take any number of images of model.info.image_size pixels.
@@ -93,7 +93,7 @@ def export(model: LoadedModel, format: Format, out: Path, *, force: bool = False
 
 
 def check_destination(format: str, out: Path, *, force: bool = False) -> None:
-    """ModelError unless `export` could write there."""
+    """ModelError unless `export_model` could write there."""
     if format not in FORMATS:
         raise ModelError(f"format {format!r} is unknown. Known: {', '.join(FORMATS)}.")
     if out.suffix != f".{format}":

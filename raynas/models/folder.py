@@ -27,7 +27,7 @@ from raynas.models.weights import load_weights, read_weights
 from raynas.nn import Network, NetworkConfig, NetworkSpec
 
 WEIGHTS_FILE, INFO_FILE = "model.safetensors", "model.json"
-FORMAT = 1
+MODEL_FORMAT = 1
 
 
 class ModelInfo(FrozenModel):
@@ -196,10 +196,10 @@ def _read_info(path: Path) -> ModelInfo:
         raise ModelError(f"{path} can't be read as JSON: {error}. Restore it, or train again.") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path} holds a JSON {type(value).__name__}; it must be an object of ModelInfo.")
-    if value.get("format", FORMAT) != FORMAT:
+    if value.get("format", MODEL_FORMAT) != MODEL_FORMAT:
         raise ModelError(
             f"{path} is of format {value['format']!r}, written by raynas {value.get('raynas', '?')}; raynas "
-            f"{version('raynas')} reads format {FORMAT}. Use the raynas that wrote it."
+            f"{version('raynas')} reads format {MODEL_FORMAT}. Use the raynas that wrote it."
         )
     try:
         return validated(ModelInfo, value)

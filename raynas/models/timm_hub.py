@@ -14,7 +14,7 @@ from torch import Tensor
 from raynas.errors import WeightsError
 from raynas.models.torchvision_import import make_torchvision_importable
 
-FILE_NAME = "model.safetensors"
+HUB_FILE = "model.safetensors"
 SECONDS_TO_REACH_HUB = 10.0
 TIMM_NETWORKS = {"nasnet_a_large": "nasnetalarge", "pnasnet5_large": "pnasnet5large"}
 """What they are called there."""
@@ -51,13 +51,13 @@ def _in_cache(repository: str, name: str) -> Path:
     """The file of weights, downloaded if it wasn't before."""
     import huggingface_hub
 
-    cached = huggingface_hub.try_to_load_from_cache(repository, FILE_NAME)
+    cached = huggingface_hub.try_to_load_from_cache(repository, HUB_FILE)
     if isinstance(cached, str):
         return Path(cached)
     try:
         # The hub's own client goes on trying for a minute where there is no network.
         _reach(huggingface_hub.constants.ENDPOINT)
-        return Path(huggingface_hub.hf_hub_download(repository, FILE_NAME))
+        return Path(huggingface_hub.hf_hub_download(repository, HUB_FILE))
     except (OSError, huggingface_hub.errors.HfHubHTTPError) as error:
         raise WeightsError(
             f"The weights {name!r} could not be fetched from {huggingface_hub.constants.ENDPOINT}: "

@@ -11,7 +11,7 @@ from raynas.nn.cell_plan import BlockPlan, CellPlan
 from raynas.nn.config import Conventions
 from raynas.nn.drop_path import DropPath
 from raynas.nn.layers import Layers
-from raynas.nn.modules import build
+from raynas.nn.modules import build_layers
 
 
 class Cell(nn.Module):
@@ -26,7 +26,10 @@ class Cell(nn.Module):
         super().__init__()
         self.plan = plan
         self.match = nn.ModuleDict(
-            {str(s): build(layers, conventions) for s, layers in zip(plan.inputs, plan.match, strict=True)}
+            {
+                str(s): build_layers(layers, conventions)
+                for s, layers in zip(plan.inputs, plan.match, strict=True)
+            }
         )
         self.blocks = nn.ModuleDict(
             {
@@ -34,7 +37,7 @@ class Cell(nn.Module):
                 for state, block in plan.blocks
             }
         )
-        self.fix_up = nn.ModuleDict({str(s): build(layers, conventions) for s, layers in plan.fix_ups})
+        self.fix_up = nn.ModuleDict({str(s): build_layers(layers, conventions) for s, layers in plan.fix_ups})
 
     @property
     def out_channels(self) -> int:
@@ -69,7 +72,7 @@ class BlockModule(nn.Module):
         self.is_concat = block.combiner == "concat"
         self.op_a = _half(block.op_a, plan.op_a, conventions, drop_path)
         self.op_b = _half(block.op_b, plan.op_b, conventions, drop_path)
-        self.merge = build(plan.merge, conventions)
+        self.merge = build_layers(plan.merge, conventions)
 
     def forward(self, states: dict[int, Tensor]) -> Tensor:
         half_a, half_b = self.op_a(states[self.input_a]), self.op_b(states[self.input_b])
@@ -78,7 +81,7 @@ class BlockModule(nn.Module):
 
 
 def _half(op: str, layers: Layers, conventions: Conventions, drop_path: float) -> nn.Module:
-    module = build(layers, conventions)
+    module = build_layers(layers, conventions)
     # Never on an identity, not even on one that projects: the reference code's rule.
     if op not in ("identity", "none") and drop_path > 0.0:
         assert isinstance(module, nn.Sequential)

@@ -15,7 +15,7 @@ from raynas.nn import layers
 from raynas.nn.config import Conventions
 
 
-def build(parts: layers.Layers, conventions: Conventions) -> nn.Module:
+def build_layers(parts: layers.Layers, conventions: Conventions) -> nn.Module:
     """The layers as one module; no layers are nn.Identity. The n-th layer is the n-th child."""
     if not parts:
         return nn.Identity()
@@ -39,7 +39,7 @@ def _norm(layer: layers.Norm, conventions: Conventions) -> nn.Module:
 
 @_module.register
 def _group_norm(layer: layers.GroupNorm, conventions: Conventions) -> nn.Module:
-    return GroupNorm(layer.groups, layer.channels, eps=conventions.norm_epsilon)
+    return GroupNorm2d(layer.groups, layer.channels, eps=conventions.norm_epsilon)
 
 
 @_module.register
@@ -76,26 +76,26 @@ def _pool(layer: layers.Pool, conventions: Conventions) -> nn.Module:
 
 @_module.register
 def _factorized_reduction(layer: layers.FactorizedReduction, conventions: Conventions) -> nn.Module:
-    return FactorizedReduction(layer.in_channels, layer.out_channels, conventions)
+    return FactorizedReduction2d(layer.in_channels, layer.out_channels, conventions)
 
 
 @_module.register
 def _zero(layer: layers.Zero, conventions: Conventions) -> nn.Module:
-    return Zero(layer.out_channels, layer.stride)
+    return Zero2d(layer.out_channels, layer.stride)
 
 
 def batch_norm(channels: int, conventions: Conventions) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=conventions.norm_epsilon, momentum=conventions.norm_momentum)
 
 
-class GroupNorm(nn.GroupNorm):
+class GroupNorm2d(nn.GroupNorm):
     """nn.GroupNorm, which refuses a single example with one number a group even in evaluation."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
-class FactorizedReduction(nn.Module):
+class FactorizedReduction2d(nn.Module):
     """See layers.FactorizedReduction. Any size: H x W become ceil(H/2) x ceil(W/2)."""
 
     def __init__(self, in_channels: int, out_channels: int, conventions: Conventions) -> None:
@@ -113,7 +113,7 @@ class FactorizedReduction(nn.Module):
         return self.norm(torch.cat(paths, dim=1))  # type: ignore[no-any-return]
 
 
-class Zero(nn.Module):
+class Zero2d(nn.Module):
     """See layers.Zero."""
 
     def __init__(self, out_channels: int, stride: int) -> None:

@@ -21,7 +21,7 @@ from raynas.nn import auxiliary
 from raynas.nn.auxiliary import AuxiliaryHead
 from raynas.nn.cell import Cell
 from raynas.nn.config import NetworkConfig
-from raynas.nn.modules import build
+from raynas.nn.modules import build_layers
 from raynas.nn.plan import NetworkPlan, check_image_size, plan_network
 
 
@@ -59,14 +59,14 @@ class Network(nn.Module):
         self.genotype, self.config = genotype, config
         self.image_size, self.num_classes, self.num_features = image_size, num_classes, plan.num_features
         self.feature_maps = _feature_maps(plan)
-        self.stem = nn.ModuleList(build(layers, config.conventions) for layers in plan.stem)
+        self.stem = nn.ModuleList(build_layers(layers, config.conventions) for layers in plan.stem)
         self.cells = nn.ModuleList(
             Cell(cell.plan, config.conventions, drop_path=_drop_path(config, index, len(plan.cells)))
             for index, cell in enumerate(plan.cells)
         )
         self.auxiliary = _auxiliary_head(plan, config, num_classes, image_size)
         self.auxiliary_output = plan.auxiliary
-        self.head = build(plan.head, config.conventions)
+        self.head = build_layers(plan.head, config.conventions)
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = _classifier(plan.num_features, num_classes)
         self._sources = [(cell.current, cell.previous) for cell in plan.cells]

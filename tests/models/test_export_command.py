@@ -15,7 +15,7 @@ from raynas.cells.genotype import Genotype
 from raynas.cli.main import app
 from raynas.errors import ModelError, RaynasError
 from raynas.models import export as export_module
-from raynas.models.export import export
+from raynas.models.export import export_model
 from raynas.models.folder import LoadedModel, ModelInfo, load_model, save_model
 from raynas.models.networks import build
 
@@ -82,7 +82,7 @@ def test_what_was_exported_as_safetensors_can_be_read_and_exported_again(trained
 
 def test_exporting_leaves_the_network_as_it_is(folder, small):
     before = (small.network.training, small.network.auxiliary, small.network.config)
-    export(small, "safetensors", folder / "a.safetensors")
+    export_model(small, "safetensors", folder / "a.safetensors")
     assert (small.network.training, small.network.auxiliary, small.network.config) == before
 
 
@@ -109,7 +109,7 @@ def test_random_weights_are_the_same_each_time_and_the_card_says_so(folder):
 
 def test_the_card_says_what_the_network_is(folder, small):
     out = folder / "a cell.safetensors"
-    card = export(small, "safetensors", out).card.read_text()
+    card = export_model(small, "safetensors", out).card.read_text()
     cost = small.info.spec.complexity()
     facts = dict(re.findall(r"^\| (.+?) \| (.+) \|$", card, re.M))
     assert facts["parameters"] == f"{cost.parameters:,}"
@@ -194,11 +194,11 @@ def test_a_network_that_gives_no_finite_numbers_is_not_exported(folder, small):
     with torch.no_grad():
         broken.network.classifier.bias.fill_(torch.nan)
     with pytest.raises(RaynasError, match="not finite"):
-        export(broken, "safetensors", folder / "a.safetensors")
+        export_model(broken, "safetensors", folder / "a.safetensors")
     assert list(folder.iterdir()) == []
 
 
 def test_a_package_that_onnx_needs_is_named(folder, small, monkeypatch):
     monkeypatch.setattr(export_module, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match="Format onnx needs onnx and onnxscript, not installed"):
-        export(small, "onnx", folder / "a.onnx")
+        export_model(small, "onnx", folder / "a.onnx")

@@ -16,6 +16,6 @@ __all__ = ["genotype_png", "genotype_svg", "genotype_text"]
 def genotype_png(genotype: Genotype, *, title: str = "") -> bytes:
     """Both cells as the bytes of a PNG file, two pixels per unit of the SVG's viewBox."""
     # Only here: matplotlib takes longer to import than all the rest of raynas.cells.draw.
-    from raynas.cells.draw.png import genotype_png as draw
+    from raynas.cells.draw.png import draw_png
 
-    return draw(genotype, title=title)
+    return draw_png(genotype, title=title)

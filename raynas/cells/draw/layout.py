@@ -20,7 +20,7 @@ from raynas.cells.draw.rows import (
     cell_rows,
     live_halves,
 )
-from raynas.cells.draw.shapes import Arrow, Box, CellDrawing, Point, Text, elbow_arrow, upward_arrow
+from raynas.cells.draw.shapes import Arrow, CellDrawing, Label, Position, Rectangle, elbow_arrow, upward_arrow
 from raynas.cells.genotype import CellGenotype
 
 FONT_SIZE = 12
@@ -61,17 +61,17 @@ class _Canvas:
     tops: list[int] = field(default_factory=list)
     exits: dict[int, int] = field(default_factory=dict)
     """By state, the y from which its lines go up."""
-    boxes: list[Box] = field(default_factory=list)
-    groups: list[Box] = field(default_factory=list)
+    boxes: list[Rectangle] = field(default_factory=list)
+    groups: list[Rectangle] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)
-    texts: list[Text] = field(default_factory=list)
+    texts: list[Label] = field(default_factory=list)
 
-    def add_box(self, box: Box, lines: Sequence[str], subscript: str = "") -> Box:
+    def add_box(self, box: Rectangle, lines: Sequence[str], subscript: str = "") -> Rectangle:
         """The box with its lines in the middle, the third one smaller."""
         baseline = box.y + (box.height - LINE_HEIGHT * len(lines)) // 2 + LINE_HEIGHT - 3
         for index, line in enumerate(lines):
             size = FONT_SIZE if index < 2 else SMALL_SIZE
-            self.texts.append(Text(box.center, baseline + LINE_HEIGHT * index, line, size, subscript))
+            self.texts.append(Label(box.center, baseline + LINE_HEIGHT * index, line, size, subscript))
         self.boxes.append(box)
         return box
 
@@ -162,7 +162,7 @@ def _row_tops(rows: Rows, group_height: int) -> list[int]:
 def _draw_inputs(canvas: _Canvas, row: list[Slot]) -> None:
     for slot in row:
         left, kind = int(slot.x) - INPUT_WIDTH // 2, f"input_{slot.state}"
-        box = Box(left, canvas.tops[0], INPUT_WIDTH, STATE_HEIGHT, kind, f"state {slot.state}")
+        box = Rectangle(left, canvas.tops[0], INPUT_WIDTH, STATE_HEIGHT, kind, f"state {slot.state}")
         has_time = canvas.cell.num_inputs <= len(INPUT_SUBSCRIPTS)
         canvas.add_box(box, ["h"], INPUT_SUBSCRIPTS[slot.state] if has_time else str(slot.state))
         canvas.exits[slot.state] = box.y
@@ -171,15 +171,17 @@ def _draw_inputs(canvas: _Canvas, row: list[Slot]) -> None:
 def _draw_block(canvas: _Canvas, slot: Slot, block: Block, height: int, is_reduction: bool) -> None:
     """The block's background with its number, and on it the operations and what becomes of them."""
     top, index = canvas.tops[height], slot.state - canvas.cell.num_inputs
-    frame = Box(int(slot.x) - GROUP_WIDTH // 2, top, GROUP_WIDTH, canvas.group_height, "group", str(index))
+    frame = Rectangle(
+        int(slot.x) - GROUP_WIDTH // 2, top, GROUP_WIDTH, canvas.group_height, "group", str(index)
+    )
     canvas.groups.append(frame)
     canvas.texts.append(
-        Text(frame.x + 6, top + 12, f"block {index}", SMALL_SIZE, is_faint=True, is_left=True)
+        Label(frame.x + 6, top + 12, f"block {index}", SMALL_SIZE, is_faint=True, is_left=True)
     )
     halves = live_halves(block)
     is_sum_of_one = len(halves) == 1 and block.combiner == "add"
     op_top = frame.bottom - GROUP_PADDING - canvas.op_height
-    combiner: Box | None = None
+    combiner: Rectangle | None = None
     if not halves:
         canvas.exits[slot.state] = _draw_zero(canvas, frame).y
     elif is_sum_of_one:
@@ -191,27 +193,27 @@ def _draw_block(canvas: _Canvas, slot: Slot, block: Block, height: int, is_reduc
         stride = 2 if is_reduction and state < canvas.cell.num_inputs else 1
         left = int(slot.port_x(port)) - OP_WIDTH // 2
         box = canvas.add_box(
-            Box(left, op_top, OP_WIDTH, canvas.op_height, op_kind(op), op), op_lines(op, stride=stride)
+            Rectangle(left, op_top, OP_WIDTH, canvas.op_height, op_kind(op), op), op_lines(op, stride=stride)
         )
         _draw_line(canvas, source, height - 1, (box.center, box.bottom))
         if combiner is not None:
             canvas.arrows.append(_combining_arrow(box, combiner))
 
 
-def _draw_combiner(canvas: _Canvas, frame: Box, combiner: str) -> Box:
+def _draw_combiner(canvas: _Canvas, frame: Rectangle, combiner: str) -> Rectangle:
     text = combiner_text(combiner)
     width = COMBINER_WIDTH if text == combiner else NORM_WIDTH
     top, left = frame.y + canvas.combiner_y, frame.center - width // 2
-    return canvas.add_box(Box(left, top, width, COMBINER_HEIGHT, "combiner", combiner), [text])
+    return canvas.add_box(Rectangle(left, top, width, COMBINER_HEIGHT, "combiner", combiner), [text])
 
 
-def _draw_zero(canvas: _Canvas, frame: Box) -> Box:
+def _draw_zero(canvas: _Canvas, frame: Rectangle) -> Rectangle:
     """What a block of two 'none' gives."""
     top, left = frame.y + (frame.height - ZERO_SIZE) // 2, frame.center - ZERO_SIZE // 2
-    return canvas.add_box(Box(left, top, ZERO_SIZE, ZERO_SIZE, "identity", "zero"), ["0"])
+    return canvas.add_box(Rectangle(left, top, ZERO_SIZE, ZERO_SIZE, "identity", "zero"), ["0"])
 
 
-def _combining_arrow(operation: Box, combiner: Box) -> Arrow:
+def _combining_arrow(operation: Rectangle, combiner: Rectangle) -> Arrow:
     if combiner.x < operation.center < combiner.right:
         return upward_arrow([(operation.center, operation.y), (operation.center, combiner.bottom)])
     return elbow_arrow(operation, combiner)
@@ -219,9 +221,9 @@ def _combining_arrow(operation: Box, combiner: Box) -> Arrow:
 
 def _draw_concat(canvas: _Canvas, top_row: list[Slot], width: int) -> None:
     """The bar spans the drawing, so that the lines into it are vertical."""
-    bar = Box(0, STATE_HEIGHT + OUTPUT_GAP, width, CONCAT_HEIGHT, "concat", "concat")
+    bar = Rectangle(0, STATE_HEIGHT + OUTPUT_GAP, width, CONCAT_HEIGHT, "concat", "concat")
     canvas.add_box(bar, ["concat"])
-    output = Box(bar.center - INPUT_WIDTH // 2, 0, INPUT_WIDTH, STATE_HEIGHT, "output", "output")
+    output = Rectangle(bar.center - INPUT_WIDTH // 2, 0, INPUT_WIDTH, STATE_HEIGHT, "output", "output")
     canvas.add_box(output, ["h"], OUTPUT_SUBSCRIPT)
     canvas.arrows.append(upward_arrow([(bar.center, bar.y), (bar.center, output.bottom)]))
     for slot in top_row:
@@ -233,7 +235,7 @@ def _draw_outputs(canvas: _Canvas, row: list[Slot]) -> None:
     """What a chained cell gives out, in order; a single one is the next hidden state."""
     for slot in row:
         left, name = int(slot.x) - INPUT_WIDTH // 2, f"output {slot.output}"
-        box = Box(left, 0, INPUT_WIDTH, STATE_HEIGHT, "output", name)
+        box = Rectangle(left, 0, INPUT_WIDTH, STATE_HEIGHT, "output", name)
         if len(row) == 1:
             canvas.add_box(box, ["h"], OUTPUT_SUBSCRIPT)
         else:
@@ -241,9 +243,9 @@ def _draw_outputs(canvas: _Canvas, row: list[Slot]) -> None:
         _draw_line(canvas, slot.sources[0][0], len(canvas.tops) - 2, (box.center, box.bottom))
 
 
-def _draw_line(canvas: _Canvas, slot: Slot, height: int, tip: Point) -> None:
+def _draw_line(canvas: _Canvas, slot: Slot, height: int, tip: Position) -> None:
     """The slot's state from the box that yields it, through its lanes, to `tip` above the row `height`."""
-    path: list[Point] = [tip]
+    path: list[Position] = [tip]
     while slot.is_lane:
         top = canvas.tops[height]
         path += [(int(slot.x), top), (int(slot.x), top + canvas.group_height)]

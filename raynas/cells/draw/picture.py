@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from unicodedata import category
 
 from raynas.cells.draw.layout import cell_layout
-from raynas.cells.draw.shapes import CellDrawing, Text
+from raynas.cells.draw.shapes import CellDrawing, Label
 from raynas.cells.genotype import Genotype
 
 MARGIN = 24
@@ -28,7 +28,7 @@ WIDE_CHARACTERS = frozenset("mwMW@%")
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedCell:
+class DrawnCell:
     """A cell whose upper left corner is at (x, y) of the picture."""
 
     x: int
@@ -37,17 +37,17 @@ class PlacedCell:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class GenotypePicture:
     """Everything of a picture; `texts` are the title, if there is one, and the headings."""
 
     width: int
     height: int
     title: str
-    texts: tuple[Text, ...]
-    cells: tuple[PlacedCell, ...]
+    texts: tuple[Label, ...]
+    cells: tuple[DrawnCell, ...]
 
 
-def genotype_picture(genotype: Genotype, *, title: str = "") -> Picture:
+def genotype_picture(genotype: Genotype, *, title: str = "") -> GenotypePicture:
     """Lay out the cells; the picture is at least as wide as its title."""
     title = one_line(title)
     drawings = _drawings(genotype)
@@ -56,16 +56,16 @@ def genotype_picture(genotype: Genotype, *, title: str = "") -> Picture:
     width = 2 * MARGIN + max(content_width, _title_width(title))
     heading_y = MARGIN + (TITLE_HEIGHT if title else 0) + HEADING_SIZE
     top = heading_y - HEADING_SIZE + HEADING_HEIGHT
-    texts = [Text(width // 2, MARGIN + TITLE_SIZE - 3, title, TITLE_SIZE, is_bold=True)] if title else []
+    texts = [Label(width // 2, MARGIN + TITLE_SIZE - 3, title, TITLE_SIZE, is_bold=True)] if title else []
     cells = []
     left = (width - content_width) // 2
     for (heading, drawing), cell_width in zip(drawings.items(), widths, strict=True):
         center = left + cell_width // 2
-        texts.append(Text(center, heading_y, heading, HEADING_SIZE))
-        cells.append(PlacedCell(center - drawing.width // 2, top, drawing))
+        texts.append(Label(center, heading_y, heading, HEADING_SIZE))
+        cells.append(DrawnCell(center - drawing.width // 2, top, drawing))
         left += cell_width + CELL_GAP
     height = top + max(drawing.height for drawing in drawings.values()) + MARGIN
-    return Picture(width, height, title, tuple(texts), tuple(cells))
+    return GenotypePicture(width, height, title, tuple(texts), tuple(cells))
 
 
 def _drawings(genotype: Genotype) -> dict[str, CellDrawing]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-Point = tuple[int, int]
+Position = tuple[int, int]
 HEAD_LENGTH = 7
 HEAD_HALF_WIDTH = 3
 
 
-class Box(NamedTuple):
+class Rectangle(NamedTuple):
     """A rectangle by its upper left corner; `kind` picks its colour (palette.py), `name` says what it is."""
 
     x: int
@@ -44,21 +44,21 @@ class Arrow(NamedTuple):
     its combiner, and on the way out of a bar.
     """
 
-    points: tuple[Point, ...]
-    head: tuple[Point, Point, Point]
+    points: tuple[Position, ...]
+    head: tuple[Position, Position, Position]
     state: int | None = None
     kind: str = "line"
 
     @property
-    def start(self) -> Point:
+    def start(self) -> Position:
         return self.points[0]
 
     @property
-    def tip(self) -> Point:
+    def tip(self) -> Position:
         return self.head[0]
 
 
-class Text(NamedTuple):
+class Label(NamedTuple):
     """One line of text; (x, y) is the middle of its baseline, or the left end if it `is_left`."""
 
     x: int
@@ -76,13 +76,13 @@ class CellDrawing(NamedTuple):
 
     width: int
     height: int
-    boxes: tuple[Box, ...]
-    groups: tuple[Box, ...]
+    boxes: tuple[Rectangle, ...]
+    groups: tuple[Rectangle, ...]
     arrows: tuple[Arrow, ...]
-    texts: tuple[Text, ...]
+    texts: tuple[Label, ...]
 
 
-def upward_arrow(waypoints: Sequence[Point], state: int | None = None, kind: str = "line") -> Arrow:
+def upward_arrow(waypoints: Sequence[Position], state: int | None = None, kind: str = "line") -> Arrow:
     """Through all waypoints, vertical at each of them; the tip is at the last one."""
     tip_x, tip_y = waypoints[-1]
     base_y = tip_y + HEAD_LENGTH
@@ -95,7 +95,7 @@ def upward_arrow(waypoints: Sequence[Point], state: int | None = None, kind: str
     return Arrow(tuple(points), head, state, kind)
 
 
-def elbow_arrow(operation: Box, combiner: Box) -> Arrow:
+def elbow_arrow(operation: Rectangle, combiner: Rectangle) -> Arrow:
     """From the top of the operation around one bend into the nearer side of the combiner."""
     is_left = operation.center < combiner.center
     tip_x = combiner.x if is_left else combiner.right

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from raynas.errors import ModelError, UnknownName, UsageError
 from raynas.files import BEST_MODEL_FOLDER, LAST_MODEL_FOLDER
-from raynas.models.export import Exported, Format, check_destination, export
+from raynas.models.export import Exported, ExportFormat, check_destination, export_model
 from raynas.models.folder import INFO_FILE, LoadedModel, ModelInfo, is_model, load_model
 from raynas.models.networks import NETWORKS, PublishedNetwork, build
 from raynas.models.weights import load_weights, read_weights
@@ -38,7 +38,7 @@ class ExportRequest:
 
 
 def run_export(
-    request: ExportRequest, format: Format, out: Path | None, *, force: bool, console: Console
+    request: ExportRequest, format: ExportFormat, out: Path | None, *, force: bool, console: Console
 ) -> None:
     """Exports a network and prints what was written.
 
@@ -50,7 +50,7 @@ def run_export(
     out = out or Path(f"{_name(request.what)}.{format}")
     # Checked before weights are read or downloaded, which can take minutes.
     check_destination(format, out, force=force)
-    exported = export(find_model(request), format, out, force=force)
+    exported = export_model(find_model(request), format, out, force=force)
     console.print(_report(exported))
 
 

@@ -211,7 +211,7 @@ def _result(run: Run, tracker: SearchTracker | None, search: PreparedSearch) -> 
         mlflow_run_id=tracker.mlflow_run_id if tracker else None,
         mlflow_uri=tracker.uri if tracker else None,
         records=list(run.records.values()),
-        decisions=tuple(run.space.decisions),
+        decisions=tuple(search.config.make_space().decisions),
         hypervolume=final_front(run.records.values(), trade).hypervolume() if trade else None,
     )
 

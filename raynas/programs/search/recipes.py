@@ -11,9 +11,7 @@ from raynas.data.config import uses_digits
 from raynas.errors import UnknownName, UsageError
 from raynas.programs.search.config import SearchConfig
 from raynas.strategies.ppo import PAPER
-
-ON_DIGITS = {"network": {"num_reductions": 1}, "child": {"augmentation": {"flip": False}}}
-"""8x8 pixels allow for one reduction, and a mirrored digit is not a digit."""
+from raynas.training import cifar
 
 
 def small(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,8 +24,12 @@ def small(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
     if uses_digits(settings):
         # 360 validation images put the standard error of an accuracy of 0.95 at 0.011.
-        digits = {"data": {"validation_images": 360}, "child": {"epochs": 3, "learning_rate": 0.1}}
-        recipe = merged(merged(recipe, ON_DIGITS), digits)
+        digits = {
+            "data": {"validation_images": 360},
+            "network": cifar.DIGITS_NETWORK,
+            "child": {"epochs": 3, "learning_rate": 0.1, "augmentation": cifar.DIGITS_AUGMENTATION},
+        }
+        recipe = merged(recipe, digits)
     return recipe
 
 
@@ -62,29 +64,25 @@ def amoebanet_paper(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cifar_final(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """For promotions: the final CIFAR-10 training of slim's nasnet.py, with cutout.
+    """For promotions: the final CIFAR-10 training of NASNet's authors; raynas.training.cifar has its source.
 
-    Source: tensorflow/models, slim/nets/nasnet/nasnet.py: batch size 32, learning rate 0.025 with one
-    cosine, 600 epochs, auxiliary weight 0.4, gradient norm 5, keep probability of paths 0.6, weight decay
-    5e-4. Cutout as in Zoph et al. 2018, table 1; its size of 16 is from DeVries and Taylor.
+    The drop path of 0.4 and the size of the network are those of the published network.
     """
-    recipe: dict[str, Any] = {
+    network = {"cells_per_stack": 6, "filters": 32, "drop_path": 0.4, "auxiliary_head": True}
+    return {
         "space": {"name": "nasnet"},
         "strategy": {"name": "ppo"},
-        "network": {"cells_per_stack": 6, "filters": 32, "drop_path": 0.4, "auxiliary_head": True},
+        "network": network | cifar.final_network(settings),
         "child": {
-            "epochs": 600,
-            "batch_size": 32,
-            "learning_rate": 0.025,
-            "weight_decay": 5e-4,
-            "gradient_clip": 5.0,
-            "auxiliary_weight": 0.4,
-            "augmentation": {"flip": True, "cutout": 16},
+            "epochs": cifar.CIFAR_EPOCHS,
+            "batch_size": cifar.CIFAR_BATCH_SIZE,
+            "learning_rate": cifar.CIFAR_LEARNING_RATE,
+            "weight_decay": cifar.CIFAR_WEIGHT_DECAY,
+            "gradient_clip": cifar.CIFAR_GRADIENT_CLIP,
+            "auxiliary_weight": cifar.CIFAR_AUXILIARY_WEIGHT,
+            "augmentation": cifar.final_augmentation(settings),
         },
     }
-    if uses_digits(settings):
-        recipe = merged(merged(recipe, ON_DIGITS), {"child": {"augmentation": {"cutout": 4}}})
-    return recipe
 
 
 RECIPES: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {

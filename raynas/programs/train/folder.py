@@ -95,7 +95,7 @@ def write_config(folder: Path, config: TrainConfig) -> None:
     replace_file(folder / TRAINING_FILE, lambda path: path.write_text(text))
 
 
-def resumed_config(
+def resumed_training_config(
     folder: Path, settings: Mapping[str, Any], *, genotype: Genotype | None = None, recipe: str | None = None
 ) -> TrainConfig:
     """The config with which the training in `folder` resumes: its own, with other workers.* and tracking.*.

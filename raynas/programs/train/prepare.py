@@ -18,7 +18,7 @@ from raynas.models.networks import NETWORKS
 from raynas.nn import NetworkSpec
 from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.data import DEFAULT_IMAGE_SIZE, find_data
-from raynas.programs.train.folder import check_can_start, resumed_config
+from raynas.programs.train.folder import check_can_start, resumed_training_config
 from raynas.programs.train.recipes import DEFAULT_RECIPE, train_config
 from raynas.run.events import Origin
 from raynas.run.folder import new_training_folder
@@ -145,7 +145,7 @@ def prepare_training(
         UsageError: an argument can't be used; nothing was started or overwritten.
     """
     if resume:
-        config = resumed_config(out, settings or {}, genotype=genotype, recipe=recipe)
+        config = resumed_training_config(out, settings or {}, genotype=genotype, recipe=recipe)
     else:
         check_can_start(out)
         assert genotype is not None
