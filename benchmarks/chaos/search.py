@@ -19,7 +19,7 @@ from raynas.engine.pool import ChildPool
 from raynas.engine.queue import ChildUpdate
 from raynas.engine.tuning import tune_run
 from raynas.files import JOURNAL_FILE
-from raynas.programs.search.open_run import opened
+from raynas.programs.search.open_run import open_run
 from raynas.programs.search.prepare import PreparedSearch, prepare_search
 from raynas.strategies.ppo import PPO
 from raynas.strategies.strategy import Strategy
@@ -125,7 +125,7 @@ def drive(folder: Path, settings: Settings, kill: Kill | None) -> None:
         arm(kill)
     search = prepare(folder, settings)
     split = load_split(search.config.data, seed=search.config.seed)
-    with opened(search, split, num_slots=settings.workers) as (run, _):
+    with open_run(search, split, num_slots=settings.workers) as (run, _):
         tune_run(run, cast(ChildPool, StandInPool(settings.workers)))
     (folder / STRATEGY_FILE).write_text(json.dumps(fingerprint(run.strategy)))
 

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from raynas.cli.app import RunArgument, app, reports_errors
-from raynas.cli.terminal.console import print_architectures, print_leaderboard, table_console
+from raynas.cli.terminal.console import output_console
+from raynas.cli.terminal.leaderboard import print_architectures, print_leaderboard
 from raynas.run.folder import find_run
 from raynas.run.leaderboard import Format, render
 from raynas.run.recorded import RecordedRun
@@ -17,15 +18,15 @@ from raynas.run.recorded import RecordedRun
 @reports_errors
 def leaderboard_command(
     run: RunArgument = None,
-    top: Annotated[int | None, typer.Option(min=1, help="Only the best N.")] = None,
-    format: Annotated[Format, typer.Option(help="How to print it.")] = "table",
+    top: Annotated[int | None, typer.Option(min=1, help="Print only the best N children.")] = None,
+    format: Annotated[Format, typer.Option(help="Output format.")] = "table",
 ) -> None:
-    """Print a run's children, best first."""
+    """Print the leaderboard of a run: its children, best first."""
     found = RecordedRun.read(find_run(run))
     entries = found.entries[:top]
     if format == "table":
-        console = table_console()
-        console.print(str(found.folder), markup=False, highlight=False, soft_wrap=True)
+        console = output_console()
+        console.print(str(found.folder))
         print_leaderboard(
             entries,
             console,

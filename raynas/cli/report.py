@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from raynas.cli.app import RunArgument, app, loading, reports_errors
+from raynas.cli.app import RunArgument, app, reports_errors
+from raynas.cli.terminal.console import loading, output_console
 from raynas.run.folder import find_run
 from raynas.run.recorded import RecordedRun
 
@@ -18,11 +18,12 @@ from raynas.run.recorded import RecordedRun
 def report_command(
     run: RunArgument = None,
     out: Annotated[
-        Path | None, typer.Option(help="New or empty folder.  [default: report in the run's folder]")
+        Path | None,
+        typer.Option(help="Output folder, new or empty.  [default: report/ in the folder of the run]"),
     ] = None,
 ) -> None:
-    """Write a report of a run, also while it goes on: HTML with pictures, Markdown, children in Parquet."""
-    console = Console()
+    """Write a report on a run, finished or not: HTML with charts, Markdown, and its children as Parquet."""
+    console = output_console()
     with loading(console):
         from raynas.programs.report.folder import new_folder, write_report
         from raynas.programs.report.run.children import children_table
@@ -30,6 +31,6 @@ def report_command(
 
     found = RecordedRun.read(find_run(run))
     target = out if out is not None else found.folder / "report"
-    new_folder(target, "--out")
+    new_folder(target)
     for written in write_report(target, run_report(found), {"children": children_table(found)}):
-        console.print(str(written), markup=False, highlight=False, soft_wrap=True)
+        console.print(str(written))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from raynas.config import merged
 from raynas.errors import RunFolderError
+from raynas.programs.search.execute import execute
 from raynas.programs.search.prepare import PreparedSearch
 from raynas.programs.search.recipes import search_config
+from raynas.programs.search.result import SearchResult
 from raynas.run.folder import check_is_free, find_run, new_run_folder
 from raynas.run.recorded import RecordedRun
+from raynas.run.records import RunListener
 
 STRATEGY = "raynas.strategies.listed:Listed"
 
@@ -68,3 +71,37 @@ def best_architectures(run: RecordedRun, top: int) -> list[tuple[int, ...]]:
         if entry.reward is not None:
             best.setdefault(entry.arch_id, run.records[entry.child].proposed.actions)
     return list(best.values())[:top]
+
+
+def promote(
+    run: str | Path | None = None,
+    *,
+    top: int = 250,
+    repeats: int = 1,
+    recipe: str = "cifar_final",
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    address: str | None = None,
+    listeners: Sequence[RunListener] = (),
+) -> SearchResult:
+    """Trains the best cells of a run longer, to choose the winner; `raynas promote` as a function.
+
+        result = raynas.promote("runs/mine", top=10, repeats=3, settings={"child": {"epochs": 100}})
+
+    To continue an interrupted promotion, call `raynas.run_search(out=..., resume=True)`.
+
+    Args:
+        run: folder of a search, finished or not; defaults to the newest run.
+        top: number of different cells, best first; fewer if the run has fewer.
+        repeats: number of trainings of each cell, with different seeds.
+        recipe: the settings to start from, as in `raynas.run_search`.
+        out: the promotion's own run folder; defaults to a new one below runs/.
+        settings: fields of SearchConfig, nested; they take precedence over the recipe.
+        address: address of a Ray cluster; defaults to RAY_ADDRESS, or else Ray is started on this machine.
+        listeners: objects that are called at every event of the promotion.
+    Raises:
+        UsageError: an argument can't be used, or none of the run's children has a score.
+        SearchFailed, KeyboardInterrupt: as in `raynas.run_search`.
+    """
+    promotion = prepare_promotion(run, top=top, repeats=repeats, recipe=recipe, out=out, settings=settings)
+    return execute(promotion, address=address, listeners=listeners)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,10 @@ from raynas.run.events import Event
 from raynas.run.run import Measure, Run
 from raynas.strategies.strategy import make_strategy
 from raynas.tracking import writer
-from raynas.tracking.search_tracker import Tracker
+from raynas.tracking.config import TrackingConfig
+from raynas.tracking.run_page import RunPage
+from raynas.tracking.search_tracker import SearchTracker
+from raynas.tracking.writer import JobQueue
 
 
 class EventList:
@@ -47,19 +50,20 @@ class FakeSearch:
         default_factory=lambda: {"space": {"name": "nasnet", "num_blocks": 2}, "seed": 0}
     )
 
-    def open(self, **changes: Any) -> Tracker:
-        arguments: dict[str, Any] = {
-            "experiment": "nas",
-            "run_name": "first try",
-            "run_id": "run-1",
-            "config": self.config,
-            "space": self.space,
-            "default_store": self.store,
-            "run_folder": self.store.parent / "out",
-        }
-        return Tracker.open(None, **(arguments | changes))
+    def page(self, **changes: Any) -> RunPage:
+        page = RunPage(
+            kind="search",
+            run_id="run-1",
+            folder=self.store.parent / "out",
+            tracking=TrackingConfig(experiment="nas"),
+            config=self.config,
+        )
+        return replace(page, **changes)
 
-    def run(self, tracker: Tracker) -> Run:
+    def open(self, *, writer: JobQueue | None = None, **changes: Any) -> SearchTracker:
+        return SearchTracker.open(self.page(**changes), space=self.space, writer=writer)
+
+    def run(self, tracker: SearchTracker) -> Run:
         strategy = make_strategy(self.strategy, self.space, seed=0, **self.options)
         run = Run(
             self.space,

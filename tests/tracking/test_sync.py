@@ -26,7 +26,7 @@ from raynas.programs.sync import sync_run
 from raynas.run.events import Resumed, Started
 from raynas.run.journal import Journal, read_events
 from raynas.run.run import Run
-from raynas.tracking.search_tracker import Tracker
+from raynas.tracking.search_tracker import SearchTracker
 from tests.tracking.two_stores import TwiceTracked, content, fails
 
 OUTAGE = MlflowException("API request to http://host/api failed")
@@ -42,8 +42,8 @@ SETTINGS = {
 }
 
 
-def tracked(config: SearchConfig, folder: Path, started: Started) -> Tracker:
-    found = open_tracker(PreparedSearch(folder, config), started, config.make_space())
+def tracked(config: SearchConfig, folder: Path, started: Started) -> SearchTracker:
+    found = open_tracker(PreparedSearch(folder, config), started)
     assert found is not None
     return found
 
@@ -185,7 +185,7 @@ def test_an_outage_during_the_sync_is_told_and_the_next_sync_goes_on(missed, mon
             return original(*args, **words)
 
         patch.setattr(MlflowClient, "create_run", fails_at_the_third)
-        with pytest.raises(TrackingFailed, match=r"MLflow went away: .*http://host/api failed"):
+        with pytest.raises(TrackingFailed, match=r"MLflow stopped answering: .*http://host/api failed"):
             sync_run(missed.folder)
     assert len(missed.found) == 1 + 3 + 2
     assert sync_run(missed.folder).num_added == 1

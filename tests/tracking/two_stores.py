@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from raynas.run.journal import Journal
 from raynas.run.run import Run
-from raynas.tracking.search_tracker import Tracker
+from raynas.tracking.search_tracker import SearchTracker
 from tests.tracking.conftest import made_up_result
 
 
@@ -24,8 +24,8 @@ class TwiceTracked:
     other_store: Path
     run: Run
     journal: Journal
-    undisturbed: Tracker
-    tracker: Tracker
+    undisturbed: SearchTracker
+    tracker: SearchTracker
 
     @property
     def uri(self) -> str:

@@ -1,4 +1,4 @@
-"""What `raynas spaces` prints: search spaces, published cells and published networks with their sizes."""
+"""`raynas spaces`: tables of the search spaces, published cells and published networks, with their sizes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from rich.table import Table
 
 from raynas.cells.published import published_cells
 from raynas.cells.space import SPACES, make_space
-from raynas.cli.terminal.console import short_count
+from raynas.cli.terminal.quantities import short_count
 from raynas.models.networks import NETWORKS, on_cifar
 from raynas.nn import Complexity
 
-WRAPPED = ("what it is", "source")
+WRAPPED = ("description", "source")
+"""Columns of text, which may take several lines on a narrow terminal."""
 
 
 def print_listing(console: Console) -> None:
+    """Prints the three tables."""
     for table in (_spaces(), _cells(), _networks()):
         console.print(table)
         console.print()
@@ -29,7 +31,7 @@ def _table(*columns: str) -> Table:
 
 
 def _spaces() -> Table:
-    table = _table("search space", "decisions", "architectures", "what it is")
+    table = _table("search space", "decisions", "architectures", "description")
     for name in SPACES.names():
         space = make_space(name)
         first_line = (type(space).__doc__ or "").strip().partition("\n")[0]
@@ -48,7 +50,7 @@ def _cells() -> Table:
 
 def _networks() -> Table:
     table = _table("published network", "cell", "pixels", "params", "mult-adds", "source")
-    table.caption = "raynas.build(NAME) makes one."
+    table.caption = "raynas.build(NAME) builds one."
     table.caption_justify = "left"
     for name, network in NETWORKS.items():
         size = _size(network.spec.complexity())

@@ -22,7 +22,7 @@ from raynas.models.networks import NETWORKS
 from raynas.nn import Network
 from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.prepare import PreparedTraining
-from raynas.tracking.config import FORBIDDEN
+from raynas.tracking.config import FORBIDDEN_IN_MODEL_NAMES
 from raynas.training.batches import IMAGENET_MEAN_C, IMAGENET_STD_C
 from raynas.training.final_config import EpochSummary
 
@@ -47,7 +47,7 @@ def registered_name(config: TrainConfig) -> str:
         return config.tracking.registered_model
     is_published = config.cell in NETWORKS or config.cell in published_cells()
     name = config.cell if is_published else config.genotype.arch_id
-    return "raynas-" + re.sub(f"[{FORBIDDEN}]", "-", name)
+    return "raynas-" + re.sub(f"[{FORBIDDEN_IN_MODEL_NAMES}]", "-", name)
 
 
 def _save(

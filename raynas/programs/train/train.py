@@ -21,8 +21,9 @@ from raynas.programs.train.models import registered_name, save_models
 from raynas.programs.train.prepare import PreparedTraining, field_overrides, prepare_named_training
 from raynas.programs.train.worker import build_training
 from raynas.run.folder import default_store
-from raynas.tracking.config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS
+from raynas.tracking.closing import closed_at_end
 from raynas.tracking.model_registry import Registered
+from raynas.tracking.run_page import RunPage
 from raynas.tracking.store import check_store
 from raynas.tracking.training_tracker import TrainingTracker
 from raynas.training.final_config import EpochSummary, StepSummary, TrainingSummary, micro_batch
@@ -198,22 +199,14 @@ def _tracked(training: PreparedTraining) -> Iterator[TrainingTracker | None]:
     if not config.tracking.enabled:
         yield None
         return
-    tracker = TrainingTracker.open(
-        config.tracking.uri,
-        experiment=config.tracking.experiment,
-        run_name=training.folder.name,
+    page = RunPage(
+        kind="training",
         run_id=config.run_id,
+        folder=training.folder,
+        tracking=config.tracking,
         config=config.model_dump(mode="json"),
-        default_store=default_store(training.folder),
-        arch_id=config.genotype.arch_id,
         origin=config.origin,
     )
-    status, timeout = "FAILED", TRACKER_SECONDS
-    try:
+    tracker = TrainingTracker.open(page, arch_id=config.genotype.arch_id)
+    with closed_at_end(tracker):
         yield tracker
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status, timeout = "KILLED", INTERRUPTED_TRACKER_SECONDS
-        raise
-    finally:
-        tracker.close(status, timeout=timeout)

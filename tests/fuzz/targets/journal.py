@@ -9,9 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from raynas.cli.terminal.console import print_architectures, print_leaderboard
+from raynas.cli.terminal.console import output_console
+from raynas.cli.terminal.leaderboard import print_architectures, print_leaderboard
 from raynas.cli.terminal.status import print_status, status_json
 from raynas.files import JOURNAL_FILE
 from raynas.run.leaderboard import render
@@ -53,7 +52,8 @@ def mutated_journal(rng: random.Random, lines: list[dict[str, Any]], others: lis
 
 def look_at(run: RecordedRun) -> None:
     """What `raynas leaderboard` and `raynas status` do."""
-    console = Console(file=io.StringIO(), width=80)
+    console = output_console()
+    console.file, console.width = io.StringIO(), 80
     entries = run.entries
     for format in ("json", "csv", "md"):
         render(entries, format)

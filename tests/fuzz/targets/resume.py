@@ -18,8 +18,8 @@ from raynas.config import validated
 from raynas.engine.searcher import TuneSearcher
 from raynas.files import JOURNAL_FILE
 from raynas.programs.promote import prepare_promotion
-from raynas.programs.search.config import SearchConfig, resumed_config
-from raynas.programs.search.snapshots import FILE_NAME as SNAPSHOT
+from raynas.programs.search.config import SearchConfig, resumed_search_config
+from raynas.programs.search.snapshots import SNAPSHOT_FILE as SNAPSHOT
 from raynas.programs.search.snapshots import Snapshots, arrays_sha256
 from raynas.run.events import Event
 from raynas.run.journal import Journal
@@ -96,7 +96,7 @@ def _resume(folder: Path, overrides: dict[str, Any]) -> None:
     """As `raynas search --resume` and, up to MLflow, `raynas sync` do."""
     journal, events = Journal.reopen(folder / JOURNAL_FILE)
     with journal:
-        config = resumed_config(RecordedRun(folder, events).config, overrides)
+        config = resumed_search_config(RecordedRun(folder, events).config, overrides)
         space = config.make_space()
         strategy = config.make_strategy(space)
         kept = Snapshots(strategy, journal.path)

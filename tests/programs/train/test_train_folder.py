@@ -140,7 +140,7 @@ def test_it_does_not_go_on_with_another_cell_or_recipe(begun, genotype, recipe, 
 
 
 def test_without_a_checkpoint_it_begins_from_the_start_and_says_so(begun):
-    assert any("begins from the start" in line for line in plan_lines(resume(begun), is_resumed=True))
+    assert any("starts from the beginning" in line for line in plan_lines(resume(begun), is_resumed=True))
     write_checkpoint(begun, "checkpoint_1")
     (begun / CURVE_FILE).write_text(summary_line(1))
     assert "resumed: 1 of 600 epochs are done" in plan_lines(resume(begun), is_resumed=True)

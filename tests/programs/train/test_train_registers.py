@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
-from rich.console import Console
 
 import raynas
+from raynas.cli.terminal.console import output_console
 from raynas.cli.terminal.train import result_lines, run_train
 from raynas.cli.terminal.train_plan import Pace
 from raynas.config import merged
@@ -104,8 +104,8 @@ def test_the_last_and_the_best_network_are_kept_and_registered(store):
     assert run.data.metrics["seconds_left"] == 0.0
     assert run.data.metrics["images_per_second"] > 0.0
     assert result_lines(result)[1:3] == [
-        "The network: runs/final/model, of the best epoch: runs/final/best",
-        f"In MLflow's registry: {name}, version 1 (best), version 2 (last)",
+        "Trained network: runs/final/model, best epoch: runs/final/best",
+        f"Registered in MLflow: {name}, version 1 (best), version 2 (last)",
     ]
 
 
@@ -158,6 +158,6 @@ def test_the_name_is_the_published_cells_or_the_users(folder):
 def test_the_command_prints_the_versions(store, capsys):
     Path("cell.json").write_text(TINY.to_json())
     words: dict[str, Any] = {"recipe": "cifar_final", "settings": SETTINGS, "out": None, "address": None}
-    console = Console()
+    console = output_console()
     run_train("cell.json", **words, resume=False, is_dry=False, pace=Pace(), console=console)
     assert f"raynas-{TINY.arch_id}, version 1 (best), version 2 (last)" in capsys.readouterr().out

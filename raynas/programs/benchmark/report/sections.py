@@ -15,7 +15,7 @@ from raynas.programs.benchmark.report.checklist import checklist
 from raynas.programs.benchmark.report.findings import Findings
 from raynas.programs.benchmark.report.statistics import CONFIDENCE, mean_interval
 from raynas.programs.benchmark.report.study import Study
-from raynas.programs.report.document import Code, Document, Picture, Section, Table, Text
+from raynas.programs.report.document import Code, Document, Figure, Paragraph, Section, Table
 
 SIGNIFICANCE = 0.05
 SHARES = (0.1, 0.25, 0.5, 1.0)
@@ -109,8 +109,8 @@ def _results(study: Study, findings: Findings) -> Section:
         "Results of the seeds: quartiles and median, whiskers from the 5th to the 95th percentile, the "
         f"mean as a diamond; without {ONE_DRAW.label}, which would need another scale."
     )
-    picture = Picture("results", findings.results_svg, caption, is_wide=True)
-    return Section("Results", (Text(note), Table(columns, tuple(rows)), picture))
+    picture = Figure("results", findings.results_svg, caption, is_wide=True)
+    return Section("Results", (Paragraph(note), Table(columns, tuple(rows)), picture))
 
 
 def _regret(study: Study, findings: Findings) -> Section:
@@ -128,8 +128,8 @@ def _regret(study: Study, findings: Findings) -> Section:
         f"Regret is the table's best result, {study.table.best_result:.4f}, less that of the best child by "
         "signal so far. It can rise, for the signal isn't the result."
     )
-    picture = Picture("regret", findings.regret_svg, caption, is_wide=True)
-    return Section("Regret against time", (Text(note), picture, Table(columns, rows)))
+    picture = Figure("regret", findings.regret_svg, caption, is_wide=True)
+    return Section("Regret against time", (Paragraph(note), picture, Table(columns, rows)))
 
 
 def _comparison(findings: Findings) -> Section:
@@ -152,7 +152,7 @@ def _comparison(findings: Findings) -> Section:
         "pairs (Holm). Probability: that a run of the one ends higher than a run of the other, half of the "
         f"draws counted; difference: of the means. Told apart at {SIGNIFICANCE}; in brackets where not."
     )
-    return Section("Who is better than whom", (Text(note), Table(columns, rows)))
+    return Section("Who is better than whom", (Paragraph(note), Table(columns, rows)))
 
 
 def _cost(study: Study, findings: Findings) -> Section:
@@ -190,7 +190,7 @@ def _cost(study: Study, findings: Findings) -> Section:
         f"process{'es' if study.processes > 1 else ''}, strategies included. The table's own training, and "
         "the tuning of the strategies' options, are in none of these."
     )
-    return Section("Cost, end to end", (Text(note), Table(columns, tuple(rows))))
+    return Section("Cost, end to end", (Paragraph(note), Table(columns, tuple(rows))))
 
 
 def _setting(study: Study, facts: dict[str, str]) -> Section:
@@ -208,7 +208,7 @@ def _setting(study: Study, facts: dict[str, str]) -> Section:
         "seeds": f"{study.seeds[0]} to {study.seeds[-1]}",
         **facts,
     }
-    typed = Text("Typed, in the folder from which paths count:")
+    typed = Paragraph("Typed, in the folder from which paths count:")
     return Section("Setting", (typed, Code(study.command), Table(("", ""), tuple(settings.items()))))
 
 
@@ -223,7 +223,7 @@ def _options(study: Study) -> Section:
         f"All of them, defaults included; of the search space: {_options_text(space)}. How they were found, "
         "and what that cost, is not known to this report: say so beside its numbers."
     )
-    return Section("Options of the strategies", (Text(note), Table(columns, rows)))
+    return Section("Options of the strategies", (Paragraph(note), Table(columns, rows)))
 
 
 def _options_text(options: dict[str, object]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from raynas.cells.draw import genotype_svg
-from raynas.programs.report.document import Picture, Section, Table
+from raynas.programs.report.document import Figure, Section, Table
 from raynas.programs.report.run import charts
 from raynas.programs.report.run.data import RunData
 from raynas.programs.report.run.history import drawable
@@ -75,7 +75,7 @@ def _row(rank: int, entry: LeaderboardEntry) -> dict[str, str]:
     }
 
 
-def _drawn(run: RunData, entries: Sequence[LeaderboardEntry]) -> Iterator[Picture]:
+def _drawn(run: RunData, entries: Sequence[LeaderboardEntry]) -> Iterator[Figure]:
     if run.space is None:
         return
     for rank, entry in enumerate(entries, start=1):
@@ -85,10 +85,10 @@ def _drawn(run: RunData, entries: Sequence[LeaderboardEntry]) -> Iterator[Pictur
             # Not of this space: the journal was changed by hand.
             continue
         caption = f"Cell {rank}: {entry.arch_id}, child {entry.child}, accuracy {_number(entry.accuracy)}."
-        yield Picture(f"cell-{rank}", genotype_svg(genotype), caption, is_wide=True)
+        yield Figure(f"cell-{rank}", genotype_svg(genotype), caption, is_wide=True)
 
 
-def _against(run: RunData, cost: Cost) -> Iterator[Picture]:
+def _against(run: RunData, cost: Cost) -> Iterator[Figure]:
     outcomes = [child.record.outcome for child in run.ended]
     pairs = [(outcome.cost(cost), outcome.accuracy) for outcome in outcomes if outcome is not None]
     points = [
@@ -102,7 +102,7 @@ def _against(run: RunData, cost: Cost) -> Iterator[Picture]:
     largest = 2.0 * max(size for size, _ in points) + 1.0
     worst = run.recorded.trade.worst_cost if run.recorded.trade is not None else largest
     front = Front((size / worst, accuracy) for size, accuracy in points)
-    yield Picture(
+    yield Figure(
         f"accuracy-against-{cost.replace('_', '-')}",
         charts.accuracy_against_cost(
             points, [(size * worst, accuracy) for size, accuracy in front.points], x=COST_NAMES[cost]
@@ -112,10 +112,10 @@ def _against(run: RunData, cost: Cost) -> Iterator[Picture]:
     )
 
 
-def _hypervolume(run: RunData, trade: ParetoConfig) -> Picture:
+def _hypervolume(run: RunData, trade: ParetoConfig) -> Figure:
     outcomes = [child.record.outcome for child in run.ended]
     points = [trade.point(outcome) if outcome is not None else None for outcome in outcomes]
-    return Picture(
+    return Figure(
         "hypervolume",
         charts.hypervolume_by_child(points),
         "Hypervolume below the front of the children so far: of all accuracies up to 1 and all "

@@ -7,7 +7,7 @@ import statistics
 import time
 
 from raynas.config import without_credentials
-from raynas.programs.report.document import Picture, Section, Table, Text, facts
+from raynas.programs.report.document import Figure, Paragraph, Section, Table, facts
 from raynas.programs.report.run.data import RunData, name_of
 from raynas.programs.report.run.history import num_different
 from raynas.run.events import Driver, Resumed, Started
@@ -16,7 +16,9 @@ MAX_SETTING_LENGTH = 500
 
 
 def cost_of_run(run: RunData) -> Section:
-    blocks: list[Text | Table | Picture] = [facts([*_counts(run), *_times(run)], names=("what", "how much"))]
+    blocks: list[Paragraph | Table | Figure] = [
+        facts([*_counts(run), *_times(run)], names=("what", "how much"))
+    ]
     if run.status.failures:
         rows = [(f"{count:,}", without_credentials(reason)) for reason, count in run.status.failures.items()]
         caption = "Failures by reason; a number in a reason is written N."
@@ -42,7 +44,7 @@ def circumstances(run: RunData) -> Section:
         "This is one run with one seed: another seed gives other children. The strategy, the split of the "
         "data and each child draw from this seed and the child's number alone."
     )
-    return Section("How it was run", (facts(rows, names=("what", "value")), Text(note)))
+    return Section("How it was run", (facts(rows, names=("what", "value")), Paragraph(note)))
 
 
 def settings(run: RunData) -> Section:

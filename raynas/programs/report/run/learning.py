@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 
-from raynas.programs.report.document import Picture, Section, Text
+from raynas.programs.report.document import Figure, Paragraph, Section
 from raynas.programs.report.run import charts
 from raynas.programs.report.run.data import RunData, name_of
 from raynas.programs.report.run.history import (
@@ -36,9 +36,9 @@ def learning(run: RunData) -> Section:
     return Section("What the strategy learned", blocks)
 
 
-def _rewards_by_version(versions: Sequence[PolicyVersion]) -> Iterator[Picture]:
+def _rewards_by_version(versions: Sequence[PolicyVersion]) -> Iterator[Figure]:
     if sum(bool(version.rewards) for version in versions) > 1:
-        yield Picture(
+        yield Figure(
             "reward-by-version",
             charts.reward_by_version(versions),
             "Reward of the children that each version of the policy drew: mean, and standard deviation "
@@ -46,7 +46,7 @@ def _rewards_by_version(versions: Sequence[PolicyVersion]) -> Iterator[Picture]:
         )
 
 
-def _rewards_by_child(run: RunData) -> Iterator[Picture]:
+def _rewards_by_child(run: RunData) -> Iterator[Figure]:
     numbered = enumerate((child.reward for child in run.ended), start=1)
     rewards = [(number, reward) for number, reward in numbered if reward is not None]
     if len(rewards) > 1:
@@ -54,7 +54,7 @@ def _rewards_by_child(run: RunData) -> Iterator[Picture]:
         moves = (
             " It is measured against the front so far, and falls as that grows." if run.recorded.trade else ""
         )
-        yield Picture(
+        yield Figure(
             "reward-by-child",
             charts.reward_by_child(rewards, window=window),
             f"Reward ({name_of(run.config, 'reward', 'accuracy')}) of each child, in the order in which they "
@@ -62,13 +62,13 @@ def _rewards_by_child(run: RunData) -> Iterator[Picture]:
         )
 
 
-def _entropy(run: RunData, versions: Sequence[PolicyVersion]) -> Iterator[Picture | Text]:
+def _entropy(run: RunData, versions: Sequence[PolicyVersion]) -> Iterator[Figure | Paragraph]:
     known = [version for version in versions if version.log_probs]
     if run.recorded.records and not known:
-        yield Text("This strategy records no log-probabilities, so there is no entropy to be shown.")
+        yield Paragraph("This strategy records no log-probabilities, so there is no entropy to be shown.")
     if len(known) > 1:
         uniform = uniform_entropy(run.space.decisions) if run.space is not None else None
-        yield Picture(
+        yield Figure(
             "entropy",
             charts.entropy_by_version(known, uniform=uniform),
             "Entropy of the policy over whole architectures, estimated without bias from what each version "
@@ -76,13 +76,13 @@ def _entropy(run: RunData, versions: Sequence[PolicyVersion]) -> Iterator[Pictur
         )
 
 
-def _early_and_late(run: RunData) -> Iterator[Picture]:
+def _early_and_late(run: RunData) -> Iterator[Figure]:
     accuracies = [child.accuracy for child in run.ended if child.accuracy is not None]
     if len(accuracies) < MIN_SCORED:
         return
     third = len(accuracies) // 3
     early, late = accuracies[:third], accuracies[-third:]
-    yield Picture(
+    yield Figure(
         "early-and-late",
         charts.early_and_late(early, late),
         "Accuracies of the first and of the last third of the children with a score; mean +- standard "
@@ -91,9 +91,9 @@ def _early_and_late(run: RunData) -> Iterator[Picture]:
     )
 
 
-def _operations(run: RunData) -> Iterator[Picture | Text]:
+def _operations(run: RunData) -> Iterator[Figure | Paragraph]:
     if run.space is None:
-        yield Text(
+        yield Paragraph(
             f"The search space {name_of(run.config, 'space')} can't be made here, so operations and cells "
             "are not drawn. Make it importable, and report again."
         )
@@ -104,7 +104,7 @@ def _operations(run: RunData) -> Iterator[Picture | Text]:
     shares = operation_shares(actions, decisions, parts) if actions else {}
     if not shares:
         return
-    yield Picture(
+    yield Figure(
         "operations",
         charts.operations_over_time(shares, [_range(part) for part in parts]),
         "Operations chosen over time: percent of all choices of an operation, in each part of the proposals "
@@ -114,7 +114,7 @@ def _operations(run: RunData) -> Iterator[Picture | Text]:
     if best:
         (of_best,) = zip(*operation_shares(best, decisions, [range(len(best))]).values(), strict=True)
         (of_all,) = zip(*operation_shares(actions, decisions, [range(len(actions))]).values(), strict=True)
-        yield Picture(
+        yield Figure(
             "operations-of-the-best",
             charts.operations_of_the_best(sorted(shares), of_best=of_best, of_all=of_all),
             f"Operations of the {len(best)} best different cells, against those of all proposals. With few "
