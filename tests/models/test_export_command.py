@@ -57,7 +57,7 @@ def test_a_run_is_exported_by_its_folder_or_its_models_folder(trained, folder):
     ]
     assert re.search(r"^out/mine\.safetensors  \d+\.\d MB$", out, re.M)
     assert re.search(r"^out/mine\.safetensors\.md ", out, re.M)
-    assert "largest difference from the network: 0.0e+00" in out
+    assert "largest difference from the network in PyTorch: 0.0e+00" in out
     assert call("run/model", "--format", "safetensors")[0] == 0
     assert (folder / "run.safetensors").read_bytes() == (folder / "out/mine.safetensors").read_bytes()
 
