@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from raynas.errors import InvalidConfig, RaynasError, did_you_mean
+from raynas.errors import InvalidConfig, RaynasError, did_you_mean, shortened
 from raynas.files import parse_json
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -43,7 +43,7 @@ def validated(model: type[Model], values: Mapping[str, Any], *, where: str = "")
     """
     if not isinstance(values, Mapping):
         raise InvalidConfig(
-            f"{where or 'the configuration'} = {_shortened(values)}: it must be an object, names with values."
+            f"{where or 'the configuration'} = {_shown(values)}: it must be an object, names with values."
         )
     try:
         instance = model.model_validate(dict(values))
@@ -139,12 +139,11 @@ def _explain(model: type[BaseModel], problem: Any, where: str) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{field} is missing."
-    return f"{field} = {_shortened(problem['input'])}: {message}."
+    return f"{field} = {_shown(problem['input'])}: {message}."
 
 
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _shown(value: Any) -> str:
+    return shortened(repr(value), 80)
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:

@@ -92,6 +92,11 @@ class UnknownName(UsageError):
         return "\n".join(lines + ([self.hint] if self.hint else []))
 
 
+def shortened(text: str, length: int) -> str:
+    """`text`, cut to `length` characters with '...' at its end if it is longer."""
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """' Did you mean ...?' for the nearest known name, or an empty string."""
     nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -9,7 +9,7 @@ import typer
 from raynas.cli.app import RunArgument, app, reports_errors
 from raynas.cli.terminal.console import print_architectures, print_leaderboard, table_console
 from raynas.run.folder import find_run
-from raynas.run.leaderboard import Format, render
+from raynas.run.leaderboard import PrintFormat, render
 from raynas.run.recorded import RecordedRun
 
 
@@ -18,7 +18,7 @@ from raynas.run.recorded import RecordedRun
 def leaderboard_command(
     run: RunArgument = None,
     top: Annotated[int | None, typer.Option(min=1, help="Only the best N.")] = None,
-    format: Annotated[Format, typer.Option(help="How to print it.")] = "table",
+    format: Annotated[PrintFormat, typer.Option(help="How to print it.")] = "table",
 ) -> None:
     """Print a run's children, best first."""
     found = RecordedRun.read(find_run(run))

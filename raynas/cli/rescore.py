@@ -15,11 +15,11 @@ from raynas.errors import UsageError
 from raynas.files import create_file
 from raynas.programs.rescore import Rescored, chosen_reward, rescore
 from raynas.run.folder import find_run
-from raynas.run.leaderboard import FileFormat, Format, render
+from raynas.run.leaderboard import FileFormat, PrintFormat, render
 from raynas.run.recorded import RecordedRun
 
 MAX_LISTED = 12
-"""Children that are named by number; of more only the first."""
+"""Number of children that are named at most."""
 
 
 @app.command(name="rescore")
@@ -31,7 +31,7 @@ def rescore_command(
         typer.Option(help="accuracy, mnasnet, pareto, or package.module:ClassName.  [default: the run's]"),
     ] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Only the best N.")] = None,
-    format: Annotated[Format, typer.Option(help="How to print it.")] = "table",
+    format: Annotated[PrintFormat, typer.Option(help="How to print it.")] = "table",
     out: Annotated[Path | None, typer.Option(help="A new file too: .json, .csv or .md.")] = None,
     set_: SetOption = None,
 ) -> None:
@@ -62,7 +62,7 @@ def _file_format(out: Path | None) -> FileFormat | None:
 def _print_table(found: Rescored, folder: Path, top: int | None) -> None:
     console = table_console()
     console.print(str(folder), markup=False, highlight=False, soft_wrap=True)
-    # Their reasons are told below, together.
+    # The reasons why children have no score are printed below the table, each once.
     unscored = {child for children in found.unscored.values() for child in children}
     entries = [
         entry.model_copy(update={"reason": ""}) if entry.child in unscored else entry
@@ -72,7 +72,7 @@ def _print_table(found: Rescored, folder: Path, top: int | None) -> None:
 
 
 def _print_unscored(why: str, children: list[int]) -> None:
-    """To stderr, so that JSON stays JSON."""
+    """Prints to stderr, so that JSON on stdout stays JSON."""
     numbers = ", ".join(map(str, children[:MAX_LISTED])) + (", ..." if len(children) > MAX_LISTED else "")
     what = "1 child can't" if len(children) == 1 else f"{len(children):,} children can't"
     Console(stderr=True).print(

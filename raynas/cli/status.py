@@ -21,7 +21,7 @@ def status(
     run: RunArgument = None,
     format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
 ) -> None:
-    """Print how a run does, from another terminal: children, best, rate, workers' use, time left."""
+    """Print the status of a run, also while it goes on: children, best, rate, workers' use, time left."""
     folder = find_run(run)
     now = time.time()
     found = status_of(RecordedRun.read(folder), now=now)
