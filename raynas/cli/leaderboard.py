@@ -10,7 +10,7 @@ from raynas.cli.app import RunArgument, app, reports_errors
 from raynas.cli.terminal.console import output_console
 from raynas.cli.terminal.leaderboard import print_architectures, print_leaderboard
 from raynas.run.folder import find_run
-from raynas.run.leaderboard import Format, render
+from raynas.run.leaderboard import PrintFormat, render
 from raynas.run.recorded import RecordedRun
 
 
@@ -19,7 +19,7 @@ from raynas.run.recorded import RecordedRun
 def leaderboard_command(
     run: RunArgument = None,
     top: Annotated[int | None, typer.Option(min=1, help="Print only the best N children.")] = None,
-    format: Annotated[Format, typer.Option(help="Output format.")] = "table",
+    format: Annotated[PrintFormat, typer.Option(help="Output format.")] = "table",
 ) -> None:
     """Print the leaderboard of a run: its children, best first."""
     found = RecordedRun.read(find_run(run))

@@ -15,7 +15,7 @@ from raynas.errors import UsageError
 from raynas.files import create_file
 from raynas.programs.rescore import Rescored, chosen_reward, rescore
 from raynas.run.folder import find_run
-from raynas.run.leaderboard import FileFormat, Format, render
+from raynas.run.leaderboard import FileFormat, PrintFormat, render
 from raynas.run.recorded import RecordedRun
 
 MAX_LISTED = 12
@@ -33,7 +33,7 @@ def rescore_command(
         ),
     ] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Print only the best N children.")] = None,
-    format: Annotated[Format, typer.Option(help="Output format.")] = "table",
+    format: Annotated[PrintFormat, typer.Option(help="Output format.")] = "table",
     out: Annotated[
         Path | None, typer.Option(help="Also write the leaderboard to this new file: .json, .csv or .md.")
     ] = None,

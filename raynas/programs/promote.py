@@ -28,16 +28,18 @@ def prepare_promotion(
     out: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> PreparedSearch:
-    """The best cells of `run`, to be trained by `recipe`; `raynas.programs.search.execute.execute` does it.
+    """Prepares the training of a run's best cells; `raynas.programs.search.execute.execute` starts it.
 
     Args:
-        run: folder of a search, finished or not; None: the newest.
-        top: how many different cells, best first; fewer if the run has fewer.
-        repeats: trainings of each, with seeds of their own.
-        out: the promotion's own run folder; None: a new one.
-        settings: fields of SearchConfig laid over the recipe.
+        run: Folder of a search, finished or not. Defaults to the newest.
+        top: Number of different cells, best first; fewer if the run has fewer.
+        repeats: Number of trainings of each, with seeds of their own.
+        recipe: Name of the search recipe by which they are trained.
+        out: The promotion's own run folder. Defaults to a new one below runs/.
+        settings: Fields of SearchConfig laid over the recipe.
+
     Raises:
-        RunFolderError: no such run, or none of its children has a score.
+        RunFolderError: there is no such run, or none of its children has a score.
         UsageError: a setting can't be used.
     """
     source = RecordedRun.read(find_run(Path(run) if run is not None else None))
@@ -54,7 +56,7 @@ def prepare_promotion(
         "equal_cells": "retrain",
     }
     config = search_config(recipe, merged(overrides, settings or {}))
-    # Its list is checked before anything is started.
+    # Made only to check the list of architectures before anything is started.
     config.make_strategy(config.make_space())
     target = Path(out) if out is not None else new_run_folder(config.space.name, "promotion")
     check_is_free(target)

@@ -1,6 +1,4 @@
-"""A finished or unfinished run under another reward: what its leaderboard would be. Nothing is trained, and
-nothing is written. Pure Python.
-"""
+"""The leaderboard that a run would have under another reward. Nothing is trained or written. Pure Python."""
 
 from __future__ import annotations
 
@@ -24,12 +22,14 @@ class Rescored:
     """A run's children under a reward."""
 
     entries: list[LeaderboardEntry]
-    """Best first; a child that has an accuracy and can't be scored says why in its `reason`."""
+    """The leaderboard, best first. The `reason` of a child with an accuracy and no reward says why it has
+    none.
+    """
     unscored: dict[str, list[int]]
-    """Those children, by what is missing."""
+    """Ids of the children with an accuracy and no reward, by the reason."""
     num_infeasible: int
     hypervolume: float | None
-    """Below the front; None: the reward keeps none."""
+    """Share of the unit square below the front, in [0, 1]. None means that the reward keeps no front."""
 
 
 def rescore(run: RecordedRun, reward: Reward) -> Rescored:
@@ -53,10 +53,10 @@ def rescore(run: RecordedRun, reward: Reward) -> Rescored:
 
 
 def rescored_events(events: Iterable[Event], reward: Reward) -> list[Event]:
-    """The events as a run with this reward would have them, had its strategy proposed the same.
+    """The events of a run with this reward whose strategy had proposed the same children.
 
     Args:
-        reward: has observed nothing yet.
+        reward: A new one, which has observed nothing yet.
     """
     proposed: dict[int, Proposed] = {}
     found: list[Event] = []
@@ -76,11 +76,12 @@ def chosen_reward(run: RecordedRun, name: str | None, settings: Mapping[str, Any
     """The reward that a user asks for.
 
     Args:
-        name: registered, or 'package.module:ClassName'; None: that of the run.
-        settings: nested, of which `reward` alone may be set; laid over the run's own options if the reward is
-            the run's.
+        name: A registered name, or 'package.module:ClassName'. Defaults to the reward of the run.
+        settings: Nested settings, of which only `reward` may be given. If the reward is the run's, they are
+            laid over the run's own options.
+
     Raises:
-        UsageError: no such reward, or an option that it doesn't have.
+        UsageError: there is no such reward, or it doesn't have such an option.
     """
     other = sorted(set(settings) - {"reward"})
     if other:

@@ -18,26 +18,27 @@ from raynas.run.recorded import RecordedRun
 
 @dataclass(frozen=True, slots=True)
 class FoundCell:
-    """A cell, and the child of a run that it was found at, if it was."""
+    """A cell, and the child of a run whose cell it is, if it was found in a run."""
 
     genotype: Genotype
     origin: Origin | None = None
 
 
 def find_genotype(cell: str | None, run: Path | None = None) -> Genotype:
-    """The genotype called `cell`; arguments and errors as of `find_cell`."""
+    """The genotype of a cell. Arguments and errors are those of `find_cell`."""
     return find_cell(cell, run).genotype
 
 
 def find_cell(cell: str | None, run: Path | None = None) -> FoundCell:
-    """What is called `cell`.
+    """The cell that a user means by a name, a file, a run or an arch_id.
 
     Args:
-        cell: a published cell, a JSON file, a run's folder (its best cell), or the beginning of an arch_id;
-            None: the best cell of `run`.
-        run: where arch_ids are looked up; None: the newest run.
+        cell: A published cell, a JSON file, a run's folder (its best cell), or the beginning of an arch_id.
+            Defaults to the best cell of `run`.
+        run: The run in which arch_ids are looked up. Defaults to the newest.
+
     Raises:
-        UsageError: nothing is called that; suggests the nearest name.
+        UsageError: nothing is found by that; the message suggests the nearest name.
     """
     if cell is not None and cell in published_cells():
         return FoundCell(published_cell(cell).genotype)
@@ -50,7 +51,8 @@ def find_cell(cell: str | None, run: Path | None = None) -> FoundCell:
     except RunFolderError:
         if run is not None or cell is None:
             raise
-        # Raises: it is unknown.
+        # There is no run to look in, so `cell` can only have been meant as a published one: this raises
+        # UnknownName, which lists them.
         return FoundCell(published_cell(cell).genotype)
     return _in_run(cell, folder)
 

@@ -38,7 +38,7 @@ class RecordedRun:
     """
 
     folder: Path
-    """Where the journal lies, or lay."""
+    """Folder of the journal."""
     events: Sequence[Event]
     """In the journal's order; the first is `Started`."""
     driver: DriverState = "unknown"

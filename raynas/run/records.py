@@ -1,4 +1,4 @@
-"""What is known of each child, and who is told of it. Pure Python."""
+"""What is known of each child, and the interface of those who want to be told of it. Pure Python."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ChildRecord:
     proposed: Proposed
     finished: Finished | None = None
     is_interrupted: bool = False
-    """Its driver ended before it did, and nobody has taken the run up again."""
+    """Whether its driver ended before it did, and no other has resumed the run."""
 
     @property
     def id(self) -> int:
@@ -25,7 +25,7 @@ class ChildRecord:
 
     @property
     def is_infeasible(self) -> bool:
-        """Whether it was refused, as beyond the limits."""
+        """Whether it was refused because it is beyond the limits."""
         return self.finished is not None and self.finished.result.status == "infeasible"
 
     @property
@@ -38,40 +38,45 @@ class ChildRecord:
 
     @property
     def outcome(self) -> Outcome | None:
-        """What rewards see of it; None until it is finished."""
+        """What a reward sees of it; None until it is finished."""
         return outcome_of(self.proposed, self.finished.result) if self.finished else None
 
 
 def outcome_of(proposed: Proposed, result: ChildResult) -> Outcome:
-    """What a reward sees of a child that was proposed so and ended so."""
+    """What a reward sees of a child that ended with `result`."""
     return Outcome(result, proposed.parameters, proposed.mult_adds, proposed.activations)
 
 
 class RunListener:
-    """Is told what happens in a run, in order; a view, such as the terminal's table or the MLflow tracker."""
+    """Gets called when something happens in a run, in order: the terminal's table, the MLflow tracker, ...
+
+    Every method does nothing here, so that a listener overrides what it needs.
+    """
 
     def noted(self, text: str) -> None:
-        """Something about the run that the user should know; a sentence."""
+        """There is something about the run that the user should know, a sentence."""
 
     def replayed(self) -> None:
-        """What was told until now are the events of earlier drivers; what comes is new."""
+        """All calls until now were for events of earlier drivers. What comes is new."""
 
     def child_proposed(self, record: ChildRecord, child: Child) -> None:
         """A child goes to the queue."""
 
     def epoch_reported(self, record: ChildRecord, report: EpochReport) -> None:
-        """A running child said how it does."""
+        """A running child has trained one more epoch."""
 
     def child_finished(self, record: ChildRecord, child: Child) -> None:
         """A child ended and is in the journal."""
 
     def child_refused(self, record: ChildRecord) -> None:
-        """A proposal was beyond the limits and is in the journal. Of its size: nothing else is told of it; of
-        its latency: it had been handed out, and won't be finished.
+        """A proposal was beyond the limits, and the journal has it.
+
+        If its size is, this is the only call for it. If its latency is, `child_proposed` was called before,
+        and `child_finished` won't be.
         """
 
     def policy_updated(self, statistics: dict[str, float]) -> None:
-        """The strategy learned."""
+        """The strategy has completed an update."""
 
 
 def records_of(events: Iterable[Event]) -> dict[int, ChildRecord]:

@@ -88,7 +88,7 @@ class Run:
         self._is_closed = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without journal and listeners: Tune pickles its searcher, and a copy must not write to them."""
+        """Leaves out journal and listeners: Tune pickles its searcher, and a copy must not write to them."""
         return self.__dict__ | {"journal": None, "listeners": []}
 
     @property
@@ -202,7 +202,7 @@ class Run:
         self._write(Resized(time=time.time(), slots=num_slots))
 
     def close(self) -> None:
-        """From now on nothing is handed out or taken back: what is running stays unfinished."""
+        """Hands out and takes back nothing from now on; what is running stays unfinished."""
         self._is_closed = True
 
     def interrupt(self, reason: str) -> None:
@@ -300,7 +300,7 @@ class Run:
         self._tell_end(child_id, self.state.apply(finished))
 
     def _write(self, event: AnyEvent) -> None:
-        """To the journal, always before anything is done about the event."""
+        """Appends an event to the journal, always before anything is done about it."""
         if self.journal is not None:
             self.journal.append(event)
 

@@ -34,7 +34,7 @@ class RunState:
         self.events: list[ChildEvent] = []
         self.records: dict[int, ChildRecord] = {}
         self.scored: dict[str, int] = {}
-        """By arch_id, the first child whose architecture was trained to its last epoch."""
+        """The first child of each architecture that has a score of a whole training, by arch_id."""
         self.num_finished = 0
         """Number of children that have ended, without the infeasible ones."""
         self.num_infeasible = 0

@@ -1,6 +1,4 @@
-"""How a run does: what became of its children, how fast it is, what is left. Made of the journal's events
-alone. Pure Python.
-"""
+"""The status of a run: what became of its children, how fast it is, what is left. Pure Python."""
 
 from __future__ import annotations
 
@@ -16,31 +14,31 @@ from raynas.run.shifts import shifts_of, utilisation
 
 
 class ChildCounts(FrozenModel):
-    """How many children are where."""
+    """Numbers of children by their state. Infeasible proposals are in none of the others."""
 
     asked: int | None
-    """The run is to have; None: the journal doesn't say."""
+    """Number that the run is to have. None means that the journal doesn't say."""
     done: int
-    """Completed, stopped or failed."""
+    """Number that were completed, stopped or failed."""
     completed: int
     stopped: int
     failed: int
     reused: int
-    """Of the done ones, those with the score of another child, of this run or of another."""
+    """Number of the done ones that have the score of another child, of this run or of another."""
     running: int
-    """Handed out; at most as many as the driver trains at the same time."""
+    """Number handed out and not ended, at most as many as the driver trains at the same time."""
     waiting: int
-    """Handed out beyond these: in the workers' queue."""
+    """Number handed out beyond these, which are in the workers' queue."""
     interrupted: int
-    """Handed out by a driver that is gone; a resume trains them again."""
+    """Number handed out by a driver that is gone. A resume trains them again."""
     to_come: int | None
-    """Not handed out yet."""
+    """Number not handed out yet."""
     infeasible: int
-    """Proposals beyond the limits; in none of the other counts."""
+    """Number of proposals beyond the limits."""
 
 
 class BestChild(FrozenModel):
-    """The first of the leaderboard."""
+    """The first child of the leaderboard."""
 
     arch_id: str
     child: int
@@ -48,26 +46,29 @@ class BestChild(FrozenModel):
 
 
 class Status(FrozenModel):
-    """A run at one moment; moments are in seconds since 1970."""
+    """A run at one moment. Moments are in seconds since 1970."""
 
     children: ChildCounts
     failures: dict[str, int]
     """The failed children by a short reason, the most frequent first; a number in it is written N."""
     best: BestChild | None
     active_seconds: float
-    """In which a driver was at work; pauses between a kill and a resume are left out."""
+    """Seconds in which a driver was at work, without the pauses between a kill and a resume."""
     children_per_hour: float | None
-    """Done ones, over the active time; None before there is any."""
+    """Number of done children per hour of active time; None before there is any."""
     utilisation: float | None
-    """Share of the workers' time spent on training, in [0, 1]; None: not known yet."""
+    """Share of the workers' time that is spent on training, in [0, 1]; None while it is not known."""
     seconds_left: float | None
-    """At this rate; None: not known yet."""
+    """Seconds until the run is complete at this rate; None while it is not known."""
     driver: DriverState
     driver_since: float
-    """When the last driver began."""
+    """Moment at which the last driver began."""
     ended_by: str | None
-    """Why it ended before the run did: a signal or an error; None: it didn't, or could not say."""
+    """Why the last driver ended before the run did, a signal or an error. None means that it didn't, or had
+    no time to write so.
+    """
     last_event: float
+    """Moment of the last event."""
 
     @property
     def is_complete(self) -> bool:

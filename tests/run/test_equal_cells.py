@@ -17,7 +17,7 @@ from .builders import TINY, Diary, completed, failed
 
 
 def actions(count: int) -> list[tuple[int, ...]]:
-    """Of so many different cells."""
+    """Actions of `count` different cells."""
     choices = [range(len(decision.choices)) for decision in TINY.decisions]
     by_arch: dict[str, tuple[int, ...]] = {}
     for candidate in itertools.product(*choices):
@@ -27,9 +27,9 @@ def actions(count: int) -> list[tuple[int, ...]]:
     return list(by_arch.values())
 
 
-def run_of(architectures: Sequence[tuple[int, ...]], num_children: int, **words) -> Run:
+def run_of(architectures: Sequence[tuple[int, ...]], num_children: int, **overrides) -> Run:
     strategy = Listed(TINY, seed=0, config=ListedConfig(architectures=tuple(architectures)))
-    return Run(TINY, strategy, **{"num_children": num_children, "reuses": True} | words)
+    return Run(TINY, strategy, **{"num_children": num_children, "reuses": True} | overrides)
 
 
 def test_a_cell_that_comes_again_gets_its_score_at_once():

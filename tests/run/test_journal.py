@@ -281,7 +281,7 @@ def test_a_journal_is_written_by_one_process_at_a_time(path):
 
 def test_a_new_journal_does_not_touch_one_that_is_there(written):
     before = written.read_bytes()
-    with pytest.raises(RunFolderError, match=r"exists already\. Add --resume"):
+    with pytest.raises(RunFolderError, match=r"exists already\. Resume that run"):
         Journal.create(written, STARTED)
     assert written.read_bytes() == before
 

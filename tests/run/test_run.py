@@ -33,8 +33,8 @@ def journal(path: Path) -> Iterator[Journal]:
         yield journal
 
 
-def replayed(path: Path, **words: object) -> Run:
-    run = make_run(**words)
+def replayed(path: Path, **overrides: object) -> Run:
+    run = make_run(**overrides)
     run.replay(read_events(path))
     return run
 

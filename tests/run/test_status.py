@@ -38,13 +38,15 @@ def resumed(time: float, *, children: int = 6, slots: int = 2) -> Resumed:
     return Resumed(time=time, children=children, driver=Driver(host="there", slots=slots))
 
 
-def proposed(child: int, time: float, **words: Any) -> Proposed:
-    return Proposed(child=child, time=time, actions=(0,), arch_id=f"{child:012x}", **words)
+def proposed(child: int, time: float, **overrides: Any) -> Proposed:
+    return Proposed(child=child, time=time, actions=(0,), arch_id=f"{child:012x}", **overrides)
 
 
-def finished(child: int, time: float, seconds: float, accuracy: float | None = 0.5, **words: Any) -> Finished:
-    words = {"status": "failed" if accuracy is None else "completed", "seconds": seconds} | words
-    return Finished(child=child, time=time, reward=accuracy, result=ChildResult(accuracy=accuracy, **words))
+def finished(
+    child: int, time: float, seconds: float, accuracy: float | None = 0.5, **fields: Any
+) -> Finished:
+    fields = {"status": "failed" if accuracy is None else "completed", "seconds": seconds} | fields
+    return Finished(child=child, time=time, reward=accuracy, result=ChildResult(accuracy=accuracy, **fields))
 
 
 FIRST_SHIFT: list[Event] = [

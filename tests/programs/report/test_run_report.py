@@ -19,7 +19,7 @@ from raynas.run.recorded import RecordedRun
 from tests.programs.report.journals import failed, finished, proposed, started, write_journal
 
 
-def words(document: Document) -> str:
+def text_of(document: Document) -> str:
     """All that is written in it, a line per paragraph, row or caption."""
     lines = [document.title, document.lead]
     for section in document.sections:
@@ -68,7 +68,7 @@ def test_a_run_of_ppo_has_it_all(tmp_path):
         "accuracy-against-mult-adds",
         "accuracy-against-latency-ms",
     ]
-    text = words(document)
+    text = text_of(document)
     records, best = run.records.values(), run.entries[0]
     assert document.lead.startswith("Strategy ppo in the search space nasnet on digits: 40 of 40 children")
     assert document.lead.endswith(
@@ -93,7 +93,7 @@ def test_random_search_has_no_policy_to_be_drawn(tmp_path):
     check_figures(document.figures)
     assert not {"reward-by-version", "entropy"} & set(names(document))
     assert {"reward-by-child", "early-and-late", "operations", "cell-1"} <= set(names(document))
-    assert "This strategy records no log-probabilities" in words(document)
+    assert "This strategy records no log-probabilities" in text_of(document)
 
 
 def test_a_front_is_drawn_with_its_hypervolume(tmp_path):
@@ -103,15 +103,15 @@ def test_a_front_is_drawn_with_its_hypervolume(tmp_path):
     assert names(document)[-2:] == ["accuracy-against-parameters", "hypervolume"]
     volume = re.search(r"hypervolume (0\.\d{4})\.$", document.lead)[1]
     assert 0 < float(volume) < 1
-    assert f"at the end {volume}." in words(document)
-    assert "| on the front |" in words(document)
+    assert f"at the end {volume}." in text_of(document)
+    assert "| on the front |" in text_of(document)
 
 
 def test_an_unfinished_run_says_so(tmp_path):
     document = run_report(RecordedRun.read(write_journal(tmp_path, 9, num_unfinished=4).parent))
     check_figures(document.figures)
     assert ": 5 of 9 children have ended; the run is unfinished." in document.lead
-    assert "children that have not ended | 4" in words(document)
+    assert "children that have not ended | 4" in text_of(document)
 
 
 @pytest.mark.parametrize(("num_children", "num_unfinished"), [(1, 1), (1, 0), (2, 0)])
@@ -125,8 +125,8 @@ def test_a_run_in_which_all_failed_has_its_reasons_and_no_best(tmp_path):
     check_figures(document.figures)
     assert names(document) == ["operations"]
     assert "6 of 6 children have ended. None of them has a score yet." in document.lead
-    assert "6 | the loss became nan in epoch N" in words(document)
-    assert "The best cells" not in words(document)
+    assert "6 | the loss became nan in epoch N" in text_of(document)
+    assert "The best cells" not in text_of(document)
 
 
 def test_a_run_that_has_only_begun_is_a_report_too():
@@ -152,8 +152,8 @@ def test_a_journal_that_was_changed_by_hand_is_reported_as_far_as_it_is_known(co
         events.append(finished(child, at=child, accuracy=child / 20, reward=1e308 if child % 2 else -1e308))
     document = run_report(RecordedRun(Path("one"), events))
     check_figures(document.figures)
-    assert "secret" not in words(document)
-    assert "operations and cells are not drawn" in words(document)
+    assert "secret" not in text_of(document)
+    assert "operations and cells are not drawn" in text_of(document)
 
 
 def test_the_table_of_children_has_what_the_journal_has(tmp_path):

@@ -14,7 +14,10 @@ from raynas.strategies.rewards.front import Front
 from raynas.strategies.rewards.pareto import ParetoConfig
 from raynas.strategies.rewards.reward import Cost
 
-NUM_LISTED, NUM_DRAWN = 10, 3
+NUM_LISTED = 10
+"""Number of the best cells in the table."""
+NUM_DRAWN = 3
+"""Number of them that are drawn."""
 COST_NAMES: dict[Cost, str] = {
     "parameters": "parameters",
     "mult_adds": "multiply-adds",
@@ -22,7 +25,7 @@ COST_NAMES: dict[Cost, str] = {
     "latency_ms": "latency (ms)",
 }
 SHOWN_COSTS: tuple[Cost, ...] = ("parameters", "mult_adds", "latency_ms")
-"""Of a run that keeps no front."""
+"""Costs against which the accuracy is drawn for a run that keeps no front."""
 
 
 def best_cells(run: RunData) -> Section:
@@ -98,7 +101,7 @@ def _against(run: RunData, cost: Cost) -> Iterator[Figure]:
     ]
     if not points:
         return
-    # Beyond all of them, so that each may be on the front.
+    # A cost beyond all of them: a front ignores points that are as costly as the worst, or more.
     largest = 2.0 * max(size for size, _ in points) + 1.0
     worst = run.recorded.trade.worst_cost if run.recorded.trade is not None else largest
     front = Front((size / worst, accuracy) for size, accuracy in points)

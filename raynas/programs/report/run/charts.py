@@ -184,7 +184,7 @@ def accuracy_against_cost(points: Sequence[Point], front: Sequence[Point], *, x:
 
 
 def hypervolume_by_child(points: Sequence[Point | None]) -> str:
-    """Below the front of the children up to each."""
+    """The hypervolume below the front of the children up to each."""
     front, volumes = Front(), []
     for point in points:
         if point is not None:

@@ -82,7 +82,7 @@ def _row(record: ChildRecord) -> dict[str, object]:
 
 
 def _whole(value: int | None) -> int | None:
-    """None in the place of what no column of 64 bits holds."""
+    """`value`, or None if a column of 64 bits can't hold it."""
     return value if value is not None and -(2**63) <= value < 2**63 else None
 
 
@@ -91,5 +91,5 @@ def _microseconds(seconds: float) -> int:
 
 
 def _printable(text: str) -> str:
-    """Without lone surrogates, which no file in UTF-8 holds."""
+    """`text` with question marks for lone surrogates, which UTF-8 can't encode."""
     return text.encode(errors="replace").decode()

@@ -1,4 +1,4 @@
-"""What the sections of a run's report are made of, found once. Pure Python."""
+"""The data of a run's report, which its sections share. Pure Python."""
 
 from __future__ import annotations
 
@@ -38,6 +38,11 @@ class RunData:
         """Number of children that have the score of an equal cell before them."""
         return sum(entry.reused_from is not None for entry in self.recorded.entries)
 
+    def chosen(self, field: str, default: str = "unknown") -> str:
+        """The name of what was chosen, such as that of the 'strategy'."""
+        choice = self.config.get(field)
+        return str(choice.get("name", default)) if isinstance(choice, Mapping) else default
+
 
 def run_data(recorded: RecordedRun) -> RunData:
     config = scrubbed(recorded.config)
@@ -48,12 +53,6 @@ def run_data(recorded: RecordedRun) -> RunData:
         status=status_of(recorded, now=time.time()),
         space=_space(config),
     )
-
-
-def name_of(config: Mapping[str, Any], field: str, default: str = "unknown") -> str:
-    """The name in a recorded choice, such as of the strategy."""
-    choice = config.get(field)
-    return str(choice.get("name", default)) if isinstance(choice, Mapping) else default
 
 
 def _space(config: Mapping[str, Any]) -> SearchSpace | None:

@@ -7,12 +7,14 @@ import statistics
 import time
 
 from raynas.config import without_credentials
+from raynas.errors import shortened
 from raynas.programs.report.document import Figure, Paragraph, Section, Table, facts
-from raynas.programs.report.run.data import RunData, name_of
+from raynas.programs.report.run.data import RunData
 from raynas.programs.report.run.history import num_different
 from raynas.run.events import Driver, Resumed, Started
 
 MAX_SETTING_LENGTH = 500
+"""Characters of a setting's value."""
 
 
 def cost_of_run(run: RunData) -> Section:
@@ -26,14 +28,14 @@ def cost_of_run(run: RunData) -> Section:
     return Section("What it cost", tuple(blocks))
 
 
-def circumstances(run: RunData) -> Section:
+def circumstances_of_run(run: RunData) -> Section:
     """Seed, versions, and each driver's machine."""
     rows = [
         ("run", run.recorded.started.run_id),
         ("began", _moment(run.recorded.started.time)),
         ("last event", _moment(run.status.last_event)),
         ("seed", str(run.flat.get("seed", "unknown"))),
-        ("reward", name_of(run.config, "reward", "accuracy")),
+        ("reward", run.chosen("reward", "accuracy")),
         ("raynas", run.recorded.started.raynas),
     ]
     drivers = [event for event in run.recorded.events if isinstance(event, Started | Resumed)]
@@ -98,7 +100,7 @@ def _driver(driver: Driver | None) -> str:
 
 def _setting(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) <= MAX_SETTING_LENGTH else text[: MAX_SETTING_LENGTH - 3] + "..."
+    return shortened(text, MAX_SETTING_LENGTH)
 
 
 def _moment(seconds: float) -> str:

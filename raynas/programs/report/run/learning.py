@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from raynas.programs.report.document import Figure, Paragraph, Section
 from raynas.programs.report.run import charts
-from raynas.programs.report.run.data import RunData, name_of
+from raynas.programs.report.run.data import RunData
 from raynas.programs.report.run.history import (
     PolicyVersion,
     by_policy_version,
@@ -17,11 +17,13 @@ from raynas.programs.report.run.history import (
 )
 
 MIN_SCORED = 12
-"""Children with an accuracy, for early ones to be compared with late ones."""
+"""Number of children with an accuracy from which on early ones are compared with late ones."""
 NUM_PARTS = 8
-"""Of the proposals, over which the operations are followed."""
-BEST_SHARE, MIN_BEST = 0.1, 5
-"""Of the different cells with a score: whose operations are compared with all."""
+"""Number of parts of the run, in each of which the operations are counted."""
+BEST_SHARE = 0.1
+"""Fraction of the different cells with a score whose operations are compared with those of all."""
+MIN_BEST = 5
+"""Number of cells that are compared at least."""
 
 
 def learning(run: RunData) -> Section:
@@ -57,7 +59,7 @@ def _rewards_by_child(run: RunData) -> Iterator[Figure]:
         yield Figure(
             "reward-by-child",
             charts.reward_by_child(rewards, window=window),
-            f"Reward ({name_of(run.config, 'reward', 'accuracy')}) of each child, in the order in which they "
+            f"Reward ({run.chosen('reward', 'accuracy')}) of each child, in the order in which they "
             f"ended, and the mean of the last {window}.{moves}",
         )
 
@@ -94,7 +96,7 @@ def _early_and_late(run: RunData) -> Iterator[Figure]:
 def _operations(run: RunData) -> Iterator[Figure | Paragraph]:
     if run.space is None:
         yield Paragraph(
-            f"The search space {name_of(run.config, 'space')} can't be made here, so operations and cells "
+            f"The search space {run.chosen('space')} can't be made here, so operations and cells "
             "are not drawn. Make it importable, and report again."
         )
         return
@@ -123,7 +125,7 @@ def _operations(run: RunData) -> Iterator[Figure | Paragraph]:
 
 
 def _best_actions(run: RunData) -> list[tuple[int, ...]]:
-    """Of the best tenth of the different cells, if there are enough."""
+    """Actions of the best of the different cells; empty if there are too few cells."""
     different: dict[str, tuple[int, ...]] = {}
     for entry in run.recorded.entries:
         if entry.reward is not None:

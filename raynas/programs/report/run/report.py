@@ -1,11 +1,11 @@
-"""The report of a run, finished or not and of whatever strategy: made of its journal alone."""
+"""The report of a run, finished or not and with any strategy, made of its journal alone."""
 
 from __future__ import annotations
 
 from raynas.programs.report.document import Document
 from raynas.programs.report.run.cells import COST_NAMES, best_cells, costs_of_cells
-from raynas.programs.report.run.data import RunData, name_of, run_data
-from raynas.programs.report.run.facts import circumstances, cost_of_run, settings
+from raynas.programs.report.run.data import RunData, run_data
+from raynas.programs.report.run.facts import circumstances_of_run, cost_of_run, settings
 from raynas.programs.report.run.learning import learning
 from raynas.programs.report.run.progress import progress
 from raynas.run.recorded import RecordedRun
@@ -20,7 +20,7 @@ def run_report(recorded: RecordedRun) -> Document:
         best_cells(run),
         costs_of_cells(run),
         cost_of_run(run),
-        circumstances(run),
+        circumstances_of_run(run),
         settings(run),
     )
     written = tuple(section for section in sections if section.blocks)
@@ -33,7 +33,7 @@ def _lead(run: RunData) -> str:
     asked = "" if counts.asked is None else f" of {counts.asked:,}"
     state = "" if run.status.is_complete else "; the run is unfinished"
     what = (
-        f"Strategy {name_of(run.config, 'strategy')} in the search space {name_of(run.config, 'space')} on "
+        f"Strategy {run.chosen('strategy')} in the search space {run.chosen('space')} on "
         f"{run.flat.get('data.source', 'unknown data')}: {counts.done:,}{asked} children have ended{state}."
     )
     if best is None:
