@@ -61,7 +61,8 @@ class NetworkConfig(FrozenModel):
     reduction. true: the one before that (slim's skip_reduction_layer_input, in the large networks).
     """
     head: Literal["relu", "norm_relu", "plain"] = "relu"
-    """Layers between the last cell and the pooling. 'norm_relu' is NAS-Bench-201's; 'plain', DARTS's, has none.
+    """Layers between the last cell and the pooling. 'norm_relu' is NAS-Bench-201's; 'plain' means none, as in
+    DARTS.
     """
     auxiliary_head: bool = False
     """Whether there is a second classifier at two thirds of the depth, which only training uses."""
