@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
+from raynas.config import flattened
 from raynas.environment import versions
 from raynas.models.folder import ModelInfo
 from raynas.nn import Complexity
@@ -70,7 +71,7 @@ def model_card(info: ModelInfo, cost: Complexity, *, file: str, difference: floa
         _how_to_run(file),
         _code(_snippet(info, file), "python"),
         "## Training",
-        _table(_flat(info.training)) if info.training else "Nothing is recorded about it.",
+        _table(_as_texts(info.training)) if info.training else "Nothing is recorded about it.",
         "## Architecture",
         "The cells, as `raynas.Genotype.from_json` reads them:",
         _code(info.genotype.to_json(), "json"),
@@ -89,8 +90,8 @@ def _facts(info: ModelInfo, cost: Complexity, file: str, difference: float | Non
         "multiply-adds": f"{cost.mult_adds:,}",
         "input": f"float32, N x {channels} x {size} x {size}",
         "output": f"logits, N x {info.num_classes}",
-        "preprocessing": f"shorter side to {_shorter_side(info)} pixels ({info.interpolation}), the middle "
-        f"{size} x {size}, values in [0, 1], minus mean, divided by std",
+        "preprocessing": f"shorter side to {info.preprocessing.shorter_side} pixels ({info.interpolation}), "
+        f"the middle {size} x {size}, values in [0, 1], minus mean, divided by std",
         "mean": _numbers(info.mean),
         "std": _numbers(info.std),
         "crop fraction": f"{info.crop_fraction:g}",
@@ -120,15 +121,11 @@ def _snippet(info: ModelInfo, file: str) -> str:
         mean=list(info.mean),
         std=list(info.std),
         mode="L" if info.in_channels == 1 else "RGB",
-        shorter=_shorter_side(info),
+        shorter=info.preprocessing.shorter_side,
         interpolation=info.interpolation.upper(),
         channels=info.in_channels,
     )
     return f"{prepare}\n{RUN[PurePath(file).suffix].format(file=file)}\nprint(logits[0].argmax())"
-
-
-def _shorter_side(info: ModelInfo) -> int:
-    return int(info.image_size / info.crop_fraction)
 
 
 def _exported_with() -> str:
@@ -141,14 +138,11 @@ def _numbers(values: tuple[float, ...]) -> str:
     return ", ".join(f"{value:.6g}" for value in values)
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value, default=str)
-    return flat
+def _as_texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        key: value if isinstance(value, str) else json.dumps(value, default=str)
+        for key, value in flattened(values).items()
+    }
 
 
 def _table(rows: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
-"""A trained network on disk: what training leaves behind and everything else reads.
+"""The model folder: a trained network on disk, as training writes it and everything else reads it.
 
-FOLDER/model.safetensors has the weights, FOLDER/model.json everything else (ModelInfo). The same two files
-under another name, NAME.safetensors and NAME.json, are read as well. Nothing is unpickled.
+FOLDER/model.safetensors has the weights, FOLDER/model.json everything else (ModelInfo). The two files can
+also have another name, NAME.safetensors and NAME.json. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ MODEL_FORMAT = 1
 
 
 class ModelInfo(FrozenModel):
-    """What one has to know besides the weights: enough to build the network again and to feed it."""
+    """The content of model.json: what is needed besides the weights to rebuild the network and to feed it."""
 
     format: Literal[1] = 1
-    """Of this description; a later raynas may write another."""
+    """Version of this file format."""
     raynas: str = Field(default_factory=lambda: version("raynas"))
-    """Version that wrote it."""
+    """Version of raynas that wrote the file."""
     genotype: GenotypeField
     """The cells; in JSON as Genotype.to_dict writes them."""
     network: NetworkConfig
     """How they are stacked."""
     in_channels: Literal[1, 3]
-    """1 for grey pictures, 3 for colour."""
+    """1 for grey images, 3 for colour."""
     num_classes: int = Field(ge=0)
-    """0: the network gives pooled features in place of logits."""
+    """0 for a network that returns pooled features instead of logits."""
     image_size: int = Field(ge=1, le=MAX_IMAGE_SIZE)
-    """Pixels per side that it was trained for."""
+    """Pixels per side of the images that it was trained for."""
     mean: tuple[float, ...]
-    """Taken off each channel's values in [0, 1]."""
+    """Subtracted from each channel's values in [0, 1]."""
     std: tuple[PositiveFloat, ...]
-    """By which each channel is divided after that."""
+    """What each channel is divided by after that."""
     crop_fraction: float = Field(1.0, ge=0.01, le=1)
-    """Share of the resized picture's shorter side that is cut out of its middle."""
+    """Side of the central crop, as a fraction of the resized image's shorter side."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    """By which pictures are resized."""
+    """How images are resized."""
     classes: tuple[str, ...] | None = None
-    """Names, in the order of the logits."""
+    """Names of the classes, in the order of the logits. None means that they are not known."""
     training: dict[str, Any] = Field(default_factory=dict)
-    """What is known of it: recipe, data, epochs, seed, accuracy, versions, git commit, date."""
+    """How it was trained, if known: recipe, data, epochs, seed, accuracy, versions, git commit, date."""
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> Self:
@@ -75,7 +75,7 @@ class ModelInfo(FrozenModel):
     def of(
         cls, network: Network, *, mean: tuple[float, ...], std: tuple[float, ...], **fields: Any
     ) -> ModelInfo:
-        """The description of `network`; `fields`: crop_fraction, interpolation, classes, training."""
+        """The description of `network`; `fields` are crop_fraction, interpolation, classes and training."""
         return cls(
             genotype=network.genotype,
             network=network.config,
@@ -89,7 +89,7 @@ class ModelInfo(FrozenModel):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How a picture becomes its input."""
+        """How a picture becomes the network's input."""
         return Preprocessing(
             self.image_size, self.crop_fraction, self.mean, self.std, interpolation=self.interpolation
         )
@@ -102,30 +102,32 @@ class ModelInfo(FrozenModel):
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A network in evaluation mode, and what is known of it."""
+    """A network in evaluation mode, and its description."""
 
     network: Network
     info: ModelInfo
 
 
 def is_model(place: Path) -> bool:
-    """Whether a description lies there, whole or not."""
+    """Whether a model description is there, be it intact or damaged."""
     return _files(place)[1].is_file()
 
 
 def save_model(place: Path, network: Network, info: ModelInfo) -> None:
-    """Writes both files, each of them whole or not at all; an auxiliary head is kept, for training to go on.
+    """Writes both files, each of them completely or not at all.
+
+    The auxiliary head is written too, so that the network can be trained further.
 
     Args:
-        place: a folder, which is made, or NAME.safetensors.
-        info: of this network: ModelInfo.of.
+        place: a folder, which is created if needed, or NAME.safetensors.
+        info: the description of this network, from ModelInfo.of.
     Raises:
-        ModelError: they can't be written.
+        ModelError: the files can't be written.
     """
     described = (info.genotype, info.network, info.num_classes)
     assert described == (network.genotype, network.config, network.num_classes)
     weights, description = _files(place)
-    # One copy of each tensor: the format has no shared memory.
+    # The format has no shared memory, so every tensor gets a copy of its own.
     state = {
         key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for key, tensor in network.state_dict().items()
@@ -133,9 +135,9 @@ def save_model(place: Path, network: Network, info: ModelInfo) -> None:
     text = info.model_dump_json(indent=1) + "\n"
     try:
         weights.parent.mkdir(parents=True, exist_ok=True)
-        # As bytes: safetensors' own files can be read by their owner alone.
+        # Written as bytes, because safetensors' own files are readable by their owner only.
         replace_file(weights, lambda path: path.write_bytes(safetensors.torch.save(state)))
-        # Last, because a folder with it counts as a model.
+        # Written last, because a folder that has this file counts as a model.
         replace_file(description, lambda path: path.write_text(text, encoding="utf-8"))
     except (OSError, safetensors.SafetensorError) as error:
         raise ModelError(f"The network can't be written to {place}: {error}.") from error
@@ -145,7 +147,7 @@ def load_model(place: str | Path) -> LoadedModel:
     """The network of a model folder, or of NAME.safetensors with NAME.json beside it, on the CPU.
 
     Raises:
-        ModelError: a file is missing, garbled, or doesn't fit the other; names it.
+        ModelError: a file is missing or damaged, or the two don't belong together.
     """
     place = Path(place)
     weights, description = _files(place)
@@ -161,10 +163,13 @@ def load_model(place: str | Path) -> LoadedModel:
 
 
 def _check_size(info: ModelInfo, state: Mapping[str, Tensor]) -> None:
-    """Before it is built: a description may name a network that no memory holds."""
+    """ModelError if the network has more weights than the file.
+
+    Checked before the network is built: a damaged description may describe one that fits in no memory.
+    """
     needed, given = info.spec.complexity().parameters, sum(tensor.numel() for tensor in state.values())
     if needed <= given and info.network.auxiliary_head:
-        # Which those numbers are without; it grows with the images.
+        # Complexity leaves the auxiliary head out, whose size depends on the images.
         with torch.device("meta"):
             needed = sum(parameter.numel() for parameter in info.spec.build().parameters())
     if needed > given:
@@ -172,7 +177,7 @@ def _check_size(info: ModelInfo, state: Mapping[str, Tensor]) -> None:
 
 
 def read_info(place: Path) -> ModelInfo:
-    """What is known of a network on disk, without its weights; ModelError as of `load_model`."""
+    """The description of a network on disk, without its weights; raises what `load_model` raises."""
     _, description = _files(place)
     if not description.is_file():
         raise ModelError(
@@ -183,7 +188,7 @@ def read_info(place: Path) -> ModelInfo:
 
 
 def _files(place: Path) -> tuple[Path, Path]:
-    """Weights and description."""
+    """Paths of the weights and of the description."""
     if place.suffix == ".safetensors" and not place.is_dir():
         return place, place.with_suffix(".json")
     return place / WEIGHTS_FILE, place / INFO_FILE
@@ -198,10 +203,10 @@ def _read_info(path: Path) -> ModelInfo:
         raise ModelError(f"{path} holds a JSON {type(value).__name__}; it must be an object of ModelInfo.")
     if value.get("format", MODEL_FORMAT) != MODEL_FORMAT:
         raise ModelError(
-            f"{path} is of format {value['format']!r}, written by raynas {value.get('raynas', '?')}; raynas "
+            f"{path} has format {value['format']!r}, written by raynas {value.get('raynas', '?')}; raynas "
             f"{version('raynas')} reads format {MODEL_FORMAT}. Use the raynas that wrote it."
         )
     try:
         return validated(ModelInfo, value)
     except UsageError as error:
-        raise ModelError(f"{path} is no description of a network: {error}") from error
+        raise ModelError(f"{path} does not describe a network: {error}") from error

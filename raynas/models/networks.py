@@ -1,4 +1,4 @@
-"""Networks by name: the published cells at the sizes of their papers.
+"""Published networks by name: published cells, stacked as in their papers.
 
 network = raynas.build("nasnet_a_large", num_classes=10)
 backbone = raynas.build("pnasnet5_mobile", features_only=True)
@@ -26,13 +26,16 @@ from raynas.nn import Conventions, Network, NetworkConfig, NetworkSpec
 
 @dataclass(frozen=True, slots=True)
 class PublishedNetwork:
-    """A published cell, stacked as in its paper; `source` says where the numbers come from."""
+    """A published cell, stacked as in its paper."""
 
     cell: str
+    """Name of the published cell."""
     config: NetworkConfig
     image_size: int
+    """Pixels per side."""
     num_classes: int
     source: str
+    """Where the numbers come from."""
 
     @property
     def spec(self) -> NetworkSpec:
@@ -43,7 +46,7 @@ class PublishedNetwork:
     @property
     def preprocessing(self) -> Preprocessing:
         """How pictures become this network's input."""
-        # Smaller networks were evaluated on Inception's cut of 87.5 %.
+        # The smaller networks were evaluated with Inception's central crop of 87.5 %.
         return Preprocessing(self.image_size, 0.911 if self.image_size == 331 else 0.875)
 
 
@@ -106,7 +109,7 @@ NETWORKS: dict[str, PublishedNetwork] = {
         skip_reduction_input=True,
         drop_path=0.3,
     ),
-    # slim calls its wiring skip_reduction_layer_input too, but means what NASNet does without it.
+    # slim sets skip_reduction_layer_input here too, but its PNASNet wires cells as NASNet does without it.
     "pnasnet5_mobile": _imagenet(
         "pnasnet5",
         _PNAS,
@@ -173,9 +176,10 @@ NETWORKS: dict[str, PublishedNetwork] = {
 
 
 class FeatureExtractor(nn.Module):
-    """A network without its classifier: images to one map per stride, for detection and fine-tuning.
+    """A network without its classifier: images to one feature map per stride, for detection and fine-tuning.
 
-    `feature_info` has a FeatureMap (channels, stride) for each of them.
+    Attributes:
+        feature_info: a FeatureMap (output, channels, stride) for each map that `forward` returns.
     """
 
     def __init__(self, network: Network) -> None:
@@ -185,7 +189,7 @@ class FeatureExtractor(nn.Module):
         self.feature_info = network.feature_maps
 
     def forward(self, images_NCHW: Tensor) -> list[Tensor]:
-        """Largest map first, after a ReLU."""
+        """Feature maps after a ReLU, the largest first."""
         return self.network.forward_feature_maps(images_NCHW)
 
 

@@ -1,4 +1,4 @@
-"""Cells and networks as torch modules. Needs torch alone."""
+"""Cells and networks, as data and as torch modules. Needs no library but torch."""
 
 from raynas.nn.cell import Cell
 from raynas.nn.complexity import Complexity, complexity

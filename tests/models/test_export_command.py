@@ -145,7 +145,7 @@ MISTAKES = [
     (["nowhere"], "there is nothing at nowhere"),
     (["."], "holds no trained network: there is no model.json in it"),
     (["run", "--format", "onxx"], "onxx"),
-    (["run", "--out", "a.pt2"], "a.pt2 is not named .onnx"),
+    (["run", "--out", "a.pt2"], "a.pt2 does not end in .onnx"),
     (["run", "--format", "pt2", "--out", "a"], "Give a.pt2"),
     (["run", "--weights", "w.pt"], "--weights is for published networks"),
     (["run", "--random-weights"], "--random-weights is for published networks"),

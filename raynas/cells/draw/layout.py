@@ -1,6 +1,6 @@
-"""One cell as boxes, arrows and texts, whatever they are written to later.
+"""Lays out one cell as boxes, arrows and labels, independently of the file format.
 
-The inputs stand at the bottom, above them the blocks in rows, each with its operations below its combiner,
+The inputs are at the bottom. Above them come the blocks in rows, each with its operations below its combiner,
 then the bar that concatenates and the output, or the outputs of a chained cell. A 'none' is left out.
 """
 
@@ -30,7 +30,7 @@ STATE_HEIGHT = 26
 CONCAT_HEIGHT = 24
 COMBINER_WIDTH = 54
 NORM_WIDTH = 128
-"""Of a combiner with a norm, which leaves no room beside it for the block's number."""
+"""Width of a combiner with a norm, which leaves no room beside it for the block's number."""
 NUMBER_HEIGHT = 10
 COMBINER_HEIGHT = 22
 COMBINER_GAP = 12
@@ -42,9 +42,9 @@ CONCAT_GAP = 34
 MIN_ROW_GAP = 40
 MAX_ROW_GAP = 120
 SPAN_PER_GAP = 7
-"""A gap between rows grows by one unit for each so many units that its widest line goes sideways."""
+"""Units that the widest line between two rows goes sideways for each unit by which the gap grows."""
 MIN_MARGIN = 14
-"""From a lane to the edge of the drawing."""
+"""Distance from a lane to the edge of the drawing."""
 INPUT_SUBSCRIPTS = ("i", "i-1")
 OUTPUT_SUBSCRIPT = "i+1"
 SHORT_NAMES = {"avg_pool_2x2_conv_1x1": ["avg 2x2,", "conv 1x1"]}
@@ -52,22 +52,22 @@ SHORT_NAMES = {"avg_pool_2x2_conv_1x1": ["avg 2x2,", "conv 1x1"]}
 
 @dataclass(slots=True)
 class _Canvas:
-    """A drawing in the making."""
+    """A drawing while it is being laid out."""
 
     cell: CellGenotype
     op_height: int
     combiner_y: int
-    """Below the top of a block."""
+    """Distance of the combiner from the top of its block."""
     tops: list[int] = field(default_factory=list)
     exits: dict[int, int] = field(default_factory=dict)
-    """By state, the y from which its lines go up."""
+    """For each state, the y from which its lines go up."""
     boxes: list[Rectangle] = field(default_factory=list)
     groups: list[Rectangle] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)
     texts: list[Label] = field(default_factory=list)
 
     def add_box(self, box: Rectangle, lines: Sequence[str], subscript: str = "") -> Rectangle:
-        """The box with its lines in the middle, the third one smaller."""
+        """Adds a box with centred lines of text, the third one smaller."""
         baseline = box.y + (box.height - LINE_HEIGHT * len(lines)) // 2 + LINE_HEIGHT - 3
         for index, line in enumerate(lines):
             size = FONT_SIZE if index < 2 else SMALL_SIZE
@@ -81,7 +81,7 @@ class _Canvas:
 
 
 def cell_layout(cell: CellGenotype, *, is_reduction: bool) -> CellDrawing:
-    """Place everything; a reduction cell marks its operations on the cell's inputs with their stride."""
+    """The drawing of a cell; a reduction cell shows the stride of operations on its inputs."""
     rows = cell_rows(cell)
     place(rows)
     width = _shift_to_zero(rows)
@@ -113,7 +113,7 @@ def cell_layout(cell: CellGenotype, *, is_reduction: bool) -> CellDrawing:
 
 
 def op_kind(op: str) -> str:
-    """Which of the four colours of operations: 'sep_conv', 'conv', 'pool' or 'identity'."""
+    """The kind that decides an operation's colour: 'sep_conv', 'conv', 'pool' or 'identity'."""
     for kind in ("sep_conv", "pool", "conv"):
         if kind in op:
             return kind
@@ -138,7 +138,7 @@ def combiner_text(combiner: str) -> str:
 
 
 def _shift_to_zero(rows: Rows) -> int:
-    """Move the drawing to x = 0, each slot to a whole number; returns its width."""
+    """Moves the drawing to x = 0 and every slot to a whole number; returns the width."""
     slots = [slot for row in rows for slot in row]
     left = min(slot.x - max(slot.half_width, MIN_MARGIN) for slot in slots)
     for slot in slots:
@@ -169,7 +169,7 @@ def _draw_inputs(canvas: _Canvas, row: list[Slot]) -> None:
 
 
 def _draw_block(canvas: _Canvas, slot: Slot, block: Block, height: int, is_reduction: bool) -> None:
-    """The block's background with its number, and on it the operations and what becomes of them."""
+    """Draws the block's background with its number, and on it the operations and the combiner."""
     top, index = canvas.tops[height], slot.state - canvas.cell.num_inputs
     frame = Rectangle(
         int(slot.x) - GROUP_WIDTH // 2, top, GROUP_WIDTH, canvas.group_height, "group", str(index)
@@ -208,7 +208,7 @@ def _draw_combiner(canvas: _Canvas, frame: Rectangle, combiner: str) -> Rectangl
 
 
 def _draw_zero(canvas: _Canvas, frame: Rectangle) -> Rectangle:
-    """What a block of two 'none' gives."""
+    """The result of a block of two 'none'."""
     top, left = frame.y + (frame.height - ZERO_SIZE) // 2, frame.center - ZERO_SIZE // 2
     return canvas.add_box(Rectangle(left, top, ZERO_SIZE, ZERO_SIZE, "identity", "zero"), ["0"])
 
@@ -220,7 +220,7 @@ def _combining_arrow(operation: Rectangle, combiner: Rectangle) -> Arrow:
 
 
 def _draw_concat(canvas: _Canvas, top_row: list[Slot], width: int) -> None:
-    """The bar spans the drawing, so that the lines into it are vertical."""
+    """Draws the concatenation and the output; lines into the bar are vertical, as it spans the drawing."""
     bar = Rectangle(0, STATE_HEIGHT + OUTPUT_GAP, width, CONCAT_HEIGHT, "concat", "concat")
     canvas.add_box(bar, ["concat"])
     output = Rectangle(bar.center - INPUT_WIDTH // 2, 0, INPUT_WIDTH, STATE_HEIGHT, "output", "output")
@@ -232,7 +232,7 @@ def _draw_concat(canvas: _Canvas, top_row: list[Slot], width: int) -> None:
 
 
 def _draw_outputs(canvas: _Canvas, row: list[Slot]) -> None:
-    """What a chained cell gives out, in order; a single one is the next hidden state."""
+    """Draws the outputs of a chained cell, in order; a single one is the next hidden state."""
     for slot in row:
         left, name = int(slot.x) - INPUT_WIDTH // 2, f"output {slot.output}"
         box = Rectangle(left, 0, INPUT_WIDTH, STATE_HEIGHT, "output", name)
@@ -244,7 +244,7 @@ def _draw_outputs(canvas: _Canvas, row: list[Slot]) -> None:
 
 
 def _draw_line(canvas: _Canvas, slot: Slot, height: int, tip: Position) -> None:
-    """The slot's state from the box that yields it, through its lanes, to `tip` above the row `height`."""
+    """Draws a state's line from its box, through its lanes, to `tip` above the row `height`."""
     path: list[Position] = [tip]
     while slot.is_lane:
         top = canvas.tops[height]

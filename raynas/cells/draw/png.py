@@ -1,4 +1,4 @@
-"""A genotype as PNG through matplotlib's objects, without pyplot and its global state."""
+"""Renders a genotype as PNG with matplotlib's objects, without pyplot and its global state."""
 
 from __future__ import annotations
 
@@ -102,6 +102,6 @@ def _text(text: Label, left: int, top: int) -> Artist:
 
 
 def _drawable(text: str, font: FontProperties) -> str:
-    """The text with '?' for what the font lacks, of which matplotlib would warn at each drawing."""
+    """The text with '?' for characters that the font lacks, about which matplotlib would warn each time."""
     known = get_font(findfont(font))
     return "".join(char if known.get_char_index(ord(char)) else "?" for char in text)

@@ -1,4 +1,4 @@
-"""What a drawing consists of, as plain values: boxes, arrows and texts.
+"""The parts of a drawing as plain values: boxes, arrows and labels.
 
 Units are those of the SVG's viewBox; x grows to the right, y downwards, and all coordinates are integers.
 """
@@ -14,7 +14,7 @@ HEAD_HALF_WIDTH = 3
 
 
 class Rectangle(NamedTuple):
-    """A rectangle by its upper left corner; `kind` picks its colour (palette.py), `name` says what it is."""
+    """A box by its upper left corner; `kind` selects its colour (palette.py), `name` says what it is."""
 
     x: int
     y: int
@@ -37,11 +37,11 @@ class Rectangle(NamedTuple):
 
 
 class Arrow(NamedTuple):
-    """A line from box to box that carries a state; `kind` picks its colour.
+    """A line from box to box that carries a state; `kind` selects its colour.
 
     `points` are the start and then three points per cubic Bezier curve; the last one is the base of the head.
-    `head` is its triangle, the tip first. `state` is the state carried, or None between an operation and
-    its combiner, and on the way out of a bar.
+    `head` is the arrow head's triangle, the tip first. `state` is None between an operation and its combiner
+    and on the way out of a bar.
     """
 
     points: tuple[Position, ...]
@@ -59,7 +59,7 @@ class Arrow(NamedTuple):
 
 
 class Label(NamedTuple):
-    """One line of text; (x, y) is the middle of its baseline, or the left end if it `is_left`."""
+    """One line of text; (x, y) is the middle of its baseline, or its left end if `is_left`."""
 
     x: int
     y: int
@@ -83,7 +83,7 @@ class CellDrawing(NamedTuple):
 
 
 def upward_arrow(waypoints: Sequence[Position], state: int | None = None, kind: str = "line") -> Arrow:
-    """Through all waypoints, vertical at each of them; the tip is at the last one."""
+    """An arrow through all waypoints, vertical at each of them, with its tip at the last one."""
     tip_x, tip_y = waypoints[-1]
     base_y = tip_y + HEAD_LENGTH
     points = [waypoints[0]]
@@ -96,7 +96,7 @@ def upward_arrow(waypoints: Sequence[Position], state: int | None = None, kind: 
 
 
 def elbow_arrow(operation: Rectangle, combiner: Rectangle) -> Arrow:
-    """From the top of the operation around one bend into the nearer side of the combiner."""
+    """An arrow from the top of the operation around one bend into the nearer side of the combiner."""
     is_left = operation.center < combiner.center
     tip_x = combiner.x if is_left else combiner.right
     base_x = tip_x - HEAD_LENGTH if is_left else tip_x + HEAD_LENGTH

@@ -1,6 +1,6 @@
-"""A genotype as SVG, by plain string building: thousands of children are drawn while a search runs.
+"""Renders a genotype as SVG by building strings, which is fast: a search draws thousands of children.
 
-No style sheet and no ids, so that many of these pictures can stand inline in one HTML page.
+There is no style sheet and no id, so that many of these pictures can stand inline in one HTML page.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SUBSCRIPT_SCALE = 0.75
 
 
 def genotype_svg(genotype: Genotype, *, title: str = "") -> str:
-    """Both cells side by side as a standalone SVG document that also fits into an HTML page."""
+    """Both cells side by side as a standalone SVG document, which can also stand inline in an HTML page."""
     picture = genotype_picture(genotype, title=title)
     width, height = picture.width, picture.height
     return "\n".join(
