@@ -71,7 +71,7 @@ def benchmark(
     """
     with loading(Console(stderr=True)):
         from raynas.cli.terminal.benchmark import run_benchmark
-        from raynas.programs.benchmark import Setting
+        from raynas.programs.benchmark import BenchmarkSetting
         from raynas.programs.benchmark.recipe import benchmark_recipe
 
     words = {
@@ -87,7 +87,7 @@ def benchmark(
     chosen = benchmark_recipe(recipe, without_none(words))
     run_benchmark(
         chosen,
-        Setting(chosen.budget, workers=workers, equal_cells=equal_cells),
+        BenchmarkSetting(chosen.budget, workers=workers, equal_cells=equal_cells),
         strategies=strategies.split(","),
         seeds=range(first_seed, first_seed + seeds),
         processes=processes,

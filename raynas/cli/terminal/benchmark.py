@@ -20,10 +20,10 @@ from raynas.cli.app import loading
 from raynas.cli.terminal.console import command
 from raynas.errors import UnknownName, UsageError
 from raynas.programs.benchmark import (
+    ArchTable,
+    BenchmarkSetting,
     Contender,
-    Setting,
-    Summary,
-    Table,
+    StrategySummary,
     benchmark,
     parse_contender,
     read_table,
@@ -37,7 +37,7 @@ SPACE_WORD = "space"
 
 def run_benchmark(
     recipe: BenchmarkRecipe,
-    setting: Setting,
+    setting: BenchmarkSetting,
     *,
     strategies: Sequence[str],
     seeds: Sequence[int],
@@ -57,23 +57,23 @@ def run_benchmark(
         contenders = with_baselines(contenders)
     console = Console(stderr=True)
     with loading(console):
-        table = read_table(recipe.table, space, recipe.columns)
+        table = read_table(recipe.table, space, recipe)
     began = time.monotonic()
     with _progress(console, len(contenders) * len(seeds)) as advance:
-        outcomes = benchmark(
+        seed_results = benchmark(
             contenders, table, setting, seeds=seeds, processes=processes, on_progress=advance
         )
     wall_seconds = time.monotonic() - began
-    summaries = summarise(outcomes)
+    summaries = summarise(seed_results)
     if format == "json":
         print(json.dumps([summary.model_dump() for summary in summaries], indent=2))
     else:
         _print_table(summaries, table, Console())
     if report:
-        from raynas.programs.benchmark.report import Study, write_report
+        from raynas.programs.benchmark.report import Study, write_benchmark_report
 
         words = f"{command()} {shlex.join(sys.argv[1:])}"
-        files = write_report(
+        files = write_benchmark_report(
             report,
             Study(
                 recipe=recipe,
@@ -81,7 +81,7 @@ def run_benchmark(
                 setting=setting,
                 contenders=contenders,
                 seeds=seeds,
-                outcomes=outcomes,
+                seed_results=seed_results,
                 wall_seconds=wall_seconds,
                 processes=num_cpus() if processes is None else processes,
                 command=words,
@@ -118,7 +118,7 @@ def _progress(console: Console, num_runs: int) -> Iterator[Callable[[int], objec
         yield lambda num_done: progress.update(task, completed=num_done)
 
 
-def _print_table(summaries: Sequence[Summary], table: Table, console: Console) -> None:
+def _print_table(summaries: Sequence[StrategySummary], table: ArchTable, console: Console) -> None:
     grid = Grid(box=None, pad_edge=False)
     for column in ("strategy", "mean", "std", "median", "signal", "seeds", "children", "distinct", "CPU s"):
         grid.add_column(column, justify="left" if column == "strategy" else "right", no_wrap=True)
