@@ -82,7 +82,7 @@ def benchmark_command(
     """
     with loading(message_console()):
         from raynas.cli.terminal.benchmark import run_benchmark
-        from raynas.programs.benchmark import Setting
+        from raynas.programs.benchmark import BenchmarkSetting
         from raynas.programs.benchmark.recipe import benchmark_recipe
 
     options = {
@@ -98,7 +98,7 @@ def benchmark_command(
     chosen = benchmark_recipe(recipe, without_none(options))
     run_benchmark(
         chosen,
-        Setting(chosen.budget, workers=workers, equal_cells=equal_cells),
+        BenchmarkSetting(chosen.budget, workers=workers, equal_cells=equal_cells),
         strategies=strategies.split(","),
         seeds=range(first_seed, first_seed + seeds),
         processes=processes,

@@ -1,10 +1,10 @@
-"""Regularised evolution: the best of a random sample has a child, and the oldest leaves.
+"""Regularised evolution: the best of a random sample is mutated, and the oldest member is removed.
 
 Real, Aggarwal, Huang, Le, "Regularized Evolution for Image Classifier Architecture Search" (arXiv
-1802.01548), algorithm 1. The paper has a population of 100 and samples 25 of it (recipe `amoebanet_paper`);
-the defaults are for a few hundred children (NATS-Bench, Dong et al. 2021, arXiv 2009.00437). A mutation
-changes one decision of any kind; the paper's chooses between inputs and operations first, and may change
-nothing.
+1802.01548), algorithm 1. The paper uses a population of 100 and samples of 25 (recipe `amoebanet_paper`); the
+defaults are for a few hundred children (NATS-Bench, Dong et al. 2021, arXiv 2009.00437). A mutation here
+changes exactly one decision of any kind; the paper's mutation first chooses between inputs and operations,
+and may leave the architecture unchanged.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from raynas.strategies.strategy import Proposal, Strategy, StrategyConfig, regis
 
 
 class EvolutionConfig(StrategyConfig):
-    """How many live, and how many compete."""
+    """Sizes of the population and of the sample."""
 
     population: int = Field(10, ge=2)
-    """Architectures alive, the last ones that were scored; 100 in the paper."""
+    """Size of the population, which is the most recently scored architectures; 100 in the paper."""
     sample: int = Field(3, ge=1)
-    """Drawn from them with replacement, of which the best has the child; 25 in the paper."""
+    """Number of members drawn with replacement, the best of which is mutated; 25 in the paper."""
 
     @model_validator(mode="after")
     def _sample_within_population(self) -> EvolutionConfig:
@@ -37,7 +37,10 @@ class EvolutionConfig(StrategyConfig):
 
 @register_strategy("evolution")
 class Evolution(Strategy[EvolutionConfig]):
-    """Random until the population is complete. A child without a score never enters it."""
+    """Proposes random architectures until the population is full, and mutations from then on.
+
+    A child without a score never enters the population.
+    """
 
     Config = EvolutionConfig
 

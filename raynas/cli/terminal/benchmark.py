@@ -18,10 +18,10 @@ from raynas.cli.terminal.commands import this_command
 from raynas.cli.terminal.console import loading, message_console, output_console
 from raynas.errors import UnknownName, UsageError
 from raynas.programs.benchmark import (
+    ArchTable,
+    BenchmarkSetting,
     Contender,
-    Setting,
-    Summary,
-    Table,
+    StrategySummary,
     benchmark,
     parse_contender,
     read_table,
@@ -36,7 +36,7 @@ SPACE_KEY = "space"
 
 def run_benchmark(
     recipe: BenchmarkRecipe,
-    setting: Setting,
+    setting: BenchmarkSetting,
     *,
     strategies: Sequence[str],
     seeds: Sequence[int],
@@ -56,22 +56,22 @@ def run_benchmark(
         contenders = with_baselines(contenders)
     console = message_console()
     with loading(console):
-        table = read_table(recipe.table, space, recipe.columns)
+        table = read_table(recipe.table, space, recipe)
     started_at = time.monotonic()
     with _progress(console, len(contenders) * len(seeds)) as advance:
-        outcomes = benchmark(
+        seed_results = benchmark(
             contenders, table, setting, seeds=seeds, processes=processes, on_progress=advance
         )
     wall_seconds = time.monotonic() - started_at
-    summaries = summarise(outcomes)
+    summaries = summarise(seed_results)
     if format == "json":
         print(json.dumps([summary.model_dump() for summary in summaries], indent=2))
     else:
         _print_table(summaries, table, output_console())
     if report:
-        from raynas.programs.benchmark.report import Study, write_report
+        from raynas.programs.benchmark.report import Study, write_benchmark_report
 
-        files = write_report(
+        files = write_benchmark_report(
             report,
             Study(
                 recipe=recipe,
@@ -79,7 +79,7 @@ def run_benchmark(
                 setting=setting,
                 contenders=contenders,
                 seeds=seeds,
-                outcomes=outcomes,
+                seed_results=seed_results,
                 wall_seconds=wall_seconds,
                 processes=num_cpus() if processes is None else processes,
                 command=this_command(),
@@ -123,7 +123,7 @@ def _progress(console: Console, num_runs: int) -> Iterator[Callable[[int], objec
         yield lambda num_done: progress.update(task, completed=num_done)
 
 
-def _print_table(summaries: Sequence[Summary], table: Table, console: Console) -> None:
+def _print_table(summaries: Sequence[StrategySummary], table: ArchTable, console: Console) -> None:
     grid = Grid(box=None, pad_edge=False)
     for column in ("strategy", "mean", "std", "median", "signal", "seeds", "children", "distinct", "CPU s"):
         grid.add_column(column, justify="left" if column == "strategy" else "right", no_wrap=True)

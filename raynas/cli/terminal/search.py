@@ -20,7 +20,7 @@ from raynas.programs.search.execute import execute
 from raynas.programs.search.prepare import PreparedSearch
 from raynas.programs.search.result import SearchResult
 from raynas.run.interruption import Interruption, interruptible
-from raynas.strategies.rewards.pareto import NAME as PARETO
+from raynas.strategies.rewards.pareto import PARETO
 
 
 def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, address: str | None) -> None:

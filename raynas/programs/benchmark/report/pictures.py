@@ -1,4 +1,4 @@
-"""Regret against simulated time, and where the seeds ended, as SVG."""
+"""Pictures of a report as SVG: regret against simulated time, and the results of the seeds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from raynas.programs.benchmark.report.statistics import RegretCurve
 from raynas.programs.report.charts import GREY, NEAR_BLACK, SERIES, chart, legend_below
 
 WIDTH = 9.0
-"""Inches: a chart for each page's whole width."""
+"""Width in inches of a chart that spans the page."""
 DASHES = ("-", "--", ":", "-.")
-"""They tell where colours have begun anew."""
+"""Line styles; the next one is used each time the colours start over."""
 DOTS = (0, (1, 2))
 
 
 def regret_picture(curves: Mapping[str, RegretCurve], *, one_draw: float) -> str:
-    """Mean regret of each strategy with the band of its confidence; `one_draw` is that of random sampling."""
+    """Mean regret of each strategy with its confidence band; `one_draw` is the regret of random sampling."""
     with chart(x="simulated seconds", y="mean regret, as accuracy", width=WIDTH, height=4.6) as drawn:
         axes = drawn.axes
         for place, (label, curve) in enumerate(curves.items()):
@@ -34,7 +34,7 @@ def regret_picture(curves: Mapping[str, RegretCurve], *, one_draw: float) -> str
 
 
 def results_picture(results: Mapping[str, Sequence[float]], *, best_result: float) -> str:
-    """A box for each strategy: quartiles, 5th and 95th percentile, the mean as a diamond."""
+    """A box per strategy: quartiles, whiskers at the 5th and 95th percentile, the mean as a diamond."""
     height = 0.9 + 0.5 * len(results)
     with chart(x="result of the best child by signal, as accuracy", width=WIDTH, height=height) as drawn:
         axes = drawn.axes
@@ -72,7 +72,7 @@ def results_picture(results: Mapping[str, Sequence[float]], *, best_result: floa
 
 
 def _log_scale(axes: Axes, values: Sequence[float]) -> None:
-    """Of the regret, if there is any; it may come down to nothing."""
+    """Makes the axis of the regret logarithmic, unless every regret is 0."""
     positive = [value for value in values if value > 0]
     if not positive:
         return

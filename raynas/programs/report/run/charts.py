@@ -22,7 +22,7 @@ from raynas.programs.report.charts import (
     step_line,
 )
 from raynas.programs.report.run.history import EndedChild, PolicyVersion, best_so_far, running_mean
-from raynas.strategies.rewards.front import Front, Point
+from raynas.strategies.rewards.front import Front, FrontPoint
 
 MINUTES_UP_TO = 2.0
 """Hours; a shorter run is drawn in minutes."""
@@ -167,7 +167,7 @@ def early_and_late(early: Sequence[float], late: Sequence[float]) -> str:
         return made.svg()
 
 
-def accuracy_against_cost(points: Sequence[Point], front: Sequence[Point], *, x: str) -> str:
+def accuracy_against_cost(points: Sequence[FrontPoint], front: Sequence[FrontPoint], *, x: str) -> str:
     """Every child, and those that no other beats in both.
 
     Args:
@@ -183,7 +183,7 @@ def accuracy_against_cost(points: Sequence[Point], front: Sequence[Point], *, x:
         return made.svg()
 
 
-def hypervolume_by_child(points: Sequence[Point | None]) -> str:
+def hypervolume_by_child(points: Sequence[FrontPoint | None]) -> str:
     """The hypervolume below the front of the children up to each."""
     front, volumes = Front(), []
     for point in points:
