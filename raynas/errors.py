@@ -96,7 +96,7 @@ class UnknownName(UsageError):
 
 
 def shortened(text: str, length: int) -> str:
-    """`text`, cut to at most `length` characters and ended with '...' if it is longer."""
+    """`text`, cut to `length` characters with '...' at its end if it is longer."""
     return text if len(text) <= length else text[: length - 3] + "..."
 
 

@@ -75,7 +75,7 @@ def open_mlflow_run(
     client = connect(page.uri)
     with store_errors(page.uri):
         experiment = experiment_id(client, page.tracking.experiment, page.uri)
-        run = find_run(client, experiment, page.kind, page.run_id)
+        run = find_mlflow_run(client, experiment, page.kind, page.run_id)
         is_new = run is None
         run = run or _create(client, experiment, page, tags)
         params = [param(key, value) for key, value in flattened(scrubbed(page.config)).items()]
@@ -110,11 +110,11 @@ def _origin_tags(client: MlflowClient, experiment: str, page: RunPage) -> dict[s
     tags = {ORIGIN_TAGS[page.kind]: origin.run_id}
     if origin.child is not None:
         tags[CHILD_TAG] = str(origin.child)
-    source = find_run(client, experiment, "search", origin.run_id)
+    source = find_mlflow_run(client, experiment, "search", origin.run_id)
     return tags if source is None else {PARENT_TAG: source.info.run_id, **tags}
 
 
-def find_run(client: MlflowClient, experiment: str, kind: str, run_id: str) -> Run | None:
+def find_mlflow_run(client: MlflowClient, experiment: str, kind: str, run_id: str) -> Run | None:
     """The MLflow run of the search or training with this raynas ID, if the experiment has one."""
     return first_run(client, experiment, f"tags.`{RUN_ID_TAG}` = '{run_id}' and tags.`{KIND_TAG}` = '{kind}'")
 

@@ -1,4 +1,4 @@
-"""A copy of the empty MLflow store for each test, and made-up searches in it."""
+"""MLflow stores, each a copy of an empty one, and made-up searches in them."""
 
 from __future__ import annotations
 
@@ -144,6 +144,20 @@ def search(store: Path) -> FakeSearch:
 
 @pytest.fixture
 def finished_search(search: FakeSearch) -> FakeSearch:
+    return finished(search)
+
+
+@pytest.fixture(scope="session")
+def read_only_search(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> FakeSearch:
+    """A finished search that all tests share, and none changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        return finished(
+            FakeSearch(Path(shutil.copy(empty_store, tmp_path_factory.mktemp("one") / "mlflow.db")))
+        )
+
+
+def finished(search: FakeSearch) -> FakeSearch:
     tracker = search.open()
     search.finish(search.run(tracker))
     assert tracker.close("FINISHED") == 0
