@@ -110,6 +110,7 @@ def train_on_cluster(
     settings = FinalWorkerSettings(name, factory, [ray.put(data)], max(int(plan.cpus), 1), plan.gpus > 0)
     fit = _Fit(_trainer(settings, plan, folder, max_failures))
     fit.start()
+    # In a thread of its own, because Trainer.fit blocks and this one has to report summaries.
     try:
         _report_until_end(fit, mailbox, report_summary)
         error = ray.get(mailbox.failure.remote())
@@ -163,6 +164,7 @@ class _Fit(threading.Thread):
         assert self.result is not None and self.result.checkpoint is not None
         last = load_state(self.result.checkpoint, "cpu")
         scored = [(c, m) for c, m in self.result.best_checkpoints or () if SCORE in m]
+        # Of equally good epochs the later one.
         checkpoint, summary = max(scored, key=lambda pair: (pair[1][SCORE], pair[1]["epoch"]))
         same = checkpoint.path == self.result.checkpoint.path
         return TrainedStates(last, last if same else load_state(checkpoint, "cpu"), int(summary["epoch"]))
@@ -202,6 +204,7 @@ def _trainer(
     return TorchTrainer(
         train_worker,
         train_loop_config=settings,
+        # NCCL refuses two ranks on one GPU.
         torch_config=TorchConfig(backend="nccl" if plan.gpus >= 1 else "gloo"),
         scaling_config=ScalingConfig(
             num_workers=(plan.at_least, plan.num_workers) if plan.is_elastic else plan.num_workers,

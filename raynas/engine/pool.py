@@ -57,8 +57,8 @@ class QueueActor(WorkQueue):
         self._placement_groups[group] = placement_group
 
     async def location(self, group: str) -> tuple[Any, Any]:
-        """The controller of a group's Ray Train run and the placement group of its workers; None: not known
-        yet.
+        """The controller of a group's run and the placement group of its workers; each is None until
+        known.
         """
         return self._controllers.get(group), self._placement_groups.get(group)
 

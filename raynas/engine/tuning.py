@@ -44,6 +44,7 @@ def tune_run(run: Run, pool: ChildPool, *, scheduler: TrialScheduler | None = No
         while not controller.is_finished():
             check_signals()
             check()
+            # Recorded, so that `raynas status` counts the workers' use by the number that there was.
             if pool.num_slots != num_slots:
                 num_slots = pool.num_slots
                 run.resized(num_slots)

@@ -54,6 +54,7 @@ def serve_children(settings: WorkerSettings) -> None:
     except ValueError:
         # Ray Train restarted this worker after the search had ended.
         return
+    # Not waited for: the driver needs it only if the group has to be removed.
     queue.set_placement_group.remote(settings.group, ray.util.get_current_placement_group())
     rank = ray.train.get_context().get_world_rank()
     shares = settings.per_child > 1
@@ -66,6 +67,7 @@ def serve_children(settings: WorkerSettings) -> None:
     try:
         if 0 < settings.gpus < 1:
             _limit_memory(placement.device, settings.gpus)
+        # The first get returns a reference, the second the data, from this node's shared memory.
         train = settings.factory(placement, ray.get(ray.get(queue.data.remote())))
     except Exception as error:
         ray.get(queue.give_up.remote(failed_result(error).reason))

@@ -125,6 +125,7 @@ class _ChildLoop:
             weight_decay=config.weight_decay,
             foreach=True,
         )
+        # Drop path and learning rate follow steps, not epochs, and end with the last step.
         self.total_steps = config.epochs * images.num_steps(self.batch_size)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, self.total_steps)
         self.autocast = autocast_type(config.precision, placement.device)
@@ -134,9 +135,7 @@ class _ChildLoop:
         self.mean_loss = math.nan
 
     def save(self, checkpoints: ChildCheckpoints, curve: list[EpochReport]) -> None:
-        """Saves a child checkpoint between two epochs. Called on all ranks, as each has its own random
-        state.
-        """
+        """Saves a child checkpoint between two epochs; called on all ranks, whose random states differ."""
         random_states: list[Any] = [random_state(self.placement.device)]
         if self.placement.num_ranks > 1:
             random_states = [None] * self.placement.num_ranks
@@ -162,6 +161,7 @@ class _ChildLoop:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
+        # from_bytes has moved it to the device; a generator on the CPU takes its state from there only.
         self.generator.set_state(state["generator"].cpu())
         set_random_state(state["random"][self.placement.rank], self.placement.device)
         self.steps_done = state["steps_done"]
@@ -206,7 +206,7 @@ class _ChildLoop:
         return float(mean_loss)
 
     def validation_accuracy(self) -> float | None:
-        """Fraction of the validation images classified correctly, over all ranks; None if the network
+        """Fraction of validation images classified correctly, over all ranks; None if the network
         diverged.
         """
         batches = self.images.validation_batches(

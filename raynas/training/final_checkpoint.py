@@ -27,6 +27,7 @@ def checked_state(state: Any) -> Mapping[str, Any]:
         and isinstance(parts.get("optimizer"), Mapping)
         and (average is None or (_are_tensors(average) and average.get("n_averaged", _ZERO).ge(0).all()))
         and isinstance(place, Mapping)
+        # `type`, because a bool is an int; below 2^63, because tensors and data loaders take no larger ones.
         and all(type(place.get(key)) is int and 0 <= place[key] < 2**63 for key in _PLACE)
     )
     if not is_sound:

@@ -43,6 +43,7 @@ class DeviceImages:
         self.train_labels_N = _tensor(split.train_labels_N, device)
         self.validation_images_NHWC = _tensor(split.validation_images_NHWC, device)
         self.validation_labels_N = _tensor(split.validation_labels_N, device)
+        # (pixel / 255 - mean) / std as one multiplication and one subtraction.
         self._scale_C = 1.0 / (255.0 * torch.tensor(split.std_C, device=device))
         self._shift_C = torch.tensor(split.mean_C, device=device) / torch.tensor(split.std_C, device=device)
 

@@ -84,6 +84,7 @@ def measured_latency(
 def _timed(network: nn.Module, images_NCHW: torch.Tensor) -> float:
     """Seconds of one pass, including all kernels that it starts on a GPU."""
     is_cuda = images_NCHW.is_cuda
+    # CUDA kernels run asynchronously: the clock may start and stop only when none is left.
     if is_cuda:
         torch.cuda.synchronize(images_NCHW.device)
     began = time.perf_counter()

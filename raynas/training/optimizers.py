@@ -110,6 +110,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
         index: {name: None if value is None else value.clone() for name, value in moments.items()}
         for index, moments in state["state"].items()
     }
+    # The optimiser's own groups, so that its settings, such as a changed learning rate, stay.
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": moments_of, "param_groups": groups})
 
@@ -150,6 +151,7 @@ class TensorFlowRMSprop(torch.optim.Optimizer):
                 self._update(parameters, group)
 
     def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        # torch._foreach_* updates all parameters in a few kernels instead of a few per parameter.
         for parameter in parameters:
             if not self.state[parameter]:
                 self.state[parameter]["mean_square"] = torch.ones_like(parameter)

@@ -47,6 +47,7 @@ class ChildTrainer:
     def __call__(self, child: Child, report_epoch: Report, should_stop: ShouldStop) -> ChildResult:
         began = time.perf_counter()
         split = self.images.split
+        # The network is built inside, as its initial weights come from the child's seed too.
         with reproducible(child.seed, self.placement):
             network = NetworkSpec(
                 child.genotype, self.network, split.num_channels, split.num_classes, split.image_size

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import mlflow
 import pytest
+import ray
 from typer.testing import CliRunner, Result
 
 from raynas.cli.main import app
+from raynas.engine.pool import ChildPool
 from raynas.run.events import Event, Finished, Interrupted, Proposed
 from raynas.run.journal import read_events
 
@@ -29,6 +31,8 @@ CHILDREN = 10
 SETTINGS = [
     "--children", str(CHILDREN), "--epochs", "1", "--seed", "5", "--set", "network.filters=4",
     "--set", "space.num_blocks=1", "--set", "data.train_images=256", "--set", "data.validation_images=64",
+    # Beside the pool of the other tests, which holds nearly all CPUs of the Ray that they share.
+    "--set", "workers.count=2", "--set", "workers.cpus=0.01",
 ]  # fmt: skip
 
 
@@ -72,11 +76,15 @@ def signalled(number: signal.Signals, arguments: list[str], environment: dict[st
 
 
 @pytest.fixture(scope="module")
-def search(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> tuple[Path, Terminated]:
-    """A run whose driver got SIGTERM, whose second was killed, and whose third came to the end."""
+def search(
+    pool: ChildPool, tmp_path_factory: pytest.TempPathFactory, empty_store: Path
+) -> tuple[Path, Terminated]:
+    """A run whose first driver got SIGTERM, whose second was killed, and whose third came to the end."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     shutil.copy(empty_store, folder.parent / "mlflow.db")
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    # The Ray that the tests share, as starting one for each driver takes longer than its search.
+    environment["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
     start = command("search", "--out", str(folder), *SETTINGS)
     resume = command("search", "--out", str(folder), "--resume")
     code, said = signalled(signal.SIGTERM, start, environment)
