@@ -50,6 +50,7 @@ def _source(training: PreparedTraining, placement: Placement) -> TrainingSource:
         return MemorySource(
             DeviceImages(data, placement.device), config.augmentation, seed=training.config.seed
         )
+    # The worker's main thread trains, so one CPU is left to it.
     processes = max(placement.num_threads - 1, 1) if config.processes == "auto" else config.processes
     crop = TrainTransform(
         training.image_size,
