@@ -50,6 +50,7 @@ def _batches(training: PreparedTraining, placement: Placement) -> TrainingBatche
         return MemoryBatches(
             DeviceImages(data, placement.device), config.augmentation, seed=training.config.seed
         )
+    # The worker's main thread trains, so one CPU is left to it.
     processes = max(placement.num_threads - 1, 1) if config.processes == "auto" else config.processes
     crop = TrainTransform(
         training.image_size,
