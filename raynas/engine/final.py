@@ -113,17 +113,17 @@ def train_on_cluster(
     # In a thread of its own, because Trainer.fit blocks and this one has to report summaries.
     try:
         _report_until_end(fit, mailbox, report_summary)
-        error = ray.get(mailbox.failure.remote())
+        error = ray.get(mailbox.failure.remote())  # type: ignore[attr-defined]
     except ray.exceptions.RayError as lost:
         # The mailbox is gone: the head node ran out of memory, or is gone itself.
         raise workers_lost(lost, batch_size) from lost
     except BaseException:
-        ray.get(mailbox.stop.remote())
+        ray.get(mailbox.stop.remote())  # type: ignore[attr-defined]
         fit.join(INTERRUPTED_FIT_TIMEOUT_SECONDS)
         raise
     # The workers' own error comes first: Ray's may be its consequence.
     if error is not None:
-        raise error
+        raise error  # type: ignore[misc]
     if fit.error is not None:
         raise workers_lost(fit.error, batch_size) from fit.error
     return fit.states()
@@ -194,6 +194,8 @@ def workers_lost(error: Exception, batch_size: int) -> TrainingFailed:
     )
 
 
+# Ray runs Ray Train V2 where its types are still V1's: mypy doesn't know V2's arguments, nor that a loop's
+# config may be any value.
 def _trainer(
     settings: FinalWorkerSettings, plan: TrainingPlan, folder: Path, max_failures: int
 ) -> TorchTrainer:
@@ -202,12 +204,12 @@ def _trainer(
     if plan.gpus:
         resources["GPU"] = plan.gpus
     return TorchTrainer(
-        train_worker,
-        train_loop_config=settings,
+        train_worker,  # type: ignore[arg-type]
+        train_loop_config=settings,  # type: ignore[arg-type]
         # NCCL refuses two ranks on one GPU.
         torch_config=TorchConfig(backend="nccl" if plan.gpus >= 1 else "gloo"),
         scaling_config=ScalingConfig(
-            num_workers=(plan.at_least, plan.num_workers) if plan.is_elastic else plan.num_workers,
+            num_workers=(plan.at_least, plan.num_workers) if plan.is_elastic else plan.num_workers,  # type: ignore[arg-type]
             use_gpu=plan.gpus > 0,
             placement_strategy="SPREAD" if plan.is_spread else "PACK",
             resources_per_worker=resources,
@@ -218,7 +220,7 @@ def _trainer(
             # Keeps the best; Ray Train always keeps the latest as well.
             checkpoint_config=CheckpointConfig(num_to_keep=1, checkpoint_score_attribute=SCORE),
             # Lost workers count as failures of training, waits for room as failures of the controller.
-            failure_config=FailureConfig(
+            failure_config=FailureConfig(  # type: ignore[call-arg]
                 max_failures=max_failures, controller_failure_limit=MAX_WAITS_FOR_NODES
             ),
         ),

@@ -33,13 +33,13 @@ from raynas.engine.worker import WorkerSettings, serve_children
 logger = logging.getLogger(__name__)
 
 
-class Separate(Backend):  # type: ignore[misc]
+class Separate(Backend):
     """Backend without a process group: workers are not connected, and each sees its own GPU only."""
 
     has_replica_groups = True
 
 
-class SeparateConfig(TorchConfig):  # type: ignore[misc]
+class SeparateConfig(TorchConfig):
     """Configuration of workers that train a child each."""
 
     @property
@@ -47,7 +47,7 @@ class SeparateConfig(TorchConfig):  # type: ignore[misc]
         return Separate
 
 
-class ReportController(ControllerCallback):  # type: ignore[misc]
+class ReportController(ControllerCallback):
     """Reports the actor that controls the group to the queue, so that the driver can kill the group."""
 
     def __init__(self, queue_name: str, group: str) -> None:
@@ -61,7 +61,7 @@ class ReportController(ControllerCallback):  # type: ignore[misc]
             ray.get(ray.get_actor(self.queue_name).set_controller.remote(self.group, controller))
 
 
-class ReportLostWorkers(UserCallback):  # type: ignore[misc]
+class ReportLostWorkers(UserCallback):
     """Reports dead workers to the queue at once, so that others take their children during the restart."""
 
     def __init__(self, queue_name: str, group: str, *, shares_child: bool) -> None:
@@ -133,6 +133,8 @@ class GroupRun(threading.Thread):
             ray.util.remove_placement_group(self._placement_group)
 
 
+# Ray runs Ray Train V2 where its types are still V1's: mypy doesn't know V2's arguments, nor that a loop's
+# config may be any value.
 def _trainer(start: GroupStart) -> TorchTrainer:
     settings = start.settings
     resources: dict[str, float] = {"CPU": start.cpus}
@@ -142,10 +144,10 @@ def _trainer(start: GroupStart) -> TorchTrainer:
     # NCCL refuses two ranks on one GPU.
     backend = "nccl" if settings.gpus >= 1 else "gloo"
     return TorchTrainer(
-        serve_children,
-        train_loop_config=settings,
+        serve_children,  # type: ignore[arg-type]
+        train_loop_config=settings,  # type: ignore[arg-type]
         torch_config=TorchConfig(backend=backend) if shares else SeparateConfig(backend=backend),
-        scaling_config=ScalingConfig(
+        scaling_config=ScalingConfig(  # type: ignore[call-arg]
             num_workers=start.group.num_workers,
             use_gpu=settings.gpus > 0,
             resources_per_worker=resources,
@@ -156,10 +158,10 @@ def _trainer(start: GroupStart) -> TorchTrainer:
             storage_path=start.folder,
             # Dead workers are restarted without end: the queue decides when a child has failed. A controller
             # that can't place its workers ends its run: the supervisor decides where to start another group.
-            failure_config=FailureConfig(max_failures=-1, controller_failure_limit=0),
+            failure_config=FailureConfig(max_failures=-1, controller_failure_limit=0),  # type: ignore[call-arg]
             callbacks=[
-                ReportController(settings.queue_name, start.name),
-                ReportLostWorkers(settings.queue_name, start.name, shares_child=shares),
+                ReportController(settings.queue_name, start.name),  # type: ignore[list-item]
+                ReportLostWorkers(settings.queue_name, start.name, shares_child=shares),  # type: ignore[list-item]
             ],
         ),
     )

@@ -95,7 +95,7 @@ class RayTasks:
         # Makes each unit a block of its own, so that the first is available before its task has ended.
         context.target_max_block_size = 1
         return dataset.map_batches(
-            _decode,
+            _decode,  # type: ignore[arg-type]
             fn_kwargs={"decoder": decoder},
             batch_size=1,
             num_cpus=self.cpus_per_task,

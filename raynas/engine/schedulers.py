@@ -39,7 +39,7 @@ class _Curve:
     """Number of them."""
 
 
-class MedianStopping(MedianStoppingRule):  # type: ignore[misc]
+class MedianStopping(MedianStoppingRule):
     """Tune's median stopping rule, at a cost per report that doesn't grow with the number of ended children.
 
     A child is stopped at an epoch where its best accuracy is below the median of the other children's mean
@@ -61,7 +61,7 @@ class MedianStopping(MedianStoppingRule):  # type: ignore[misc]
         """Mean accuracies of all children that reported an epoch, by epoch, ascending."""
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        epoch, accuracy = result.get(self._time_attr), result.get(self._metric)
+        epoch, accuracy = result.get(self._time_attr), result.get(self._metric)  # type: ignore[arg-type]
         if epoch is None or accuracy is None:
             return str(TrialScheduler.CONTINUE)
         curve = self._curves.setdefault(trial.trial_id, _Curve(accuracy))

@@ -40,7 +40,7 @@ class _State(FrozenModel):
     events: list[Annotated[Proposed | Finished, Field(discriminator="kind")]]
 
 
-class TuneSearcher(Searcher):  # type: ignore[misc]
+class TuneSearcher(Searcher):
     """Proposes architectures to Tune and learns from its results.
 
     Args:
@@ -73,7 +73,7 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         self._metric: str = metric or self._metric
         return mode in (None, "max")
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """The next child as a config, FINISHED, or None if Tune should ask again at its next step.
 
         Raises:

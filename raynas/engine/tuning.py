@@ -41,7 +41,7 @@ def tune_run(run: Run, pool: ChildPool, *, scheduler: TrialScheduler | None = No
     controller = SearchController(searcher, pool, max_live=0, scheduler=scheduler)
     num_slots = pool.num_slots
     with held():
-        while not controller.is_finished():
+        while not controller.is_finished():  # type: ignore[no-untyped-call]
             check_signals()
             check()
             # Recorded, so that `raynas status` counts the workers' use by the number that there was.
@@ -49,5 +49,5 @@ def tune_run(run: Run, pool: ChildPool, *, scheduler: TrialScheduler | None = No
                 num_slots = pool.num_slots
                 run.resized(num_slots)
             controller.max_live = num_slots + num_prefetched(num_slots)
-            controller.step()
+            controller.step()  # type: ignore[no-untyped-call]
     check()

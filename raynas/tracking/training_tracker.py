@@ -71,7 +71,7 @@ class TrainingTracker:
         now = time.time()
         points = [metric(key, value, step=epoch, time=now) for key, value in values.items()]
         points.append(metric("epoch", epoch, step=epoch, time=now))
-        self._writer.put(partial(self._client.log_batch, self.mlflow_run_id, metrics=points))
+        self._writer.put(partial(self._client.log_batch, self.mlflow_run_id, metrics=points))  # type: ignore[arg-type]
         self._last_epoch = epoch
 
     def model_written(self, description: str, genotype: Genotype) -> None:
