@@ -5,19 +5,35 @@ INSTALLED := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := search
-.PHONY: search test check fuzz install ui bench bench-data bench-scale chaos chaos-workers poison test-gpu clean
+# Two processes share the tests, file by file; all that need Ray stay in one of them.
+SHARED := -n 2 --dist loadgroup --no-loadscope-reorder
+QUICK := -m "not gpu and not ray and not slow" $(SHARED)
+.PHONY: search test check format lint types cov fuzz install ui bench bench-data bench-scale chaos chaos-workers poison test-gpu clean
 
 search: install
 	$(BIN)/raynas search $(ARGS)
 
 test: install
-	$(BIN)/python -m pytest -m "not gpu" $(ARGS)
+	$(BIN)/python -m pytest -m "not gpu" $(SHARED) $(ARGS)
 
-# Style, types and the tests without Ray: under three minutes.
-check: install
+# Format, lint, types, and the tests without Ray that take no longer than a few seconds: under three minutes.
+check: lint types
+	$(BIN)/python -m pytest -q $(QUICK) $(ARGS)
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lint: install
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "not gpu and not ray" $(ARGS)
+
+# The tests of `make check` with coverage; the floor, in pyproject.toml, is what is reached.
+cov: install
+	$(BIN)/python -m pytest -q $(QUICK) --cov --cov-report=term:skip-covered $(ARGS)
 
 # Mutated files and words for everything that raynas reads, on all cores: three quarters of an hour on two.
 INPUTS ?= 1000000

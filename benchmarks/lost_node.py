@@ -21,7 +21,8 @@ from ray.cluster_utils import Cluster
 from benchmarks.cluster import cluster_of
 from raynas.config import merged, parse_assignments
 from raynas.models.folder import load_model
-from raynas.programs.train.train import prepare_training, train_prepared
+from raynas.programs.train.prepare import prepare_training
+from raynas.programs.train.train import train_prepared
 from raynas.run.lookup import find_genotype
 
 CASES = ("undisturbed", "replaced", "gone")

@@ -30,7 +30,9 @@ from raynas.run.journal import Journal
 from raynas.run.records import ChildRecord, RunListener
 from raynas.run.run import Run
 from raynas.strategies.strategy import make_strategy
-from raynas.tracking.search_tracker import Tracker
+from raynas.tracking.config import TrackingConfig
+from raynas.tracking.run_page import RunPage
+from raynas.tracking.search_tracker import SearchTracker
 from raynas.training import Placement
 
 
@@ -79,17 +81,16 @@ def raynas_search(num_children: int, pool: ChildPool, folder: Path, *, with_mlfl
     return seconds
 
 
-def open_tracker(folder: Path, space: SearchSpace) -> Tracker:
-    return Tracker.open(
-        None,
-        experiment="bench",
-        run_name="bench",
+def open_tracker(folder: Path, space: SearchSpace) -> SearchTracker:
+    """A tracker with a store of its own, in `folder`."""
+    page = RunPage(
+        kind="search",
         run_id=folder.name,
+        folder=folder / "run",
+        tracking=TrackingConfig(experiment="bench"),
         config={},
-        space=space,
-        default_store=folder / "mlflow.db",
-        run_folder=folder,
     )
+    return SearchTracker.open(page, space=space)
 
 
 def plain_tune(num_trials: int, folder: Path, *, reuse_actors: bool) -> float:

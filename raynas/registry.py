@@ -1,18 +1,21 @@
-"""Things found by name: search spaces and strategies register with one decorator.
+"""Classes found by name: search spaces, strategies and rewards register with one decorator.
 
-A user's own class needs no registration: 'package.module:ClassName' is imported and checked. Such a name
-may come from a journal, and a journal from a stranger: nothing is imported out of a run's folder.
+A user's own class needs no registration: 'package.module:ClassName' is imported and checked. Such a name may
+have been read from a stranger's journal, so nothing is ever imported from inside a run's folder.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from pydantic import BaseModel
+
+from raynas.config import Choice, validated
 from raynas.errors import UnknownName, UsageError
 from raynas.files import run_around
 
@@ -24,23 +27,38 @@ class Registry(Generic[Thing]):
 
     Args:
         kind: what messages call such a class, such as 'search space'.
-        base: every class registered or imported must derive from it.
-        package: its modules are imported before the first look-up, so that each registers what it holds.
+        base: the class from which every registered or imported one must derive.
+        package: the package whose modules are imported before the first look-up, so that they register
+            their classes.
+        section: the config's section that holds the options, such as 'space'; prefix of options in messages.
+        config_of: returns the model that validates the options of a class.
     """
 
-    def __init__(self, kind: str, base: Callable[..., Thing], package: str) -> None:
-        # An abstract class is no type[Thing] to mypy, so it comes as a callable.
+    def __init__(
+        self,
+        kind: str,
+        base: Callable[..., Thing],
+        package: str,
+        *,
+        section: str,
+        config_of: Callable[[type[Thing]], type[BaseModel]],
+    ) -> None:
+        # mypy doesn't accept an abstract class as a type[Thing], so the annotation is a callable.
         assert isinstance(base, type)
-        self.kind, self.package = kind, package
+        self.kind = kind
+        self.package = package
+        self.section = section
         self.base: type[Thing] = base
+        self._config_of = config_of
         self._classes: dict[str, type[Thing]] = {}
         self._is_complete = False
 
     def register(self, name: str) -> Callable[[type[Thing]], type[Thing]]:
-        """The class decorator; ValueError if the name is taken by another class."""
+        """A class decorator; it raises ValueError if another class has the name."""
 
         def decorate(cls: type[Thing]) -> type[Thing]:
             taken = self._classes.get(name)
+            # A reloaded module registers a new class object under the same qualified name: that is no clash.
             if taken is not None and taken.__qualname__ != cls.__qualname__:
                 raise ValueError(f"{self.kind} {name!r} is registered already, by {taken.__module__}")
             self._classes[name] = cls
@@ -53,7 +71,12 @@ class Registry(Generic[Thing]):
         return sorted(self._classes)
 
     def find(self, name: str) -> type[Thing]:
-        """The class called `name`, or the one that 'package.module:ClassName' points at."""
+        """The class registered as `name`, or the one that 'package.module:ClassName' points at.
+
+        Raises:
+            UnknownName: no class is registered as `name`; suggests the nearest.
+            UsageError: the path can't be imported, or its class doesn't derive from `base`.
+        """
         if ":" in name:
             return self._import_class(name)
         self._import_package()
@@ -63,6 +86,24 @@ class Registry(Generic[Thing]):
             )
             raise UnknownName(self.kind, name, self._classes, hint)
         return self._classes[name]
+
+    def configured(
+        self, name: str, options: Mapping[str, Any], *, section: str = ""
+    ) -> tuple[type[Thing], Any]:
+        """The class that `find` returns, and its options: validated, with the defaults filled in.
+
+        Args:
+            section: prefix of options in messages; defaults to the registry's own.
+        Raises:
+            InvalidConfig: an option is unknown or out of bounds.
+        """
+        cls = self.find(name)
+        return cls, validated(self._config_of(cls), options, where=section or self.section)
+
+    def complete(self, choice: Choice) -> Choice:
+        """`choice` with every option of the class that it names, defaults included."""
+        _, config = self.configured(choice.name, choice.options)
+        return Choice(name=choice.name, **config.model_dump())
 
     def _import_package(self) -> None:
         if self._is_complete:
@@ -91,7 +132,7 @@ class Registry(Generic[Thing]):
 
 
 def _check_place(module_name: str) -> None:
-    """UsageError if the module, or a package that it is in, lies in a run's folder."""
+    """Raises UsageError if the module, or a package that contains it, lies in a run's folder."""
     parts = module_name.split(".")
     for length in range(1, len(parts) + 1):
         spec = find_spec(".".join(parts[:length]))
@@ -101,6 +142,6 @@ def _check_place(module_name: str) -> None:
         for run in (run_around(Path(str(place))) for place in places):
             if run is not None:
                 raise UsageError(
-                    f"The module {module_name!r} lies in the folder of a run, {run}. What is in such a "
-                    "folder is data and is not executed: move your module elsewhere, onto PYTHONPATH."
+                    f"The module {module_name!r} lies in the folder of a run, {run}. Files in such a "
+                    "folder are data and are not executed: move your module elsewhere, onto PYTHONPATH."
                 )

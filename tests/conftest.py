@@ -13,6 +13,17 @@ settings.register_profile("raynas", deadline=None, suppress_health_check=[Health
 settings.load_profile("raynas")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Says which tests stay together when several processes share them: each file, and all that need Ray.
+
+    One Ray and one pool serve all Ray tests, so these go to one process, and first: they take longest.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
+    for item in items:
+        is_ray = item.get_closest_marker("ray") is not None
+        item.add_marker(pytest.mark.xdist_group("ray" if is_ray else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data sets; skips where there is none."""

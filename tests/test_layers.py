@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "environment"}),
     frozenset({"files"}),
-    frozenset({"config", "registry"}),
+    frozenset({"config"}),
+    frozenset({"registry"}),
     frozenset({"cells", "data"}),
     frozenset({"child", "nn"}),
     frozenset({"strategies", "models", "training"}),
@@ -41,7 +42,7 @@ PURE = (
     "raynas.strategies.mutation",
     "raynas.strategies.rewards",
     "raynas.tracking.config",
-    *(f"raynas.engine.{name}" for name in ("config", "keeper", "pool_plan", "queue", "work")),
+    *(f"raynas.engine.{name}" for name in ("attempts", "config", "pool_plan", "pool_supervisor", "queue")),
     *(f"raynas.programs.report.{name}" for name in ("document", "html", "markdown")),
     *(f"raynas.programs.report.run.{name}" for name in ("data", "history")),
     "raynas.programs.rescore",
@@ -50,7 +51,7 @@ PURE = (
 WITH_MATPLOTLIB = {"raynas.cells.draw.png"}
 """Below PURE, but imported only when a picture is drawn: matplotlib brings NumPy."""
 LIGHT = (
-    *(f"raynas.nn.{name}" for name in ("layers", "config", "ops", "cell_plan", "plan", "complexity")),
+    *(f"raynas.nn.{name}" for name in ("layers", "config", "ops", "cell_plan", "plan", "complexity", "spec")),
     *(
         f"raynas.programs.benchmark.{name}"
         for name in ("config", "table", "simulate", "contender", "summary")

@@ -15,8 +15,8 @@ import ray
 from ray.cluster_utils import Cluster
 
 from raynas.child import Child
-from raynas.engine.keeper import Group
 from raynas.engine.pool import ChildPool
+from raynas.engine.pool_supervisor import Group
 from raynas.run.records import ChildRecord, RunListener
 
 KINDS = ("worker", "group", "node")

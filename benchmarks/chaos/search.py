@@ -15,11 +15,11 @@ from typing import Any, cast
 from benchmarks.chaos.kills import Kill, arm
 from raynas.child import Child, ChildResult, EpochReport
 from raynas.data import load_split
+from raynas.engine.attempts import ChildUpdate
 from raynas.engine.pool import ChildPool
 from raynas.engine.tuning import tune_run
-from raynas.engine.work import News
 from raynas.files import JOURNAL_FILE
-from raynas.programs.search.open_run import opened
+from raynas.programs.search.open_run import open_run
 from raynas.programs.search.prepare import PreparedSearch, prepare_search
 from raynas.strategies.ppo import PPO
 from raynas.strategies.strategy import Strategy
@@ -62,7 +62,7 @@ class StandInPool:
     def __init__(self, num_workers: int) -> None:
         self.num_slots = num_workers
         self._waiting: queue.SimpleQueue[Child] = queue.SimpleQueue()
-        self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
+        self._updates: queue.SimpleQueue[ChildUpdate] = queue.SimpleQueue()
         for _ in range(num_workers):
             threading.Thread(target=self._work, daemon=True).start()
 
@@ -76,14 +76,14 @@ class StandInPool:
     def submit(self, child: Child) -> None:
         self._waiting.put(child)
 
-    def news(self, timeout: float) -> list[News]:
+    def updates(self, timeout: float) -> list[ChildUpdate]:
         try:
-            news = [self._news.get(timeout=timeout) if timeout else self._news.get_nowait()]
+            updates = [self._updates.get(timeout=timeout) if timeout else self._updates.get_nowait()]
         except queue.Empty:
             return []
-        while not self._news.empty():
-            news.append(self._news.get())
-        return news
+        while not self._updates.empty():
+            updates.append(self._updates.get())
+        return updates
 
     def _work(self) -> None:
         while True:
@@ -91,8 +91,8 @@ class StandInPool:
             result = stand_in(child)
             time.sleep(result.seconds / 200)
             for report in result.curve:
-                self._news.put(News(child.id, report, None))
-            self._news.put(News(child.id, None, result))
+                self._updates.put(ChildUpdate(child.id, report, None))
+            self._updates.put(ChildUpdate(child.id, None, result))
 
 
 def prepare(folder: Path, settings: Settings) -> PreparedSearch:
@@ -125,7 +125,7 @@ def drive(folder: Path, settings: Settings, kill: Kill | None) -> None:
         arm(kill)
     search = prepare(folder, settings)
     split = load_split(search.config.data, seed=search.config.seed)
-    with opened(search, split, num_slots=settings.workers) as (run, _):
+    with open_run(search, split, num_slots=settings.workers) as (run, _):
         tune_run(run, cast(ChildPool, StandInPool(settings.workers)))
     (folder / STRATEGY_FILE).write_text(json.dumps(fingerprint(run.strategy)))
 

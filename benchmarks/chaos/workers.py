@@ -36,7 +36,7 @@ from raynas.run.records import RunListener
 from raynas.run.run import Run
 from raynas.strategies.strategy import make_strategy
 from raynas.training import Placement
-from raynas.training.child_checkpoint import Checkpoints
+from raynas.training.child_checkpoint import ChildCheckpoints
 
 EPOCHS = 3
 
@@ -48,9 +48,9 @@ class StandIn:
 
     folder: Path
     seconds: float
-    checkpoints: Checkpoints | None = None
+    checkpoints: ChildCheckpoints | None = None
 
-    def keeping(self, checkpoints: Checkpoints) -> TrainChild:
+    def with_checkpoints(self, checkpoints: ChildCheckpoints) -> TrainChild:
         return replace(self, checkpoints=checkpoints)
 
     def __call__(self, child: Child, report: Report, should_stop: ShouldStop) -> ChildResult:

@@ -1,1 +1,1 @@
-"""Everything of the search that imports Ray."""
+"""Searches and final trainings on Ray: connecting, planning workers, running them, and Tune's loop."""

@@ -1,1 +1,1 @@
-"""A network with its weights: published ones, folders on disk, classifiers, exports. torch."""
+"""Networks with their weights: published networks, model folders, classifiers, exports. Needs torch."""

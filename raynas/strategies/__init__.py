@@ -1,1 +1,1 @@
-"""Search strategies, one file each; torch, but neither Ray nor MLflow."""
+"""Search strategies, one file each. They may use torch, but neither Ray nor MLflow."""

@@ -1,11 +1,12 @@
-"""The controller: an LSTM that draws an architecture decision by decision.
+"""The controller: an LSTM policy that samples an architecture one decision at a time.
 
-Zoph et al. 2018, A.2: one layer of 100 units, one softmax per decision, every weight drawn from [-0.1, 0.1].
-What the paper leaves open, and is ours: the input of a step is a learned embedding of the decision just made,
-with its own embedding for each choice of each decision; there is no temperature and no tanh on the logits.
+Zoph et al. 2018, appendix A.2: one layer of 100 units, one softmax per decision, and all weights initialised
+uniformly in [-0.1, 0.1]. Details that the paper leaves open are ours: the input of a step is a learned
+embedding of the previous action, and each choice of each decision has its own embedding; logits are neither
+divided by a temperature nor squashed by a tanh.
 
-Shapes: B architectures, T decisions, K the largest number of choices, H hidden units, G = 4 H gates, R
-embeddings.
+Shapes: B architectures, T decisions, K the largest number of choices, H hidden units, G = 4 H gates, R rows
+of the embedding.
 """
 
 from __future__ import annotations
@@ -25,17 +26,21 @@ INIT_RANGE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One drawn architecture, with the natural log-probability of each decision."""
+    """One sampled architecture."""
 
     actions: tuple[int, ...]
+    """Index of the choice that was made, for each decision."""
     log_probs: tuple[float, ...]
+    """Log-probability of each action under the policy, in nats."""
 
 
 class Controller(nn.Module):
-    """A policy over sequences of categorical decisions.
+    """An autoregressive policy over a fixed sequence of categorical decisions.
 
     Args:
-        num_choices: choices of each decision, in order.
+        num_choices: number of choices of each decision, in order.
+        hidden_units: size of the LSTM's state and of the embeddings.
+        generator: source of the initial weights; defaults to torch's global generator.
     """
 
     def __init__(
@@ -43,13 +48,14 @@ class Controller(nn.Module):
     ) -> None:
         super().__init__()
         num_decisions, widest = len(num_choices), max(num_choices)
-        # They draw initial weights from torch's global generator, which is not ours to move.
+        # The modules initialise themselves from torch's global generator before their weights are overwritten
+        # below. Forking it keeps a search from changing the random numbers of the program around it.
         with torch.random.fork_rng(devices=[]):
             self.embedding = nn.Embedding(1 + sum(num_choices), hidden_units)
             self.lstm = nn.LSTM(hidden_units, hidden_units, batch_first=True)
         self.head_weight_TKH = nn.Parameter(torch.empty(num_decisions, widest, hidden_units))
         self.head_bias_TK = nn.Parameter(torch.empty(num_decisions, widest))
-        # Row 0 of the embedding starts a sequence; the rows of decision t begin at first_row_T[t].
+        # Row 0 of the embedding is the start token; the rows of decision t begin at first_row_T[t].
         first_rows = torch.tensor([1, *num_choices]).cumsum(0)[:-1]
         is_choice_TK = torch.arange(widest)[None, :] < torch.tensor(list(num_choices))[:, None]
         self.first_row_T: Tensor
@@ -61,29 +67,36 @@ class Controller(nn.Module):
                 parameter.uniform_(-INIT_RANGE, INIT_RANGE, generator=generator)
 
     def log_probs(self, actions_BT: Tensor) -> tuple[Tensor, Tensor]:
-        """(log-probability of each action BT, entropy of each decision's softmax BT), in nats, with
-        gradient.
+        """Evaluates given actions under the policy (teacher forcing), with gradient.
+
+        Args:
+            actions_BT: index of the choice that was made, for each decision.
+        Returns:
+            Log-probability of each action (BT), and entropy of each decision's softmax (BT), both in nats.
         """
+        # Step t sees the action of step t - 1; the first step sees the start token.
         rows_BT = torch.zeros_like(actions_BT)
         rows_BT[:, 1:] = (self.first_row_T + actions_BT)[:, :-1]
         hidden_BTH, _ = self.lstm(self.embedding(rows_BT))
         logits_BTK = torch.einsum("bth,tkh->btk", hidden_BTH, self.head_weight_TKH) + self.head_bias_TK
         all_log_probs_BTK = logits_BTK.masked_fill(~self.is_choice_TK, -torch.inf).log_softmax(dim=-1)
-        # 0 * -inf is NaN: what is no choice must not enter the sum.
+        # The padding has probability 0 and log-probability -inf, whose product is NaN: it must not enter the
+        # sum, nor its gradient.
         finite_BTK = all_log_probs_BTK.masked_fill(~self.is_choice_TK, 0.0)
         entropy_BT = -(all_log_probs_BTK.exp() * finite_BTK).sum(dim=-1)
         return all_log_probs_BTK.gather(-1, actions_BT[..., None])[..., 0], entropy_BT
 
     def sampler(self) -> Sampler:
-        """The policy as it is now, ready to draw from."""
+        """A copy of the current policy that single architectures are sampled from."""
         return Sampler(self)
 
 
 class Sampler:
-    """A frozen copy of a Controller that draws single architectures, in NumPy.
+    """A frozen copy of a Controller that samples architectures in NumPy.
 
-    Fifty small steps cost ten times as much through torch's dispatcher. The product of embeddings and input
-    weights is the same for every draw, so it is made once.
+    An architecture takes fifty LSTM steps on tiny matrices, which are ten times slower in torch, where
+    dispatching costs more than computing. The product of the embedding and the input weights is the same for
+    every sample, so it is computed once.
     """
 
     def __init__(self, controller: Controller) -> None:
@@ -101,14 +114,16 @@ class Sampler:
         ]
 
     def draw(self, rng: np.random.Generator, *, temperature: float = 1.0) -> Sample:
-        """One architecture; all randomness from `rng`.
+        """Samples one architecture; all randomness comes from `rng`.
 
         Args:
-            temperature: divides the logits of what is drawn from, while the log-probabilities that are
-                recorded are the policy's own; above 1 less likely choices come more often.
+            temperature: divides the log-probabilities that are sampled from; above 1, unlikely choices become
+                more frequent. The recorded log-probabilities are those of the policy itself, without the
+                temperature.
         """
         hidden = cell = np.zeros(self.recurrent_GH.shape[1], dtype=np.float32)
         row, actions, log_probs = 0, [], []
+        # Inverse transform sampling: one uniform number per decision, found in the cumulative probabilities.
         uniform_T = rng.random(len(self.heads))
         for first_row, (weight_KH, bias_K), uniform in zip(
             self.first_rows, self.heads, uniform_T, strict=True
@@ -117,6 +132,7 @@ class Sampler:
             log_probs_K = _log_softmax(weight_KH @ hidden + bias_K)
             cumulative_K = np.cumsum(np.exp(log_probs_K / temperature))
             action = int(np.searchsorted(cumulative_K, uniform * cumulative_K[-1], side="right"))
+            # Rounding can place the uniform number at the very end, beyond the last choice.
             action = min(action, len(cumulative_K) - 1)
             row = first_row + action
             actions.append(action)
@@ -124,8 +140,9 @@ class Sampler:
         return Sample(tuple(actions), tuple(log_probs))
 
     def draw_many(self, rng: np.random.Generator, temperatures_B: Array) -> list[Sample]:
-        """One architecture for each temperature, at once: a fraction of the time, and others than `draw`
-        gives.
+        """Samples one architecture per temperature in a batch, in a fraction of the time of single draws.
+
+        The random numbers are used in another order, so the architectures are not those of repeated `draw`.
         """
         count = len(temperatures_B)
         hidden_BH = cell_BH = np.zeros((count, self.recurrent_GH.shape[1]), dtype=np.float32)
@@ -148,7 +165,8 @@ class Sampler:
         ]
 
     def _step(self, rows: int | NDArray[np.int64], hidden: Array, cell: Array) -> tuple[Array, Array]:
-        """The next (hidden, cell), of one sequence (H) or of several (BH)."""
+        """One LSTM step: the next (hidden, cell), for one sequence (H) or a batch (BH)."""
+        # torch's order of the gates: input, forget, candidate, output.
         gates = self.input_gates_RG[rows] + hidden @ self.recurrent_GH.T
         size = hidden.shape[-1]
         input_forget = _sigmoid(gates[..., : 2 * size])
@@ -169,5 +187,5 @@ def _log_softmax(x: Array) -> Array:
 
 
 def _shortest(value: np.float32) -> float:
-    """The shortest decimal that is this float32 again: half as long in the journal."""
+    """The shortest decimal that reads back as this float32, half as long in the journal as a float64."""
     return float(str(value))

@@ -1,19 +1,19 @@
-"""EGO: of many proposals of the controller the one is trained that a Gaussian process expects most of.
+"""EGO: the controller draws many candidates, and the one with the highest expected improvement is trained.
 
 Efficient Global Optimization (Jones, Schonlau, Welch 1998, J. of Global Optimization 13): a Gaussian process
-learns the rewards, and what maximises the expected improvement over the best is tried next. Here the maximum
-is sought among what the PPO controller draws, which learns from the same rewards and so moves to where good
-architectures are. Decisions are categorical: two architectures are as far apart as the number of decisions in
-which they differ (Hutter, Hoos, Leyton-Brown 2011, SMAC, section 4.2). Children that are being trained count
-with what is expected of them (the "kriging believer" of Ginsbourger, Le Riche, Carraro 2010), so that several
-workers do not all try the same.
+models the rewards, and the next point to try maximises the expected improvement over the best. Here the
+candidates are samples of the PPO controller, which learns from the same rewards and therefore concentrates on
+good regions. Decisions are categorical, so the distance of two architectures is the number of decisions in
+which they differ (Hutter, Hoos, Leyton-Brown 2011, SMAC, section 4.2). Children that are still being trained
+count as observations with their predicted score (the "kriging believer" of Ginsbourger, Le Riche, Carraro
+2010), so that several workers don't all try the same region.
 
 Shapes: N observations, M running children, P candidates.
 """
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -22,36 +22,36 @@ from raynas.cells.space import Actions, SearchSpace
 from raynas.strategies.controller import Sample
 from raynas.strategies.gaussian_process import GaussianProcess, expected_improvement
 from raynas.strategies.ppo import PPO, PPOConfig, one_thread
-from raynas.strategies.strategy import Proposal, StrategyConfig, register_strategy
+from raynas.strategies.strategy import Proposal, register_strategy
 
 
 class EGOConfig(PPOConfig):
-    """Options of the controller, and of the choice among its proposals; all of them ours."""
+    """Options of the controller and of the choice among its candidates."""
 
     batch_size: int = Field(10, ge=1, le=65536)
-    """Architectures per update: a controller that moves more slowly leaves more to choose from."""
+    """Number of rewards per update; a controller that learns more slowly draws more diverse candidates."""
     candidates: int = Field(64, ge=2, le=65536)
-    """Drawn by the controller for each proposal."""
+    """Number of candidates that the controller draws for each proposal."""
     random_children: int = Field(10, ge=2, le=10_000)
-    """As many rewards are waited for before the first choice; until then the controller alone proposes."""
+    """Number of rewards before the Gaussian process is used; until then the controller proposes alone."""
     memory: int = Field(500, ge=10, le=10_000)
-    """The last rewards, of which the Gaussian process is made: its time grows with the third power."""
+    """Number of most recent rewards that the Gaussian process models; its time grows with the third power."""
 
 
 HOTTEST = 3.0
-"""Temperature of the last candidate, the first one's being 1: a sure policy gives others too."""
+"""Temperatures of the candidates rise from 1 to this one, so that a confident policy offers others too."""
 
 
 @register_strategy("ego")
-class EGO(PPO):
-    """PPO whose proposals are chosen by expected improvement."""
+class EGO(PPO[EGOConfig]):
+    """PPO whose proposals are selected by expected improvement."""
 
     Config = EGOConfig
 
-    def __init__(self, space: SearchSpace, config: StrategyConfig, *, seed: int) -> None:
+    def __init__(self, space: SearchSpace, config: EGOConfig, *, seed: int) -> None:
         super().__init__(space, config, seed=seed)
-        self.ego = cast(EGOConfig, config)
-        self.process = GaussianProcess(self.ego.memory)
+        num_choices = max(len(decision.choices) for decision in space.decisions)
+        self.process = GaussianProcess(num_choices, memory=config.memory)
         self._running: dict[int, Actions] = {}
 
     def adopt(self, proposal: Proposal) -> None:
@@ -63,16 +63,16 @@ class EGO(PPO):
         return super().observe(proposal, reward)
 
     def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
-        if self.process.num_observations < self.ego.random_children:
+        if self.process.num_observations < self.config.random_children:
             return super()._draw(proposal_id)
         with one_thread():
             rng = np.random.default_rng([self.seed, proposal_id])
-            temperatures_B = np.linspace(1.0, HOTTEST, self.ego.candidates)
+            temperatures_B = np.linspace(1.0, HOTTEST, self.config.candidates)
             sample = self._most_promising(self.sampler().draw_many(rng, temperatures_B))
         return sample.actions, self._info(sample)
 
     def _most_promising(self, samples: list[Sample]) -> Sample:
-        """The candidate of the highest expected improvement; proposed ones only if there is no other."""
+        """The new candidate with the highest expected improvement; the first one if none is new."""
         new = {sample.actions: sample for sample in samples if sample.actions not in self._proposed}
         candidates = list(new.values()) or samples[:1]
         mean_P, deviation_P = self.process.predict(

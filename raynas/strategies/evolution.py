@@ -1,17 +1,17 @@
-"""Regularised evolution: the best of a random sample has a child, and the oldest leaves.
+"""Regularised evolution: the best of a random sample is mutated, and the oldest member is removed.
 
 Real, Aggarwal, Huang, Le, "Regularized Evolution for Image Classifier Architecture Search" (arXiv
-1802.01548), algorithm 1. The paper has a population of 100 and samples 25 of it (recipe `amoebanet_paper`);
-the defaults are for a few hundred children (NATS-Bench, Dong et al. 2021, arXiv 2009.00437). A mutation
-changes one decision of any kind; the paper's chooses between inputs and operations first, and may change
-nothing.
+1802.01548), algorithm 1. The paper uses a population of 100 and samples of 25 (recipe `amoebanet_paper`); the
+defaults are for a few hundred children (NATS-Bench, Dong et al. 2021, arXiv 2009.00437). A mutation here
+changes exactly one decision of any kind; the paper's mutation first chooses between inputs and operations,
+and may leave the architecture unchanged.
 """
 
 from __future__ import annotations
 
 import random
 from collections import deque
-from typing import Any, cast
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -21,12 +21,12 @@ from raynas.strategies.strategy import Proposal, Strategy, StrategyConfig, regis
 
 
 class EvolutionConfig(StrategyConfig):
-    """How many live, and how many compete."""
+    """Sizes of the population and of the sample."""
 
     population: int = Field(10, ge=2)
-    """Architectures alive, the last ones that were scored; 100 in the paper."""
+    """Size of the population, which is the most recently scored architectures; 100 in the paper."""
     sample: int = Field(3, ge=1)
-    """Drawn from them with replacement, of which the best has the child; 25 in the paper."""
+    """Number of members drawn with replacement, the best of which is mutated; 25 in the paper."""
 
     @model_validator(mode="after")
     def _sample_within_population(self) -> EvolutionConfig:
@@ -36,21 +36,23 @@ class EvolutionConfig(StrategyConfig):
 
 
 @register_strategy("evolution")
-class Evolution(Strategy):
-    """Random until the population is complete. A child without a score never enters it."""
+class Evolution(Strategy[EvolutionConfig]):
+    """Proposes random architectures until the population is full, and mutations from then on.
+
+    A child without a score never enters the population.
+    """
 
     Config = EvolutionConfig
 
-    def __init__(self, space: SearchSpace, config: StrategyConfig, *, seed: int) -> None:
+    def __init__(self, space: SearchSpace, config: EvolutionConfig, *, seed: int) -> None:
         super().__init__(space, config, seed=seed)
-        self.options = cast(EvolutionConfig, config)
-        self.population: deque[tuple[float, Actions]] = deque(maxlen=self.options.population)
+        self.population: deque[tuple[float, Actions]] = deque(maxlen=self.config.population)
 
     def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
         rng = random.Random(f"{self.seed}/{proposal_id}")
-        if len(self.population) < self.options.population:
+        if len(self.population) < self.config.population:
             return random_actions(self.space, rng), {}
-        competitors = rng.choices(self.population, k=self.options.sample)
+        competitors = rng.choices(self.population, k=self.config.sample)
         _, parent = max(competitors, key=lambda member: member[0])
         return mutated(self.space, parent, rng), {}
 

@@ -1,14 +1,15 @@
-"""A Gaussian process over tuples of categorical decisions, and expected improvement. NumPy and SciPy.
+"""A Gaussian process over architectures, and expected improvement.
 
-Rewards enter as normal scores of their ranks, so neither their scale nor an outlier matters. The covariance
-of two tuples is exp(-(decisions in which they differ) / length); length and noise are those of the largest
-likelihood on a small grid, looked for again whenever the observations have grown by a quarter.
+Rewards enter as normal scores of their ranks, so neither their scale nor an outlier matters. The kernel is
+exp(-(number of decisions in which two architectures differ) / length), plus noise. Length and noise maximise
+the likelihood on a small grid; they are chosen again whenever the observations have grown by a quarter.
 
-Shapes: N observations, P points asked for, T decisions.
+Shapes: N observations, P points asked for, T decisions, K the largest number of choices.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Sequence
@@ -16,31 +17,35 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 from scipy.special import ndtr, ndtri
 
 Floats = NDArray[np.float64]
-Actions = NDArray[np.integer[Any]]
+ActionsArray = NDArray[np.integer[Any]]
 
 LENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 NOISES = (0.01, 0.05, 0.2)
-"""Variances, beside the process's own of 1."""
+"""Variances; the process itself has variance 1."""
 GROWTH = 1.25
+"""The kernel is chosen again when there are this many times as many observations."""
 
 
 class GaussianProcess:
-    """Zero mean, unit variance.
+    """Gaussian process with mean 0 and variance 1.
 
     Args:
-        memory: observations that count, the last ones; older ones are forgotten.
+        num_choices: the largest number of choices of a decision.
+        memory: number of observations that are kept; older ones are forgotten.
     """
 
-    def __init__(self, memory: int) -> None:
+    def __init__(self, num_choices: int, *, memory: int) -> None:
+        self.num_choices = num_choices
         self._actions: deque[Sequence[int]] = deque(maxlen=memory)
         self._rewards: deque[float] = deque(maxlen=memory)
-        self._length, self._noise = 2.0, 0.05
-        self._fitted_at = 0
-        self._fit: tuple[Actions, Floats, Floats] | None = None
+        self._length = 2.0
+        self._noise = 0.05
+        self._num_when_chosen = 0
+        # Fitted when it is first asked for: a replay adds thousands of observations and asks for nothing.
+        self._fit: Any = None
 
     @property
     def num_observations(self) -> int:
@@ -48,78 +53,74 @@ class GaussianProcess:
 
     @property
     def best(self) -> float:
-        """The normal score of the best reward."""
-        return float(self._fitted()[2].max())
+        """Normal score of the best reward."""
+        return float(normal_scores(self._rewards).max())
 
     def add(self, actions: Sequence[int], reward: float) -> None:
-        """Takes in one observation; the state depends on the order of these calls alone."""
+        """Adds one observation. The state depends on the order of these calls alone."""
         self._actions.append(actions)
         self._rewards.append(reward)
         self._fit = None
-        if self.num_observations >= max(2.0, GROWTH * self._fitted_at):
-            self._fitted_at = self.num_observations
+        if self.num_observations >= max(2.0, GROWTH * self._num_when_chosen):
+            self._num_when_chosen = self.num_observations
             self._length, self._noise = self._likeliest()
+            self._fit = None
 
-    def predict(self, actions_PT: Actions, *, believed: Actions | None = None) -> tuple[Floats, Floats]:
-        """Mean and standard deviation at each point, of the score without noise.
+    def predict(
+        self, actions_PT: ActionsArray, *, believed: ActionsArray | None = None
+    ) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of the score at each point, without noise.
 
         Args:
-            believed: further points, whose score is taken to be what is expected: the mean stays, the
-                deviation shrinks.
+            believed: further points, whose scores are assumed to equal their predictions. They leave the
+                means unchanged and reduce the standard deviations.
         """
-        actions_NT, factor_NN, scores_N = self._fitted()
-        whitened_NP = solve_triangular(factor_NN, self._covariance(actions_NT, actions_PT), lower=True)
-        mean_P = whitened_NP.T @ solve_triangular(factor_NN, scores_N, lower=True)
+        fit, points = self._fitted(), self._one_hot(actions_PT)
+        mean_P, deviation_P = fit.predict(points, return_std=True)
         if believed is not None:
-            all_NT = np.concatenate([actions_NT, believed])
-            factor = self._factor(all_NT)
-            whitened_NP = solve_triangular(factor, self._covariance(all_NT, actions_PT), lower=True)
-        variance_P = 1.0 - np.square(whitened_NP).sum(axis=0)
-        deviation_P: Floats = np.sqrt(np.maximum(variance_P, 1e-9))
+            inputs = np.concatenate([fit.X_train_, self._one_hot(believed)])
+            # Deviations depend on where the observations are and not on their scores, so zeros will do.
+            extended = _regressor(self._length, self._noise).fit(inputs, np.zeros(len(inputs)))
+            _, deviation_P = extended.predict(points, return_std=True)
+        # scikit-learn's deviation is that of a new observation: it includes the noise.
+        variance_P = np.square(deviation_P) - self._noise
+        deviation_P = np.sqrt(np.maximum(variance_P, 1e-9))
         return mean_P, deviation_P
 
-    def _fitted(self) -> tuple[Actions, Floats, Floats]:
-        """Observed points, the Cholesky factor of their covariance, and their scores."""
+    def _likeliest(self) -> tuple[float, float]:
+        # A grid, where scikit-learn would follow the gradient: a replay on another machine, where sums are
+        # rounded differently, still comes to the same kernel.
+        likelihood = self._fitted().log_marginal_likelihood
+        grid = itertools.product(LENGTHS, NOISES)
+        return max(grid, key=lambda pair: likelihood(np.log([math.sqrt(pair[0]), pair[1]])))
+
+    def _fitted(self) -> Any:
         if self._fit is None:
-            actions_NT = np.array(self._actions)
-            self._fit = actions_NT, self._factor(actions_NT), normal_scores(self._rewards)
+            inputs = self._one_hot(np.array(self._actions))
+            self._fit = _regressor(self._length, self._noise).fit(inputs, normal_scores(self._rewards))
         return self._fit
 
-    def _covariance(self, a_NT: Actions, b_PT: Actions) -> Floats:
-        covariance_NP: Floats = np.exp(-differences(a_NT, b_PT) / self._length)
-        return covariance_NP
-
-    def _factor(self, actions_NT: Actions) -> Floats:
-        covariance_NN = self._covariance(actions_NT, actions_NT)
-        noise_NN: Floats = self._noise * np.eye(len(actions_NT))
-        factor_NN: Floats = np.linalg.cholesky(covariance_NN + noise_NN).astype(np.float64)
-        return factor_NN
-
-    def _likeliest(self) -> tuple[float, float]:
-        """Length and noise under which the scores are likeliest, the process's variance left free."""
-        actions_NT = np.array(self._actions)
-        differences_NN, scores_N = differences(actions_NT, actions_NT), normal_scores(self._rewards)
-        found = []
-        for length in LENGTHS:
-            covariance_NN = np.exp(-differences_NN / length)
-            for noise in NOISES:
-                factor_NN = np.linalg.cholesky(covariance_NN + noise * np.eye(len(scores_N)))
-                whitened_N = solve_triangular(factor_NN, scores_N, lower=True)
-                variance = max(float(whitened_N @ whitened_N) / len(scores_N), 1e-6)
-                log_determinant = float(np.log(np.diag(factor_NN)).sum())
-                found.append((-0.5 * len(scores_N) * math.log(variance) - log_determinant, length, noise))
-        _, length, noise = max(found)
-        return length, noise
+    def _one_hot(self, actions_NT: ActionsArray) -> Floats:
+        """The one-hot vectors of all decisions, one after another: N x (T K)."""
+        is_chosen_NTK = actions_NT[:, :, None] == np.arange(self.num_choices)
+        one_hot: Floats = is_chosen_NTK.reshape(len(actions_NT), -1).astype(np.float64)
+        return one_hot
 
 
-def differences(a_NT: Actions, b_PT: Actions) -> Floats:
-    """In how many decisions each of `a_NT` differs from each of `b_PT`: Hamming distances, NP."""
-    counts_NP: Floats = np.not_equal(a_NT[:, None, :], b_PT[None, :, :]).sum(axis=2).astype(np.float64)
-    return counts_NP
+def _regressor(length: float, noise: float) -> Any:
+    # Imported here: scikit-learn takes more than a second to load, and every look-up of a strategy imports
+    # this module.
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+
+    # One-hot vectors of architectures that differ in d decisions are sqrt(2 d) apart, so that an RBF with
+    # the scale sqrt(length) is exp(-d / length). The noise is on the diagonal already: no jitter (alpha).
+    kernel = RBF(math.sqrt(length)) + WhiteKernel(noise)
+    return GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None)
 
 
 def normal_scores(rewards: Sequence[float]) -> Floats:
-    """Standard normal quantiles of the rewards' ranks; equal rewards by their order."""
+    """Standard normal quantiles of the rewards' ranks; equal rewards are ranked in order of arrival."""
     order_N = np.argsort(np.array(rewards), kind="stable")
     ranks_N = np.empty(len(order_N))
     ranks_N[order_N] = np.arange(len(order_N))

@@ -1,6 +1,6 @@
-"""A fixed list of architectures in place of a search: promotion.
+"""A fixed list of architectures in place of a search, as promotion needs it.
 
-It has no registered name, for it is nothing without a list.
+The strategy has no registered name, since it is useless without a list.
 """
 
 from __future__ import annotations
@@ -15,30 +15,28 @@ from raynas.strategies.strategy import Proposal, Strategy, StrategyConfig
 
 
 class ListedConfig(StrategyConfig):
-    """What is proposed, one after another, and again from the first: each time with another seed."""
+    """The list of architectures."""
 
     architectures: tuple[tuple[int, ...], ...] = Field(min_length=1)
-    """Actions of the run's search space."""
+    """Actions of each architecture in the run's search space."""
 
 
-class Listed(Strategy):
-    """Proposes its list, round after round."""
+class Listed(Strategy[ListedConfig]):
+    """Proposes its list in order, and starts over at the end; every child has a seed of its own."""
 
     Config = ListedConfig
 
-    def __init__(self, space: SearchSpace, config: StrategyConfig, *, seed: int) -> None:
+    def __init__(self, space: SearchSpace, config: ListedConfig, *, seed: int) -> None:
         super().__init__(space, config, seed=seed)
-        assert isinstance(config, ListedConfig)
         for actions in config.architectures:
             try:
                 space.decode(actions)
             except ValueError as error:
                 raise InvalidConfig(
-                    f"strategy.architectures: {list(actions)[:20]} is no architecture of this space: {error}."
+                    f"strategy.architectures: {list(actions)[:20]} is not in this search space: {error}."
                 ) from error
 
     def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
-        assert isinstance(self.config, ListedConfig)
         architectures = self.config.architectures
         return architectures[proposal_id % len(architectures)], {}
 

@@ -1,17 +1,18 @@
-"""Local search: all neighbours of an architecture are tried, the best of them is next, until none is better.
+"""Local search: try all neighbours of an architecture, move to the best, and stop when none is better.
 
 White, Nolen, Savani, "Exploring the Loss Landscape in Neural Architecture Search" (arXiv 2005.02960),
-algorithm 1, with the restarts of the authors' code (naszilla): the best of a few random architectures begins
-a climb, and a climb that is over is followed by another. A neighbour differs in one decision.
+algorithm 1, with the restarts of the authors' code (naszilla): each climb starts from the best of a few
+random architectures, and when it has reached a summit, another climb begins. A neighbour differs in one
+decision.
 
-With many workers a neighbourhood is left when all of it has been proposed; a neighbour that is scored later,
-and is better, takes the climb up again.
+With several workers, scores of a neighbourhood may be outstanding when all of it has been proposed. The
+search then goes on with random starts, and resumes the climb if a late neighbour turns out better.
 """
 
 from __future__ import annotations
 
 import random
-from typing import Any, cast
+from typing import Any
 
 from pydantic import Field
 
@@ -21,30 +22,29 @@ from raynas.strategies.strategy import Proposal, Strategy, StrategyConfig, regis
 
 
 class LocalSearchConfig(StrategyConfig):
-    """How a climb begins."""
+    """The start of a climb."""
 
     starts: int = Field(10, ge=1)
-    """Random architectures of which the best begins a climb; 10 in the authors' code."""
+    """Number of random architectures, the best of which starts a climb; 10 in the authors' code."""
 
 
 @register_strategy("local_search")
-class LocalSearch(Strategy):
-    """Proposes no architecture twice, but for random starts."""
+class LocalSearch(Strategy[LocalSearchConfig]):
+    """Hill climbing with restarts. Only random starts may be proposed twice."""
 
     Config = LocalSearchConfig
 
-    def __init__(self, space: SearchSpace, config: StrategyConfig, *, seed: int) -> None:
+    def __init__(self, space: SearchSpace, config: LocalSearchConfig, *, seed: int) -> None:
         super().__init__(space, config, seed=seed)
-        self.options = cast(LocalSearchConfig, config)
         self.scores: dict[Actions, float] = {}
         self.summit: Actions | None = None
-        """The best of this climb so far."""
+        """The best architecture of the current climb; None before the first climb."""
         self.starts: list[Actions] = []
-        """Scored for the next climb."""
+        """Random architectures scored for the next climb."""
         self._proposed: set[Actions] = set()
 
     def adopt(self, proposal: Proposal) -> None:
-        # A replay adopts where the search drew: it must climb at the same moments.
+        # A replay calls `adopt` where the search called `_draw`, and must climb at the same moments.
         self._climb()
         super().adopt(proposal)
         self._proposed.add(proposal.actions)
@@ -69,13 +69,13 @@ class LocalSearch(Strategy):
         return [actions for actions in neighbours(self.space, self.summit) if actions not in self._proposed]
 
     def _climb(self) -> None:
-        """Moves on from a summit whose neighbours have all been proposed; otherwise does nothing."""
+        """Moves on, as long as all neighbours of the summit have been proposed."""
         while not self._untried():
-            if not (self._step_up() or self._start_anew()):
+            if not (self._step_up() or self._restart()):
                 return
 
     def _step_up(self) -> bool:
-        """To the best neighbour, if it is better."""
+        """Moves to the best scored neighbour if it is better than the summit; returns whether it moved."""
         if self.summit is None:
             return False
         scored = [actions for actions in neighbours(self.space, self.summit) if actions in self.scores]
@@ -85,8 +85,10 @@ class LocalSearch(Strategy):
         self.summit = best
         return True
 
-    def _start_anew(self) -> bool:
-        if len(self.starts) < self.options.starts:
+    def _restart(self) -> bool:
+        """Starts the next climb if enough random architectures are scored; returns whether it did."""
+        if len(self.starts) < self.config.starts:
             return False
-        self.summit, self.starts = max(self.starts, key=self.scores.__getitem__), []
+        self.summit = max(self.starts, key=self.scores.__getitem__)
+        self.starts = []
         return True

@@ -1,4 +1,4 @@
-"""Architectures at random, and those that differ from another in one decision. Pure Python."""
+"""Random architectures, and architectures that differ from another in one decision. Pure Python."""
 
 from __future__ import annotations
 
@@ -9,24 +9,28 @@ from raynas.cells.space import Actions, SearchSpace
 
 
 def random_actions(space: SearchSpace, rng: random.Random) -> Actions:
-    """Each decision drawn uniformly."""
+    """Actions with each decision drawn uniformly."""
     return tuple(rng.randrange(len(decision.choices)) for decision in space.decisions)
 
 
 def mutated(space: SearchSpace, actions: Actions, rng: random.Random) -> Actions:
-    """One decision that leaves a choice, drawn uniformly, made differently; the same if none leaves one."""
+    """`actions` with one decision changed, drawn uniformly among the decisions that have several choices.
+
+    Returns `actions` itself if no decision has several choices.
+    """
     open_decisions = [index for index, decision in enumerate(space.decisions) if len(decision.choices) > 1]
     if not open_decisions:
         return actions
     index = rng.choice(open_decisions)
-    # One of the others: the last stands in for the one that it was.
+    # Draw among the other choices with a single random number: the last choice takes the place of the old
+    # one.
     num_others = len(space.decisions[index].choices) - 1
     action = rng.randrange(num_others)
     return _replaced(actions, index, num_others if action == actions[index] else action)
 
 
 def neighbours(space: SearchSpace, actions: Actions) -> Iterator[Actions]:
-    """All that differ from `actions` in one decision, in order."""
+    """All architectures that differ from `actions` in exactly one decision, in order."""
     for index, decision in enumerate(space.decisions):
         for action in range(len(decision.choices)):
             if action != actions[index]:

@@ -1,16 +1,23 @@
-"""PPO on the LSTM controller, asynchronous: it learns whenever a mini-batch of rewards is complete.
+"""Proximal policy optimisation (PPO) of the LSTM controller, without waiting for slow children.
 
-Two sets of options. The recipe `nasnet_paper` is Zoph et al. 2018, A.2-A.3, for 20,000 children: learning
-rate 0.00035, entropy weight 0.00001, a baseline that is an exponential moving average of the rewards with
-weight 0.95, mini-batches of 20. The defaults are for tens to thousands, found by an ablation on a table
-(benchmarks/README.md), and differ in three things that matter: small mini-batches and a large learning rate;
-advantages that are ranks among the last rewards, so that neither their scale nor an outlier counts; and no
-architecture is proposed again as long as redraws find another. Not in the paper either: Adam, the clip of 0.2
-and 4 passes per mini-batch (Schulman et al. 2017 use 0.2 and 3 to 15), one ratio per decision instead of one
-per architecture, and a baseline that starts at the mean of the first mini-batch.
+There are two sets of options. The recipe `nasnet_paper` follows Zoph et al. 2018, appendices A.2 and A.3, and
+is meant for 20,000 children: learning rate 0.00035, entropy weight 0.00001, mini-batches of 20, and as the
+baseline an exponential moving average of the rewards with weight 0.95. The defaults are meant for tens to
+thousands of children. They come from an ablation on NAS-Bench-201 (benchmarks/README.md) and differ from the
+paper in three ways that matter:
 
-Rewards come in any order, and a mini-batch may hold proposals of several policy versions: each carries the
-log-probabilities of the policy that drew it, and the ratio is taken against those.
+- mini-batches are small and the learning rate is large;
+- an advantage is the rank of a reward among the most recent ones, so that neither the scale of rewards nor
+  outliers matter;
+- an architecture that was proposed before is drawn again, at rising temperatures, until a new one is found.
+
+The paper doesn't specify the following, in either set: the optimiser (Adam here), the clip and the passes per
+mini-batch (0.2 and 4; Schulman et al. 2017 use 0.2 and 3 to 15), the ratio (one per decision here, not one
+per architecture), and the start of the baseline (the mean of the first mini-batch).
+
+Training is asynchronous: the controller is updated whenever a mini-batch of rewards is complete, in whatever
+order the children finish. A mini-batch may therefore hold proposals of several policy versions. Each proposal
+carries the log-probabilities of the policy that drew it, and the ratio is taken against those.
 """
 
 from __future__ import annotations
@@ -21,13 +28,14 @@ import functools
 import math
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from raynas.cells.space import Actions, SearchSpace
 from raynas.strategies.controller import Array, Controller, Sample, Sampler
@@ -36,36 +44,36 @@ from raynas.strategies.strategy import Proposal, Strategy, StrategyConfig, regis
 
 
 class PPOConfig(StrategyConfig):
-    """Hyper-parameters of the controller; ours unless a source is named."""
+    """Options of PPO and of its controller. "The paper" is Zoph et al. 2018, appendix A.2."""
 
     learning_rate: float = Field(0.01, gt=0)
-    """Of Adam; 0.00035 in Zoph et al. 2018, A.2."""
+    """Learning rate of Adam; 0.00035 in the paper."""
     batch_size: int = Field(5, ge=1, le=65536)
-    """Architectures per update; 20 in the paper."""
+    """Number of rewards per update of the controller; 20 in the paper."""
     advantages: Literal["ranks", "baseline"] = "ranks"
-    """'ranks': an architecture's rank among the last `window` rewards, its mean 0 and its deviation 1;
-    'baseline': reward less the moving average of rewards, as in the paper.
+    """'ranks': rank of a reward among the last `window` rewards, scaled to mean 0 and standard deviation 1;
+    'baseline': reward minus the moving average of rewards, as in the paper.
     """
     window: int = Field(20, ge=2, le=65536)
-    """Of 'ranks'; at least a mini-batch is taken."""
+    """Number of recent rewards that 'ranks' compares with; never fewer than `batch_size`."""
     baseline_weight: float = Field(0.95, ge=0, lt=1)
-    """Weight of the past in the moving average of rewards. Zoph et al. 2018, A.2."""
+    """Weight of earlier rewards in the moving average of rewards; 0.95 in the paper."""
     entropy_weight: float = Field(0.2, ge=0)
-    """Of the entropy in nats, averaged over decisions; 0.00001 in the paper."""
+    """Weight of the entropy bonus, in nats and averaged over decisions; 0.00001 in the paper."""
     clip: float = Field(0.2, gt=0)
-    """Half-width of the trust interval of the ratio."""
+    """Clip range of PPO: a ratio beyond 1 - clip or 1 + clip gains nothing more."""
     passes: int = Field(4, ge=1, le=100)
     """Gradient steps per mini-batch."""
     redraws: int = Field(9, ge=0, le=1000)
-    """Times that an architecture that was proposed before is drawn anew, each at a higher temperature; 0 in
-    the paper.
-    """
+    """Maximum number of times that a repeated architecture is drawn again; 0 in the paper."""
     hidden_units: int = Field(32, ge=1, le=1024)
-    """Of the LSTM; 100 in the paper."""
+    """Hidden units of the LSTM; 100 in the paper."""
 
+
+PPOConfigT = TypeVar("PPOConfigT", bound=PPOConfig, default=PPOConfig, covariant=True)
 
 WARMING = 0.25
-"""What each redraw adds to the temperature."""
+"""Increase of the sampling temperature per redraw."""
 
 PAPER = PPOConfig(
     learning_rate=0.00035,
@@ -75,28 +83,27 @@ PAPER = PPOConfig(
     redraws=0,
     hidden_units=100,
 )
-"""Zoph et al. 2018, A.2."""
+"""Options of Zoph et al. 2018, appendix A.2."""
 
 
 @register_strategy("ppo")
-class PPO(Strategy):
-    """The controller; with the options PAPER, as the paper has it."""
+class PPO(Strategy[PPOConfigT]):
+    """The LSTM controller trained with PPO; with the options PAPER, the strategy of the NASNet paper."""
 
     Config = PPOConfig
 
-    def __init__(self, space: SearchSpace, config: StrategyConfig, *, seed: int) -> None:
+    def __init__(self, space: SearchSpace, config: PPOConfigT, *, seed: int) -> None:
         super().__init__(space, config, seed=seed)
-        self.options = cast(PPOConfig, config)
         num_choices = [len(decision.choices) for decision in space.decisions]
         self.controller = Controller(
-            num_choices, hidden_units=self.options.hidden_units, generator=torch.Generator().manual_seed(seed)
+            num_choices, hidden_units=self.config.hidden_units, generator=torch.Generator().manual_seed(seed)
         )
         self._sampler: Sampler | None = None
-        self.optimizer = torch.optim.Adam(self.controller.parameters(), lr=self.options.learning_rate)
+        self.optimizer = torch.optim.Adam(self.controller.parameters(), lr=self.config.learning_rate)
         self.baseline: float | None = None
         self.policy_version = 0
         self._batch: list[tuple[Proposal, float]] = []
-        self._recent: deque[float] = deque(maxlen=max(self.options.window, self.options.batch_size))
+        self._recent: deque[float] = deque(maxlen=max(self.config.window, self.config.batch_size))
         self._proposed: set[Actions] = set()
         self._history: list[dict[str, float]] = []
         self._recalled: Recalled | None = None
@@ -117,9 +124,8 @@ class PPO(Strategy):
         self._proposed.add(proposal.actions)
 
     def sampler(self) -> Sampler:
-        """The policy as it is now; made when it is asked for: a replay learns a thousand times and draws
-        once.
-        """
+        """A sampler of the current policy."""
+        # Made on demand: a replay updates the controller a thousand times and samples once.
         self._sampler = self._sampler or self.controller.sampler()
         return self._sampler
 
@@ -127,10 +133,11 @@ class PPO(Strategy):
         with one_thread():
             rng = np.random.default_rng([self.seed, proposal_id])
             sample = self.sampler().draw(rng)
-            for redraw in range(self.options.redraws):
+            for redraw in range(self.config.redraws):
                 if sample.actions not in self._proposed:
                     break
-                # Warmer from draw to draw: a policy that is sure of itself would go on proposing the same.
+                # At a constant temperature a policy that has nearly converged would repeat itself in every
+                # redraw.
                 sample = self.sampler().draw(rng, temperature=1.0 + WARMING * (redraw + 1))
         return sample.actions, self._info(sample)
 
@@ -138,8 +145,10 @@ class PPO(Strategy):
         return {"log_probs": list(sample.log_probs), "policy_version": self.policy_version}
 
     def _learn(self, proposal: Proposal, reward: float) -> dict[str, float] | None:
+        # Rewards wait here until a mini-batch is complete. Waiting for particular proposals instead would
+        # make all workers wait for the slowest child.
         self._batch.append((proposal, reward))
-        if len(self._batch) < self.options.batch_size:
+        if len(self._batch) < self.config.batch_size:
             return None
         batch, self._batch = self._batch, []
         advantages_B = self._advantages([reward for _, reward in batch])
@@ -153,9 +162,10 @@ class PPO(Strategy):
         return {"policy_version": float(self.policy_version), **statistics}
 
     def _skip_update(self, recalled: Recalled) -> dict[str, float]:
-        """In a replay: what comes of it is known."""
+        """Takes the place of an update whose outcome is known. Returns its statistics."""
+        # The weights in between are never used: during a replay nothing is drawn.
         if self.policy_version + 1 == recalled.num_updates:
-            num_steps = recalled.num_updates * self.options.passes
+            num_steps = recalled.num_updates * self.config.passes
             recalled.restore(self.controller, self.optimizer, num_steps=num_steps)
             self._recalled = self._sampler = None
         return recalled.statistics(self.policy_version)
@@ -168,10 +178,12 @@ class PPO(Strategy):
             raise ValueError(
                 f"log_probs of shape {tuple(old_log_probs_BT.shape)} for {tuple(actions_BT.shape)}"
             )
-        for _ in range(self.options.passes):
+        # The recorded log-probabilities stay fixed over all passes: the ratio measures how far the policy has
+        # moved from the one that drew each architecture, and the clip limits that distance.
+        for _ in range(self.config.passes):
             log_probs_BT, entropy_BT = self.controller.log_probs(actions_BT)
-            loss = clipped_policy_loss(log_probs_BT, old_log_probs_BT, advantages_B, self.options.clip)
-            loss = loss - self.options.entropy_weight * entropy_BT.mean()
+            loss = clipped_policy_loss(log_probs_BT, old_log_probs_BT, advantages_B, self.config.clip)
+            loss = loss - self.config.entropy_weight * entropy_BT.mean()
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
@@ -181,17 +193,17 @@ class PPO(Strategy):
     def _advantages(self, rewards: list[float]) -> Tensor:
         self._recent.extend(rewards)
         baseline = self._move_baseline(rewards)
-        if self.options.advantages == "baseline":
+        if self.config.advantages == "baseline":
             return torch.tensor(rewards) - baseline
         return torch.tensor(ranks(rewards, self._recent))
 
     def _move_baseline(self, rewards: list[float]) -> float:
-        """Takes the rewards into the moving average; returns the baseline as it was before them."""
+        """Adds the rewards to the moving average and returns the average from before."""
         before = sum(rewards) / len(rewards) if self.baseline is None else self.baseline
         self.baseline = before
         for reward in rewards:
             self.baseline = (
-                self.options.baseline_weight * self.baseline + (1 - self.options.baseline_weight) * reward
+                self.config.baseline_weight * self.baseline + (1 - self.config.baseline_weight) * reward
             )
         return before
 
@@ -210,9 +222,9 @@ class PPO(Strategy):
 
 
 def ranks(rewards: Sequence[float], among: Collection[float]) -> list[float]:
-    """The rank of each reward among others, from -1.73 for the worst to 1.73 for the best; a tie counts half.
+    """Rank of each reward among others, scaled to [-sqrt(3), sqrt(3)]; ties share their mean rank.
 
-    If all of `among` are asked for and differ, mean 0 and, but for the finite number, standard deviation 1.
+    The scale is that of a uniform distribution with mean 0 and standard deviation 1.
     """
     ordered = sorted(among)
     places = [
@@ -227,10 +239,10 @@ def clipped_policy_loss(
     """Negative PPO objective, averaged over architectures and decisions.
 
     Args:
-        log_probs_BT: under the current policy, with gradient; natural logarithm.
-        old_log_probs_BT: as recorded in the Proposal when it was drawn; no gradient.
-        advantages_B: reward minus baseline.
-        clip: half-width of the trust interval of the ratio.
+        log_probs_BT: log-probabilities of the actions under the current policy, in nats, with gradient.
+        old_log_probs_BT: log-probabilities under the policy that drew them, as recorded in the proposals.
+        advantages_B: advantage of each architecture, shared by its decisions.
+        clip: largest distance from 1 up to which a ratio changes the loss.
     Returns:
         Scalar, to be minimised.
     Raises:
@@ -247,8 +259,10 @@ def clipped_policy_loss(
 
 
 def kl_estimate(log_probs_BT: Tensor, old_log_probs_BT: Tensor) -> Tensor:
-    """KL(old || new) of whole architectures in nats, estimated without bias from samples of the old policy;
-    >= 0.
+    """Estimate of KL(old || new) between distributions of whole architectures, in nats.
+
+    Uses samples of the old policy. The estimate is unbiased and never negative: exp(x) - 1 - x >= 0 (Schulman
+    2020, "Approximating KL Divergence", estimator k3).
     """
     difference_BT = log_probs_BT - old_log_probs_BT
     return (difference_BT.exp() - 1.0 - difference_BT).sum(dim=1).mean()
@@ -261,10 +275,11 @@ def _blas() -> ThreadpoolController:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Linear algebra on one thread for the block.
+    """Restricts linear algebra to one thread inside the block.
 
-    The sums of a matrix product depend on the number of threads; a replay must give the same bits. And of
-    products this small, threads that wait for each other on a busy machine take most of the time.
+    The order of the sums in a matrix product depends on the number of threads, and a replay must reproduce
+    every bit. Besides, products as small as these are faster on one thread: on a busy machine, threads would
+    mostly wait for each other.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""What PPO's updates come to, as arrays: the weights, Adam's moments, and the statistics of each update.
+"""The outcome of all PPO updates as arrays: weights, Adam's moments, and the statistics of each update.
 
 Shapes: U updates, S statistics.
 """
@@ -14,16 +14,17 @@ from torch import Tensor, nn
 from raynas.strategies.controller import Array
 
 STATISTICS = ("mean_reward", "baseline", "entropy", "kl")
-"""Of one update, in this order; its policy version is its place, counted from 1."""
+"""Statistics of one update, in the order in which they are stored."""
 HISTORY = "statistics"
+"""Name of the array of statistics: one row per update."""
 MOMENTS = ("exp_avg", "exp_avg_sq")
-"""Adam's, as torch calls them."""
+"""Adam's moments, as torch names them."""
 
 
 def learned_arrays(
     controller: nn.Module, optimizer: torch.optim.Adam, history: Sequence[Mapping[str, float]]
 ) -> dict[str, Array]:
-    """Copies of all that the updates changed, by name."""
+    """Copies of everything that the updates changed, by name."""
     rows = [[statistics[name] for name in STATISTICS] for statistics in history]
     arrays: dict[str, Array] = {HISTORY: np.array(rows, dtype=np.float64)}
     for name, parameter in controller.named_parameters():
@@ -34,10 +35,10 @@ def learned_arrays(
 
 
 class Recalled:
-    """Arrays of `learned_arrays`, checked; they stand in for the updates that led to them.
+    """Validated arrays of `learned_arrays`, which a replay uses in place of the updates that led to them.
 
     Raises:
-        ValueError: they are not of such a controller.
+        ValueError: the arrays don't belong to such a controller.
     """
 
     def __init__(self, arrays: Mapping[str, Array], controller: nn.Module) -> None:
@@ -47,9 +48,9 @@ class Recalled:
         if found != expected or self.history_US.shape[1:] != (len(STATISTICS),) or not self.num_updates:
             raise ValueError("the arrays have other names or shapes than this controller's")
         if any(array.dtype != _dtype(name) for name, array in arrays.items()):
-            raise ValueError("the arrays have another type than this controller's")
+            raise ValueError("the arrays have another data type than this controller's")
         if not all(np.isfinite(array).all() for array in arrays.values()):
-            raise ValueError("the arrays hold numbers that aren't finite")
+            raise ValueError("the arrays hold NaN or infinity")
         self._arrays = arrays
 
     @property
@@ -57,11 +58,11 @@ class Recalled:
         return len(self.history_US)
 
     def statistics(self, update: int) -> dict[str, float]:
-        """Of this update, counted from 0, as it gave them."""
+        """The statistics of an update, counted from 0."""
         return dict(zip(STATISTICS, self.history_US[update].tolist(), strict=True))
 
     def restore(self, controller: nn.Module, optimizer: torch.optim.Adam, *, num_steps: int) -> None:
-        """Puts both where they were after `num_steps` gradient steps."""
+        """Sets controller and optimiser to the state that they had after `num_steps` gradient steps."""
         with torch.no_grad():
             for name, parameter in controller.named_parameters():
                 parameter.copy_(torch.tensor(self._arrays[f"weight.{name}"]))

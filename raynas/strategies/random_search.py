@@ -1,6 +1,6 @@
-"""Random search: each decision drawn uniformly. The baseline that every other strategy must beat.
+"""Random search: each decision is drawn uniformly. Every other strategy has to beat this baseline.
 
-Source: Zoph et al. 2018, section 4.4 ("uniform distribution" in place of the controller's softmaxes).
+Source: Zoph et al. 2018, section 4.4 (a "uniform distribution" in place of the controller's softmaxes).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from raynas.strategies.strategy import Proposal, Strategy, register_strategy
 
 @register_strategy("random")
 class RandomSearch(Strategy):
-    """Learns nothing."""
+    """Draws every architecture independently and learns nothing."""
 
     def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
         return random_actions(self.space, random.Random(f"{self.seed}/{proposal_id}")), {}

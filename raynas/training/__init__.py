@@ -1,4 +1,4 @@
-"""Training of one network on one device (or a few ranks). Needs torch; knows neither Ray nor MLflow."""
+"""Training of one network on one or several ranks. Needs torch, and neither Ray nor MLflow."""
 
 from raynas.training.child import ChildConfig, train_child
 from raynas.training.device import Placement

@@ -95,12 +95,12 @@ def test_seeds_are_counted_from_the_first(folder):
     ("words", "message"),
     [
         (["--strategies", "randon"], "No strategy is called 'randon'. Did you mean 'random'?"),
-        (["--strategies", "random,random"], "'random' is there 2 times"),
+        (["--strategies", "random,random"], "'random' is given 2 times"),
         (["--signal", "vald"], "called 'vald'. Did you mean 'valid'?"),
         (["--arch-column", "arc"], "called 'arc'. Did you mean 'arch'?"),
         (["--space", "nasbench"], "No search space is called 'nasbench'. Did you mean 'nasbench201'?"),
         (["--space", "darts"], "column 'arch', row 0: the genotype is no JSON"),
-        (["--budget", "9"], "a budget of 9 simulated seconds is less than the table's dearest child takes"),
+        (["--budget", "9"], "a budget of 9 simulated seconds is less than the most expensive child"),
         (["--budget", "-1"], "budget = -1.0: Input should be greater than 0"),
         (["--cost-scale", "0"], "cost_scale = 0.0: Input should be greater than 0"),
         (
@@ -136,9 +136,9 @@ def test_what_is_given_nowhere_is_asked_for():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("signal = ", "is no TOML"),
-        ('sinal = "valid"', "sinal is not an option. Did you mean 'signal'?"),
-        ("[1", "is no TOML"),
+        ("signal = ", "is not valid TOML"),
+        ('sinal = "valid"', "No field of a benchmark recipe is called 'sinal'. Did you mean 'signal'?"),
+        ("[1", "is not valid TOML"),
     ],
 )
 def test_a_bad_recipe_is_refused(tmp_path, text, message):

@@ -236,7 +236,7 @@ def test_an_own_space_is_found_by_module_and_class(own_module):
 
 
 def test_a_class_that_is_no_space_is_refused(own_module):
-    with pytest.raises(UsageError, match=r"must be a subclass of raynas\.space\.SearchSpace"):
+    with pytest.raises(UsageError, match=r"must be a subclass of raynas\.cells\.space\.SearchSpace"):
         make_space(f"{own_module}:NoSpace")
 
 

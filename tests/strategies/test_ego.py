@@ -10,7 +10,6 @@ import pytest
 from raynas.strategies.controller import Controller
 from raynas.strategies.gaussian_process import (
     GaussianProcess,
-    differences,
     expected_improvement,
     normal_scores,
 )
@@ -18,11 +17,6 @@ from raynas.strategies.strategy import make_strategy
 from search_spaces.nasbench201 import NASBench201Space
 
 SPACE = NASBench201Space()
-
-
-def test_differences_are_counted_by_decision():
-    a, b = np.array([[0, 1, 2]]), np.array([[0, 1, 2], [0, 2, 1], [1, 2, 0]])
-    assert differences(a, b).tolist() == [[0.0, 2.0, 3.0]]
 
 
 def test_normal_scores_depend_on_ranks_alone():
@@ -39,7 +33,7 @@ def test_expected_improvement_is_the_mean_of_what_is_gained(mean, deviation, bes
 
 
 def fitted() -> GaussianProcess:
-    process = GaussianProcess(memory=100)
+    process = GaussianProcess(5, memory=100)
     for action in range(5):
         for other in range(5):
             process.add((action, other, 0), -abs(action - 3.0) - abs(other - 1.0))
@@ -53,6 +47,24 @@ def test_the_process_expects_most_where_rewards_were_highest_and_knows_less_far_
     assert deviation_P[0] < deviation_P[1]
 
 
+def test_predictions_are_those_of_the_kernel_written_out():
+    """exp(-differences / length) with noise on the diagonal. Rasmussen & Williams 2006, eq. 2.23 and 2.24."""
+    process = fitted()
+    seen_NT = np.array([(a, b, 0) for a in range(5) for b in range(5)])
+    points_PT = np.array([(3, 1, 0), (0, 2, 1), (4, 4, 4)])
+
+    def covariance(a_NT, b_PT):
+        return np.exp(-(a_NT[:, None] != b_PT[None]).sum(axis=2) / process._length)
+
+    gain_PN = covariance(points_PT, seen_NT) @ np.linalg.inv(
+        covariance(seen_NT, seen_NT) + process._noise * np.eye(len(seen_NT))
+    )
+    variance_P = 1 - (gain_PN * covariance(points_PT, seen_NT)).sum(axis=1)
+    mean_P, deviation_P = process.predict(points_PT)
+    np.testing.assert_allclose(mean_P, gain_PN @ normal_scores(process._rewards), atol=1e-9)
+    np.testing.assert_allclose(deviation_P, np.sqrt(variance_P), atol=1e-9)
+
+
 def test_a_child_that_is_believed_narrows_the_deviation_and_leaves_the_mean():
     process, points = fitted(), np.array([(3, 1, 1), (0, 0, 1)])
     mean_P, deviation_P = process.predict(points)
@@ -63,7 +75,7 @@ def test_a_child_that_is_believed_narrows_the_deviation_and_leaves_the_mean():
 
 
 def test_only_the_last_observations_are_remembered():
-    process = GaussianProcess(memory=10)
+    process = GaussianProcess(25, memory=10)
     for index in range(25):
         process.add((index, 0), float(index))
     assert process.num_observations == 10

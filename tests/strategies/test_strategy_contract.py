@@ -39,7 +39,7 @@ def make(name: str, *, seed: int = 0) -> Strategy:
 def state(strategy: Strategy) -> Any:
     """Whatever a strategy learned, tensors by their bits; not what it was given, nor what it has proposed."""
     if not isinstance(strategy, PPO):
-        given = ("space", "config", "options", "seed")
+        given = ("space", "config", "seed")
         attributes = vars(strategy)
         return plain({name: attributes[name] for name in attributes if name[0] != "_" and name not in given})
     moments = strategy.optimizer.state_dict()["state"].values()
@@ -57,7 +57,7 @@ def surrogate(strategy: PPO) -> Any:
     if not isinstance(strategy, EGO):
         return None
     process = strategy.process
-    fitted = (process._length, process._noise, process._fitted_at)
+    fitted = (process._length, process._noise, process._num_when_chosen)
     return (list(process._actions), list(process._rewards), fitted, sorted(strategy._running))
 
 
@@ -65,6 +65,10 @@ def plain(value: Any) -> Any:
     """A copy that can be compared: arrays by their bits, an object by its attributes."""
     if isinstance(value, np.ndarray):
         return value.tobytes()
+    if isinstance(value, torch.Tensor):
+        return bits(value)
+    if isinstance(value, torch.optim.Optimizer):
+        return plain(value.state_dict()["state"])
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return plain(vars(value)) if hasattr(value, "__dict__") else copy.deepcopy(value)

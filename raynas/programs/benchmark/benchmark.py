@@ -1,4 +1,4 @@
-"""Several strategies on one table, with many seeds each, in parallel processes."""
+"""Runs several strategies on one table, with many seeds each, in parallel processes."""
 
 from __future__ import annotations
 
@@ -14,63 +14,71 @@ from threadpoolctl import threadpool_limits
 from raynas.errors import SearchFailed, UsageError
 from raynas.programs.benchmark.contender import Contender
 from raynas.programs.benchmark.simulate import EqualCellsPolicy, Improvement, SimulatedRun, simulate
-from raynas.programs.benchmark.table import Table
+from raynas.programs.benchmark.table import ArchTable
 from raynas.strategies.strategy import STRATEGIES
 
 SEEDS_PER_TASK = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """One strategy, one seed."""
+class SeedResult:
+    """The search of one strategy with one seed."""
 
     label: str
+    """Label of the contender."""
     seed: int
     run: SimulatedRun
     seconds: float
-    """Processor time that it really took."""
+    """Real processor time of the simulation."""
 
     @property
     def best(self) -> Improvement:
-        """What the search found; SearchFailed if it found nothing."""
+        """The best child by signal.
+
+        Raises:
+            SearchFailed: no child finished.
+        """
         if self.run.best is None:
             raise SearchFailed(
                 f"{self.label}, seed {self.seed}: no child finished; {self.run.num_absent:,} proposals are "
-                "not in the table. It holds too few architectures of that search space."
+                "not in the table. It holds too few architectures of this search space."
             )
         return self.run.best
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """What is the same for all: see `simulate`."""
+class BenchmarkSetting:
+    """What all searches of a benchmark have in common; `simulate` describes the fields."""
 
     budget: float
+    """Simulated seconds."""
     workers: int = 1
+    """Simulated workers."""
     children: int | None = None
     equal_cells: EqualCellsPolicy = "retrain"
 
 
 def benchmark(
     contenders: Sequence[Contender],
-    table: Table,
-    setting: Setting,
+    table: ArchTable,
+    setting: BenchmarkSetting,
     *,
     seeds: Sequence[int],
     processes: int | None = 1,
     on_progress: Callable[[int], object] = lambda num_done: None,
-) -> list[Outcome]:
-    """Every contender with every seed.
+) -> list[SeedResult]:
+    """Runs every contender with every seed.
 
     Args:
-        processes: real ones, not the simulated workers; 1 is this process alone, None one for each CPU. More
-            than one start anew, so a script that calls this needs its `if __name__ == "__main__"`.
-        on_progress: is told how many runs are done.
+        processes: number of processes (not of simulated workers): 1 stays in this process, None starts one
+            per CPU. New processes are spawned, so a script that asks for several must guard its call with
+            `if __name__ == "__main__"`.
+        on_progress: called with the number of finished runs.
     Returns:
-        In the order of contenders and seeds, however many processes there are.
+        Results in the order of contenders and seeds, whatever the number of processes.
     Raises:
-        UsageError: an unknown strategy or option, a label that is there twice, or a budget in which the
-            table's dearest child doesn't finish: a run might end without a result.
+        UsageError: a strategy or option is unknown, a label occurs twice, or the table's most expensive
+            child doesn't fit into the budget, so that a run might end without a result.
     """
     _check(contenders, table, setting.budget)
     tasks = [
@@ -79,39 +87,41 @@ def benchmark(
         for contender in contenders
     ]
     processes = num_cpus() if processes is None else processes
-    outcomes: list[Outcome] = []
-    for done in _done(tasks, table, setting, min(processes, len(tasks))):
-        outcomes += done
-        on_progress(len(outcomes))
+    seed_results: list[SeedResult] = []
+    for done in _results_as_completed(tasks, table, setting, min(processes, len(tasks))):
+        seed_results += done
+        on_progress(len(seed_results))
     places = {contender.label: place for place, contender in enumerate(contenders)}
-    return sorted(outcomes, key=lambda outcome: (places[outcome.label], seeds.index(outcome.seed)))
+    return sorted(seed_results, key=lambda result: (places[result.label], seeds.index(result.seed)))
 
 
 def num_cpus() -> int:
-    """That this process may use, where the system tells."""
+    """Number of CPUs that this process may use, or of all CPUs where the system doesn't tell."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 _Task = tuple[Contender, Sequence[int]]
 
 
-def _check(contenders: Sequence[Contender], table: Table, budget: float) -> None:
+def _check(contenders: Sequence[Contender], table: ArchTable, budget: float) -> None:
     labels = [contender.label for contender in contenders]
     for contender in contenders:
         if labels.count(contender.label) > 1:
             raise UsageError(
-                f"the strategy {contender.label!r} is there {labels.count(contender.label)} times. "
+                f"the strategy {contender.label!r} is given {labels.count(contender.label)} times. "
                 f"Write LABEL={contender.strategy} to give each its own label."
             )
         contender.resolved_options()
-    if budget < table.dearest:
+    if budget < table.highest_cost:
         raise UsageError(
-            f"a budget of {budget:g} simulated seconds is less than the table's dearest child takes: "
-            f"{table.dearest:g}. A run might end without any child: give more."
+            f"a budget of {budget:g} simulated seconds is less than the most expensive child of the table "
+            f"takes: {table.highest_cost:g}. A run might end without any child: give more."
         )
 
 
-def _done(tasks: Sequence[_Task], table: Table, setting: Setting, processes: int) -> Iterator[list[Outcome]]:
+def _results_as_completed(
+    tasks: Sequence[_Task], table: ArchTable, setting: BenchmarkSetting, processes: int
+) -> Iterator[list[SeedResult]]:
     if processes <= 1:
         with threadpool_limits(1):
             for contender, seeds in tasks:
@@ -128,29 +138,31 @@ def _done(tasks: Sequence[_Task], table: Table, setting: Setting, processes: int
         pool.shutdown(cancel_futures=True)
 
 
-_shared: tuple[Table, Setting] | None = None
-"""Of a process of the pool: sent once, not with each task."""
+_shared: tuple[ArchTable, BenchmarkSetting] | None = None
+"""Global of a pool's process: the table is large, so it is sent once per process and not with each task."""
 
 
-def _prepare_process(table: Table, setting: Setting) -> None:
+def _prepare_process(table: ArchTable, setting: BenchmarkSetting) -> None:
     global _shared
     _shared = table, setting
-    # Libraries first: a limit holds for those that are loaded.
+    # Import the strategies first: the limit only affects libraries that are already loaded.
     STRATEGIES.names()
     threadpool_limits(1)
 
 
-def _run_task_here(contender: Contender, seeds: Sequence[int]) -> list[Outcome]:
+def _run_task_here(contender: Contender, seeds: Sequence[int]) -> list[SeedResult]:
     assert _shared is not None
     return _run_task(contender, seeds, *_shared)
 
 
-def _run_task(contender: Contender, seeds: Sequence[int], table: Table, setting: Setting) -> list[Outcome]:
+def _run_task(
+    contender: Contender, seeds: Sequence[int], table: ArchTable, setting: BenchmarkSetting
+) -> list[SeedResult]:
     return [_run_seed(contender, seed, table, setting) for seed in seeds]
 
 
-def _run_seed(contender: Contender, seed: int, table: Table, setting: Setting) -> Outcome:
-    began = time.process_time()
+def _run_seed(contender: Contender, seed: int, table: ArchTable, setting: BenchmarkSetting) -> SeedResult:
+    start = time.process_time()
     run = simulate(
         contender.make(table.space, seed=seed),
         table,
@@ -159,4 +171,4 @@ def _run_seed(contender: Contender, seed: int, table: Table, setting: Setting) -
         children=setting.children,
         equal_cells=setting.equal_cells,
     )
-    return Outcome(contender.label, seed, run, time.process_time() - began)
+    return SeedResult(contender.label, seed, run, time.process_time() - start)

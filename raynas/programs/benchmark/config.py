@@ -8,15 +8,15 @@ from raynas.config import FrozenModel
 
 
 class Columns(FrozenModel):
-    """The columns of a table of trained architectures, a row each."""
+    """Names of the columns of a table that has one row per trained architecture."""
 
-    arch: str = "arch"
-    """The architecture: as its space's authors write it, a genotype's JSON, or an arch_id."""
+    arch_column: str = "arch"
+    """Architecture: as its space's authors write it, as a genotype's JSON, or as an arch_id."""
     signal: str
-    """The accuracy that a search sees: fraction or percent; the best child is the one with the highest."""
+    """Accuracy that the search sees, as fractions or percent; the best child has the highest."""
     result: str
-    """The accuracy by which the search is judged, looked at once, for the best child."""
+    """Accuracy by which the search is judged; looked up once, for the best child."""
     cost: str
     """Seconds of training."""
     cost_scale: float = Field(1.0, gt=0, allow_inf_nan=False)
-    """Factor on the seconds: 0.06 where the signal is of 12 epochs and the cost of 200."""
+    """Factor on the seconds, such as 0.06 if the signal is from 12 epochs and the cost from 200."""

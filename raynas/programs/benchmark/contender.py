@@ -1,4 +1,4 @@
-"""A strategy that takes part in a benchmark: what it is called there, and its options. Pure Python."""
+"""A strategy that takes part in a benchmark, with its options and a label. Pure Python."""
 
 from __future__ import annotations
 
@@ -7,46 +7,48 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raynas.cells.space import SearchSpace
-from raynas.config import validated
 from raynas.errors import UsageError
 from raynas.strategies.strategy import STRATEGIES, Strategy
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """`strategy` is a registered name or 'package.module:ClassName'; `label` is what results call it."""
+    """A strategy and its options."""
 
     strategy: str
+    """A registered name, or 'package.module:ClassName'."""
     options: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
+    """Name in the results; defaults to the name of the strategy or its class."""
 
     def __post_init__(self) -> None:
         if not self.label:
             object.__setattr__(self, "label", self.strategy.rpartition(":")[2])
 
     def resolved_options(self) -> dict[str, Any]:
-        """All of its options, the defaults too.
+        """All options of the strategy, defaults included.
 
         Raises:
-            UsageError: no strategy is called that, or an option is unknown or out of bounds.
+            UsageError: the strategy is unknown, or an option is unknown or out of bounds.
         """
-        config = STRATEGIES.find(self.strategy).Config
-        return validated(config, self.options, where=self.label).model_dump(mode="json")
+        _, config = STRATEGIES.configured(self.strategy, self.options, section=self.label)
+        options: dict[str, Any] = config.model_dump(mode="json")
+        return options
 
     def make(self, space: SearchSpace, *, seed: int) -> Strategy:
-        cls = STRATEGIES.find(self.strategy)
-        return cls(space, validated(cls.Config, self.options, where=self.label), seed=seed)
+        cls, config = STRATEGIES.configured(self.strategy, self.options, section=self.label)
+        return cls(space, config, seed=seed)
 
 
 def parse_contender(text: str, options: Mapping[str, Mapping[str, Any]]) -> Contender:
-    """'ppo', or 'LABEL=ppo' to have a strategy twice with other options.
+    """Parses 'ppo', or 'LABEL=ppo', which allows one strategy to take part twice with different options.
 
     Args:
-        options: of all contenders, by label.
+        options: options of all contenders, by label.
     """
     label, equals, strategy = text.rpartition("=")
     if equals and not label.isidentifier():
-        raise UsageError(f"{text!r} is no strategy: before '=' stands a label of letters, digits and '_'.")
+        raise UsageError(f"{text!r} is no strategy: the label before '=' may hold letters, digits and '_'.")
     contender = Contender(strategy, label=label)
     given = options.get(contender.label, {})
     if not isinstance(given, Mapping):

@@ -1,4 +1,4 @@
-"""From a Parquet or CSV file to a Table: every row is checked before anything is simulated."""
+"""Reads a Parquet or CSV file into an ArchTable, and checks every row before anything is simulated."""
 
 from __future__ import annotations
 
@@ -17,31 +17,32 @@ from numpy.typing import NDArray
 from raynas.cells.space import SearchSpace
 from raynas.errors import DataError, InvalidGenotype, UnknownName, did_you_mean
 from raynas.programs.benchmark.config import Columns
-from raynas.programs.benchmark.table import Naming, Row, Table, name_of
+from raynas.programs.benchmark.table import ArchTable, Naming, Row, name_in_table
 
 _ARCH_ID = re.compile(r"[0-9a-f]{12}")
 _SHOWN = 60
 
 
-def read_table(path: Path, space: SearchSpace, columns: Columns) -> Table:
-    """The table in `path`, which ends in .parquet or .csv.
+def read_table(path: Path, space: SearchSpace, columns: Columns) -> ArchTable:
+    """Reads the table in `path`, whose name ends in .parquet or .csv.
 
-    Accuracies may be fractions or percent, the whole of a column one or the other.
+    Accuracies may be fractions or percent, but one or the other throughout a column.
 
     Raises:
-        DataError: the file can't be read, or a value is missing, no number, out of bounds or there twice.
-        UnknownName: there is no such column; names the nearest.
-        InvalidGenotype: a row's architecture is none of `space`; names the row.
+        DataError: the file can't be read, a value is missing, not a number or out of bounds, or an
+            architecture occurs twice.
+        UnknownName: a column doesn't exist; suggests the nearest.
+        InvalidGenotype: a row's architecture isn't in `space`; names the row.
     """
-    content = _read_columns(path, [columns.arch, columns.signal, columns.result, columns.cost])
-    texts = _texts(path, content, columns.arch)
+    content = _read_columns(path, [columns.arch_column, columns.signal, columns.result, columns.cost])
+    texts = _texts(path, content, columns.arch_column)
     signals = _accuracies(path, content, columns.signal)
     results = _accuracies(path, content, columns.result)
     costs = _costs(path, content, columns.cost) * columns.cost_scale
     naming: Naming = "arch_id" if all(map(_ARCH_ID.fullmatch, texts)) else "text"
-    names = _names(f"{path}, column {columns.arch!r}", space, texts, naming)
+    names = _names(f"{path}, column {columns.arch_column!r}", space, texts, naming)
     values = zip(itertools.count(), names, signals.tolist(), results.tolist(), costs.tolist(), strict=False)
-    return Table(space, naming, _by_name(path, (Row(*row) for row in values)))
+    return ArchTable(space, naming, _by_name(path, (Row(*row) for row in values)))
 
 
 def _by_name(path: Path, rows: Iterable[Row]) -> dict[str, Row]:
@@ -93,7 +94,7 @@ def _check_columns(path: Path, wanted: Sequence[str], known: Sequence[str]) -> N
         if name not in known:
             raise UnknownName(f"column of {path}", name, known)
         if list(known).count(name) > 1:
-            raise DataError(f"{path}: the column {name!r} is there {list(known).count(name)} times.")
+            raise DataError(f"{path}: the column {name!r} exists {list(known).count(name)} times.")
 
 
 def _texts(path: Path, content: Any, name: str) -> list[str]:
@@ -108,30 +109,30 @@ def _texts(path: Path, content: Any, name: str) -> list[str]:
 
 
 def _names(where: str, space: SearchSpace, texts: list[str], naming: Naming) -> Iterator[str]:
-    """What each row's architecture is called; ids alone can't be checked against the space."""
+    """The name of each row's architecture; an arch_id can't be decoded, and so isn't checked."""
     if naming == "arch_id":
         yield from texts
         return
     for index, text in enumerate(texts):
         try:
-            # A genotype's JSON does in every space.
+            # A genotype's JSON is accepted in every space, also if the space's tables use names of their own.
             is_json = text.lstrip().startswith("{")
             genotype = SearchSpace.from_text(space, text) if is_json else space.from_text(text)
             space.encode(genotype)
         except InvalidGenotype as error:
             raise InvalidGenotype(f"{where}, row {index}: {error}") from error
-        yield name_of(space, genotype, naming)
+        yield name_in_table(space, genotype, naming)
 
 
 def _accuracies(path: Path, content: Any, name: str) -> NDArray[np.float64]:
-    """As fractions."""
+    """The accuracies of a column, as fractions."""
     values = _numbers(path, content, name)
     highest = values.max()
     if values.min() < 0 or highest > 100:
         worst = int(values.argmax() if highest > 100 else values.argmin())
         raise DataError(
-            f"{path}: {name!r} is {values[worst]:g} in row {worst}; an accuracy is a fraction of 0..1, or a "
-            "percentage of 0..100."
+            f"{path}: {name!r} is {values[worst]:g} in row {worst}; an accuracy is a fraction in 0..1 or a "
+            "percentage in 0..100."
         )
     return values / 100 if highest > 1 else values
 
@@ -140,7 +141,7 @@ def _costs(path: Path, content: Any, name: str) -> NDArray[np.float64]:
     values = _numbers(path, content, name)
     if values.min() <= 0:
         row = int(values.argmin())
-        raise DataError(f"{path}: {name!r} is {values[row]:g} in row {row}; each child takes some seconds.")
+        raise DataError(f"{path}: {name!r} is {values[row]:g} in row {row}; training must take some seconds.")
     return values
 
 
@@ -153,7 +154,7 @@ def _numbers(path: Path, content: Any, name: str) -> NDArray[np.float64]:
     if is_bad.any():
         raise DataError(
             f"{path}: {name!r} is missing, NaN or infinite in {int(is_bad.sum()):,} of {len(values):,} rows, "
-            f"first in row {int(is_bad.argmax())}. Take those rows out of the table."
+            f"first in row {int(is_bad.argmax())}. Remove those rows from the table."
         )
     return values
 

@@ -1,4 +1,4 @@
-"""What a benchmark is about: a file of a few lines, the command line's options over it."""
+"""The benchmark recipe: a short file that says what is benchmarked; command-line options override it."""
 
 from __future__ import annotations
 
@@ -10,54 +10,41 @@ from typing import Any
 
 from pydantic import Field
 
-from raynas.config import FrozenModel, validated
-from raynas.errors import DataError, UsageError
+from raynas.config import validated
+from raynas.errors import DataError, UnknownName, UsageError
 from raynas.programs.benchmark.config import Columns
 
 
-class BenchmarkRecipe(FrozenModel):
-    """A table, its columns, and how long a search on it lasts; the same words as on the command line."""
+class BenchmarkRecipe(Columns):
+    """A table, its columns, and how long a search on it lasts; fields are named like the options."""
 
     table: Path
-    """Relative to the file in which it is written."""
+    """Parquet or CSV file; relative to the folder of the recipe's file."""
     space: str
-    arch_column: str = "arch"
-    signal: str
-    result: str
-    cost: str
-    cost_scale: float = Field(1.0, gt=0, allow_inf_nan=False)
+    """Search space of the table: a registered name or 'package.module:ClassName'."""
     budget: float = Field(gt=0, allow_inf_nan=False)
-    """Simulated seconds."""
-
-    @property
-    def columns(self) -> Columns:
-        return Columns(
-            arch=self.arch_column,
-            signal=self.signal,
-            result=self.result,
-            cost=self.cost,
-            cost_scale=self.cost_scale,
-        )
+    """Simulated seconds of each search."""
 
 
-def benchmark_recipe(path: Path | None, words: Mapping[str, Any]) -> BenchmarkRecipe:
-    """The recipe in `path`, if there is one, with `words` laid over it.
+REQUIRED = ("table", "space", "signal", "result", "cost", "budget")
+"""Fields without a default, in the order in which a message asks for them."""
+
+
+def benchmark_recipe(path: Path | None, overrides: Mapping[str, Any]) -> BenchmarkRecipe:
+    """The recipe in `path`, if one is given, with `overrides` laid over it.
 
     Raises:
-        UsageError: the file can't be read, a field is unknown or out of bounds, or one is given nowhere.
+        UsageError: the file can't be read, or a field is unknown, out of bounds or missing.
     """
-    found = {} if path is None else _read(path)
-    given = {**found, **words}
-    missing = [
-        f"--{name.replace('_', '-')}"
-        for name, field in BenchmarkRecipe.model_fields.items()
-        if field.is_required() and name not in given
-    ]
+    values = {**({} if path is None else _read(path)), **overrides}
+    # Unknown fields come first: the user has to hear of a misspelt field, not that the right one is missing.
+    for name in values:
+        if name not in BenchmarkRecipe.model_fields:
+            raise UnknownName("field of a benchmark recipe", name, BenchmarkRecipe.model_fields)
+    missing = [f"--{name.replace('_', '-')}" for name in REQUIRED if name not in values]
     if missing:
-        # Only once what is there has been looked at: a misspelt field is missing too.
-        _refuse_unknown(found)
         raise UsageError(f"{', '.join(missing)} must be given, as options or in a --recipe file.")
-    return validated(BenchmarkRecipe, given)
+    return validated(BenchmarkRecipe, values)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -68,14 +55,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise DataError(f"The recipe {path} can't be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
         kind = "JSON" if path.suffix == ".json" else "TOML"
-        raise DataError(f"The recipe {path} is no {kind}: {error}.") from error
+        raise DataError(f"The recipe {path} is not valid {kind}: {error}.") from error
     if not isinstance(content, dict):
-        raise DataError(f"The recipe {path} holds no fields, such as table and space.")
+        raise DataError(f"The recipe {path} must hold fields such as table and space.")
     if isinstance(content.get("table"), str):
         content["table"] = path.parent / content["table"]
     return content
-
-
-def _refuse_unknown(found: Mapping[str, Any]) -> None:
-    placeholders = {"table": "x", "space": "x", "signal": "x", "result": "x", "cost": "x", "budget": 1.0}
-    validated(BenchmarkRecipe, {**placeholders, **found})

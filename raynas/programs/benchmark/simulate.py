@@ -1,8 +1,8 @@
-"""A search on a simulated clock: W workers, each child looked up in a table. Pure Python.
+"""Simulates a search: children are looked up in a table, on a simulated clock. Pure Python.
 
-A child takes a free worker at the moment it is proposed, and the strategy is told of it when its seconds are
-over: with several workers in the order in which children finish, as from real ones. What is not finished
-within the budget does not count.
+A child occupies a free worker from the moment it is proposed until its recorded seconds are over; then the
+strategy observes its score. Several workers therefore report children in the order in which they finish, as
+real ones do. Children that don't finish within the budget don't count.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import heapq
 from dataclasses import dataclass, field
 from typing import Literal
 
-from raynas.programs.benchmark.table import Row, Table
+from raynas.programs.benchmark.table import ArchTable, Row
 from raynas.run.failures import MAX_REFUSALS_IN_A_ROW
 from raynas.strategies.strategy import Proposal, Strategy
 
@@ -21,12 +21,12 @@ EqualCellsPolicy = Literal["retrain", "reuse"]
 
 @dataclass(frozen=True, slots=True)
 class Improvement:
-    """A child that was better than all that had finished before it."""
+    """A child whose signal was higher than that of all children finished before it."""
 
     time: float
-    """Simulated seconds since the search began."""
+    """Simulated seconds from the start of the search to the end of the child."""
     child: int
-    """Children that had finished by then, this one among them."""
+    """Number of children finished by then, this one included."""
     signal: float
     result: float
     name: str
@@ -35,36 +35,37 @@ class Improvement:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedRun:
-    """What one search came to."""
+    """Result of one simulated search."""
 
     trajectory: tuple[Improvement, ...]
-    """The best child by signal at each time; empty if none finished."""
+    """Every new best child by signal, in order of time; empty if no child finished."""
     num_children: int
-    """Finished within the budget; reused scores are not among them."""
+    """Number of children that finished within the budget, without reused scores."""
     num_distinct: int
-    """Architectures among those."""
+    """Number of different architectures among these."""
     num_reused: int
-    """Proposals that got the score of an equal child, at no cost."""
+    """Number of proposals that got the score of an equal child, at no cost."""
     num_absent: int
-    """Proposals that the table doesn't know: they cost nothing and teach nothing."""
+    """Number of proposals that the table lacks; they cost nothing and teach nothing."""
     seconds: float
-    """Simulated, of training, summed over the children that finished."""
+    """Simulated seconds of training, summed over the children that finished."""
     is_exhausted: bool
-    """Whether it ended before its time, since the strategy proposed nothing more that had to be trained."""
+    """Whether the search ended early because the strategy proposed nothing more that had to be trained."""
 
     @property
     def best(self) -> Improvement | None:
+        """The best child by signal, or None if no child finished."""
         return self.trajectory[-1] if self.trajectory else None
 
     def best_at(self, time: float) -> Improvement | None:
-        """The best child by signal among those finished at simulated second `time`."""
+        """The best child by signal among those finished by simulated second `time`."""
         place = bisect.bisect_right(self.trajectory, time, key=lambda improvement: improvement.time)
         return self.trajectory[place - 1] if place else None
 
 
 def simulate(
     strategy: Strategy,
-    table: Table,
+    table: ArchTable,
     *,
     budget: float,
     workers: int = 1,
@@ -74,11 +75,11 @@ def simulate(
     """Lets `strategy` search `table` for `budget` simulated seconds.
 
     Args:
-        strategy: new, on the table's space.
-        children: the search ends after so many, if that is before the budget is spent.
+        strategy: a new one, for the table's space.
+        children: maximum number of children; None means that only the budget ends the search.
         equal_cells: 'retrain' charges for every proposal, as NATS-Bench does (Dong et al. 2021, arXiv
-            2009.00437); 'reuse' gives one that was trained before its score, at no simulated cost, and lets
-            one that is being trained wait for it.
+            2009.00437). 'reuse' gives a proposal the score of an equal child at no simulated cost; if that
+            child is still being trained, the proposal waits for it.
     """
     if budget <= 0 or workers < 1:
         raise ValueError(f"budget {budget} and workers {workers} must be above 0")
@@ -87,7 +88,7 @@ def simulate(
     while simulation.running and simulation.running[0].ends_at <= budget:
         simulation.finish(heapq.heappop(simulation.running))
         simulation.start_children()
-    return simulation.outcome()
+    return simulation.run()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -103,13 +104,13 @@ class _Running:
 @dataclass(slots=True)
 class _Simulation:
     strategy: Strategy
-    table: Table
+    table: ArchTable
     workers: int
     max_children: int | None
     reuses: bool
     now: float = 0.0
     running: list[_Running] = field(default_factory=list)
-    """A heap."""
+    """Heap, the child that ends first on top."""
     trajectory: list[Improvement] = field(default_factory=list)
     seconds: float = 0.0
     num_started: int = 0
@@ -119,10 +120,14 @@ class _Simulation:
     scored: set[int] = field(default_factory=set)
     """Rows whose child has finished."""
     waiting: dict[int, list[Proposal]] = field(default_factory=dict)
-    """By the row that is being trained: equal proposals that get its score."""
+    """Proposals that wait for the score of an equal child, by the row that is being trained."""
 
     def start_children(self) -> None:
-        """Fills the free workers; gives up for now after too many proposals in a row that need none."""
+        """Fills the free workers.
+
+        Stops after too many proposals in a row that need no worker: a strategy that only repeats itself, or
+        proposes what the table lacks, would otherwise be asked forever.
+        """
         num_free = 0
         while len(self.running) < self.workers and self._may_start and num_free < MAX_REFUSALS_IN_A_ROW:
             proposal = self.strategy.propose()
@@ -144,7 +149,7 @@ class _Simulation:
         return self.max_children is None or self.num_started < self.max_children
 
     def _is_known(self, proposal: Proposal, row: Row) -> bool:
-        """Whether the row's score does for the proposal, now or later."""
+        """Whether the row has been trained, or is being trained, so that the proposal gets its score."""
         if row.index in self.scored:
             self.strategy.observe(proposal, row.signal)
         elif row.index in self.waiting:
@@ -165,7 +170,7 @@ class _Simulation:
         for proposal in (child.proposal, *self.waiting.pop(row.index, ())):
             self.strategy.observe(proposal, row.signal)
 
-    def outcome(self) -> SimulatedRun:
+    def run(self) -> SimulatedRun:
         return SimulatedRun(
             trajectory=tuple(self.trajectory),
             num_children=self.num_children,

@@ -1,4 +1,4 @@
-"""Many seeds in one line: mean and standard deviation of what the strategies found. Pure Python."""
+"""Mean and standard deviation over the seeds of each strategy. Pure Python."""
 
 from __future__ import annotations
 
@@ -6,52 +6,54 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from raynas.config import FrozenModel
-from raynas.programs.benchmark.benchmark import Outcome
+from raynas.programs.benchmark.benchmark import SeedResult
 
 
-class Summary(FrozenModel):
-    """One strategy, over its seeds."""
+class StrategySummary(FrozenModel):
+    """One strategy over its seeds. Accuracies are fractions."""
 
     strategy: str
+    """Label of the contender."""
     mean: float
-    """Of the result of the best child by signal; a fraction, as all accuracies here."""
+    """Mean result of the best child by signal."""
     std: float
-    """Over seeds, with n - 1; 0 for a single seed."""
+    """Standard deviation of the result between seeds, with n - 1; 0 for a single seed."""
     n: int
-    """Seeds."""
+    """Number of seeds."""
     children: float
     """Mean number of children that finished within the budget."""
     median: float
+    """Median result of the best child by signal."""
     best_signal: float
-    """Mean of the signal of the best child."""
+    """Mean signal of the best child."""
     distinct: float
-    """Mean number of architectures among the children."""
+    """Mean number of different architectures among the children."""
     exhausted: int
-    """Runs that ended early, since the strategy proposed nothing new."""
+    """Number of runs that ended early because the strategy proposed nothing new."""
     seconds: float
     """Mean processor time of one run."""
 
 
-def summarise(outcomes: Iterable[Outcome]) -> list[Summary]:
-    """A line for each strategy, in the order in which they come."""
-    by_label: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        by_label.setdefault(outcome.label, []).append(outcome)
+def summarise(seed_results: Iterable[SeedResult]) -> list[StrategySummary]:
+    """One summary per strategy, in the order of their first results."""
+    by_label: dict[str, list[SeedResult]] = {}
+    for seed_result in seed_results:
+        by_label.setdefault(seed_result.label, []).append(seed_result)
     return [_summary(label, group) for label, group in by_label.items()]
 
 
-def _summary(label: str, outcomes: Sequence[Outcome]) -> Summary:
-    found = [outcome.best for outcome in outcomes]
+def _summary(label: str, seed_results: Sequence[SeedResult]) -> StrategySummary:
+    found = [seed_result.best for seed_result in seed_results]
     results = [best.result for best in found]
-    return Summary(
+    return StrategySummary(
         strategy=label,
         mean=statistics.fmean(results),
         std=statistics.stdev(results) if len(results) > 1 else 0.0,
         n=len(results),
-        children=statistics.fmean(outcome.run.num_children for outcome in outcomes),
+        children=statistics.fmean(seed_result.run.num_children for seed_result in seed_results),
         median=statistics.median(results),
         best_signal=statistics.fmean(best.signal for best in found),
-        distinct=statistics.fmean(outcome.run.num_distinct for outcome in outcomes),
-        exhausted=sum(outcome.run.is_exhausted for outcome in outcomes),
-        seconds=statistics.fmean(outcome.seconds for outcome in outcomes),
+        distinct=statistics.fmean(seed_result.run.num_distinct for seed_result in seed_results),
+        exhausted=sum(seed_result.run.is_exhausted for seed_result in seed_results),
+        seconds=statistics.fmean(seed_result.seconds for seed_result in seed_results),
     )

@@ -1,1 +1,1 @@
-"""One file per reward, registered by name. Pure Python."""
+"""Rewards, one file each, registered by name. Pure Python."""

@@ -1,4 +1,4 @@
-"""The accuracy alone."""
+"""The validation accuracy as the reward."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from raynas.strategies.rewards.reward import Outcome, Reward, register_reward
 
 @register_reward("accuracy")
 class Accuracy(Reward):
-    """Held-out validation accuracy (Zoph et al. 2018, section 3)."""
+    """Accuracy on held-out validation images (Zoph et al. 2018, section 3)."""
 
     def _score(self, outcome: Outcome, accuracy: float) -> float:
         return accuracy

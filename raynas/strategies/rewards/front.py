@@ -1,8 +1,8 @@
 """The Pareto front of accuracy against a cost, and the hypervolume below it. Pure Python.
 
-A point is (cost, accuracy) with the cost as a share of the worst that counts: of interest are points in the
-unit square, and better is to the left and higher. The hypervolume (Zitzler and Thiele 1998) is the area of
-the square that some point dominates.
+A point is (cost, accuracy), with the cost as a share of the worst cost of interest. Points of interest lie in
+the unit square; further left and higher up is better. The hypervolume (Zitzler and Thiele 1998) is the area
+of the square that is dominated by some point.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator
 
-Point = tuple[float, float]
+FrontPoint = tuple[float, float]
 """(cost / worst cost, accuracy)."""
 
 
 class Front:
-    """Points of which none is as good as another in both."""
+    """A set of points none of which is as good as another in both coordinates."""
 
-    def __init__(self, points: Iterable[Point] = ()) -> None:
-        self.points: list[Point] = []
-        """By cost, and so by accuracy, ascending; all left of 1 and above 0."""
+    def __init__(self, points: Iterable[FrontPoint] = ()) -> None:
+        self.points: list[FrontPoint] = []
+        """Sorted by cost, and therefore by accuracy; all costs below 1 and accuracies above 0."""
         for point in points:
             self.add(point)
 
-    def __contains__(self, point: Point) -> bool:
+    def __contains__(self, point: FrontPoint) -> bool:
         index = bisect.bisect_left(self.points, point)
         return index < len(self.points) and self.points[index] == point
 
-    def add(self, point: Point) -> None:
-        """Takes `point` in, unless it is covered; drops what it covers."""
+    def add(self, point: FrontPoint) -> None:
+        """Adds `point` unless it is covered, and removes the points that it covers."""
         if self.covers(point):
             return
         first = bisect.bisect_left(self.points, (point[0], -math.inf))
@@ -39,8 +39,8 @@ class Front:
             last += 1
         self.points[first:last] = [point]
 
-    def covers(self, point: Point) -> bool:
-        """Whether `point` adds nothing: some point is as good in both, or it lies outside of the square."""
+    def covers(self, point: FrontPoint) -> bool:
+        """Whether `point` adds nothing: it is out of bounds, or some point is as good in both coordinates."""
         cost, accuracy = point
         if cost >= 1.0 or accuracy <= 0.0:
             return True
@@ -48,12 +48,12 @@ class Front:
         return index > 0 and self.points[index - 1][1] >= accuracy
 
     def hypervolume(self) -> float:
-        """Share of the unit square that is dominated, in [0, 1]."""
+        """Area of the unit square that is dominated, in [0, 1]."""
         steps = itertools.pairwise([*self.points, (1.0, 0.0)])
         return math.fsum((following - cost) * accuracy for (cost, accuracy), (following, _) in steps)
 
-    def improvement(self, point: Point) -> float:
-        """The hypervolume that `point` would add, or, negative, its distance to where it would add some.
+    def improvement(self, point: FrontPoint) -> float:
+        """The hypervolume that `point` would add, or minus its distance to where it would add some.
 
         Source: the uncrowded hypervolume improvement of Toure, Hansen, Auger and Brockhoff 2019
         (arXiv 1904.08823), definition 1.
@@ -62,8 +62,8 @@ class Front:
             return 0.0 - min(_distance(point, corner) for corner in self._corners())
         return math.fsum(self._added(point))
 
-    def _added(self, point: Point) -> Iterator[float]:
-        """The strips, from left to right, that `point` dominates and no other does."""
+    def _added(self, point: FrontPoint) -> Iterator[float]:
+        """Areas of the vertical strips, from left to right, that only `point` dominates."""
         left, accuracy = point
         index = bisect.bisect_right(self.points, (left, math.inf))
         height = self.points[index - 1][1] if index else 0.0
@@ -73,8 +73,8 @@ class Front:
             if height >= accuracy:
                 return
 
-    def _corners(self) -> Iterator[Point]:
-        """What is left of and above one of these is not dominated."""
+    def _corners(self) -> Iterator[FrontPoint]:
+        """Inner corners of the front: any point further left and higher than a corner is not dominated."""
         height = 0.0
         for cost, accuracy in self.points:
             yield cost, height
@@ -82,5 +82,5 @@ class Front:
         yield 1.0, height
 
 
-def _distance(point: Point, corner: Point) -> float:
+def _distance(point: FrontPoint, corner: FrontPoint) -> float:
     return math.hypot(max(point[0] - corner[0], 0.0), max(corner[1] - point[1], 0.0))

@@ -1,13 +1,11 @@
-"""Accuracy times a factor for each cost that has a target.
+"""Accuracy, multiplied by a factor for each cost that has a target.
 
 Source: Tan et al. 2019, "MnasNet: Platform-Aware Neural Architecture Search for Mobile" (arXiv 1807.11626),
-eq. 2 and 3: ACC * (cost / target) ** w, with w = alpha up to the target and beta beyond it. There the cost is
-the latency; several costs multiply, which is ours.
+eq. 2 and 3: accuracy * (cost / target) ** w, with w = alpha up to the target and w = beta beyond it. The
+paper has one cost, the latency; multiplying the factors of several costs is our extension.
 """
 
 from __future__ import annotations
-
-from typing import cast
 
 from pydantic import Field, model_validator
 
@@ -15,20 +13,20 @@ from raynas.strategies.rewards.reward import COSTS, Cost, Outcome, Reward, Rewar
 
 
 class MnasNetConfig(RewardConfig):
-    """Targets, of which one at least is set, and how strict they are."""
+    """Targets, at least one of which must be set, and how strict they are."""
 
     parameters: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Weights that a network may have."""
+    """Target for the number of weights."""
     mult_adds: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Multiply-adds, for one image."""
+    """Target for the multiply-adds of one image."""
     activations: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Numbers that convolutions give out, for one image."""
+    """Target for the number of outputs of all convolutions, for one image."""
     latency_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Milliseconds of a forward pass, measured as `latency` says."""
+    """Target for the milliseconds of a forward pass; the section `latency` says how they are measured."""
     alpha: float = Field(-0.07, le=0, allow_inf_nan=False)
-    """Exponent up to the target: -0.07 rewards what is cheaper still, 0 doesn't."""
+    """Exponent up to the target: -0.07 rewards networks that are cheaper than the target, 0 doesn't."""
     beta: float = Field(-0.07, le=0, allow_inf_nan=False)
-    """Exponent beyond the target: -0.07 is the soft constraint, -1 (with alpha 0) the hard one."""
+    """Exponent beyond the target: -0.07 is the paper's soft constraint; -1, with alpha 0, its hard one."""
 
     @model_validator(mode="after")
     def _has_a_target(self) -> MnasNetConfig:
@@ -40,32 +38,29 @@ class MnasNetConfig(RewardConfig):
 
     @property
     def targets(self) -> dict[Cost, float]:
+        """The targets that are set, by cost."""
         found = {cost: getattr(self, cost) for cost in COSTS}
         return {cost: target for cost, target in found.items() if target is not None}
 
 
 @register_reward("mnasnet")
-class MnasNet(Reward):
-    """Accuracy with soft constraints, or hard ones."""
+class MnasNet(Reward[MnasNetConfig]):
+    """Accuracy with soft or hard constraints on costs."""
 
     Config = MnasNetConfig
 
-    def __init__(self, config: RewardConfig | None = None) -> None:
-        super().__init__(config)
-        self.options = cast(MnasNetConfig, self.config)
-
     @property
     def costs(self) -> tuple[Cost, ...]:
-        return tuple(self.options.targets)
+        return tuple(self.config.targets)
 
     def _score(self, outcome: Outcome, accuracy: float) -> float | None:
         reward = accuracy
-        for cost, target in self.options.targets.items():
+        for cost, target in self.config.targets.items():
             value = outcome.cost(cost)
             assert value is not None
-            exponent = self.options.alpha if value <= target else self.options.beta
+            exponent = self.config.alpha if value <= target else self.config.beta
             if value == 0.0 and exponent < 0.0:
-                # A network without weights is infinitely cheap: that is no reward.
+                # A network without weights would be infinitely good.
                 return None
             reward *= (value / target) ** exponent
         return reward

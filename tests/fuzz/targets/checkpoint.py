@@ -14,10 +14,10 @@ from raynas.data import ImageSplit
 from raynas.engine.final_checkpoints import STATE_FILE, load_state
 from raynas.errors import TrainingFailed
 from raynas.training import DeviceImages, Placement
+from raynas.training.batches import MemoryBatches
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import FinalConfig
 from raynas.training.images import AugmentationConfig
-from raynas.training.sources import MemorySource
 from tests.fuzz.mutate import mutated_bytes
 from tests.fuzz.seeds import bombs
 from tests.fuzz.targets.model import tiny_network
@@ -57,7 +57,7 @@ def tiny_training() -> FinalTraining:
     split = ImageSplit(
         "tiny", pixels_NHWC[:6], labels_N[:6], pixels_NHWC[6:], labels_N[6:], 2, None, (0.5,), (0.25,)
     )
-    source = MemorySource(DeviceImages(split), AugmentationConfig(flip=False, crop_padding=0), seed=0)
+    source = MemoryBatches(DeviceImages(split), AugmentationConfig(flip=False, crop_padding=0), seed=0)
     config = FinalConfig(epochs=2, batch_size=3, precision="float32", average_decay=0.9)
     return FinalTraining(tiny_network(), source, config, Placement())
 

@@ -143,7 +143,7 @@ def _start(*_: Any, **__: Any) -> NoReturn:
 _STAND_INS: dict[str, Callable[..., Any]] = {
     "raynas.cli.terminal.search.execute": _start,
     "raynas.cli.terminal.train.train_prepared": _start,
-    "raynas.cli.terminal.export.export": _start,
+    "raynas.cli.terminal.export.export_model": _start,
     "raynas.cli.terminal.benchmark.benchmark": _start,
     "raynas.programs.report.folder.write_report": _start,
     "raynas.programs.sync.sync_run": _start,

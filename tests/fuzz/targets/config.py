@@ -11,7 +11,7 @@ from typing import Any
 from raynas.cells.published import published_cell
 from raynas.cells.space import SPACES
 from raynas.config import FrozenModel, parse_assignments, validated
-from raynas.programs.search.config import SearchConfig, resumed_config
+from raynas.programs.search.config import SearchConfig, resumed_search_config
 from raynas.programs.search.recipes import RECIPES, search_config
 from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.recipes import TRAIN_RECIPES, train_config
@@ -56,7 +56,7 @@ def start_recorded(folder: Path, bomb: Path) -> Attempt:
 
     def attempt(rng: random.Random) -> None:
         if rng.random() < 0.6:
-            use_search(resumed_config(_mutated(rng, rng.choice(searches)), {}))
+            use_search(resumed_search_config(_mutated(rng, rng.choice(searches)), {}))
         else:
             use_training(validated(TrainConfig, _mutated(rng, training)))
 

@@ -16,11 +16,12 @@ from raynas.config import validated
 from raynas.engine.searcher import TuneSearcher
 from raynas.files import JOURNAL_FILE
 from raynas.programs.promote import prepare_promotion
-from raynas.programs.search.config import SearchConfig, resumed_config
-from raynas.programs.search.snapshots import FILE_NAME as SNAPSHOT
+from raynas.programs.search.config import SearchConfig, resumed_search_config
+from raynas.programs.search.snapshots import SNAPSHOT_FILE as SNAPSHOT
 from raynas.programs.search.snapshots import Snapshots, arrays_sha256
-from raynas.run.events import Event, recorded_config
+from raynas.run.events import Event
 from raynas.run.journal import Journal
+from raynas.run.recorded import RecordedRun
 from raynas.run.run import Run
 from tests.fuzz.mutate import json_bytes, mutated_bytes
 from tests.fuzz.seeds import STRATEGIES, bombs, journal_lines
@@ -56,7 +57,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
 def _learned(lines: list[dict[str, Any]]) -> dict[str, Any]:
     """The arrays that the strategy of this journal has learned."""
     events = [TypeAdapter[Event](Event).validate_python(line) for line in lines]
-    config = validated(SearchConfig, recorded_config(events))
+    config = validated(SearchConfig, RecordedRun(Path(), events).config)
     space = config.make_space()
     run = Run(space, config.make_strategy(space), seed=config.seed)
     run.replay(events)
@@ -93,7 +94,7 @@ def _resume(folder: Path, overrides: dict[str, Any]) -> None:
     """Does what `raynas search --resume` does, and `raynas sync` except for MLflow."""
     journal, events = Journal.reopen(folder / JOURNAL_FILE)
     with journal:
-        config = resumed_config(recorded_config(events), overrides)
+        config = resumed_search_config(RecordedRun(folder, events).config, overrides)
         space = config.make_space()
         strategy = config.make_strategy(space)
         kept = Snapshots(strategy, journal.path)

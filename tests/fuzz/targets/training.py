@@ -9,9 +9,11 @@ from pathlib import Path
 from raynas.cli.terminal.train import result_lines
 from raynas.cli.terminal.train_plan import plan_lines
 from raynas.data.digits import open_digits
-from raynas.programs.train.folder import CONFIG_FILE, CURVE_FILE, read_curve
+from raynas.files import CURVE_FILE, TRAINING_FILE
+from raynas.programs.train.folder import read_curve
+from raynas.programs.train.prepare import prepare_training
 from raynas.programs.train.recipes import train_config
-from raynas.programs.train.train import TrainResult, prepare_training
+from raynas.programs.train.train import TrainResult
 from raynas.training.final_config import EpochSummary
 from tests.fuzz.mutate import json_bytes, mutated_bytes
 from tests.fuzz.seeds import bombs, parquet_bytes
@@ -43,7 +45,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
 
     def attempt(rng: random.Random) -> None:
         is_config = rng.random() < 0.6
-        (folder / CONFIG_FILE).write_bytes(
+        (folder / TRAINING_FILE).write_bytes(
             json_bytes(rng, config) if is_config else json.dumps(config).encode()
         )
         encoded = [json.dumps(line).encode() if is_config else json_bytes(rng, line) for line in lines]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from raynas.programs.benchmark import Table, read_table
+from raynas.programs.benchmark import ArchTable, read_table
 from raynas.programs.benchmark.recipe import benchmark_recipe
 from tests.programs.benchmark.small_tables import SPACE, table_of
 
@@ -14,16 +14,16 @@ RECIPE = Path(__file__).parents[3] / "benchmarks" / "nasbench201_cifar10.toml"
 
 
 @pytest.fixture(scope="session")
-def whole_table() -> Table:
+def whole_table() -> ArchTable:
     """All of NAS-Bench-201's space."""
     return table_of([1.0 + number % 7 for number in range(15_625)], signal=lambda number: number / 15_625)
 
 
 @pytest.fixture(scope="session")
-def nasbench201(real_data: Path) -> Table:
+def nasbench201(real_data: Path) -> ArchTable:
     """NAS-Bench-201 on CIFAR-10, with seconds of 12 epochs."""
     path = real_data / "nasbench201_cifar10.parquet"
     if not path.exists():
         pytest.skip(f"{path} is absent")
     recipe = benchmark_recipe(RECIPE, {"table": path})
-    return read_table(recipe.table, SPACE, recipe.columns)
+    return read_table(recipe.table, SPACE, recipe)

@@ -1,4 +1,4 @@
-"""A table of the whole NAS-Bench-201 space by formula, and strategies that do as they are told."""
+"""A table of the whole NAS-Bench-201 space by formula, and a strategy that follows a script."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from raynas.cells.space import Actions
-from raynas.programs.benchmark import Row, Table
+from raynas.programs.benchmark import ArchTable, Row
 from raynas.strategies.strategy import Proposal, Strategy, StrategyConfig
 from search_spaces.nasbench201 import NASBench201Space
 
@@ -28,13 +28,13 @@ def table_of(
     *,
     signal: Callable[[int], float] = lambda number: number / 100,
     result: Callable[[int], float] = lambda number: number / 200,
-) -> Table:
+) -> ArchTable:
     """The first architectures of the space, with these costs."""
     rows = {}
     for number, cost in enumerate(costs):
         name = SPACE.to_text(SPACE.decode(actions_of(number)))
         rows[name] = Row(number, name, signal(number), result(number), cost)
-    return Table(SPACE, "text", rows)
+    return ArchTable(SPACE, "text", rows)
 
 
 class Scripted(Strategy):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from raynas.errors import InvalidConfig, SearchFailed, UnknownName, UsageError
-from raynas.programs.benchmark import Contender, Setting, benchmark, parse_contender, summarise
+from raynas.programs.benchmark import BenchmarkSetting, Contender, benchmark, parse_contender, summarise
 from tests.programs.benchmark.small_tables import table_of
 
 
 def test_two_processes_give_what_one_gives(whole_table):
     contenders = [Contender("random"), Contender("evolution", {"population": 5})]
     progress: list[int] = []
-    words = {"setting": Setting(50), "seeds": range(7, 14)}
+    words = {"setting": BenchmarkSetting(50), "seeds": range(7, 14)}
     alone = benchmark(contenders, whole_table, **words, on_progress=progress.append)
     together = benchmark(contenders, whole_table, **words, processes=2)
     assert [(one.label, one.seed, one.run) for one in alone] == [
@@ -23,13 +23,15 @@ def test_two_processes_give_what_one_gives(whole_table):
 
 
 def test_a_summary_holds_mean_and_deviation_over_seeds(whole_table):
-    outcomes = benchmark([Contender("random", label="luck")], whole_table, Setting(50), seeds=range(3))
-    (summary,) = summarise(outcomes)
-    results = [outcome.best.result for outcome in outcomes]
+    seed_results = benchmark(
+        [Contender("random", label="luck")], whole_table, BenchmarkSetting(50), seeds=range(3)
+    )
+    (summary,) = summarise(seed_results)
+    results = [seed_result.best.result for seed_result in seed_results]
     mean = sum(results) / 3
     assert (summary.strategy, summary.n, summary.mean) == ("luck", 3, pytest.approx(mean))
     assert summary.std**2 == pytest.approx(sum((result - mean) ** 2 for result in results) / 2)
-    assert summary.children == sum(outcome.run.num_children for outcome in outcomes) / 3
+    assert summary.children == sum(seed_result.run.num_children for seed_result in seed_results) / 3
 
 
 def test_a_label_is_given_before_the_strategy_and_finds_its_options():
@@ -56,19 +58,19 @@ def test_a_label_that_is_no_word_is_refused(text):
             InvalidConfig,
             r"evolution\.populaton .*'population'",
         ),
-        ([Contender("random"), Contender("random")], 50, UsageError, "'random' is there 2 times"),
-        ([Contender("random")], 5, UsageError, "dearest child takes: 7"),
+        ([Contender("random"), Contender("random")], 50, UsageError, "'random' is given 2 times"),
+        ([Contender("random")], 5, UsageError, "most expensive child of the table takes: 7"),
     ],
 )
 def test_what_can_not_be_is_refused_before_it_is_simulated(whole_table, contenders, budget, error, message):
     with pytest.raises(error, match=message):
-        benchmark(contenders, whole_table, Setting(budget), seeds=range(3), on_progress=pytest.fail)
+        benchmark(contenders, whole_table, BenchmarkSetting(budget), seeds=range(3), on_progress=pytest.fail)
 
 
 def test_a_table_that_has_hardly_any_of_the_space_is_no_benchmark():
-    outcomes = benchmark([Contender("random")], table_of([1.0]), Setting(50), seeds=[0])
+    seed_results = benchmark([Contender("random")], table_of([1.0]), BenchmarkSetting(50), seeds=[0])
     with pytest.raises(SearchFailed, match=r"random, seed 0: no child finished; 1,000 proposals are not in"):
-        summarise(outcomes)
+        summarise(seed_results)
 
 
 def test_it_comes_to_what_natsbench_reports(nasbench201):
@@ -79,7 +81,9 @@ def test_it_comes_to_what_natsbench_reports(nasbench201):
     contenders = [Contender(name) for name in ("random", "reinforce", "evolution", "local_search")]
     found = {
         summary.strategy: summary
-        for summary in summarise(benchmark(contenders, nasbench201, Setting(20_000), seeds=range(50)))
+        for summary in summarise(
+            benchmark(contenders, nasbench201, BenchmarkSetting(20_000), seeds=range(50))
+        )
     }
     assert found["random"].mean == pytest.approx(0.9386, abs=0.0012)
     assert found["random"].std == pytest.approx(0.0027, abs=0.0008)

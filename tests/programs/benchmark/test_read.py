@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from raynas.errors import DataError, InvalidGenotype, UnknownName, UsageError
-from raynas.programs.benchmark import Columns, Table, read_table
+from raynas.programs.benchmark import ArchTable, Columns, read_table
 from search_spaces.nasbench201 import EXAMPLE
 from search_spaces.nasnet import NASNetSpace
 from tests.programs.benchmark.small_tables import SPACE, actions_of
 
-COLUMNS = Columns(arch="arch", signal="valid", result="test", cost="seconds", cost_scale=0.5)
+COLUMNS = Columns(arch_column="arch", signal="valid", result="test", cost="seconds", cost_scale=0.5)
 NAMES = [SPACE.to_text(SPACE.decode(actions_of(number))) for number in range(4)]
 CONTENT = {
     "arch": NAMES,
@@ -38,7 +38,7 @@ def write(folder: Path, *, suffix: str = ".parquet", **columns: list) -> Path:
     return path
 
 
-def read(path: Path, columns: Columns = COLUMNS) -> Table:
+def read(path: Path, columns: Columns = COLUMNS) -> ArchTable:
     return read_table(path, SPACE, columns)
 
 
@@ -48,10 +48,12 @@ def test_a_row_is_found_by_actions_percent_as_fractions_and_costs_scaled(tmp_pat
     row = table.find(actions_of(2))
     assert (row.index, row.name, row.signal, row.result, row.cost) == (2, NAMES[2], 0.3, 0.3, 1.5)
     assert table.find(actions_of(4)) is None
-    assert (table.dearest, table.best_result, table.best_signal.index) == (2.0, 0.4, 3)
+    assert (table.highest_cost, table.best_result, table.best_signal.index) == (2.0, 0.4, 3)
 
 
-@pytest.mark.parametrize(("role", "nearest"), [("arch", "arch"), ("signal", "valid"), ("cost", "seconds")])
+@pytest.mark.parametrize(
+    ("role", "nearest"), [("arch_column", "arch"), ("signal", "valid"), ("cost", "seconds")]
+)
 def test_a_column_that_is_not_there_is_refused_with_the_nearest(tmp_path, role, nearest):
     columns = COLUMNS.model_copy(update={role: f"{nearest}x"})
     with pytest.raises(UnknownName, match=rf"called '{nearest}x'\. Did you mean '{nearest}'\?"):

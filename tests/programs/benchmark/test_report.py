@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raynas.errors import UsageError
-from raynas.programs.benchmark import Contender, Outcome, Setting, benchmark, simulate
+from raynas.programs.benchmark import BenchmarkSetting, Contender, SeedResult, benchmark, simulate
 from raynas.programs.benchmark.recipe import BenchmarkRecipe
-from raynas.programs.benchmark.report import Study, with_baselines, write_report
+from raynas.programs.benchmark.report import Study, with_baselines, write_benchmark_report
 from raynas.programs.benchmark.report.statistics import holm, mean_interval, rank_tests, regret_curve
 from raynas.programs.report.folder import new_folder
 from tests.programs.benchmark.small_tables import Scripted, table_of
@@ -35,18 +35,18 @@ def study(whole_table, tmp_path_factory) -> Study:
         budget=60,
     )
     contenders = with_baselines([Contender("evolution"), Contender("local_search")])
-    setting, seeds = Setting(60, workers=2), range(6)
-    outcomes = benchmark(contenders, whole_table, setting, seeds=seeds)
+    setting, seeds = BenchmarkSetting(60, workers=2), range(6)
+    seed_results = benchmark(contenders, whole_table, setting, seeds=seeds)
     return Study(
-        recipe, whole_table, setting, contenders, seeds, outcomes, 1.5, 1, "raynas benchmark --x 'y z'"
+        recipe, whole_table, setting, contenders, seeds, seed_results, 1.5, 1, "raynas benchmark --x 'y z'"
     )
 
 
 @pytest.fixture(scope="module")
 def folder(study, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("reports") / "new"
-    new_folder(folder, "--report")
-    write_report(folder, study)
+    new_folder(folder)
+    write_benchmark_report(folder, study)
     return folder
 
 
@@ -91,8 +91,8 @@ def test_the_interval_of_a_mean_is_students():
 def test_a_regret_curve_begins_when_all_seeds_have_a_child_and_falls_with_their_best():
     table = table_of([1.0, 2.0, 4.0], signal=[0.1, 0.2, 0.3].__getitem__, result=[0.5, 0.7, 0.9].__getitem__)
     runs = [simulate(Scripted(numbers), table, budget=8) for numbers in ([0, 1, 2], [1, 2])]
-    outcomes = [Outcome("x", seed, run, 0.0) for seed, run in enumerate(runs)]
-    curve = regret_curve(outcomes, best_result=0.9, budget=8)
+    seed_results = [SeedResult("x", seed, run, 0.0) for seed, run in enumerate(runs)]
+    curve = regret_curve(seed_results, best_result=0.9, budget=8)
     assert (curve.seconds_T[0], curve.seconds_T[-1]) == (2.0, 8.0)
     # At second 2 they have 0.5 and 0.7, at 3 both 0.7, at 6 one has 0.9, at 7 both.
     for second, regret in ((2.0, 0.3), (3.0, 0.2), (6.0, 0.1), (7.0, 0.0)):
@@ -128,25 +128,33 @@ def test_every_run_and_every_improvement_is_in_the_parquet_files(folder, study):
     runs = pq.read_table(folder / "runs.parquet")
     assert runs.num_rows == 4 * 6
     by_run = {(row["strategy"], row["seed"]): row for row in runs.to_pylist()}
-    for outcome in study.outcomes:
-        row = by_run[outcome.label, outcome.seed]
-        assert (row["result"], row["children"]) == (outcome.best.result, outcome.run.num_children)
+    for seed_result in study.seed_results:
+        row = by_run[seed_result.label, seed_result.seed]
+        assert (row["result"], row["children"]) == (seed_result.best.result, seed_result.run.num_children)
         assert row["architecture"] in study.table.rows
     assert all(row["children"] == 1 for (label, _), row in by_run.items() if label == "one_draw")
     facts = json.loads(runs.schema.metadata[b"raynas"])
     assert facts["command"] == study.command
     trajectories = pq.read_table(folder / "trajectories.parquet")
-    expected = sum(len(outcome.run.trajectory) for outcome in study.outcomes) + 6
+    expected = sum(len(seed_result.run.trajectory) for seed_result in study.seed_results) + 6
     assert trajectories.num_rows == expected
 
 
 def test_a_single_seed_and_a_single_strategy_make_a_report_too(whole_table, study, tmp_path):
     contenders, seeds = [Contender("random")], [3]
-    outcomes = benchmark(contenders, whole_table, study.setting, seeds=seeds)
-    write_report(
+    seed_results = benchmark(contenders, whole_table, study.setting, seeds=seeds)
+    write_benchmark_report(
         tmp_path,
         Study(
-            study.recipe, whole_table, study.setting, contenders, seeds, outcomes, 1.0, 1, "raynas benchmark"
+            study.recipe,
+            whole_table,
+            study.setting,
+            contenders,
+            seeds,
+            seed_results,
+            1.0,
+            1,
+            "raynas benchmark",
         ),
     )
     assert "Random search alone took part." in (tmp_path / "report.md").read_text()
@@ -154,13 +162,13 @@ def test_a_single_seed_and_a_single_strategy_make_a_report_too(whole_table, stud
 
 def test_a_command_that_is_no_text_is_written_all_the_same(whole_table, study, tmp_path):
     contenders, seeds = [Contender("random")], [3]
-    outcomes = benchmark(contenders, whole_table, study.setting, seeds=seeds)
+    seed_results = benchmark(contenders, whole_table, study.setting, seeds=seeds)
     folder = tmp_path / "new"
-    new_folder(folder, "--report")
+    new_folder(folder)
     typed = "raynas benchmark --report 'caf\udce9'"
-    write_report(
+    write_benchmark_report(
         folder,
-        Study(study.recipe, whole_table, study.setting, contenders, seeds, outcomes, 1.0, 1, typed),
+        Study(study.recipe, whole_table, study.setting, contenders, seeds, seed_results, 1.0, 1, typed),
     )
     assert "--report 'caf\\udce9'" in (folder / "report.md").read_text()
     facts = json.loads(pq.read_schema(folder / "runs.parquet").metadata[b"raynas"])

@@ -1,4 +1,4 @@
-"""The simulated clock: who is trained when, in which order it is told, and what counts."""
+"""The simulated clock: which child is trained when, in which order scores are observed, and what counts."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_an_equal_proposal_is_trained_and_charged_again():
     assert (run.num_children, run.num_distinct, run.num_reused, run.is_exhausted) == (10, 1, 0, False)
 
 
-def test_a_reused_score_costs_nothing_and_is_told():
+def test_a_reused_score_costs_nothing_and_is_observed():
     strategy = Scripted([1, 1, 2, 2, 3])
     run = simulate(strategy, table_of(COSTS), budget=15, equal_cells="reuse")
     assert (run.num_children, run.num_distinct, run.seconds) == (3, 3, 15)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raynas.strategies.rewards.front import Front, Point
+from raynas.strategies.rewards.front import Front, FrontPoint
 
 SIDE = 8
 # Eighths, so that every area is exact; also beyond the unit square.
@@ -19,7 +19,7 @@ points = st.tuples(st.integers(0, SIDE + 2), st.integers(-1, SIDE)).map(
 many = st.lists(points, max_size=12)
 
 
-def counted(found: list[Point]) -> float:
+def counted(found: list[FrontPoint]) -> float:
     """The share of the grid's squares that some point dominates."""
     squares = itertools.product(range(SIDE), range(SIDE))
     dominated = [
@@ -29,11 +29,11 @@ def counted(found: list[Point]) -> float:
     return sum(dominated) / len(dominated)
 
 
-def is_dominated(point: Point, by: Point) -> bool:
+def is_dominated(point: FrontPoint, by: FrontPoint) -> bool:
     return by != point and by[0] <= point[0] and by[1] >= point[1]
 
 
-def inside(found: list[Point]) -> set[Point]:
+def inside(found: list[FrontPoint]) -> set[FrontPoint]:
     return {(cost, accuracy) for cost, accuracy in found if cost < 1 and accuracy > 0}
 
 

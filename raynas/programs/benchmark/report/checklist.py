@@ -1,10 +1,10 @@
-"""The fourteen practices of Lindauer & Hutter 2020 (JMLR 21, 243), and what a report says to each."""
+"""The fourteen best practices of Lindauer & Hutter 2020 (JMLR 21, 243), and how a report meets each."""
 
 from __future__ import annotations
 
 from raynas.programs.benchmark.report.baselines import ONE_DRAW
 from raynas.programs.benchmark.report.study import Study
-from raynas.programs.report.document import Section, Table, Text
+from raynas.programs.report.document import Paragraph, Section, Table
 
 
 def checklist(study: Study) -> Section:
@@ -12,7 +12,7 @@ def checklist(study: Study) -> Section:
     rows = (
         ("code of the training pipeline", "the table's authors'; nothing was trained here"),
         ("code of the search", "raynas, in the version under Setting"),
-        ("code as it is, not cleaned first", "the same that runs on real children"),
+        ("code as it is, not cleaned first", "the code that also runs on real children"),
         ("the same benchmark for all", "one table, one space, one signal, one budget: Setting"),
         ("ablations", "not in this report; LABEL=STRATEGY and --set compare options"),
         ("the same evaluation for all", "the result is looked at once, for the best child by signal"),
@@ -34,4 +34,4 @@ def checklist(study: Study) -> Section:
         'Lindauer and Hutter, "Best Practices for Scientific Research on Neural Architecture Search", JMLR '
         "21 (243), 2020."
     )
-    return Section("The list of best practices", (Text(source), Table(columns, numbered)))
+    return Section("The list of best practices", (Paragraph(source), Table(columns, numbered)))

@@ -1,4 +1,4 @@
-"""Where and when a report's numbers were made: versions, hardware, date."""
+"""When and where a report's numbers were made: date, versions and hardware."""
 
 from __future__ import annotations
 
@@ -6,48 +6,32 @@ import hashlib
 import os
 import platform
 import time
-from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from raynas.environment import cpu_model, memory_gib, versions
 from raynas.programs.benchmark.benchmark import num_cpus
 
-PACKAGES = ("raynas", "torch", "numpy", "scipy", "pyarrow")
-_CHUNK_BYTES = 1 << 20
+TABLE_PACKAGES = ("raynas", "torch", "numpy", "scipy", "scikit-learn", "pyarrow")
+"""Packages on which a benchmark's numbers may depend."""
 
 
-def circumstances() -> dict[str, str]:
-    """Facts by name."""
+def environment_facts() -> dict[str, str]:
+    """Date, versions and machine, by what a report calls them."""
+    found = versions(TABLE_PACKAGES)
+    memory = memory_gib()
     return {
         "date": time.strftime("%Y-%m-%d %H:%M %Z"),
-        "versions": ", ".join([f"Python {platform.python_version()}", *_versions()]),
+        "versions": ", ".join(
+            f"{name.replace('python', 'Python')} {number}" for name, number in found.items()
+        ),
         "operating system": platform.platform(),
-        "processor": f"{_processor()}, {num_cpus()} CPUs for this process; no GPU is used",
-        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
+        "processor": f"{cpu_model()}, {num_cpus()} CPUs for this process; no GPU is used",
+        "memory": "unknown" if memory is None else f"{memory:.1f} GiB",
         "load of the machine": f"{os.getloadavg()[1]:.1f} in the five minutes before this was written",
     }
 
 
 def sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
+    """SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _versions() -> Iterator[str]:
-    for package in PACKAGES:
-        try:
-            yield f"{package} {version(package)}"
-        except PackageNotFoundError:
-            continue
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+        return hashlib.file_digest(file, "sha256").hexdigest()

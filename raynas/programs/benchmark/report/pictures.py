@@ -1,4 +1,4 @@
-"""Regret against simulated time, and where the seeds ended, as SVG."""
+"""Pictures of a report as SVG: regret against simulated time, and the results of the seeds."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from raynas.programs.benchmark.report.statistics import RegretCurve
-from raynas.programs.report.charts import GREY, INK, SERIES, chart, legend_below
+from raynas.programs.report.charts import GREY, NEAR_BLACK, SERIES, chart, legend_below
 
 WIDTH = 9.0
-"""Inches: a chart for each page's whole width."""
+"""Width in inches of a chart that spans the page."""
 DASHES = ("-", "--", ":", "-.")
-"""They tell where colours have begun anew."""
+"""Line styles; the next one is used each time the colours start over."""
 DOTS = (0, (1, 2))
 
 
 def regret_picture(curves: Mapping[str, RegretCurve], *, one_draw: float) -> str:
-    """Mean regret of each strategy with the band of its confidence; `one_draw` is that of random sampling."""
+    """Mean regret of each strategy with its confidence band; `one_draw` is the regret of random sampling."""
     with chart(x="simulated seconds", y="mean regret, as accuracy", width=WIDTH, height=4.6) as drawn:
         axes = drawn.axes
         for place, (label, curve) in enumerate(curves.items()):
             color, dash = SERIES[place % len(SERIES)], DASHES[place // len(SERIES) % len(DASHES)]
             axes.fill_between(curve.seconds_T, curve.low_T, curve.high_T, color=color, alpha=0.2, linewidth=0)
             axes.plot(curve.seconds_T, curve.mean_T, dash, color=color, linewidth=1.6, label=label)
-        axes.axhline(one_draw, color=INK, linewidth=1, linestyle=DOTS, label="one random draw")
+        axes.axhline(one_draw, color=NEAR_BLACK, linewidth=1, linestyle=DOTS, label="one random draw")
         axes.set_xscale("log")
         _log_scale(axes, [value for curve in curves.values() for value in curve.mean_T] + [one_draw])
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -34,7 +34,7 @@ def regret_picture(curves: Mapping[str, RegretCurve], *, one_draw: float) -> str
 
 
 def results_picture(results: Mapping[str, Sequence[float]], *, best_result: float) -> str:
-    """A box for each strategy: quartiles, 5th and 95th percentile, the mean as a diamond."""
+    """A box per strategy: quartiles, whiskers at the 5th and 95th percentile, the mean as a diamond."""
     height = 0.9 + 0.5 * len(results)
     with chart(x="result of the best child by signal, as accuracy", width=WIDTH, height=height) as drawn:
         axes = drawn.axes
@@ -50,13 +50,13 @@ def results_picture(results: Mapping[str, Sequence[float]], *, best_result: floa
             meanprops={
                 "marker": "D",
                 "markersize": 5,
-                "markerfacecolor": INK,
+                "markerfacecolor": NEAR_BLACK,
                 "markeredgecolor": "white",
             },
-            medianprops={"color": INK},
+            medianprops={"color": NEAR_BLACK},
         )
         for place, box in enumerate(boxes["boxes"]):
-            box.set(facecolor=SERIES[place % len(SERIES)], alpha=0.55, edgecolor=INK)
+            box.set(facecolor=SERIES[place % len(SERIES)], alpha=0.55, edgecolor=NEAR_BLACK)
         axes.axvline(best_result, color=GREY, linewidth=1, linestyle=DOTS)
         axes.annotate(
             "best of the table",
@@ -72,7 +72,7 @@ def results_picture(results: Mapping[str, Sequence[float]], *, best_result: floa
 
 
 def _log_scale(axes: Axes, values: Sequence[float]) -> None:
-    """Of the regret, if there is any; it may come down to nothing."""
+    """Makes the axis of the regret logarithmic, unless every regret is 0."""
     positive = [value for value in values if value > 0]
     if not positive:
         return

@@ -1,7 +1,7 @@
-"""What a benchmark's report says.
+"""The sections of a benchmark's report.
 
-It answers the list of Lindauer & Hutter 2020, "Best Practices for Scientific Research on Neural Architecture
-Search" (JMLR 21, 243).
+Together they follow the checklist of Lindauer & Hutter 2020, "Best Practices for Scientific Research on
+Neural Architecture Search" (JMLR 21, 243).
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ from raynas.programs.benchmark.report.checklist import checklist
 from raynas.programs.benchmark.report.findings import Findings
 from raynas.programs.benchmark.report.statistics import CONFIDENCE, mean_interval
 from raynas.programs.benchmark.report.study import Study
-from raynas.programs.report.document import Code, Document, Picture, Section, Table, Text
+from raynas.programs.report.document import Code, Document, Figure, Paragraph, Section, Table
 
 SIGNIFICANCE = 0.05
+"""Two strategies count as different below this corrected p."""
 SHARES = (0.1, 0.25, 0.5, 1.0)
-"""Of the budget, at which the regret is tabulated."""
+"""Shares of the budget at which the regret is tabulated."""
 HOUR = 3600.0
 
 
 def document_of(study: Study, findings: Findings, facts: dict[str, str]) -> Document:
-    """The report.
+    """The report as a document.
 
     Args:
-        facts: of where and when its numbers were made, by name.
+        facts: date, versions and machine, by name.
     """
     labels = [contender.label for contender in study.contenders]
     return Document(
@@ -57,16 +58,20 @@ def _best(study: Study, findings: Findings) -> str:
 
 
 def _against_random(study: Study, findings: Findings) -> str:
-    """Who is better and who is worse than random search, as far as can be told."""
+    """Which strategies are better and worse than random search, and which can't be told apart from it."""
     random = next(contender.label for contender in study.contenders if contender.strategy == "random")
-    verdicts: dict[str, list[str]] = {"better than": [], "worse than": [], "not to be told from": []}
+    verdicts: dict[str, list[str]] = {"better than": [], "worse than": [], "not distinguishable from": []}
     for test in findings.tests:
         if random not in (test.better, test.other) or ONE_DRAW.label in (test.better, test.other):
             continue
         rival = test.other if test.better == random else test.better
-        is_told = test.corrected_p < SIGNIFICANCE
+        is_significant = test.corrected_p < SIGNIFICANCE
         verdict = (
-            "not to be told from" if not is_told else "better than" if rival == test.better else "worse than"
+            "not distinguishable from"
+            if not is_significant
+            else "better than"
+            if rival == test.better
+            else "worse than"
         )
         verdicts[verdict].append(rival)
     parts = [
@@ -90,10 +95,10 @@ def _results(study: Study, findings: Findings) -> Section:
         "signal",
     )
     rows = []
-    for label, outcomes in findings.outcomes.items():
+    for label, seed_results in findings.seed_results.items():
         results = findings.results[label]
         low, high = mean_interval(results)
-        signal = statistics.fmean(outcome.best.signal for outcome in outcomes)
+        signal = statistics.fmean(seed_result.best.signal for seed_result in seed_results)
         middle = [f"{low:.4f} to {high:.4f}", _deviation(results)]
         values = (statistics.median(results), min(results), max(results), signal)
         rows.append(
@@ -101,72 +106,73 @@ def _results(study: Study, findings: Findings) -> Section:
         )
     note = (
         f"A run's result is '{study.recipe.result}' of its best child by '{study.recipe.signal}', looked at "
-        "once, at the end. Mean, interval of the mean, standard deviation and so on are over "
-        f"{_seeds(study)}; signal is the mean of the best child's. Accuracies are fractions. "
-        f"{ONE_DRAW.label} is random sampling: the first architecture that is drawn, and no search at all."
+        "once, at the end. All statistics are over "
+        f"{_seeds(study)}; signal is the mean signal of the best child. Accuracies are fractions. "
+        f"{ONE_DRAW.label} is random sampling: the first architecture that is drawn, without any search."
     )
     caption = (
-        "Results of the seeds: quartiles and median, whiskers from the 5th to the 95th percentile, the "
-        f"mean as a diamond; without {ONE_DRAW.label}, which would need another scale."
+        "Results of the seeds: quartiles and median, whiskers from the 5th to the 95th percentile, and the "
+        f"mean as a diamond. {ONE_DRAW.label} is left out, for it would need another scale."
     )
-    picture = Picture("results", findings.results_svg, caption, is_wide=True)
-    return Section("Results", (Text(note), Table(columns, tuple(rows)), picture))
+    picture = Figure("results", findings.results_svg, caption, is_wide=True)
+    return Section("Results", (Paragraph(note), Table(columns, tuple(rows)), picture))
 
 
 def _regret(study: Study, findings: Findings) -> Section:
     caption = (
         f"Mean regret against simulated time, with the {CONFIDENCE:.0%} confidence interval of the mean over "
-        f"{_seeds(study)}. Each line begins when all of its seeds have a child."
+        f"{_seeds(study)}. Each line begins when all of its seeds have a finished child."
     )
     times = [share * study.setting.budget for share in SHARES]
     rows = tuple(
         (label, *(findings.regret_at(label, time) for time in times))
-        for label in findings.outcomes_of_searches
+        for label in findings.seed_results_of_searches
     )
     columns = ("strategy", *(f"at {time:,.0f} s" for time in times))
     note = (
-        f"Regret is the table's best result, {study.table.best_result:.4f}, less that of the best child by "
-        "signal so far. It can rise, for the signal isn't the result."
+        f"Regret is the table's best result, {study.table.best_result:.4f}, minus the result of the best "
+        "child by signal so far. It can rise, because a child with a better signal may have a worse result."
     )
-    picture = Picture("regret", findings.regret_svg, caption, is_wide=True)
-    return Section("Regret against time", (Text(note), picture, Table(columns, rows)))
+    picture = Figure("regret", findings.regret_svg, caption, is_wide=True)
+    return Section("Regret against time", (Paragraph(note), picture, Table(columns, rows)))
 
 
 def _comparison(findings: Findings) -> Section:
     rows = tuple(
         (
-            test.better if is_told else f"({test.better})",
+            test.better if is_significant else f"({test.better})",
             test.other,
             f"{test.superiority:.3f}",
             f"{test.difference:+.4f}",
             _p(test.p),
             _p(test.corrected_p),
-            "yes" if is_told else "no",
+            "yes" if is_significant else "no",
         )
         for test in findings.tests
-        for is_told in [test.corrected_p < SIGNIFICANCE]
+        for is_significant in [test.corrected_p < SIGNIFICANCE]
     )
-    columns = ("better", "other", "probability", "difference", "p", "p corrected", "told apart")
+    columns = ("better", "other", "probability", "difference", "p", "p corrected", "significant")
     note = (
-        "Mann-Whitney's U test of the results, two-sided, for each pair; p corrected for the number of "
-        "pairs (Holm). Probability: that a run of the one ends higher than a run of the other, half of the "
-        f"draws counted; difference: of the means. Told apart at {SIGNIFICANCE}; in brackets where not."
+        "Two-sided Mann-Whitney U test of the results for each pair, with p corrected for the number of "
+        "pairs (Holm). Probability: that a run of the better one ends higher than a run of the other; a tie "
+        f"counts half. Difference: of the mean results. Significant: corrected p below {SIGNIFICANCE}; the "
+        "better one is in brackets if the difference is not significant."
     )
-    return Section("Who is better than whom", (Text(note), Table(columns, rows)))
+    return Section("Who is better than whom", (Paragraph(note), Table(columns, rows)))
 
 
 def _cost(study: Study, findings: Findings) -> Section:
     rows = []
-    for label, outcomes in findings.outcomes.items():
-        children = statistics.fmean(outcome.run.num_children for outcome in outcomes)
-        distinct = statistics.fmean(outcome.run.num_distinct for outcome in outcomes)
-        trained = statistics.fmean(outcome.run.seconds for outcome in outcomes)
-        final = statistics.fmean(findings.whole_cost(outcome) for outcome in outcomes)
-        seconds = statistics.fmean(outcome.seconds for outcome in outcomes)
+    for label, seed_results in findings.seed_results.items():
+        children = statistics.fmean(seed_result.run.num_children for seed_result in seed_results)
+        distinct = statistics.fmean(seed_result.run.num_distinct for seed_result in seed_results)
+        trained = statistics.fmean(seed_result.run.seconds for seed_result in seed_results)
+        final = statistics.fmean(findings.whole_cost(seed_result) for seed_result in seed_results)
+        seconds = statistics.fmean(seed_result.seconds for seed_result in seed_results)
         hours = [
             f"{trained / HOUR:.2f}",
             f"{final / HOUR:.2f}",
-            f"{(trained + final) * len(outcomes) / HOUR:,.1f}",
+            f"{(trained + final) * len(seed_results) / HOUR:,.1f}",
         ]
         real = [f"{seconds:.3f}", f"{1000 * seconds / max(children, 1):.2f}"]
         rows.append((label, f"{children:.1f}", f"{distinct:.1f}", *hours, *real))
@@ -180,17 +186,17 @@ def _cost(study: Study, findings: Findings) -> Section:
         "CPU s per run",
         "CPU ms per child",
     )
-    total = sum(outcome.seconds for outcome in findings.all_outcomes)
+    total = sum(seed_result.seconds for seed_result in findings.all_seed_results)
     note = (
-        "What it would have cost, in hours of one worker, had the children been trained: search is the "
-        "mean of a run's finished children; final one training of the chosen architecture at the whole "
-        f"recorded cost ('{study.recipe.cost}' without the scale of {study.recipe.cost_scale:g}); all runs "
-        f"both, times the seeds. What it did cost: {total:,.1f} seconds of processor time, "
-        f"{study.wall_seconds:,.1f} seconds on the clock with {study.processes} "
-        f"process{'es' if study.processes > 1 else ''}, strategies included. The table's own training, and "
-        "the tuning of the strategies' options, are in none of these."
+        "What the searches would have cost, in hours of one worker, had the children been trained. Search: "
+        "the finished children of a run, on the mean. Final: one training of the chosen architecture at the "
+        f"whole recorded cost ('{study.recipe.cost}' without the scale of {study.recipe.cost_scale:g}). All "
+        f"runs: both, times the seeds. What they did cost: {total:,.1f} seconds of processor time, "
+        f"{study.wall_seconds:,.1f} seconds of wall-clock time with {study.processes} "
+        f"process{'es' if study.processes > 1 else ''}, strategies included. The table's own training and "
+        "the tuning of the strategies' options are not counted."
     )
-    return Section("Cost, end to end", (Text(note), Table(columns, tuple(rows))))
+    return Section("Cost, end to end", (Paragraph(note), Table(columns, tuple(rows))))
 
 
 def _setting(study: Study, facts: dict[str, str]) -> Section:
@@ -204,11 +210,11 @@ def _setting(study: Study, facts: dict[str, str]) -> Section:
         "result": f"column '{recipe.result}'",
         "cost": f"column '{recipe.cost}', times {recipe.cost_scale:g}",
         "budget": f"{setting.budget:,.0f} simulated seconds on {_workers(study)}; no child ends later",
-        "equal cells": "charged again each time" if is_charged else "get the known score at no cost",
+        "equal cells": "charged again each time" if is_charged else "reuse the known score at no cost",
         "seeds": f"{study.seeds[0]} to {study.seeds[-1]}",
         **facts,
     }
-    typed = Text("Typed, in the folder from which paths count:")
+    typed = Paragraph("Command line, typed in the folder to which its paths are relative:")
     return Section("Setting", (typed, Code(study.command), Table(("", ""), tuple(settings.items()))))
 
 
@@ -220,10 +226,10 @@ def _options(study: Study) -> Section:
     )
     space = study.table.space.model_dump(mode="json")
     note = (
-        f"All of them, defaults included; of the search space: {_options_text(space)}. How they were found, "
-        "and what that cost, is not known to this report: say so beside its numbers."
+        f"All options, defaults included. Those of the search space: {_options_text(space)}. This report "
+        "doesn't know how the options were found, and at what cost: say so beside its numbers."
     )
-    return Section("Options of the strategies", (Text(note), Table(columns, rows)))
+    return Section("Options of the strategies", (Paragraph(note), Table(columns, rows)))
 
 
 def _options_text(options: dict[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""What is computed from many runs: regret over time with its confidence, and who is better than whom."""
+"""Statistics over many runs: mean regret over time with its confidence, and rank tests of pairs."""
 
 # Shapes: S seeds, T points in time.
 
@@ -13,23 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from raynas.programs.benchmark.benchmark import Outcome
+from raynas.programs.benchmark.benchmark import SeedResult
 
-Array = NDArray[np.floating[Any]]
+FloatArray = NDArray[np.floating[Any]]
 CONFIDENCE = 0.95
+"""Level of every confidence interval."""
 NUM_POINTS = 200
+"""Points in time of a regret curve."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegretCurve:
-    """How far the best child by signal is from the table's best result, over seeds."""
+    """Regret over time: the table's best result minus that of the best child by signal so far."""
 
-    seconds_T: Array
-    """Simulated; begins when all seeds have a child."""
-    mean_T: Array
-    low_T: Array
-    """Of the confidence interval of the mean."""
-    high_T: Array
+    seconds_T: FloatArray
+    """Simulated seconds, starting when every seed has a finished child."""
+    mean_T: FloatArray
+    """Mean over seeds."""
+    low_T: FloatArray
+    """Lower end of the mean's confidence interval."""
+    high_T: FloatArray
+    """Upper end of the mean's confidence interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,37 +41,37 @@ class RankTest:
     """Two strategies compared: Mann-Whitney's U test, two-sided (Mann & Whitney 1947)."""
 
     better: str
-    """The one with the higher probability of being better."""
+    """Label of the strategy that wins more often."""
     other: str
     superiority: float
-    """Probability that a run of `better` ends with the higher result; a draw counts half."""
+    """Probability that a run of `better` ends with the higher result; a tie counts half."""
     difference: float
-    """Of the means."""
+    """Difference of the mean results."""
     p: float
     corrected_p: float
-    """For the number of comparisons (Holm 1979)."""
+    """p corrected for the number of comparisons (Holm 1979)."""
 
 
-def regret_curve(outcomes: Sequence[Outcome], *, best_result: float, budget: float) -> RegretCurve:
-    """Mean regret with the confidence interval of Student's t."""
-    begin = max(outcome.run.trajectory[0].time for outcome in outcomes)
+def regret_curve(seed_results: Sequence[SeedResult], *, best_result: float, budget: float) -> RegretCurve:
+    """Mean regret over seeds, with a confidence interval from Student's t distribution."""
+    begin = max(seed_result.run.trajectory[0].time for seed_result in seed_results)
     seconds_T = np.geomspace(begin, budget, NUM_POINTS)
-    # Rounding must not put the first point before the slowest seed's first child, nor the last one later.
+    # geomspace may round its ends: a first point before the slowest seed's first child would have no value.
     seconds_T[[0, -1]] = begin, budget
-    regret_ST = best_result - np.stack([_results_at(outcome, seconds_T) for outcome in outcomes])
+    regret_ST = best_result - np.stack([_results_at(seed_result, seconds_T) for seed_result in seed_results])
     mean_T = regret_ST.mean(axis=0)
     half_T = _half_width(regret_ST)
     return RegretCurve(seconds_T, mean_T, mean_T - half_T, mean_T + half_T)
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
-    """The confidence interval of the mean; of a single value, that value."""
+    """Confidence interval (low, high) of the mean; for a single value, that value twice."""
     mean, half = float(np.mean(values)), float(_half_width(np.array(values)[:, None])[0])
     return mean - half, mean + half
 
 
 def rank_tests(results: Mapping[str, Sequence[float]]) -> list[RankTest]:
-    """Every pair of strategies; `results` are those of the seeds, by strategy."""
+    """Tests every pair of strategies; `results` are the results of the seeds by strategy."""
     pairs = list(itertools.combinations(results, 2))
     tests = [stats.mannwhitneyu(results[a], results[b], alternative="two-sided") for a, b in pairs]
     corrected = holm([float(test.pvalue) for test in tests])
@@ -82,7 +86,10 @@ def rank_tests(results: Mapping[str, Sequence[float]]) -> list[RankTest]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Each p-value times the number of hypotheses that are no smaller, never falling, 1 at most.
+    """Holm's correction of p-values for multiple tests.
+
+    In ascending order, the i-th of m p-values (from 0) is multiplied by m - i; then each is raised to the
+    largest before it, and cut off at 1.
 
     Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
     """
@@ -93,17 +100,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _results_at(outcome: Outcome, seconds_T: Array) -> Array:
-    times = [improvement.time for improvement in outcome.run.trajectory]
-    results = np.array([improvement.result for improvement in outcome.run.trajectory])
-    reached: Array = results[np.searchsorted(times, seconds_T, side="right") - 1]
+def _results_at(seed_result: SeedResult, seconds_T: FloatArray) -> FloatArray:
+    times = [improvement.time for improvement in seed_result.run.trajectory]
+    results = np.array([improvement.result for improvement in seed_result.run.trajectory])
+    reached: FloatArray = results[np.searchsorted(times, seconds_T, side="right") - 1]
     return reached
 
 
-def _half_width(values_ST: Array) -> Array:
+def _half_width(values_ST: FloatArray) -> FloatArray:
     count = len(values_ST)
     if count == 1:
         return np.zeros(values_ST.shape[1])
     quantile = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)
-    half: Array = quantile * values_ST.std(axis=0, ddof=1) / np.sqrt(count)
+    half: FloatArray = quantile * values_ST.std(axis=0, ddof=1) / np.sqrt(count)
     return half

@@ -1,33 +1,34 @@
-"""All that a report is made from."""
+"""Everything that a benchmark's report is made from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from raynas.programs.benchmark.benchmark import Outcome, Setting
+from raynas.programs.benchmark.benchmark import BenchmarkSetting, SeedResult
 from raynas.programs.benchmark.contender import Contender
 from raynas.programs.benchmark.recipe import BenchmarkRecipe
-from raynas.programs.benchmark.table import Table
+from raynas.programs.benchmark.table import ArchTable
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A benchmark that has been run."""
+    """A finished benchmark."""
 
     recipe: BenchmarkRecipe
-    table: Table
-    setting: Setting
+    table: ArchTable
+    setting: BenchmarkSetting
     contenders: Sequence[Contender]
     seeds: Sequence[int]
-    outcomes: Sequence[Outcome]
-    """Of all contenders and seeds."""
+    seed_results: Sequence[SeedResult]
+    """Results of all contenders and seeds."""
     wall_seconds: float
-    """From the first run to the last, all processes together."""
+    """Wall-clock seconds from the start of the first run to the end of the last."""
     processes: int
+    """Number of processes that simulated the runs."""
     command: str
-    """What was typed."""
+    """The command line, as typed."""
 
-    def of(self, label: str) -> list[Outcome]:
-        """The outcomes of one contender."""
-        return [outcome for outcome in self.outcomes if outcome.label == label]
+    def of(self, label: str) -> list[SeedResult]:
+        """The results of one contender."""
+        return [seed_result for seed_result in self.seed_results if seed_result.label == label]

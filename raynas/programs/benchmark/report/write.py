@@ -1,4 +1,4 @@
-"""The report's folder: the document, every run and every improvement as Parquet."""
+"""Writes the folder of a benchmark's report: the document, and every run and improvement as Parquet."""
 
 from __future__ import annotations
 
@@ -9,59 +9,66 @@ from typing import Any
 
 import pyarrow as pa
 
-from raynas.programs.benchmark.benchmark import Outcome
-from raynas.programs.benchmark.report.circumstances import circumstances, sha256_of
+from raynas.programs.benchmark.benchmark import SeedResult
+from raynas.programs.benchmark.report.circumstances import environment_facts, sha256_of
 from raynas.programs.benchmark.report.findings import findings_of
 from raynas.programs.benchmark.report.sections import document_of
 from raynas.programs.benchmark.report.study import Study
-from raynas.programs.report import folder as report_folder
+from raynas.programs.report.folder import write_report
 
 
-def write_report(folder: Path, study: Study) -> list[Path]:
-    """All of the report into a folder of `new_folder`; returns the files to be opened, the HTML first."""
+def write_benchmark_report(folder: Path, study: Study) -> list[Path]:
+    """Writes the report into a folder made by `new_folder`.
+
+    Returns:
+        The files for the user to open, the HTML first.
+    """
     findings = findings_of(study)
-    facts = {"SHA-256 of the table": sha256_of(study.recipe.table), **circumstances()}
+    facts = {"SHA-256 of the table": sha256_of(study.recipe.table), **environment_facts()}
     document = document_of(study, findings, facts)
     metadata = {"raynas": json.dumps({"title": document.title, "command": study.command, **facts})}
-    rows = {"runs": _runs(findings.all_outcomes), "trajectories": _trajectories(findings.all_outcomes)}
+    rows = {
+        "runs": _runs(findings.all_seed_results),
+        "trajectories": _trajectories(findings.all_seed_results),
+    }
     tables = {
         name: pa.Table.from_pylist(those).replace_schema_metadata(metadata) for name, those in rows.items()
     }
-    return report_folder.write_report(folder, document, tables)
+    return write_report(folder, document, tables)
 
 
-def _runs(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+def _runs(seed_results: Sequence[SeedResult]) -> list[dict[str, Any]]:
     return [
         {
-            "strategy": outcome.label,
-            "seed": outcome.seed,
-            "result": outcome.best.result,
-            "signal": outcome.best.signal,
-            "architecture": outcome.best.name,
-            "found_at_second": outcome.best.time,
-            "children": outcome.run.num_children,
-            "distinct": outcome.run.num_distinct,
-            "reused": outcome.run.num_reused,
-            "absent": outcome.run.num_absent,
-            "is_exhausted": outcome.run.is_exhausted,
-            "simulated_seconds": outcome.run.seconds,
-            "cpu_seconds": outcome.seconds,
+            "strategy": seed_result.label,
+            "seed": seed_result.seed,
+            "result": seed_result.best.result,
+            "signal": seed_result.best.signal,
+            "architecture": seed_result.best.name,
+            "found_at_second": seed_result.best.time,
+            "children": seed_result.run.num_children,
+            "distinct": seed_result.run.num_distinct,
+            "reused": seed_result.run.num_reused,
+            "absent": seed_result.run.num_absent,
+            "is_exhausted": seed_result.run.is_exhausted,
+            "simulated_seconds": seed_result.run.seconds,
+            "cpu_seconds": seed_result.seconds,
         }
-        for outcome in outcomes
+        for seed_result in seed_results
     ]
 
 
-def _trajectories(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+def _trajectories(seed_results: Sequence[SeedResult]) -> list[dict[str, Any]]:
     return [
         {
-            "strategy": outcome.label,
-            "seed": outcome.seed,
+            "strategy": seed_result.label,
+            "seed": seed_result.seed,
             "second": best.time,
             "child": best.child,
             "signal": best.signal,
             "result": best.result,
             "architecture": best.name,
         }
-        for outcome in outcomes
-        for best in outcome.run.trajectory
+        for seed_result in seed_results
+        for best in seed_result.run.trajectory
     ]

@@ -7,8 +7,8 @@ import torch
 from raynas.data.stream import ImageBatches, PixelBatch
 from raynas.nn import Network, NetworkConfig
 from raynas.training import Placement
+from raynas.training.batches import StreamedBatches
 from raynas.training.final import FinalTraining
-from raynas.training.sources import StreamSource
 from tests.nn.small_networks import TINY
 from tests.training.final_runs import final_config
 
@@ -27,9 +27,9 @@ class Colours:
             yield PixelBatch(images_NCHW, labels_N, position + step)
 
 
-def source() -> StreamSource:
+def source() -> StreamedBatches:
     colours: ImageBatches = Colours()
-    return StreamSource(colours, colours, num_classes=2, device="cpu")
+    return StreamedBatches(colours, colours, num_classes=2, device="cpu")
 
 
 def test_pixels_become_numbers_from_minus_one_to_one():
