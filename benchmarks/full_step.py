@@ -30,7 +30,7 @@ NUM_CLASSES = 1000
 
 @dataclass
 class OneBatch:
-    """A TrainingBatches of one batch of noise, for training and for validation."""
+    """TrainingBatches of one batch of noise, for training and for validation."""
 
     batch: TrainingBatch
     num_classes: int = NUM_CLASSES

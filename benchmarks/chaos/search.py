@@ -15,8 +15,8 @@ from typing import Any, cast
 from benchmarks.chaos.kills import Kill, arm
 from raynas.child import Child, ChildResult, EpochReport
 from raynas.data import load_split
+from raynas.engine.attempts import ChildUpdate
 from raynas.engine.pool import ChildPool
-from raynas.engine.queue import ChildUpdate
 from raynas.engine.tuning import tune_run
 from raynas.files import JOURNAL_FILE
 from raynas.programs.search.open_run import open_run

@@ -1,4 +1,4 @@
-"""Sizes, colours and corrupt images."""
+"""Decoding: sizes, colours and corrupt images."""
 
 from __future__ import annotations
 

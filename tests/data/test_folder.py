@@ -1,4 +1,4 @@
-"""Folders with one sub folder per class, and sources that are none."""
+"""Folders with one sub folder of images per class, and sources that can't be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parquet files in the Hugging Face layout: which are read, and what is refused."""
+"""Parquet files in the Hugging Face layout: which files are read, and which are refused."""
 
 from __future__ import annotations
 

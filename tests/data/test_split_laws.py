@@ -1,4 +1,4 @@
-"""What holds for every split, whatever the kind of data set."""
+"""Laws of every split, whatever the kind of data set."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def split(source: str, *, seed: int = 0, **options: int) -> ImageSplit:
 counts = st.integers(1, NUM_IMAGES - 2).flatmap(
     lambda validation: st.tuples(st.integers(2, NUM_IMAGES - validation), st.just(validation))
 )
-"""Of training and validation: together at most what there is, and two training images for two classes."""
+"""Numbers of training and validation images: together at most all images, at least two for training."""
 
 few_examples = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 

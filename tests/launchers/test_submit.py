@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,7 +18,7 @@ LOG = "one\ntwo\nthree\nfour\n"
 
 
 class Client:
-    """A cluster with one job, whose log breaks off after each of `cuts` characters before it comes whole."""
+    """A client of a cluster with one job. Its log breaks off after each number of characters in `cuts`."""
 
     def __init__(
         self, *cuts: int, end: str = "SUCCEEDED", answers: tuple[Exception | None, ...] = ()
@@ -23,7 +26,7 @@ class Client:
         self.cuts = list(cuts)
         self.end = JobStatus(end)
         self.answers = list(answers)
-        self.submitted: list[dict] = []
+        self.submitted: list[dict[str, object]] = []
         self.is_stopped = False
 
     def submit_job(self, **job: object) -> None:
@@ -55,12 +58,12 @@ class Client:
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     taken: list[float] = []
-    monkeypatch.setattr(ray_job.time, "sleep", taken.append)
+    monkeypatch.setattr(time, "sleep", taken.append)
     return taken
 
 
-def options(*words: str):
-    return submit.parse(words)
+def options(*arguments: str) -> argparse.Namespace:
+    return submit.parse(arguments)
 
 
 @pytest.mark.parametrize("cuts", [(), (7,), (3, 3, 12), (0, 19)])
@@ -69,9 +72,9 @@ def test_a_log_over_a_dropping_connection_is_printed_once(capsys, cuts):
     assert capsys.readouterr().out == LOG
 
 
-def test_the_rest_of_a_log_whose_last_connection_dropped_is_fetched(capsys):
+def test_the_rest_of_a_log_whose_last_connection_dropped_is_fetched(monkeypatch, capsys):
     client = Client(7)
-    client.get_job_status = lambda job: JobStatus.FAILED
+    monkeypatch.setattr(client, "get_job_status", lambda job: JobStatus.FAILED)
     assert ray_job.watch(client, "job", retry_seconds=60) == 1
     assert capsys.readouterr().out == LOG
 
@@ -90,10 +93,10 @@ def test_ctrl_c_stops_the_job_and_waits_for_its_end(monkeypatch, capsys):
     client = Client(7, 7)
 
     def interrupted(seconds: float) -> None:
-        monkeypatch.setattr(ray_job.time, "sleep", lambda seconds: None)
+        monkeypatch.setattr(time, "sleep", lambda seconds: None)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ray_job.time, "sleep", interrupted)
+    monkeypatch.setattr(time, "sleep", interrupted)
     assert ray_job.watch(client, "job", retry_seconds=60) == 130
     assert client.is_stopped
     assert capsys.readouterr().out == LOG
@@ -132,7 +135,7 @@ def test_a_folder_that_is_too_large_is_named_with_what_is_large_in_it(tmp_path):
 
 def test_retries_end_after_the_given_time(monkeypatch):
     seconds = iter(range(0, 1000, 10))
-    monkeypatch.setattr(ray_job.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(time, "monotonic", lambda: next(seconds))
     with pytest.raises(ConnectionError):
         ray_job.retried(lambda: (_ for _ in ()).throw(ConnectionError("refused")), retry_seconds=60)
 
@@ -155,7 +158,7 @@ REFUSED = [
 @pytest.mark.parametrize(("words", "message"), REFUSED, ids=[" ".join(words) for words, _ in REFUSED])
 def test_bad_usage_ends_with_code_2_before_anything_is_asked(monkeypatch, capsys, words, message):
     monkeypatch.setattr(submit, "connect", lambda *arguments: pytest.fail("connected"))
-    monkeypatch.setattr(submit.signal, "signal", lambda *arguments: None)
+    monkeypatch.setattr(signal, "signal", lambda *arguments: None)
     assert submit.main(words) == 2
     assert message in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""Finding a data set, and what is said of one that can't be used."""
+"""Finding a streamed data set, and the messages for one that can't be used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raynas.data.stream import ImageIndex
-from raynas.data.stream.images import PIECE_IMAGES
+from raynas.data.stream.images import PIECE_IMAGES, ImageSet
 from raynas.errors import DataError
 
 from .stream_sets import (
@@ -25,7 +25,8 @@ from .stream_sets import (
 )
 
 
-def labels_of(images) -> list[int]:
+def labels_of(images: ImageSet | None) -> list[int]:
+    assert images is not None
     return [
         label for numbers in images.pieces(None) for label in images.piece(numbers).read().labels_N.tolist()
     ]
@@ -33,6 +34,7 @@ def labels_of(images) -> list[int]:
 
 def test_shards_are_found_with_splits_and_classes(tmp_path):
     index = ImageIndex.find(str(write_shards(tmp_path)))
+    assert index.validation is not None
     assert (index.train.num_images, index.validation.num_images) == (40, 13)
     assert (index.num_classes, index.class_names) == (3, CLASSES)
     assert labels_of(index.train) == [number % 3 for number in range(40)]
@@ -43,6 +45,7 @@ def test_a_tree_is_found_with_splits_and_classes(tmp_path):
         f"{split}/{name}/{number}.png" for split in ("train", "val") for name in CLASSES for number in "01"
     ]
     index = ImageIndex.find(str(write_tree(tmp_path, dict.fromkeys(names, picture_bytes()))))
+    assert index.validation is not None
     assert (index.train.num_images, index.validation.num_images) == (6, 6)
     assert labels_of(index.validation) == [0, 0, 1, 1, 2, 2]
     assert index.class_names == CLASSES
@@ -58,7 +61,8 @@ def test_validation_shards_come_before_test_shards(tmp_path):
     write_shard(tmp_path / "test.parquet", [1])
     write_shard(tmp_path / "val.parquet", [1, 2])
     write_shard(tmp_path / "train.parquet", [1, 2, 3])
-    assert ImageIndex.find(str(tmp_path)).validation.num_images == 2
+    validation = ImageIndex.find(str(tmp_path)).validation
+    assert validation is not None and validation.num_images == 2
 
 
 @pytest.mark.parametrize("is_plain", [True, False])
@@ -146,10 +150,10 @@ def test_more_rows_than_bytes_are_a_broken_shard(tmp_path):
 
 @pytest.mark.parametrize(("classes", "message"), [(CLASSES, "Row group 0 of .*"), (None, "The shard .*")])
 def test_a_footer_of_which_arrow_makes_an_exception_ends_no_process(tmp_path, classes, message):
-    """Arrow throws it past its bindings when the column's metadata are asked for."""
+    """Arrow throws a C++ exception past its Python bindings when the column's metadata are read."""
     file = write_shard(tmp_path / "a.parquet", range(5), classes=classes)
     content = file.read_bytes()
-    # Of the labels' column the statistics of sizes, and in them an empty list of numbers; then one of four.
+    # In the size statistics of the label column, an empty list of integers becomes a list of four.
     known, claim = b"\x3c\x29\x06", b"\x3c\x29\x46"
     assert content.count(known) == 1
     file.write_bytes(content.replace(known, claim))
@@ -218,15 +222,7 @@ def test_an_unknown_scheme_is_explained():
         ImageIndex.find("ftp://host/data")
 
 
-def test_a_store_that_refuses_is_explained_without_the_password(monkeypatch):
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    source = "s3://id:secret@bucket/imagenet?endpoint_override=127.0.0.1:9&scheme=http&region=x"
-    with pytest.raises(DataError, match=r"give credentials: AWS_ACCESS_KEY_ID") as caught:
-        ImageIndex.find(source)
-    assert "secret" not in str(caught.value)
-
-
 def test_tiny_imagenet_is_found(real_data: Path):
     index = ImageIndex.find(str(real_data / "tiny_imagenet"))
+    assert index.validation is not None
     assert (index.train.num_images, index.validation.num_images, index.num_classes) == (4_000, 10_000, 200)

@@ -1,4 +1,4 @@
-"""A checkpoint of a final training, from which it goes on."""
+"""Training checkpoints, from which a final training resumes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
         try:
             resumed.run()
         except TrainingFailed:
-            # Weights that are no numbers any more.
+            # Mutated weights may diverge.
             return
         assert resumed.epoch >= resumed.config.epochs
 
@@ -63,7 +63,7 @@ def tiny_training() -> FinalTraining:
 
 
 def _copied(state: Any) -> Any:
-    """Without the tensors of the training that goes on."""
+    """A copy with its own tensors, because the training goes on changing the others."""
     if isinstance(state, dict):
         return {key: _copied(value) for key, value in state.items()}
     if isinstance(state, list):
@@ -72,9 +72,10 @@ def _copied(state: Any) -> Any:
 
 
 def _changed(rng: random.Random, state: Any) -> Any:
-    """A sound file whose content is wrong somewhere."""
+    """A copy of the state with one wrong entry."""
     state = _copied(state)
-    node, key = state, None
+    node: Any = state
+    key: Any = None
     while isinstance(node, dict | list) and node and (key is None or rng.random() < 0.8):
         parent, key = node, rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
         node = parent[key]

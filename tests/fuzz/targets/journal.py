@@ -1,4 +1,4 @@
-"""journal.jsonl, and the views of it: leaderboard, status, the cell of a run."""
+"""journal.jsonl and what is derived from it: leaderboard, status, the best cell of a run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
 
 
 def mutated_journal(rng: random.Random, lines: list[dict[str, Any]], others: list[bytes]) -> bytes:
-    """One or two events changed, lines lost, doubled or exchanged, or bytes changed anywhere."""
+    """A journal with mutated events, with lines lost, doubled or swapped, or with mutated bytes."""
     encoded = [json_bytes(rng, line) if rng.random() < 0.15 else json.dumps(line).encode() for line in lines]
     kind = rng.randrange(6)
     place, other = rng.randrange(len(lines)), rng.randrange(len(lines))
@@ -51,7 +51,7 @@ def mutated_journal(rng: random.Random, lines: list[dict[str, Any]], others: lis
 
 
 def look_at(run: RecordedRun) -> None:
-    """What `raynas leaderboard` and `raynas status` do."""
+    """Does what `raynas leaderboard` and `raynas status` do."""
     console = output_console()
     console.file, console.width = io.StringIO(), 80
     entries = run.entries

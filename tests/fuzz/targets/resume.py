@@ -1,6 +1,4 @@
-"""What goes on with a recorded run: a resumed search, with a snapshot or without, a promotion, a sync, and a
-searcher's saved state.
-"""
+"""Continuing a recorded run: resuming with or without a snapshot, promotion, sync, and a searcher's state."""
 
 from __future__ import annotations
 
@@ -57,7 +55,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
 
 
 def _learned(lines: list[dict[str, Any]]) -> dict[str, Any]:
-    """By the seed's strategy, of which this is the journal."""
+    """The arrays that the strategy of this journal has learned."""
     events = [TypeAdapter[Event](Event).validate_python(line) for line in lines]
     config = validated(SearchConfig, RecordedRun(Path(), events).config)
     space = config.make_space()
@@ -71,7 +69,7 @@ def _learned(lines: list[dict[str, Any]]) -> dict[str, Any]:
 def _write_snapshot(
     rng: random.Random, folder: Path, arrays: dict[str, Any], lines: list[dict[str, Any]], others: list[bytes]
 ) -> None:
-    """Of the journal that is there, or of the seed; whole, damaged, or of wrong arrays."""
+    """Writes a snapshot of the mutated journal or of the seed: intact, damaged, or with wrong arrays."""
     journal = folder / JOURNAL_FILE
     if rng.random() < 0.7:
         journal.write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
@@ -93,7 +91,7 @@ def _write_snapshot(
 
 
 def _resume(folder: Path, overrides: dict[str, Any]) -> None:
-    """As `raynas search --resume` and, up to MLflow, `raynas sync` do."""
+    """Does what `raynas search --resume` does, and `raynas sync` except for MLflow."""
     journal, events = Journal.reopen(folder / JOURNAL_FILE)
     with journal:
         config = resumed_search_config(RecordedRun(folder, events).config, overrides)
@@ -122,7 +120,7 @@ class _Small:
 
 
 def _restore(rng: random.Random, lines: list[dict[str, Any]], path: Path) -> None:
-    """As Ray Tune does with a searcher's saved state."""
+    """Restores a searcher's saved state, as Ray Tune does."""
     config = validated(SearchConfig, lines[0]["config"])
     events = [line for line in lines if line["kind"] in ("proposed", "finished")]
     path.write_bytes(json_bytes(rng, {"children": {"trial": 4}, "events": events}))
