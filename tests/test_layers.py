@@ -172,6 +172,13 @@ def test_every_package_says_what_lives_in_it(package):
     assert summary.endswith(".") and len(summary.split()) >= 5
 
 
+@pytest.mark.parametrize(
+    "name", sorted(name for name in frozenset().union(*FLOORS) if f"raynas.{name}" in PACKAGES)
+)
+def test_every_package_directly_in_raynas_says_what_it_may_import(name):
+    assert "May import" in (ast.get_docstring(ast.parse(MODULES[f"raynas.{name}"].read_text())) or "")
+
+
 def test_search_spaces_know_only_the_language_of_cells():
     known = {name for module in members("search_spaces") for name in own_imports(module)}
     assert {name for name in known if not lies_in(name, "raynas.cells")} <= {"raynas.errors"}

@@ -1,4 +1,7 @@
-"""Cells and networks, as data and as torch modules. Needs no library but torch."""
+"""Cells and networks, as data and as torch modules.
+
+The modules need torch, the data about them no library. May import cells, config and what is below them.
+"""
 
 from raynas.nn.cell import Cell
 from raynas.nn.complexity import Complexity, complexity
