@@ -151,12 +151,13 @@ class _Fit(threading.Thread):
         super().__init__(name="raynas-final-training", daemon=True)
         self.trainer = trainer
         self.result: ray.train.Result | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
             self.result = self.trainer.fit()
-        except Exception as error:
+        # Ray raises SystemExit in threads that still wait for it when it is shut down.
+        except (Exception, SystemExit) as error:
             logger.debug("final training ended", exc_info=True)
             self.error = error
 
@@ -170,7 +171,7 @@ class _Fit(threading.Thread):
         return TrainedStates(last, last if same else load_state(checkpoint, "cpu"), int(summary["epoch"]))
 
 
-def workers_lost(error: Exception, batch_size: int) -> TrainingFailed:
+def workers_lost(error: BaseException, batch_size: int) -> TrainingFailed:
     """The error for the user when Ray has given up.
 
     Args:
