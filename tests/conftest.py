@@ -13,6 +13,8 @@ settings.register_profile("raynas", deadline=None, suppress_health_check=[Health
 settings.load_profile("raynas")
 
 
+# First: pytest-xdist reads the groups in its own implementation of this hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Says which tests stay together when several processes share them: each file, and all that need Ray.
 
