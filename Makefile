@@ -5,8 +5,8 @@ INSTALLED := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := search
-# Two processes share the tests, file by file; all that need Ray stay in one of them.
-SHARED := -n 2 --dist loadgroup --no-loadscope-reorder
+# Two processes share the tests: tests/conftest.py says how.
+SHARED := -n 2 --no-loadscope-reorder
 QUICK := -m "not gpu and not ray and not slow" $(SHARED)
 .PHONY: search test check format lint types cov fuzz install ui bench bench-data bench-scale chaos chaos-workers poison test-gpu clean
 

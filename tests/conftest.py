@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,17 +14,24 @@ settings.register_profile("raynas", deadline=None, suppress_health_check=[Health
 settings.load_profile("raynas")
 
 
-# First: pytest-xdist reads the groups in its own implementation of this hook.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Says which tests stay together when several processes share them: each file, and all that need Ray.
-
-    One Ray and one pool serve all Ray tests, so these go to one process, and first: they take longest.
-    """
+    """Puts the tests that need Ray first: they take longest, and one process has to run them all."""
     items.sort(key=lambda item: item.get_closest_marker("ray") is None)
-    for item in items:
-        is_ray = item.get_closest_marker("ray") is not None
-        item.add_marker(pytest.mark.xdist_group("ray" if is_ray else str(item.path)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """How several processes share the tests: file by file, and tests/ray as one, as it shares one Ray.
+
+    pytest-xdist's own `--dist loadgroup` would do, but finds no groups under pytest 9.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/ray" if nodeid.startswith("tests/ray/") else nodeid.partition("::")[0]
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
