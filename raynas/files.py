@@ -40,6 +40,26 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def put_new_file(temporary: Path, path: Path) -> None:
+    """Gives the complete file `temporary` the name `path`, in the same folder, unless that name is taken.
+
+    Of two processes that want the name at the same time, one gets it.
+
+    Raises:
+        FileExistsError: the name is taken; both files are as they were.
+    """
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without hard links: the name is taken by an empty file, which is then replaced.
+        path.open("xb").close()
+        os.replace(temporary, path)
+    else:
+        temporary.unlink()
+
+
 def create_file(path: Path, content: str) -> None:
     """Writes a new text file.
 

@@ -6,11 +6,13 @@
 
 Each trial's config holds `child` (its number), `arch_id`, `seed` and `genotype` (JSON, for
 Genotype.from_json). The strategy maximises `metric` of a trial's last report. It learns nothing from a trial
-that ends in an error.
+that ends in an error or reports a metric that can't be used: its child has failed, with a reason in
+`searcher.run.records`.
 """
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,11 +21,14 @@ from ray.tune.search import Searcher
 
 from raynas.cells.space import make_space
 from raynas.child import ChildResult, EpochReport
-from raynas.config import FrozenModel, validated
+from raynas.config import FrozenModel
+from raynas.engine.trial_reports import TrialReports
 from raynas.errors import RunFolderError
 from raynas.run.events import Finished, Proposed
 from raynas.run.run import Run
 from raynas.strategies.strategy import make_strategy
+
+logger = logging.getLogger(__name__)
 
 CHILD_RESULT = "child_result"
 """Key of the ChildResult in the last result of a pool's trial; its value is None in the results before."""
@@ -65,6 +70,9 @@ class TuneSearcher(Searcher):
         self.run = run
         self.failure: Exception | None = None
         self._children: dict[str, int] = {}
+        self._reports: dict[str, TrialReports] = {}
+        """What the running trials of another tuner have reported."""
+        self._has_warned = False
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
@@ -78,7 +86,10 @@ class TuneSearcher(Searcher):
 
         Raises:
             SearchFailed: too many proposals in a row are beyond the limits.
+            Exception: what went wrong when an earlier trial ended.
         """
+        if self.failure is not None:
+            raise self.failure
         # Refusals are limited only while trials run. Otherwise Tune has nothing else to do, and would sleep a
         # second before it asks again.
         child = self.run.next_child(max_refusals=MAX_REFUSALS if self._children else None)
@@ -93,8 +104,9 @@ class TuneSearcher(Searcher):
         }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        if trial_id in self._children and result.get(self._metric) is not None:
-            self.run.report(self._children[trial_id], self._epoch_report(result))
+        """Takes a report. One that can't be used makes its child a failed one, when the trial ends."""
+        if trial_id in self._children:
+            self._report(trial_id, result)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -103,41 +115,70 @@ class TuneSearcher(Searcher):
 
         Tune swallows exceptions that are raised here, so one is kept in `failure`, and the run is closed.
         """
-        child_id = self._children.pop(trial_id, None)
-        if child_id is None:
+        if trial_id not in self._children:
             return
         try:
-            self._finish(child_id, result, error)
+            self._finish(trial_id, result, error)
         except Exception as failure:
             self.failure = failure
             self.run.close()
+        finally:
+            del self._children[trial_id]
+            self._reports.pop(trial_id, None)
 
-    def _finish(self, child_id: int, result: dict[str, Any] | None, error: bool) -> None:
+    def _finish(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
         """Finishes a child. A pool's trial has the key CHILD_RESULT, with None if a scheduler ended it; a
         trial of another tuner doesn't have the key.
         """
+        child_id = self._children[trial_id]
         if error or result is None:
             reason = "its trial ended in an error" if error else "its trial was dropped before it began"
             self.run.finish(child_id, ChildResult(status="failed", reason=reason))
-        elif result.get(CHILD_RESULT) is not None:
+            return
+        if result.get(CHILD_RESULT) is not None:
             self.run.finish(child_id, result[CHILD_RESULT])
+            return
+        # Tune passes the last report of a trial that it stops only here, and not to on_trial_result.
+        self._report(trial_id, result)
+        if CHILD_RESULT in result:
+            self.run.finish_as_reported(child_id, "stopped")
         else:
-            # Tune passes the last report of a trial only here, and not to on_trial_result.
-            if result.get(self._metric) is not None:
-                self.run.report(child_id, self._epoch_report(result))
-            self.run.finish_as_reported(child_id, "stopped" if CHILD_RESULT in result else "completed")
+            self._finish_foreign(trial_id, result)
 
-    def _epoch_report(self, result: dict[str, Any]) -> EpochReport:
-        return validated(
-            EpochReport,
-            {
-                "epoch": result.get("epoch", result.get("training_iteration", 1)),
-                "accuracy": result[self._metric],
-                "train_loss": result.get("train_loss", float("nan")),
-                "seconds": result.get("seconds", result.get("time_total_s", 0.0)),
-            },
-            where=f"the trial's {self._metric}",
-        )
+    def _finish_foreign(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Finishes the child of a trial that another tuner ran to its end."""
+        child_id, reports = self._children[trial_id], self._reports[trial_id]
+        reports.check_end(result)
+        self._warn_of(trial_id, reports.problem)
+        if reports.problem:
+            self.run.finish(child_id, ChildResult(status="failed", reason=reports.problem))
+        else:
+            self.run.finish_as_reported(child_id, "completed")
+
+    def _report(self, trial_id: str, result: dict[str, Any]) -> None:
+        child_id = self._children[trial_id]
+        if CHILD_RESULT in result:
+            if "accuracy" in result:
+                fields = {name: result[name] for name in EpochReport.model_fields}
+                self.run.report(child_id, EpochReport.model_validate(fields))
+            return
+        reports = self._reports.setdefault(trial_id, TrialReports(self._metric))
+        epoch = reports.read(result)
+        self._warn_of(trial_id, reports.problem)
+        if epoch is not None:
+            self.run.report(child_id, epoch)
+
+    def _warn_of(self, trial_id: str, problem: str) -> None:
+        """Says why a child has failed. Said once: many trials may have the same fault."""
+        if problem and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "Trial %s (child %d) counts as failed: %s The other trials go on. This is said once; "
+                "searcher.run.records has the reason of every failed child.",
+                trial_id,
+                self._children[trial_id],
+                problem,
+            )
 
     def save(self, checkpoint_path: str) -> None:
         """Writes the run's events as JSON. Replaying them restores the strategy without unpickling

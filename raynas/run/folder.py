@@ -6,6 +6,8 @@ runs/mlflow.db             MLflow's store of all runs in this folder
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,22 +19,52 @@ RUNS = Path("runs")
 
 
 def new_run_folder(space: str, strategy: str) -> Path:
-    """A folder below runs/ that does not exist yet, named after the time, the space and the strategy."""
+    """A new, empty folder below runs/, named after the time, the space and the strategy.
+
+    Raises:
+        RunFolderError: no folder can be made there.
+    """
     return _new_folder(name.rpartition(":")[2].lower() for name in (space, strategy))
 
 
 def new_training_folder() -> Path:
-    """A folder below runs/ that does not exist yet, for a final training, named after the time."""
+    """A new, empty folder below runs/ for a final training, named after the time; errors as above."""
     return _new_folder(["training"])
 
 
 def _new_folder(parts: Iterable[str]) -> Path:
-    name = "-".join([time.strftime("%Y%m%d-%H%M%S"), *parts])
-    folder, number = RUNS / name, 1
-    while folder.exists():
-        number += 1
-        folder = RUNS / f"{name}-{number}"
+    stem = "-".join([time.strftime("%Y%m%d-%H%M%S"), *parts])
+    try:
+        RUNS.mkdir(exist_ok=True)
+        folder = _take(stem)
+    except OSError as error:
+        raise RunFolderError(
+            f"{RUNS / stem} can't be made: {error.strerror}. Give a folder where you may write: "
+            "--out FOLDER, out=FOLDER."
+        ) from error
+    atexit.register(_drop_if_empty, folder.absolute())
     return folder
+
+
+def _take(stem: str) -> Path:
+    """Makes the first folder of this name, or of this name and a number, that isn't there.
+
+    Whoever looks first and makes it later shares it with those who look meanwhile.
+    """
+    number = 1
+    while True:
+        folder = RUNS / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            number += 1
+
+
+def _drop_if_empty(folder: Path) -> None:
+    """Removes the folder of a run that was prepared and never began."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def check_is_free(folder: Path) -> None:

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import shlex
+import uuid
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,7 @@ from types import TracebackType
 from pydantic import TypeAdapter, ValidationError
 
 from raynas.errors import JournalFailed, RunFolderError
-from raynas.files import JOURNAL_FILE
+from raynas.files import JOURNAL_FILE, put_new_file
 from raynas.run.events import JOURNAL_FORMAT, OLDEST_JOURNAL_FORMAT, AnyEvent, Event, Proposed, Started
 
 LOCKS = Path("/proc/locks")
@@ -53,12 +54,10 @@ class Journal:
             JournalFailed: the line can't be written.
         """
         if path.exists():
-            raise RunFolderError(
-                f"{path} exists already. Resume that run (--resume, resume=True) or choose another folder."
-            )
+            raise _is_there(path)
         # An empty journal would be taken for a damaged run, so the file gets its name after its first line.
-        # The lock is on the open file and stays with it.
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        # The lock is on the open file and stays with it. No other process or thread has the temporary name.
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             journal = cls(temporary)
@@ -68,10 +67,12 @@ class Journal:
             ) from error
         try:
             journal.append(started)
-            temporary.rename(path)
-        except BaseException:
+            put_new_file(temporary, path)
+        except BaseException as error:
             journal.close()
             temporary.unlink(missing_ok=True)
+            if isinstance(error, FileExistsError):
+                raise _is_there(path) from None
             raise
         journal.path = path
         return journal
@@ -136,6 +137,13 @@ class Journal:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
+
+
+def _is_there(path: Path) -> RunFolderError:
+    return RunFolderError(
+        f"{path} exists already. Resume that run (--resume, resume=True) once no other process writes it, "
+        "or choose another folder."
+    )
 
 
 def read_events(path: Path) -> list[Event]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from raynas.errors import RunFolderError
-from raynas.run.folder import check_is_free, find_run, new_run_folder
+from raynas.programs.search.prepare import prepare_search
+from raynas.run.folder import check_is_free, find_run, new_run_folder, new_training_folder
 
 
 @pytest.fixture(autouse=True)
@@ -26,21 +30,50 @@ def make_run_folder(name: str, *, age: int = 0) -> Path:
     return journal.parent
 
 
-def test_a_new_run_folder_is_named_after_what_is_searched_and_is_not_made():
+def test_a_new_run_folder_is_named_after_what_is_searched():
     folder = new_run_folder("nasnet", "my.package:GreedyHill")
     assert folder.parent == Path("runs")
     assert folder.name.endswith("-nasnet-greedyhill")
-    assert not folder.exists()
 
 
-def test_a_new_run_folder_is_another_one_each_time(monkeypatch):
+def test_s4_a_new_run_folder_is_another_one_each_time(monkeypatch):
     monkeypatch.setattr("time.strftime", lambda format: "20260101-000000")
-    names = []
-    for _ in range(3):
-        names.append(new_run_folder("nasnet", "ppo").name)
-        Path("runs", names[-1]).mkdir(parents=True)
+    names = [new_run_folder("nasnet", "ppo").name for _ in range(3)]
     stem = "20260101-000000-nasnet-ppo"
     assert names == [stem, f"{stem}-2", f"{stem}-3"]
+    assert [new_training_folder().name for _ in range(2)] == [
+        "20260101-000000-training", "20260101-000000-training-2",
+    ]  # fmt: skip
+
+
+def test_s4_many_that_ask_for_a_folder_at_the_same_moment_get_one_each(monkeypatch):
+    monkeypatch.setattr("time.strftime", lambda format: "20260101-000000")
+    with ThreadPoolExecutor(16) as threads:
+        folders = list(threads.map(lambda _: new_run_folder("nasnet", "ppo"), range(64)))
+    assert len(set(folders)) == 64
+
+
+def test_s4_searches_and_promotions_that_are_prepared_in_the_same_second_have_their_own_folders():
+    assert prepare_search().folder != prepare_search().folder
+
+
+def test_s4_a_folder_in_which_nothing_began_is_gone_when_the_process_ends(here):
+    lines = [
+        "import os, pathlib",
+        "from raynas.run.folder import new_run_folder",
+        "empty, filled = new_run_folder('a', 'b'), new_run_folder('a', 'b')",
+        "(filled / 'journal.jsonl').touch()",
+        "os.chdir('/')",
+    ]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
+    assert [path.name for path in Path("runs").glob("*/*")] == ["journal.jsonl"]
+    assert len(list(Path("runs").iterdir())) == 1
+
+
+def test_s4_where_no_folder_can_be_made_another_is_asked_for():
+    Path("runs").touch()
+    with pytest.raises(RunFolderError, match=r"^runs/.*-nasnet-ppo can't be made: .* --out FOLDER"):
+        new_run_folder("nasnet", "ppo")
 
 
 def test_a_folder_is_free_unless_a_run_lies_in_it():

@@ -7,6 +7,9 @@ import math
 import pickle
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +287,40 @@ def test_a_new_journal_does_not_touch_one_that_is_there(written):
     with pytest.raises(RunFolderError, match=r"exists already\. Resume that run"):
         Journal.create(written, STARTED)
     assert written.read_bytes() == before
+
+
+@pytest.mark.parametrize("has_links", [True, False], ids=["hard links", "no hard links"])
+def test_s4_of_many_that_begin_a_journal_at_the_same_moment_one_does(path, monkeypatch, has_links):
+    if not has_links:
+        monkeypatch.setattr("os.link", lambda *_: (_ for _ in ()).throw(PermissionError(1, "no links")))
+    # None sees the file of another before it makes its own.
+    barrier = threading.Barrier(8)
+    monkeypatch.setattr(Journal, "append", waiting_at(barrier, Journal.append))
+
+    def begin(number: int) -> Journal | str:
+        try:
+            return Journal.create(path, STARTED.model_copy(update={"run_id": str(number)}))
+        except RunFolderError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(8) as threads:
+        ends = list(threads.map(begin, range(8)))
+    [(number, journal)] = [(n, end) for n, end in enumerate(ends) if isinstance(end, Journal)]
+    with journal:
+        assert read_events(path) == [STARTED.model_copy(update={"run_id": str(number)})]
+        assert is_being_written(path)
+    assert all("exists already. Resume that run" in end for end in ends if isinstance(end, str))
+    assert list(path.parent.iterdir()) == [path]
+
+
+def waiting_at(barrier: threading.Barrier, append: Callable[..., None]) -> Callable[..., None]:
+    """Journal.append, after which everybody waits for the others."""
+
+    def append_and_wait(journal: Journal, event: object) -> None:
+        append(journal, event)
+        barrier.wait(10)
+
+    return append_and_wait
 
 
 def test_who_looks_sees_a_lock_and_takes_none(path, monkeypatch):

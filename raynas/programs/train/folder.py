@@ -6,6 +6,7 @@ the best epoch. The names stand in raynas.files, the checkpoints' in raynas.engi
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from raynas.files import (
     TRAINING_FILE,
     drop_torn_line,
     parse_json,
+    put_new_file,
     replace_file,
 )
 from raynas.programs.train.config import TrainConfig
@@ -74,9 +76,7 @@ def check_can_start(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise RunFolderError(f"{folder} is a file. Give a folder, or a path that does not exist yet.")
     if (folder / TRAINING_FILE).exists():
-        raise RunFolderError(
-            f"{folder} already holds a training. Resume it (resume=True, --resume) or choose another folder."
-        )
+        raise _holds_a_training(folder)
     if (folder / JOURNAL_FILE).exists():
         raise RunFolderError(f"{folder} holds a search or a promotion. Choose another folder.")
     for name in (CHECKPOINTS_FOLDER, CURVE_FILE):
@@ -89,10 +89,32 @@ def check_can_start(folder: Path) -> None:
 
 
 def write_config(folder: Path, config: TrainConfig) -> None:
-    """Writes training.json; `folder` is created if needed."""
+    """Writes training.json; `folder` is created if needed.
+
+    Raises:
+        RunFolderError: another training began in `folder` in the meantime.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    text = config.model_dump_json(indent=1) + "\n"
-    replace_file(folder / TRAINING_FILE, lambda path: path.write_text(text))
+    path, text = folder / TRAINING_FILE, config.model_dump_json(indent=1) + "\n"
+    if not path.exists():
+        temporary = folder / f".{TRAINING_FILE}.{uuid.uuid4().hex}"
+        temporary.write_text(text)
+        try:
+            put_new_file(temporary, path)
+        except FileExistsError:
+            raise _holds_a_training(folder) from None
+        finally:
+            temporary.unlink(missing_ok=True)
+    elif _read_config(path).get("run_id") in (None, "", config.run_id):
+        replace_file(path, lambda temporary: temporary.write_text(text))
+    else:
+        raise _holds_a_training(folder)
+
+
+def _holds_a_training(folder: Path) -> RunFolderError:
+    return RunFolderError(
+        f"{folder} already holds a training. Resume it (resume=True, --resume) or choose another folder."
+    )
 
 
 def resumed_training_config(

@@ -14,7 +14,12 @@ from raynas.errors import RunFolderError, UnknownName
 from raynas.files import CURVE_FILE, TRAINING_FILE
 from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.folder import read_curve, write_config
-from raynas.programs.train.prepare import PreparedTraining, find_start, prepare_training
+from raynas.programs.train.prepare import (
+    PreparedTraining,
+    find_start,
+    prepare_named_training,
+    prepare_training,
+)
 from raynas.programs.train.recipes import train_config
 from raynas.programs.train.train import train_final
 from raynas.training.final_config import EpochSummary
@@ -101,6 +106,24 @@ def test_a_training_keeps_the_id_that_was_drawn_for_it(begun, tmp_path):
     assert len(config.run_id) == 32
     write_config(tmp_path / "new", config)
     assert resume(tmp_path / "new").config == config
+
+
+def test_s4_of_two_trainings_that_begin_in_one_folder_the_second_is_refused(tmp_path):
+    first, second = (prepare_training(NASNET_A, cell="nasnet_a", out=tmp_path / "new").config for _ in "ab")
+    write_config(tmp_path / "new", first)
+    before = (tmp_path / "new" / TRAINING_FILE).read_bytes()
+    with pytest.raises(RunFolderError, match="new already holds a training"):
+        write_config(tmp_path / "new", second)
+    write_config(tmp_path / "new", first)
+    assert (tmp_path / "new" / TRAINING_FILE).read_bytes() == before
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [TRAINING_FILE]
+
+
+def test_s4_trainings_that_are_prepared_in_the_same_second_have_their_own_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = {"data": {"source": "digits"}}
+    first, second = (prepare_named_training("nasnet_a", settings=data) for _ in "ab")
+    assert first.folder != second.folder
 
 
 def test_arguments_are_fields_of_the_config(tmp_path, monkeypatch):
