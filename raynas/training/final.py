@@ -226,8 +226,9 @@ class FinalTraining:
         epoch = self._progress()
         set_drop_path_progress(self.network, epoch / self.config.epochs)
         rate = self.config.optimizer.rate(self.config.batch_size)
+        factor = self.config.schedule.factor(epoch, self.config.epochs, 1.0 / self.steps_per_epoch)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * self.config.schedule.factor(epoch, self.config.epochs)
+            group["lr"] = rate * factor
         self.optimizer.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self.placement.device)
         with self._seeded_for_step():
