@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from raynas.errors import DataError
+
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def are_digits(class_names: Sequence[str] | None) -> bool:
+    """Whether the classes are the ten digits, as in MNIST and SVHN: '7', 'seven', '7 - seven' or 'digit_7'.
+
+    A digit that is mirrored is none. Without names, nothing is known.
+    """
+    found = set()
+    for name in class_names or ():
+        words = [word for word in re.split(r"[\W_]+", name.lower()) if word and word != "digit"]
+        numbers = {_DIGITS.index(word) if word in _DIGITS else word for word in words}
+        found.add(str(numbers.pop()) if len({str(number) for number in numbers}) == 1 else name)
+    return found == set("0123456789")
 
 
 def check_classes(

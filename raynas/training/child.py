@@ -28,6 +28,7 @@ from raynas.training.child_checkpoint import (
     to_bytes,
 )
 from raynas.training.device import Placement, Precision, autocast_type
+from raynas.training.first_images import FirstImages
 from raynas.training.images import AugmentationConfig, DeviceImages
 from raynas.training.losses import classification_loss, validation_counts
 
@@ -76,6 +77,7 @@ def train_child(
         checkpoints: checkpoints of the child, from which training continues if there is one. On a CPU the
             result is then the same to the bit as that of an uninterrupted training, except for the seconds.
     Raises:
+        DataError: the first images are of no use as the network gets them.
         Exception: whatever torch raises, such as running out of memory.
     """
     loop = _ChildLoop(network, images, config, seed, placement or Placement(device=images.device))
@@ -131,6 +133,7 @@ class _ChildLoop:
         self.autocast = autocast_type(config.precision, placement.device)
         # Every rank draws the same order and takes its share of each batch.
         self.generator = torch.Generator().manual_seed(seed)
+        self.first_images = FirstImages()
         self.steps_done = 0
         self.mean_loss = math.nan
 
@@ -181,6 +184,7 @@ class _ChildLoop:
         for images_NCHW, labels_N in batches:
             if self.placement.agree(should_stop()):
                 return ChildResult(status="stopped", reason=f"in epoch {epoch}")
+            self.first_images.look(images_NCHW, labels_N)
             loss = self._step(images_NCHW, labels_N)
             if not math.isfinite(loss):
                 return ChildResult(status="failed", reason=f"the loss became {loss} in epoch {epoch}")

@@ -26,6 +26,7 @@ from raynas.training.checkpoint_clock import CheckpointClock
 from raynas.training.device import Placement, autocast_type, hashed_seed
 from raynas.training.final_checkpoint import check_state
 from raynas.training.final_config import EpochSummary, FinalConfig, StepSummary, TrainingSummary, micro_batch
+from raynas.training.first_images import FirstImages
 from raynas.training.losses import classification_loss, validation_counts
 from raynas.training.optimizers import build_optimizer, load_optimizer
 
@@ -67,6 +68,7 @@ class FinalTraining:
         self.average = _average(self.network, config.average_decay)
         self.autocast = autocast_type(config.precision, placement.device)
         self._unchecked_loss = torch.zeros((), device=placement.device)
+        self._first_images = FirstImages()
         self.clock = CheckpointClock(
             placement, steps=config.checkpoint_steps, minutes=config.checkpoint_minutes
         )
@@ -141,6 +143,7 @@ class FinalTraining:
             check: called before each update; an exception that it raises ends the training.
         Raises:
             TrainingFailed: the loss is no longer finite.
+            DataError: the first images are of no use as the network gets them.
         """
         self._began = time.perf_counter()
         self._first_progress = self._progress()
@@ -194,6 +197,7 @@ class FinalTraining:
         )
         gathered: list[TrainingBatch] = []
         for batch in batches:
+            self._first_images.look(batch.images_NCHW, batch.labels_N)
             gathered.append(batch)
             if len(gathered) == self.config.accumulate:
                 check()
@@ -222,8 +226,9 @@ class FinalTraining:
         epoch = self._progress()
         set_drop_path_progress(self.network, epoch / self.config.epochs)
         rate = self.config.optimizer.rate(self.config.batch_size)
+        factor = self.config.schedule.factor(epoch, self.config.epochs, 1.0 / self.steps_per_epoch)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * self.config.schedule.factor(epoch, self.config.epochs)
+            group["lr"] = rate * factor
         self.optimizer.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self.placement.device)
         with self._seeded_for_step():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from raynas.config import AnyFloat, FrozenModel
 from raynas.errors import InvalidConfig
@@ -42,6 +44,17 @@ class FinalConfig(FrozenModel):
     """
     checkpoint_minutes: float | None = Field(None, gt=0)
     """Minutes between training checkpoints within an epoch; None means that time doesn't count."""
+
+    @model_validator(mode="after")
+    def _reaches_its_full_rate(self) -> Self:
+        warmup = self.schedule.warmup_epochs
+        if warmup >= self.epochs:
+            raise InvalidConfig(
+                f"training.schedule.warmup_epochs = {warmup:g} is not less than training.epochs = "
+                f"{self.epochs}, so the full learning rate would never be reached. Give a shorter warm-up "
+                "or more epochs."
+            )
+        return self
 
 
 def micro_batch(config: FinalConfig, num_ranks: int) -> int:

@@ -52,21 +52,31 @@ class ScheduleConfig(FrozenModel):
     name: Literal["cosine", "exponential", "constant"] = "cosine"
     """Shape of the schedule after the warm-up."""
     warmup_epochs: float = Field(0.0, ge=0)
-    """Number of epochs in which the learning rate rises linearly from zero."""
+    """Number of epochs in which the learning rate rises linearly to its full height, where the schedule then
+    begins. Less than the epochs of the training.
+    """
     decay_rate: float = Field(0.97, gt=0, le=1)
     """'exponential' only: factor that is applied every `decay_epochs`, in steps, as in slim."""
     decay_epochs: float = Field(2.4, gt=0)
-    """'exponential' only: number of epochs between two steps."""
+    """'exponential' only: number of epochs between two steps, from the end of the warm-up."""
     floor: float = Field(0.0, ge=0, le=1)
     """Fraction below which the learning rate never falls after the warm-up."""
 
-    def factor(self, epoch: float, epochs: int) -> float:
-        """The fraction at `epoch`, which need not be whole, of a training of `epochs` epochs."""
+    def factor(self, epoch: float, epochs: int, step: float = 0.0) -> float:
+        """The fraction at `epoch`, which need not be whole, of a training of `epochs` epochs.
+
+        Args:
+            step: length of an update in epochs. In the warm-up, an update has the rate of its end, so that
+                the first one has more than zero and the last one the full height.
+        """
         if epoch < self.warmup_epochs:
-            return epoch / self.warmup_epochs
+            return min((epoch + step) / self.warmup_epochs, 1.0)
+        since = epoch - self.warmup_epochs
+        # A warm-up as long as the training is refused, but a few updates are measured with any.
+        left = max(epochs - self.warmup_epochs, 1e-9)
         share = {
-            "cosine": 0.5 * (1.0 + math.cos(math.pi * min(epoch / epochs, 1.0))),
-            "exponential": self.decay_rate ** math.floor(epoch / self.decay_epochs),
+            "cosine": 0.5 * (1.0 + math.cos(math.pi * min(since / left, 1.0))),
+            "exponential": self.decay_rate ** math.floor(since / self.decay_epochs),
             "constant": 1.0,
         }[self.name]
         return max(share, self.floor)

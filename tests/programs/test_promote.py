@@ -60,7 +60,7 @@ def test_space_and_data_are_the_runs_and_the_rest_is_the_recipes(run, tmp_path):
     config = prepare_promotion(run, out=tmp_path / "out", settings=settings).config
     assert config.make_space() == SPACE
     assert (config.child.epochs, config.network.auxiliary_head) == (7, True)
-    assert config.child.augmentation.cutout == 4
+    assert config.child.augmentation.cutout_size(8) == 4
     assert config.network.num_reductions == 1
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from raynas.cli.terminal.quantities import short_count
+from raynas.data import ImageSplit
 from raynas.engine.final_checkpoints import has_checkpoint
 from raynas.errors import UsageError
 from raynas.programs.train.data import IMAGENET
@@ -67,9 +68,21 @@ def _what(training: PreparedTraining) -> Iterator[str]:
         f"data: {source}, {training.num_train_images:,} training images, "
         f"{'streamed' if config.data.streamed else 'in memory'}"
     )
+    yield _augmentation(training)
     if (growth := training.growth) is not None:
         stages = ", ".join(f"{size} pixels for {epochs}" for size, epochs in growth.stages)
         yield f"training images: {stages} epochs"
+
+
+def _augmentation(training: PreparedTraining) -> str:
+    config, data = training.config.data, training.data
+    if isinstance(data, ImageSplit):
+        return config.augmentation.described(data)
+    jitter = f", colour jitter {config.color_jitter:g}" if config.color_jitter else ""
+    return (
+        f"augmentation: random crop of at least {config.min_area:g} of the area, "
+        f"{config.augmentation.mirroring(data.class_names)}{jitter}{', RandAugment' * config.rand_augment}"
+    )
 
 
 def _how(training: PreparedTraining) -> Iterator[str]:

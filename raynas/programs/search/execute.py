@@ -31,6 +31,7 @@ from raynas.strategies.rewards.pareto import recorded_trade
 from raynas.tracking.search_tracker import SearchTracker
 from raynas.tracking.store import check_store
 from raynas.training import ChildConfig, ChildTrainer, DeviceImages, LatencyCheck, Placement
+from raynas.training.first_images import check_first_images
 
 
 def run_search(
@@ -111,11 +112,14 @@ def execute(
     config = search.config
     split = load_split(config.data, seed=config.seed)
     _check_network(config, split)
+    if factory is None:
+        check_first_images(split, config.child.augmentation, seed=config.seed)
     # What a user's own factory trains on is not known, so its scores can't be reused by other runs.
     images = split.digest() if factory is None else None
     memo = _read_memo(search, images)
+    notes = memo.notes if factory else [*memo.notes, config.child.augmentation.described(split)]
     for listener in listeners:
-        for note in memo.notes:
+        for note in notes:
             listener.noted(note)
     if config.tracking.enabled:
         # Checked before Ray is started, because only the user can correct a wrong URI or start the server.

@@ -42,7 +42,7 @@ def nasnet_paper(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "children": 20_000,
         "network": {"cells_per_stack": 2, "filters": 32},
-        "child": {"epochs": 20, "augmentation": {"flip": True}},
+        "child": {"epochs": 20},
         "space": {"name": "nasnet"},
         "strategy": {"name": "ppo", **PAPER.model_dump()},
     }
@@ -57,7 +57,7 @@ def amoebanet_paper(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "children": 20_000,
         "network": {"cells_per_stack": 3, "filters": 24},
-        "child": {"epochs": 25, "augmentation": {"flip": True}},
+        "child": {"epochs": 25},
         "space": {"name": "amoebanet"},
         "strategy": {"name": "evolution", "population": 100, "sample": 25},
     }

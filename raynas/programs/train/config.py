@@ -39,7 +39,7 @@ class TrainDataConfig(FrozenModel):
     validation_images: int | None = Field(None, ge=1)
     """In memory only: number of training images held out for validation. Defaults to a tenth."""
     augmentation: AugmentationConfig = AugmentationConfig()
-    """In memory only: how training images are augmented."""
+    """How training images are augmented. Of streamed ones, `flip` alone counts."""
     min_area: float = Field(0.08, gt=0, le=1)
     """Streamed only: smallest area of a random crop, as a fraction of the image's area."""
     crop_fraction: float = Field(0.875, ge=0.01, le=1)

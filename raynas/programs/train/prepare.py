@@ -23,6 +23,7 @@ from raynas.programs.train.recipes import DEFAULT_RECIPE, train_config
 from raynas.run.events import Origin
 from raynas.run.folder import new_training_folder
 from raynas.run.lookup import FoundCell, find_cell
+from raynas.training.first_images import check_first_images
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,18 @@ class PreparedTraining:
         return self.data.num_train_images
 
     def check(self) -> None:
-        """InvalidConfig if images are too few, too small for the network, or can't grow as configured."""
+        """InvalidConfig if images are too few, too small for the network, or can't grow as configured.
+
+        DataError if images in memory are of no use once they are augmented.
+        """
         self.spec.complexity()
         if self.num_train_images < self.config.training.batch_size:
             raise InvalidConfig(
                 f"training.batch_size = {self.config.training.batch_size} is more than the "
                 f"{self.num_train_images:,} training images of {self.config.data.source}. Give a smaller one."
             )
+        if isinstance(self.data, ImageSplit):
+            check_first_images(self.data, self.config.data.augmentation, seed=self.config.seed)
         first = self.config.data.first_image_size
         if first is None:
             return

@@ -55,6 +55,7 @@ def _batches(training: PreparedTraining, placement: Placement) -> TrainingBatche
     crop = TrainTransform(
         training.image_size,
         min_area=config.min_area,
+        flip=config.augmentation.mirrors(data.class_names),
         color_jitter=config.color_jitter,
         rand_augment=RandAugment() if config.rand_augment else None,
     )

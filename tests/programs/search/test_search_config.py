@@ -53,8 +53,8 @@ def test_the_users_settings_win_over_the_recipe():
 def test_digits_get_their_own_recipe_and_other_images_do_not():
     assert search_config("small").network.num_reductions == 1
     other = search_config("small", {"data": {"source": "images.parquet"}})
-    assert other.child.augmentation.flip
-    assert not search_config("small", {"data": {"source": "digits"}}).child.augmentation.flip
+    assert other.child.augmentation.mirrors(("cat", "dog"))
+    assert search_config("small", {"data": {"source": "digits"}}).child.augmentation.flip is False
 
 
 def test_an_unknown_recipe_is_refused():
