@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,26 @@ def create_file(path: Path, content: str) -> None:
         raise UsageError(f"{path} exists already, and is left as it is. Choose another path.") from None
     except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror}.") from error
+
+
+def try_writing(folder: Path) -> Path:
+    """Writes a file and removes it, in `folder` or in the nearest folder above it that exists.
+
+    Returns:
+        The folder in which the file was written.
+    Raises:
+        OSError: it can't be written; `filename` is the folder.
+    """
+    # Not Path.exists, which raises on a name that is too long.
+    existing = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
+    try:
+        with tempfile.NamedTemporaryFile(dir=existing) as file:
+            file.write(b"raynas")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(existing)) from error
+    return existing
 
 
 def drop_torn_line(path: Path) -> None:

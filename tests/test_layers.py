@@ -42,7 +42,10 @@ PURE = (
     "raynas.strategies.mutation",
     "raynas.strategies.rewards",
     "raynas.tracking.config",
-    *(f"raynas.engine.{name}" for name in ("attempts", "config", "pool_plan", "pool_supervisor", "queue")),
+    *(
+        f"raynas.engine.{name}"
+        for name in ("attempts", "config", "pool_plan", "pool_supervisor", "queue", "ray_folder")
+    ),
     *(f"raynas.programs.report.{name}" for name in ("document", "html", "markdown")),
     *(f"raynas.programs.report.run.{name}" for name in ("data", "history")),
     "raynas.programs.rescore",

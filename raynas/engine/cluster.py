@@ -8,11 +8,14 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import ray
 
 from raynas.engine.pool_plan import NodeResources
-from raynas.errors import DoesNotFit, UsageError
+from raynas.engine.ray_messages import messages_kept
+from raynas.engine.ray_start import cluster_error, local_error
+from raynas.errors import DoesNotFit
 
 HEAD_NODE = {"node:__internal_head__": 0.0001}
 """Resources of an actor that must outlive the workers: the head node is not a spot machine."""
@@ -30,26 +33,30 @@ def set_start_timeout(seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def connected(address: str | None = None, *, num_cpus: int | None = None) -> Iterator[None]:
+def connected(
+    address: str | None = None, *, num_cpus: int | None = None, folder: Path | None = None
+) -> Iterator[None]:
     """Connects this process to Ray for the block. A connection that exists already is used and left open.
 
     Args:
         address: address of a cluster. None takes RAY_ADDRESS, which `ray job submit` sets; without it, Ray is
             started on this machine.
         num_cpus: CPUs of a Ray that is started here; None means all of this machine.
+        folder: a run's folder, for what Ray has to say about its cluster; None leaves it out.
     Raises:
-        UsageError: there is no cluster at the address.
+        UsageError: Ray can't be started here, or there is no cluster at the address.
     """
     for name in ("ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.ERROR)
     if ray.is_initialized():
         yield
         return
-    _start(address or os.environ.get("RAY_ADDRESS"), num_cpus)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    with messages_kept(folder):
+        _start(address, num_cpus)
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 def nodes() -> list[NodeResources]:
@@ -74,22 +81,31 @@ def check_free(cpus: float, gpus: float) -> None:
             )
 
 
+def starts_here(address: str | None) -> bool:
+    """Whether `connected` would start a Ray on this machine for that address."""
+    return (address or os.environ.get("RAY_ADDRESS") or "local") == "local"
+
+
 def _start(address: str | None, num_cpus: int | None) -> None:
-    is_local = address in (None, "local")
+    is_local = starts_here(address)
+    chosen = address or os.environ.get("RAY_ADDRESS") or "local"
     handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
-            address=address or "local",
+            address=chosen,
             num_cpus=num_cpus if is_local else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
             include_dashboard=False if is_local else None,
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(
-            f"There is no Ray cluster at {address!r}: {error}. Start one with 'ray start --head', "
-            "give its address, or leave the address out to use this machine."
-        ) from error
+    # Ray raises OSError, RuntimeError, ValueError and plain Exception here.
+    except Exception as error:
+        # Ends what was started before the error.
+        with contextlib.suppress(Exception):
+            ray.shutdown()
+        if is_local:
+            raise local_error(error) from error
+        raise cluster_error(error, chosen, is_from_environment=not address) from error
     finally:
         # ray.init replaces the handler for SIGTERM by its own, which would end the driver before it has
         # written down what is running. Only the main thread may put the old one back.

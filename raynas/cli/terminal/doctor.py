@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +11,13 @@ import ray
 import torch
 
 from raynas.data import DataConfig, load_split
-from raynas.engine.cluster import connected, nodes
+from raynas.engine.cluster import connected, nodes, starts_here
 from raynas.engine.config import WorkerConfig
 from raynas.engine.pool_plan import plan_pool, with_gpus
+from raynas.engine.ray_folder import check_ray_folder
 from raynas.environment import versions
 from raynas.errors import UsageError
+from raynas.files import try_writing
 from raynas.tracking.store import check_store
 from raynas.training.device import autocast_type
 
@@ -42,6 +42,8 @@ def examine(*, data: str, address: str | None, runs: Path) -> Iterator[Check]:
     yield _checked("storage", lambda: _storage(runs))
     yield _checked("data", lambda: _data(data))
     yield _checked("tracking", lambda: f"MLflow at {check_store(None, runs / 'mlflow.db')}")
+    if starts_here(address):
+        yield _checked("Ray's files", check_ray_folder)
     try:
         with connected(address):
             yield _checked("cluster", _cluster)
@@ -58,15 +60,11 @@ def _checked(name: str, check: Callable[[], str]) -> Check:
 
 
 def _storage(runs: Path) -> str:
-    existing = next(folder for folder in [runs, *runs.resolve().parents] if folder.exists())
     try:
-        with tempfile.NamedTemporaryFile(dir=existing) as file:
-            file.write(b"raynas")
-            file.flush()
-            os.fsync(file.fileno())
+        existing = try_writing(runs)
     except OSError as error:
         raise UsageError(
-            f"{existing} is not writable: {error.strerror}. Choose another folder with --out."
+            f"{error.filename} is not writable: {error.strerror}. Choose another folder with --out."
         ) from error
     free = shutil.disk_usage(existing).free / 1e9
     if free < MIN_FREE_GB:
