@@ -10,7 +10,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ray.tune.result import AUTO_RESULT_KEYS, TRAINING_ITERATION
+from ray.air.constants import TRAINING_ITERATION
+from ray.tune.result import AUTO_RESULT_KEYS
 
 from raynas.child import MAX_SECONDS, EpochReport
 from raynas.errors import shortened
