@@ -98,7 +98,7 @@ def plain_tune(num_trials: int, folder: Path, *, reuse_actors: bool) -> float:
     decisions."""
     times: list[float] = []
 
-    class RecordEnds(tune.Callback):  # type: ignore[misc]
+    class RecordEnds(tune.Callback):
         def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             times.append(time.perf_counter())
 

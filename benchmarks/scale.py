@@ -24,6 +24,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 
@@ -163,7 +164,7 @@ class Shift:
 class SimulatedWorkers:
     """An actor whose coroutines are the workers."""
 
-    def __init__(self, queue: ray.actor.ActorHandle, seconds: float, spread: float) -> None:
+    def __init__(self, queue: Any, seconds: float, spread: float) -> None:
         self.queue = queue
         self.seconds = seconds
         self.spread = spread
@@ -201,7 +202,7 @@ class SimulatedPool(ChildPool):
     def _start_workers(self) -> None:
         actor = ray.remote(SimulatedWorkers).options(num_cpus=0, max_concurrency=10)
         self._workers = actor.remote(self.queue, self.seconds, self.spread)
-        self.shifts = self._workers.work.remote(self.plan.num_slots)
+        self.shifts = self._workers.work.remote(self.plan.num_slots)  # type: ignore[attr-defined]
 
 
 def workers(arguments: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ that scales from zero. --timeout limits the wait; the exit code is the command's
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import subprocess
 import sys
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import ray
     from ray.autoscaler.sdk import request_resources
 
-    ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
+    ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
     try:
         # The request stands until it is withdrawn, so lost spot nodes are replaced while the command runs.
         request_resources(bundles=[{"GPU": 1}] * options.gpus)

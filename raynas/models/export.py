@@ -222,7 +222,7 @@ def _run_onnx(path: Path, images_NCHW: Tensor) -> Tensor | None:
 
         onnx.checker.check_model(path, full_check=True)
         return None
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return torch.from_numpy(session.run([OUTPUT], {INPUT: images_NCHW.numpy()})[0])

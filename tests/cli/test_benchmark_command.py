@@ -26,7 +26,7 @@ budget = 400_000
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table of a part of NAS-Bench-201's space by formula, in percent, and a recipe for it."""
     path = tmp_path_factory.mktemp("tables")
     content = {

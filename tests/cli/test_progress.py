@@ -186,5 +186,6 @@ def test_the_live_table_shows_running_and_finished_children(num_children):
 
 def shown(screen: Screen) -> str:
     text = io.StringIO()
+    assert isinstance(screen.progress, LiveTable)
     console_into(text).print(screen.progress._render())
     return text.getvalue()

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from raynas.child import ChildResult
 from raynas.cli.main import app
-from raynas.run.events import Driver, Finished, Interrupted, Proposed, Started
+from raynas.run.events import Driver, Event, Finished, Interrupted, Proposed, Started
 from raynas.run.journal import Journal
 
 BEGAN = 1_700_000_000.0
@@ -43,7 +43,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Journal]:
     driver = Driver(host=socket.gethostname(), slots=2)
     start = Started(run_id="r", raynas="0", time=BEGAN, config={"children": 4}, driver=driver)
     with Journal.create(tmp_path / "runs" / "one" / "journal.jsonl", start) as journal:
-        for event in (*map(proposed, range(4)), finished(0, 0.75), finished(1, None)):
+        events: list[Event] = [*map(proposed, range(4)), finished(0, 0.75), finished(1, None)]
+        for event in events:
             journal.append(event)
         yield journal
 

@@ -14,7 +14,7 @@ from raynas.engine.pool_supervisor import MAX_STARTS, PoolSupervisor
 class FakeGroup:
     def __init__(self, number: int, group: WorkerGroup) -> None:
         self.group, self.group_name = group, f"group {number}"
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.is_running = False
         self.is_killed = self.is_cleared = False
 

@@ -6,9 +6,9 @@ import types
 from typing import Any
 
 import pytest
+import ray.train
 import torch
 
-from raynas.engine import final
 from raynas.engine.final import FinalWorkerSettings, train_worker
 from raynas.errors import DataError, RaynasError, TrainingFailed
 
@@ -30,9 +30,9 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> FakeMailbox:
     """Stands for the driver's mailbox; this process is the only worker."""
     mailbox = FakeMailbox()
     context = types.SimpleNamespace(get_world_rank=lambda: 0, get_world_size=lambda: 1)
-    monkeypatch.setattr(final.ray, "get_actor", lambda name: mailbox)
-    monkeypatch.setattr(final.ray, "get", lambda value: value)
-    monkeypatch.setattr(final.ray.train, "get_context", lambda: context)
+    monkeypatch.setattr(ray, "get_actor", lambda name: mailbox)
+    monkeypatch.setattr(ray, "get", lambda value: value)
+    monkeypatch.setattr(ray.train, "get_context", lambda: context)
     return mailbox
 
 

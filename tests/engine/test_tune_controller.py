@@ -7,6 +7,7 @@ import random
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from ray.tune.execution.tune_controller import TuneController
@@ -95,7 +96,7 @@ class FastTrainers(Trainers):
         return updates
 
 
-def make_run(num_children: int, **options: object) -> Run:
+def make_run(num_children: int, **options: Any) -> Run:
     space = make_space("nasnet", num_blocks=1)
     return Run(space, make_strategy("random", space, seed=0), num_children=num_children, **options)
 
@@ -209,7 +210,7 @@ def test_a_stopped_child_is_scored_as_reported_and_its_worker_is_asked_to_stop()
 def test_a_scheduler_of_ours_stops_the_worse_children(config):
     run = make_run(60)
     search(run, lambda id: [0.1 + 0.8 * (id * 37 % 60) / 60] * 8, scheduler=build_scheduler(config, epochs=9))
-    scores = {
+    scores: dict[str, list[Any]] = {
         status: [record.reward for record in run.records.values() if record.result.status == status]
         for status in ("completed", "stopped")
     }
@@ -256,13 +257,14 @@ def test_median_stopping_decides_as_tunes_own_rule_does():
         min_samples_required=3, min_time_slice=100,
     )  # fmt: skip
     decisions = Counter[str]()
+    controller: Any = TuneStub()
     for first in (0, 10, 20):
         trials = [Trial("t", stub=True, trial_id=str(first + n)) for n in range(10)]
         for epoch in range(1, 7):
             for trial in list(trials):
                 said = {"epoch": epoch, "accuracy": rng.random()}
-                decision = tunes.on_trial_result(TuneStub(), trial, dict(said))
-                assert ours.on_trial_result(TuneStub(), trial, dict(said)) == decision
+                decision = tunes.on_trial_result(controller, trial, dict(said))
+                assert ours.on_trial_result(controller, trial, dict(said)) == decision
                 decisions[decision] += 1
                 if decision == TrialScheduler.STOP:
                     trials.remove(trial)
@@ -313,9 +315,8 @@ def test_the_list_of_what_is_overridden_is_complete():
 
 
 def test_what_the_controller_reads_and_sets_is_there():
-    controller = TuneController(
-        search_alg=SearchAlgorithm(), resource_manager_factory=lambda: None, checkpoint_period=float("inf")
-    )
+    settings: dict[str, Any] = {"resource_manager_factory": lambda: None, "checkpoint_period": float("inf")}
+    controller = TuneController(search_alg=SearchAlgorithm(), **settings)
     names = (
         "_actor_manager", "_actor_to_trial", "_trial_to_actor", "_trials", "_stopped_trials",
         "_pending_trials", "_started_actors", "_search_alg", "_fail_fast", "RAISE", "_actor_started",

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray_job
@@ -62,31 +63,39 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return taken
 
 
+def watch(client: Any) -> int:
+    return ray_job.watch(client, "job", retry_seconds=60)
+
+
+def submit_to(client: Any, environment: dict[str, Any] | None = None) -> None:
+    ray_job.submit(client, "job", "true", environment or {}, retry_seconds=60)
+
+
 def options(*arguments: str) -> argparse.Namespace:
     return submit.parse(arguments)
 
 
 @pytest.mark.parametrize("cuts", [(), (7,), (3, 3, 12), (0, 19)])
 def test_a_log_over_a_dropping_connection_is_printed_once(capsys, cuts):
-    assert ray_job.watch(Client(*cuts), "job", retry_seconds=60) == 0
+    assert watch(Client(*cuts)) == 0
     assert capsys.readouterr().out == LOG
 
 
 def test_the_rest_of_a_log_whose_last_connection_dropped_is_fetched(monkeypatch, capsys):
     client = Client(7)
     monkeypatch.setattr(client, "get_job_status", lambda job: JobStatus.FAILED)
-    assert ray_job.watch(client, "job", retry_seconds=60) == 1
+    assert watch(client) == 1
     assert capsys.readouterr().out == LOG
 
 
 def test_pauses_grow_while_nothing_comes_and_start_again_when_something_does(pauses):
-    ray_job.watch(Client(0, 0, 0, 8, 8), "job", retry_seconds=60)
+    watch(Client(0, 0, 0, 8, 8))
     assert pauses == [2, 4, 8, 1]
 
 
 @pytest.mark.parametrize(("end", "code"), [("SUCCEEDED", 0), ("FAILED", 1), ("STOPPED", 1)])
 def test_the_exit_code_says_how_the_job_ended(end, code):
-    assert ray_job.watch(Client(end=end), "job", retry_seconds=60) == code
+    assert watch(Client(end=end)) == code
 
 
 def test_ctrl_c_stops_the_job_and_waits_for_its_end(monkeypatch, capsys):
@@ -97,7 +106,7 @@ def test_ctrl_c_stops_the_job_and_waits_for_its_end(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(time, "sleep", interrupted)
-    assert ray_job.watch(client, "job", retry_seconds=60) == 130
+    assert watch(client) == 130
     assert client.is_stopped
     assert capsys.readouterr().out == LOG
 
@@ -105,7 +114,7 @@ def test_ctrl_c_stops_the_job_and_waits_for_its_end(monkeypatch, capsys):
 def test_a_submission_is_repeated_until_an_agent_is_there(pauses):
     busy = RuntimeError("Request failed with status code 500: No available agent to submit job")
     client = Client(answers=(busy, ConnectionError("reset"), None))
-    ray_job.submit(client, "job", "true", {}, retry_seconds=60)
+    submit_to(client)
     assert len(client.submitted) == 3
     assert pauses == [1, 2]
 
@@ -113,14 +122,14 @@ def test_a_submission_is_repeated_until_an_agent_is_there(pauses):
 def test_a_lost_answer_does_not_start_a_second_job():
     there = RuntimeError("Request failed with status code 500: Job with submission_id job already exists.")
     client = Client(answers=(ConnectionError("reset"), there))
-    ray_job.submit(client, "job", "true", {}, retry_seconds=60)
+    submit_to(client)
     assert [job["submission_id"] for job in client.submitted] == ["job", "job"]
 
 
 def test_a_request_that_is_wrong_is_not_repeated():
     client = Client(answers=(RuntimeError("Request failed with status code 400: no"),))
     with pytest.raises(ray_job.Refused, match="did not take the job"):
-        ray_job.submit(client, "job", "true", {}, retry_seconds=60)
+        submit_to(client)
     assert len(client.submitted) == 1
 
 
@@ -128,9 +137,7 @@ def test_a_folder_that_is_too_large_is_named_with_what_is_large_in_it(tmp_path):
     (tmp_path / "weights.bin").write_bytes(bytes(3 * 2**20))
     error = RuntimeError("Request failed with status code 500: Maximum request body size 104857600 exceeded")
     with pytest.raises(ray_job.Refused, match=r"weights\.bin \(3 MiB\).*--exclude"):
-        ray_job.submit(
-            Client(answers=(error,)), "job", "true", {"working_dir": str(tmp_path)}, retry_seconds=60
-        )
+        submit_to(Client(answers=(error,)), {"working_dir": str(tmp_path)})
 
 
 def test_retries_end_after_the_given_time(monkeypatch):

@@ -1,5 +1,7 @@
 """timm's large networks with random weights, and ours with the same ones."""
 
+# Shapes: N images, K classes.
+
 from __future__ import annotations
 
 import functools
@@ -25,20 +27,21 @@ def timm_network(name: str) -> nn.Module:
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = timm.create_model(name).eval()
+        network: nn.Module = timm.create_model(name).eval()
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 nn.init.uniform_(module.weight, 0.5, 1.5)
                 nn.init.normal_(module.bias, std=0.1)
-                nn.init.normal_(module.running_mean, std=0.1)
-                nn.init.uniform_(module.running_var, 0.5, 1.5)
+                module.running_mean.normal_(std=0.1)
+                module.running_var.uniform_(0.5, 1.5)
     return network
 
 
 @functools.cache
 @torch.no_grad()
 def timm_logits(name: str) -> torch.Tensor:
-    return timm_network(name)(images())
+    logits_NK: torch.Tensor = timm_network(name)(images())
+    return logits_NK
 
 
 def images(size: int = 331) -> torch.Tensor:

@@ -34,14 +34,15 @@ def run_card(path: Path) -> np.ndarray:
     (code,) = re.findall(r"```python\n(.*?)```", path.read_text(), re.S)
     names: dict[str, Any] = {}
     exec(code, names)
-    return names["logits"]
+    logits: np.ndarray = names["logits"]
+    return logits
 
 
 def main() -> None:
     os.chdir(sys.argv[1])
     for path in sorted(Path().glob("*/*.onnx")) + sorted(Path().glob("*/*.pt2")):
         images, run = np.load(path.with_name("images.npy")), load(path)
-        logits = {str(number): run(images[:number]) for number in (1, 7, len(images))}
+        logits: dict[str, Any] = {str(number): run(images[:number]) for number in (1, 7, len(images))}
         if path.with_name("picture.jpg").exists():
             os.chdir(path.parent)
             logits["card"] = run_card(Path(f"{path.name}.md"))

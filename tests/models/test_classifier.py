@@ -40,14 +40,14 @@ def pixels(num_images: int, height: int = 8, width: int = 8, num_channels: int =
 
 @torch.no_grad()
 def expected(given: Classifier, images_NCHW: torch.Tensor) -> np.ndarray:
-    return given._network(images_NCHW).softmax(1).numpy()
+    probabilities_NK: np.ndarray = given._network(images_NCHW).softmax(1).numpy()
+    return probabilities_NK
 
 
 def test_images_of_the_networks_own_size_are_only_scaled():
     given, images_NHWC = classifier(), pixels(3)
-    scaled_NHWC = (images_NHWC / np.float32(255) - np.float32([0.5, 0.25, 0.125])) / np.float32(
-        [0.5, 0.25, 0.125]
-    )
+    mean_C = std_C = np.array([0.5, 0.25, 0.125], np.float32)
+    scaled_NHWC = (images_NHWC / np.float32(255) - mean_C) / std_C
     images_NCHW = torch.from_numpy(scaled_NHWC.astype(np.float32)).permute(0, 3, 1, 2)
     np.testing.assert_allclose(given.predict(images_NHWC), expected(given, images_NCHW), atol=1e-6)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+from typing import Any
 
 import pytest
 import torch
@@ -64,7 +65,8 @@ def test_a_checkpoint_without_a_place_in_the_data_is_refused(state, place):
 
 @pytest.mark.parametrize("part", ["network", "optimizer", "average"])
 def test_a_checkpoint_without_a_part_is_refused(state, part):
-    for damaged in ([], {part: "nothing"}, {**state, part: {"x": 3}}):
+    states: list[Any] = [[], {part: "nothing"}, {**state, part: {"x": 3}}]
+    for damaged in states:
         with pytest.raises(WeightsError):
             tiny_training().load_state_dict(checked_state(damaged))
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -20,7 +21,7 @@ from tests.models.large_networks import needs_timm
 ROOT = Path(__file__).parents[2]
 
 
-def tiny(**words: object) -> Network:
+def tiny(**words: Any) -> Network:
     network = build("nasnet_a_cifar", cells_per_stack=1, filters=4, **words)
     assert isinstance(network, Network)
     return network

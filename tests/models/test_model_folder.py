@@ -54,7 +54,7 @@ def test_nothing_but_the_two_files_is_left_and_others_may_read_them(saved):
 
 def test_a_network_laid_out_for_a_gpu_or_with_shared_tensors_can_be_saved(folder):
     model = tiny()
-    model.network.to(memory_format=torch.channels_last)
+    model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     norms = [module for module in model.network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     norms[1].running_mean = norms[0].running_mean[: norms[1].num_features]
     save_model(Path("trained"), model.network, model.info)

@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from raynas.models.export import Exported, export_model
+from raynas.models.export import Exported, ExportFormat, export_model
 from tests.models.small_models import SMALL_MODELS
 
 ROOT = Path(__file__).parents[2]
 TOLERANCE = 1e-4
-RUNNABLE = ("onnx", "pt2")
+RUNNABLE: tuple[ExportFormat, ...] = ("onnx", "pt2")
 WITH_PICTURE = ("nasbench201", "mixed")
 """One for grey pictures and one for colour."""
 

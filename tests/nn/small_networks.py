@@ -105,7 +105,7 @@ def network_configs(draw: st.DrawFn) -> NetworkConfig:
 
 def smallest_image(config: NetworkConfig) -> int:
     """Pixels per side below which the network is refused."""
-    return (1 if config.stem == "small_image" else 8) * 2**config.num_reductions
+    return int((1 if config.stem == "small_image" else 8) * 2**config.num_reductions)
 
 
 def build_cell(

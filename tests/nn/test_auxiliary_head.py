@@ -53,7 +53,7 @@ def test_nasnet_as_takes_384_maps_of_16_pixels_at_two_thirds():
     strides = [cell.plan.shape.stride for cell in network.cells[: network.auxiliary_output]]
     assert strides.count(1) / 18 == pytest.approx(2 / 3)
     assert outputs_of([auxiliary_cell(network)], network, meta_images()) == [(384, 16, 16)]
-    assert num_parameters(network.auxiliary) == 1_631_498
+    assert network.auxiliary is not None and num_parameters(network.auxiliary) == 1_631_498
 
 
 @pytest.mark.parametrize(

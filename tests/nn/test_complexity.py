@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ GOLDEN = json.loads(Path(__file__).with_name("golden_complexity.json").read_text
 COUNTS = ("parameters", "mult_adds", "activations")
 
 
-def name_of(row: dict) -> str:
+def name_of(row: dict[str, Any]) -> str:
     return "-".join(map(str, (row["cell"], *row["network"].values()))).replace(" ", "")
 
 
@@ -29,13 +30,13 @@ def golden(request):
     return request.param
 
 
-def genotype_of(row: dict) -> Genotype:
+def genotype_of(row: dict[str, Any]) -> Genotype:
     if row["cell"] == "nasnet_a_loose_normal":
         return Genotype(NASNET_A_DARTS.normal, NASNET_A.reduction)
     return published_cell(row["cell"]).genotype
 
 
-def image_of(row: dict) -> dict[str, int]:
+def image_of(row: dict[str, Any]) -> dict[str, int]:
     return {"in_channels": 3, "num_classes": row["num_classes"], "image_size": row["image_size"]}
 
 

@@ -58,7 +58,7 @@ def test_dropped_examples_have_no_gradient():
     x_NCHW = torch.ones(64, 1, 2, 2, requires_grad=True)
     out_NCHW = at_progress(0.5, 1.0)(x_NCHW)
     out_NCHW.sum().backward()
-    assert torch.equal(x_NCHW.grad == 0, out_NCHW == 0)
+    assert torch.equal(x_NCHW.grad.eq(0), out_NCHW.eq(0))
 
 
 def test_number_format_is_kept():

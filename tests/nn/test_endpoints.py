@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def golden(request):
     return request.param
 
 
-def expected(row: dict) -> list[tuple[int, int, int]]:
+def expected(row: dict[str, Any]) -> list[tuple[int, int, int]]:
     return [(channels, side, side) for _, times, channels, side in row["outputs"] for _ in range(times)]
 
 

@@ -61,7 +61,8 @@ def test_each_layer_gives_the_size_that_it_says(op, stride):
     layers = op_layers(op, OpShape(3, 5, stride))
     x_NCHW = torch.rand(2, 3, 7, 4)
     for layer in layers:
-        expected = out_size(layer, tuple(x_NCHW.shape[2:]))
+        height, width = x_NCHW.shape[2:]
+        expected = out_size(layer, (height, width))
         x_NCHW = build_layers((layer,), Conventions())(x_NCHW)
         assert x_NCHW.shape[2:] == expected
     assert x_NCHW.shape[1] == 5

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from raynas.nn import Conventions
-from raynas.nn.layers import Conv, Pool, conv
+from raynas.nn.layers import Conv, Layers, Pool, conv
 from raynas.nn.modules import SameConv2d, SamePool2d, build_layers
 from search_spaces.nasnet import NASNET_A
 from tests.nn.small_networks import small_network
@@ -108,7 +108,7 @@ def test_same_convolution_is_the_windows_one_by_one(kernel, stride, dilation):
 @pytest.mark.parametrize("layer", [Conv(1, 1, (1, 7), (1, 2)), Conv(1, 1, (3, 1), (2, 1))])
 @torch.no_grad()
 def test_strided_halves_of_a_factorised_convolution_are_padded_along_their_own_side(layer):
-    (module,) = build_layers((layer,), Conventions(padding="same"))
+    (module,) = build_layers((layer,), Conventions(padding="same")).children()
     for size in SIZES:
         image_HW = torch.randn(size, size % 5 + 1)
         by_hand_HW = convolved_HW(image_HW, module.weight[0, 0], layer.stride, 1)
@@ -148,7 +148,7 @@ def test_same_pads_an_even_image_at_the_right_and_bottom():
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7])
 @torch.no_grad()
 def test_same_is_symmetric_for_odd_kernels_on_odd_images(kernel):
-    parts = [conv(2, 3, kernel, stride=2), Pool("max", kernel, 2), Pool("avg", kernel, 2)]
+    parts: Layers = (conv(2, 3, kernel, stride=2), Pool("max", kernel, 2), Pool("avg", kernel, 2))
     for part in parts:
         same, symmetric = (
             build_layers((part,), Conventions(padding=padding)) for padding in ("same", "symmetric")
@@ -190,4 +190,4 @@ def test_paddings_agree_in_a_large_network_at_323_pixels(image_size, agree):
     networks[1].load_state_dict(networks[0].state_dict())
     images_NCHW = torch.randn(1, 1, image_size, image_size, dtype=torch.float64)
     maps = [network.forward_features(images_NCHW) for network in networks]
-    assert torch.allclose(*maps) is agree
+    assert torch.allclose(maps[0], maps[1]) is agree

@@ -58,7 +58,7 @@ def test_few_channels_train_channels_last():
 @pytest.mark.parametrize("size", [(1, 1), (7, 8), (8, 5)])
 def test_it_is_the_strided_convolution(size, stride, groups, padding):
     layer = Conv(4, 8, (1, 1), stride, groups=groups)
-    (module,) = build_layers((layer,), Conventions(padding=padding)).double()
+    (module,) = build_layers((layer,), Conventions(padding=padding)).double().children()
     assert isinstance(module, StridedPointwiseConv2d)
     x_NCHW = torch.randn(2, 4, *size, dtype=torch.double, requires_grad=True)
     out_NCHW = module(x_NCHW)
@@ -74,9 +74,8 @@ def test_it_is_the_strided_convolution(size, stride, groups, padding):
 
 
 def test_channels_stay_last():
-    (module,) = build_layers((Conv(4, 8, (1, 1), (2, 2)),), Conventions()).to(
-        memory_format=torch.channels_last
-    )
+    module = build_layers((Conv(4, 8, (1, 1), (2, 2)),), Conventions())
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     out_NCHW = module(torch.rand(2, 4, 8, 8).to(memory_format=torch.channels_last))
     assert out_NCHW.is_contiguous(memory_format=torch.channels_last)
 
@@ -91,5 +90,5 @@ def test_channels_stay_last():
     ],
 )
 def test_convolutions_of_stride_1_wider_or_with_more_taps_are_torchs(layer):
-    (module,) = build_layers((layer,), Conventions())
+    (module,) = build_layers((layer,), Conventions()).children()
     assert type(module) is nn.Conv2d

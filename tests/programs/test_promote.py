@@ -8,7 +8,7 @@ from raynas.cells.space import make_space
 from raynas.errors import RunFolderError, UsageError
 from raynas.programs.promote import best_architectures, prepare_promotion
 from raynas.programs.search.recipes import search_config
-from raynas.run.events import Finished, Proposed, Started
+from raynas.run.events import Event, Finished, Proposed, Started
 from raynas.run.journal import Journal
 from raynas.run.leaderboard import by_architecture
 from raynas.run.recorded import RecordedRun
@@ -102,7 +102,7 @@ def test_an_empty_list_is_refused():
 
 
 def test_repeats_are_ranked_by_their_mean(tmp_path):
-    events = [Started(run_id="r", raynas="0", time=0.0, config={})]
+    events: list[Event] = [Started(run_id="r", raynas="0", time=0.0, config={})]
     for child, (cell, accuracy) in enumerate([(0, 0.5), (1, 0.75), (0, 1.0), (1, 0.5)]):
         events.append(proposed(child, CELLS[cell]))
         result = completed(accuracy)

@@ -14,7 +14,7 @@ from raynas.cli.main import app
 from raynas.nn import Complexity
 from raynas.programs.rescore import rescored_events
 from raynas.programs.search.recipes import search_config
-from raynas.run.events import Finished, Started
+from raynas.run.events import Event, Finished, Started
 from raynas.run.journal import Journal, read_events
 from raynas.run.run import Run
 from raynas.strategies.rewards.reward import Reward, make_reward
@@ -38,7 +38,7 @@ def ended(child: int) -> ChildResult:
     return ChildResult(status=status, accuracy=(child * 37 % 100) / 100, latency_ms=1.0 + child % 4)
 
 
-def searched(path: Path, reward: Reward, recorded: dict[str, Any], *, results=ended) -> list:
+def searched(path: Path, reward: Reward, recorded: dict[str, Any], *, results=ended) -> list[Event]:
     """The events of a random search of 24 children, which finish in an order of their own."""
     settings = {"space": {"num_blocks": 1}, "strategy": {"name": "random"}, "reward": recorded}
     config = search_config(settings=settings)
@@ -61,14 +61,14 @@ def searched(path: Path, reward: Reward, recorded: dict[str, Any], *, results=en
     return read_events(path)
 
 
-def timeless(events: list) -> list:
+def timeless(events: list[Event]) -> list[Event]:
     return [event.model_copy(update={"time": 0.0}) for event in events]
 
 
 @pytest.mark.parametrize("name", REWARDS)
 @pytest.mark.parametrize("before", REWARDS)
 def test_a_rescored_journal_is_the_journal_of_a_search_with_that_reward(tmp_path, before, name):
-    def search(which: str) -> list:
+    def search(which: str) -> list[Event]:
         made = make_reward(which, **REWARDS[which])
         return searched(tmp_path / f"{which}-{before}.jsonl", made, {"name": which, **REWARDS[which]})
 

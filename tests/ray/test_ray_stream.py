@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -64,7 +65,7 @@ def test_ray_gives_the_batches_that_a_single_process_gives(
 def test_an_epoch_may_be_abandoned_and_another_started(pool: ChildPool, tmp_path: Path):
     images = ImageIndex.find(str(write_images(tmp_path / "a.parquet"))).train
     source = ray_batches(images, EvalTransform(8), shuffle=None, cpus_per_task=TINY_TASK)
-    left = source.batches(epoch=0, batch_size=4)
+    left: Any = source.batches(epoch=0, batch_size=4)
     next(left)
     left.close()
     assert sum(len(batch.labels_N) for batch in source.batches(epoch=0, batch_size=16)) == 40

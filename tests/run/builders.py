@@ -11,6 +11,7 @@ from raynas.run.events import Finished, Proposed
 from raynas.run.journal import Journal
 from raynas.run.records import ChildRecord, RunListener
 from raynas.run.run import Run
+from raynas.strategies.ppo import PPO
 from raynas.strategies.rewards.reward import Outcome, Reward
 from raynas.strategies.strategy import make_strategy
 from search_spaces.nasnet import NASNetSpace
@@ -24,6 +25,11 @@ def make_run(
     options = {"batch_size": 2, "hidden_units": 4} if strategy == "ppo" else {}
     chosen = make_strategy(strategy, TINY, seed=seed, **options)
     return Run(TINY, chosen, seed=seed, journal=journal, **{"num_children": 4} | overrides)
+
+
+def policy_version(run: Run) -> int:
+    assert isinstance(run.strategy, PPO)
+    return run.strategy.policy_version
 
 
 def report(epoch: int = 1, accuracy: float = 0.5) -> EpochReport:

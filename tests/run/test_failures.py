@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,10 @@ from .builders import Formula, completed, failed, make_run
 WATCHED = FailuresConfig(last=20, share=0.95)
 
 
-def trained(results: list[ChildResult], **overrides: object) -> Run:
+def trained(results: list[ChildResult], **overrides: Any) -> Run:
     """A run of these results; stops where it fails."""
-    run = make_run(**{"num_children": 1000, "failures": WATCHED} | overrides)
+    options: dict[str, Any] = {"num_children": 1000, "failures": WATCHED} | overrides
+    run = make_run(**options)
     for result in results:
         run.finish(run.next_child().id, result)
     return run

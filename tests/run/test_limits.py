@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -17,7 +18,7 @@ from raynas.run.events import Event, Finished, Proposed, Started
 from raynas.run.failures import MAX_REFUSALS_IN_A_ROW
 from raynas.run.journal import Journal, read_events
 from raynas.run.run import Run
-from tests.run.builders import Diary, Formula, completed, make_run
+from tests.run.builders import Diary, Formula, completed, make_run, policy_version
 
 STARTED = Started(run_id="r1", raynas="0.1.0", time=1.0, config={})
 LIMITS = LimitsConfig(parameters=0x6000)
@@ -28,11 +29,12 @@ def size_of(genotype: Genotype) -> Complexity:
     return Complexity(parameters=int(genotype.arch_id[:4], 16), mult_adds=5, activations=6)
 
 
-def limited_run(**overrides: object) -> Run:
-    return make_run(**{"limits": LIMITS, "measure": size_of} | overrides)
+def limited_run(**overrides: Any) -> Run:
+    options: dict[str, Any] = {"limits": LIMITS, "measure": size_of} | overrides
+    return make_run(**options)
 
 
-def run_of_sizes(sizes: Iterable[int], **overrides: object) -> Run:
+def run_of_sizes(sizes: Iterable[int], **overrides: Any) -> Run:
     """Its proposals have so many parameters, one after the other; 8 is the limit."""
     left = iter(sizes)
     limits = LimitsConfig(parameters=8)
@@ -121,7 +123,7 @@ def test_ppo_learns_from_the_trained_children_alone():
     run = limited_run(strategy="ppo", num_children=6)
     train(run)
     assert run.num_infeasible > 0
-    assert run.strategy.policy_version == 3
+    assert policy_version(run) == 3
     rewards = [record.reward for record in run.records.values() if not record.is_infeasible]
     assert None not in rewards
 

@@ -125,6 +125,6 @@ def test_a_driver_whose_machine_is_not_recorded_may_be_anywhere():
 
 @pytest.mark.parametrize("is_locked", [False, None])
 def test_a_driver_that_said_that_it_ends_is_gone_wherever_it_was(is_locked):
-    events = [STARTED, Interrupted(time=2.0, reason="SIGTERM", children=())]
+    events: list[Event] = [STARTED, Interrupted(time=2.0, reason="SIGTERM", children=())]
     assert driver_state(events, is_locked=is_locked, host="elsewhere") == "gone"
     assert driver_state([*events, resumed()], is_locked=is_locked, host="elsewhere") == "unknown"

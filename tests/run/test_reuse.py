@@ -50,7 +50,8 @@ def record(
 
 
 def read(place: Path, **overrides: Any) -> Memo:
-    return read_memo(place, **{"images": IMAGES, "config": CONFIG, "own": place / "own"} | overrides)
+    options: dict[str, Any] = {"images": IMAGES, "config": CONFIG, "own": place / "own"} | overrides
+    return read_memo(place, **options)
 
 
 def test_the_cells_of_the_space_differ():

@@ -8,6 +8,7 @@ from raynas.cells.genotype import Genotype
 from raynas.nn import Complexity
 from raynas.run.run import Run
 from raynas.run.state import RunState
+from raynas.strategies.rewards.pareto import Pareto
 from raynas.strategies.rewards.reward import make_reward
 from raynas.strategies.strategy import Proposal, Strategy, make_strategy
 from tests.run.builders import TINY, completed, failed, infeasible
@@ -43,6 +44,7 @@ def test_a_replayed_state_is_the_one_that_was_lived(name):
         again.replay(event)
     assert (again.events, again.records, again.scored) == (live.events, live.records, live.scored)
     assert (again.num_finished, again.num_infeasible) == (live.num_finished, live.num_infeasible) == (6, 1)
+    assert isinstance(again.reward, Pareto) and isinstance(live.reward, Pareto)
     assert again.reward.front.points == live.reward.front.points != []
     assert again.strategy.propose() == live.strategy.propose()
 

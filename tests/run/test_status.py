@@ -93,7 +93,7 @@ def test_with_a_driver_that_may_be_alive_children_run_and_time_stands_still():
 
 
 def test_the_pause_between_a_kill_and_a_resume_does_not_count():
-    events = [
+    events: list[Event] = [
         *FIRST_SHIFT,
         resumed(5000, children=8, slots=3),
         finished(2, 5008, 8),
@@ -116,7 +116,7 @@ def test_workers_that_always_train_are_used_wholly():
 
 
 def test_waiting_for_children_lowers_the_utilisation():
-    events = [
+    events: list[Event] = [
         started(),
         proposed(0, 1000),
         proposed(1, 1000),
@@ -129,7 +129,7 @@ def test_waiting_for_children_lowers_the_utilisation():
 
 
 def test_a_worker_without_a_child_is_idle_to_the_end():
-    events = [
+    events: list[Event] = [
         started(children=2),
         proposed(0, 1000),
         proposed(1, 1000),
@@ -143,7 +143,7 @@ def test_a_worker_without_a_child_is_idle_to_the_end():
 
 
 def test_a_worker_that_joins_counts_from_then_on():
-    events = [
+    events: list[Event] = [
         started(slots=1),
         *(proposed(child, 1000) for child in range(3)),
         Resized(time=1010, slots=3),
@@ -157,7 +157,7 @@ def test_a_worker_that_joins_counts_from_then_on():
 
 
 def test_a_worker_that_left_counts_up_to_then():
-    events = [
+    events: list[Event] = [
         started(slots=2),
         proposed(0, 1000),
         proposed(1, 1000),
@@ -188,7 +188,7 @@ def test_a_journal_that_does_not_name_its_slots_has_no_utilisation():
 
 
 def test_refused_proposals_are_no_children():
-    refused = [proposed(5, 1014), Finished(child=5, time=1014, reward=None, result=infeasible())]
+    refused: list[Event] = [proposed(5, 1014), Finished(child=5, time=1014, reward=None, result=infeasible())]
     before, after = status(FIRST_SHIFT), status(FIRST_SHIFT + refused)
     assert after.children == before.children.model_copy(update={"infeasible": 1})
     assert (after.utilisation, after.failures) == (before.utilisation, before.failures)
@@ -248,7 +248,7 @@ def test_interrupted_children_are_called_so_until_they_are_taken_up_again():
     def interrupted(events: list[Event]) -> list[int]:
         return [record.id for record in records_of(events).values() if record.is_interrupted]
 
-    events = [*FIRST_SHIFT, INTERRUPTED.model_copy(update={"children": (1, 2, 3, 99)})]
+    events: list[Event] = [*FIRST_SHIFT, INTERRUPTED.model_copy(update={"children": (1, 2, 3, 99)})]
     assert interrupted(events) == [2, 3]
     assert interrupted([*events, resumed(2000)]) == []
 
@@ -261,7 +261,7 @@ def test_scores_of_other_children_are_counted_as_reused():
 
 
 def test_a_complete_run_needs_no_driver():
-    events = [started(children=1), proposed(0, 1000), finished(0, 1001, 1)]
+    events: list[Event] = [started(children=1), proposed(0, 1000), finished(0, 1001, 1)]
     assert status(events, driver="unknown").driver == "gone"
 
 

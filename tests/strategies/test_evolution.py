@@ -23,7 +23,7 @@ def make(**options: int) -> Evolution:
 
 def test_the_population_is_the_last_that_were_scored():
     strategy = make(population=5, sample=2)
-    alive: deque = deque(maxlen=5)
+    alive: deque[tuple[float, tuple[int, ...]]] = deque(maxlen=5)
     for proposal in search(strategy, 30):
         alive.append((closeness(proposal.actions), proposal.actions))
     assert strategy.population == alive

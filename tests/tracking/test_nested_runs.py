@@ -19,14 +19,15 @@ def promote(search: Any, **changes: Any) -> str:
     """A promotion that is over; its MLflow run."""
     tracker = search.open(**(PROMOTION | changes))
     tracker.close("FINISHED")
-    return tracker.mlflow_run_id
+    return str(tracker.mlflow_run_id)
 
 
 def train(search: Any, origin: Origin | None, **changes: Any) -> dict[str, str]:
     """A training that is over; its tags."""
     tracker = open_tracker(search.store, origin=origin, **changes)
     tracker.close("FINISHED")
-    return search.client.get_run(tracker.mlflow_run_id).data.tags
+    tags: dict[str, str] = search.client.get_run(tracker.mlflow_run_id).data.tags
+    return tags
 
 
 def test_a_promotion_is_nested_in_its_search(finished_search: Any) -> None:

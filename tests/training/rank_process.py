@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import distributed, multiprocessing
+from torch import distributed
+from torch.multiprocessing.spawn import spawn
 
 from raynas.cells.block import Block
 from raynas.cells.genotype import CellGenotype, Genotype
-from raynas.child import ChildResult
+from raynas.child import ChildResult, EpochReport
 from raynas.nn import Network
 from raynas.training import Placement, train_child
 from raynas.training.device import reproducible
@@ -40,9 +42,9 @@ class FileCheckpoints:
         return True
 
 
-def train_ranks(num_ranks: int, folder: Path) -> list[dict[str, dict]]:
+def train_ranks(num_ranks: int, folder: Path) -> list[dict[str, dict[str, Any]]]:
     """Trains children and a network on this many processes; returns what each process ended with."""
-    multiprocessing.spawn(_rank, (num_ranks, str(folder)), nprocs=num_ranks)
+    spawn(_rank, (num_ranks, str(folder)), nprocs=num_ranks)
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(num_ranks)]
 
 
@@ -53,9 +55,9 @@ def train_rank(
     *,
     stops: bool = False,
     checkpoints: FileCheckpoints | None = None,
-) -> dict:
+) -> dict[str, Any]:
     images, placement = digits(), Placement(rank=rank, num_ranks=num_ranks)
-    reports = []
+    reports: list[EpochReport] = []
     answers = itertools.chain([False] * STOP_AFTER_STEPS, itertools.repeat(stops and rank == 0))
     with reproducible(0, placement):
         network = Network(GENOTYPES[genotype], NETWORK, in_channels=1, num_classes=10, image_size=8)

@@ -12,6 +12,7 @@ from raynas.errors import RunFolderError
 from raynas.training import Placement
 from raynas.training.checkpoint_clock import STEPS_PER_LOOK, CheckpointClock
 from raynas.training.final import FinalTraining
+from raynas.training.final_config import TrainingSummary
 from tests.training.final_runs import final_config, network, source
 
 
@@ -22,9 +23,11 @@ class Time:
         return self.now
 
 
-def due_steps(num_steps: int, seconds_per_step: float, **when: float | None) -> list[int]:
+def due_steps(
+    num_steps: int, seconds_per_step: float, *, steps: int | None = None, minutes: float | None = None
+) -> list[int]:
     time = Time()
-    clock = CheckpointClock(Placement(), **{"steps": None, "minutes": None, **when}, clock=time)
+    clock = CheckpointClock(Placement(), steps=steps, minutes=minutes, clock=time)
     due = []
     for step in range(1, num_steps + 1):
         time.now += seconds_per_step
@@ -67,7 +70,7 @@ def test_ranks_are_asked_seldom_however_far_the_time():
 
 
 def test_a_training_writes_checkpoints_by_time():
-    saved = []
+    saved: list[TrainingSummary] = []
     training = FinalTraining(
         network(), source(), final_config(epochs=1, checkpoint_minutes=1e-9), Placement()
     )

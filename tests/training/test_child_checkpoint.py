@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import pytest
 import torch
 
-from raynas.child import Child
+from raynas.child import Child, EpochReport
 from raynas.nn import NetworkConfig
 from raynas.training import ChildTrainer, Placement
 from raynas.training.child_checkpoint import from_bytes, to_bytes
@@ -26,7 +27,8 @@ class Kept:
     """Checkpoints in memory."""
 
     def __init__(self, every: int = 1) -> None:
-        self.every, self.state = every, None
+        self.every = every
+        self.state: Any = None
         self.epochs: list[int] = []
 
     def load(self):
@@ -44,7 +46,7 @@ class Killed(Exception):
     pass
 
 
-def trainer(network: NetworkConfig = RANDOM, **fields: object) -> ChildTrainer:
+def trainer(network: NetworkConfig = RANDOM, **fields: Any) -> ChildTrainer:
     config = child_config(**{"epochs": EPOCHS, **AUGMENTED, **fields})
     return ChildTrainer(network, config, digits(), Placement())
 
@@ -54,9 +56,9 @@ def without_seconds(result):
     return result.model_copy(update={"seconds": 0.0, "curve": curve})
 
 
-def killed_in(epoch: int, kept: Kept, **fields: object) -> None:
+def killed_in(epoch: int, kept: Kept, **fields: Any) -> None:
     """An attempt that ends at its first step after this many epochs."""
-    reports = []
+    reports: list[EpochReport] = []
 
     def should_stop():
         if len(reports) == epoch:
@@ -76,7 +78,8 @@ def undisturbed():
 
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_a_killed_child_goes_on_to_the_same_bits(undisturbed, epoch):
-    kept, reports = Kept(), []
+    kept = Kept()
+    reports: list[EpochReport] = []
     killed_in(epoch, kept)
     # Draws of others in the new process, which must not matter.
     torch.rand(5)

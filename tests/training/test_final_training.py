@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import math
 
@@ -13,7 +12,7 @@ from benchmarks.full_step import step
 from raynas.errors import InvalidConfig, TrainingFailed
 from raynas.training import Placement
 from raynas.training.final import FinalTraining
-from raynas.training.final_config import divisible, micro_batch
+from raynas.training.final_config import TrainingSummary, divisible, micro_batch
 from tests.training.final_runs import (
     final_config,
     network,
@@ -34,7 +33,7 @@ def largest_difference(one, other):
 
 
 def test_it_learns_digits_and_reports_each_epoch():
-    summaries = []
+    summaries: list[TrainingSummary] = []
     config = final_config(epochs=4, optimizer={"learning_rate": 0.1}, average_decay=0.99)
     training = FinalTraining(network(), source(digits(1024, 256)), config, Placement())
     training.run(summaries.append)
@@ -91,9 +90,10 @@ def test_two_ranks_give_the_updates_of_one_with_twice_the_batch(two_ranks):
 
 def test_an_auxiliary_head_is_trained_and_not_evaluated():
     training = FinalTraining(network(auxiliary_head=True), source(), final_config(epochs=1), Placement())
-    before = copy.deepcopy(training.network.auxiliary.classifier.weight.detach())
+    weight = training.network.get_parameter("auxiliary.classifier.weight")
+    before = weight.detach().clone()
     training.run()
-    assert not torch.equal(before, training.network.auxiliary.classifier.weight)
+    assert not torch.equal(before, weight)
     assert 0.0 <= training.accuracies()[0] <= 1.0
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from raynas.child import EpochReport
 from raynas.data import DataConfig, load_split
 from raynas.nn import Network, NetworkConfig
 from raynas.nn.drop_path import DropPath
@@ -74,7 +76,7 @@ def at_each_step(monkeypatch) -> Callable[[Callable[[torch.optim.Optimizer], Non
 @pytest.fixture(scope="module")
 def augmented():
     """One child with all that draws at random."""
-    fields = {"augmentation": {"crop_padding": 1, "flip": True, "cutout": 2}}
+    fields: dict[str, Any] = {"augmentation": {"crop_padding": 1, "flip": True, "cutout": 2}}
     network = NETWORK.model_copy(update={"drop_path": 0.3, "dropout": 0.3, "auxiliary_head": True})
     return lambda seed: without_seconds(train(NASNET_A, seed=seed, network=network, **fields))
 
@@ -97,7 +99,7 @@ def test_small_nasnet_a_learns_digits():
 
 
 def test_each_epoch_is_reported_once_and_in_order():
-    reports = []
+    reports: list[EpochReport] = []
     result = train(epochs=4, report_epoch=reports.append)
     assert [report.epoch for report in reports] == [1, 2, 3, 4]
     assert all(0 <= report.accuracy <= 1 and math.isfinite(report.train_loss) for report in reports)
@@ -129,7 +131,8 @@ def test_accuracy_is_the_share_of_validation_images_classified_rightly():
 
 @pytest.mark.parametrize("learning_rate", [1e10, 1e30])
 def test_diverging_child_fails_at_once_with_a_reason(learning_rate):
-    steps, reports = [], []
+    steps: list[int] = []
+    reports: list[EpochReport] = []
     result = train(
         learning_rate=learning_rate,
         epochs=5,
@@ -148,7 +151,7 @@ def test_child_that_diverges_in_its_last_step_fails():
 
 
 def test_nothing_is_learned_from_a_loss_that_is_not_finite(at_each_step):
-    steps = []
+    steps: list[Any] = []
     at_each_step(steps.append)
     network = OneWeight()
     with torch.no_grad():
@@ -158,7 +161,8 @@ def test_nothing_is_learned_from_a_loss_that_is_not_finite(at_each_step):
 
 
 def test_stop_ends_the_child_before_the_next_step_with_its_last_accuracy(at_each_step):
-    steps, answers = [], itertools.chain([False] * 4, itertools.repeat(True))
+    steps: list[Any] = []
+    answers = itertools.chain([False] * 4, itertools.repeat(True))
     at_each_step(steps.append)
     result = train(epochs=3, should_stop=lambda: next(answers))
     assert len(steps) == 4
@@ -167,7 +171,7 @@ def test_stop_ends_the_child_before_the_next_step_with_its_last_accuracy(at_each
 
 
 def test_stop_before_the_first_step_leaves_no_accuracy(at_each_step):
-    steps = []
+    steps: list[Any] = []
     at_each_step(steps.append)
     result = train(should_stop=lambda: True)
     assert (result.status, result.accuracy, result.curve, steps) == ("stopped", None, (), [])
@@ -183,9 +187,12 @@ def test_batch_may_be_larger_than_the_data(batch_size):
 
 def test_learning_rate_follows_one_cosine_down_to_0(at_each_step):
     rates, optimizers = [], []
-    at_each_step(
-        lambda optimizer: (rates.append(optimizer.param_groups[0]["lr"]), optimizers.append(optimizer))
-    )
+
+    def look(optimizer):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizers.append(optimizer)
+
+    at_each_step(look)
     train(epochs=4, learning_rate=0.2)
     expected = [0.1 * (1 + math.cos(math.pi * step / 12)) for step in range(12)]
     assert rates == pytest.approx(expected)

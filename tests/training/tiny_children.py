@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from raynas.cells.genotype import Genotype
-from raynas.child import Child, ChildResult, Report, ShouldStop
+from raynas.child import Child, ChildResult, Report
 from raynas.data import DataConfig, ImageSplit, load_split
 from raynas.nn import NetworkConfig
 from raynas.training import ChildConfig, ChildTrainer, DeviceImages, Placement
@@ -40,12 +41,12 @@ def train(
     network: NetworkConfig = NETWORK,
     placement: Placement | None = None,
     report_epoch: Report = lambda _: None,
-    should_stop: ShouldStop = lambda: False,
+    should_stop: Callable[[], object] = lambda: False,
     **fields: Any,
 ) -> ChildResult:
     """The result of one child; `fields` are those of ChildConfig."""
     trainer = ChildTrainer(network, child_config(**fields), images or digits(), placement or Placement())
-    return trainer(Child(0, genotype, genotype.arch_id, seed), report_epoch, should_stop)
+    return trainer(Child(0, genotype, genotype.arch_id, seed), report_epoch, lambda: bool(should_stop()))
 
 
 def made_up_split(

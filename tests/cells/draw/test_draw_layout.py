@@ -84,7 +84,7 @@ def test_no_arrow_runs_through_a_box(drawing):
 def test_an_arrow_enters_only_the_blocks_at_its_ends(drawing):
     for arrow in drawing.arrows:
         ends = (arrow.start, arrow.tip)
-        foreign = [group for group in drawing.groups if not any(is_inside(*end, group) for end in ends)]
+        foreign = [group for group in drawing.groups if not any(is_inside(x, y, group) for x, y in ends)]
         points = list(along(arrow))
         assert not [group for group in foreign if any(is_inside(x, y, group) for x, y in points)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from raynas.errors import InvalidConfig, SearchFailed, UnknownName, UsageError
@@ -12,7 +14,7 @@ from tests.programs.benchmark.small_tables import table_of
 def test_two_processes_give_what_one_gives(whole_table):
     contenders = [Contender("random"), Contender("evolution", {"population": 5})]
     progress: list[int] = []
-    words = {"setting": BenchmarkSetting(50), "seeds": range(7, 14)}
+    words: dict[str, Any] = {"setting": BenchmarkSetting(50), "seeds": range(7, 14)}
     alone = benchmark(contenders, whole_table, **words, on_progress=progress.append)
     together = benchmark(contenders, whole_table, **words, processes=2)
     assert [(one.label, one.seed, one.run) for one in alone] == [
@@ -29,7 +31,8 @@ def test_a_summary_holds_mean_and_deviation_over_seeds(whole_table):
     (summary,) = summarise(seed_results)
     results = [seed_result.best.result for seed_result in seed_results]
     mean = sum(results) / 3
-    assert (summary.strategy, summary.n, summary.mean) == ("luck", 3, pytest.approx(mean))
+    assert (summary.strategy, summary.n) == ("luck", 3)
+    assert summary.mean == pytest.approx(mean)
     assert summary.std**2 == pytest.approx(sum((result - mean) ** 2 for result in results) / 2)
     assert summary.children == sum(seed_result.run.num_children for seed_result in seed_results) / 3
 
@@ -63,8 +66,12 @@ def test_a_label_that_is_no_word_is_refused(text):
     ],
 )
 def test_what_can_not_be_is_refused_before_it_is_simulated(whole_table, contenders, budget, error, message):
+    simulated: list[int] = []
     with pytest.raises(error, match=message):
-        benchmark(contenders, whole_table, BenchmarkSetting(budget), seeds=range(3), on_progress=pytest.fail)
+        benchmark(
+            contenders, whole_table, BenchmarkSetting(budget), seeds=range(3), on_progress=simulated.append
+        )
+    assert not simulated
 
 
 def test_a_table_that_has_hardly_any_of_the_space_is_no_benchmark():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,7 +27,7 @@ CONTENT = {
 }
 
 
-def write(folder: Path, *, suffix: str = ".parquet", **columns: list) -> Path:
+def write(folder: Path, *, suffix: str = ".parquet", **columns: list[Any]) -> Path:
     path = folder / f"table{suffix}"
     content = pa.table(CONTENT | columns)
     if suffix == ".csv":
@@ -103,8 +104,9 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, suffix):
 
 
 def test_an_empty_table_is_refused(tmp_path):
+    columns: dict[str, Any] = {name: [] for name in CONTENT}
     with pytest.raises(DataError, match="has no rows"):
-        read(write(tmp_path, **{name: [] for name in CONTENT}))
+        read(write(tmp_path, **columns))
 
 
 @pytest.mark.parametrize("naming", ["json", "arch_id"])

@@ -43,7 +43,7 @@ def study(whole_table, tmp_path_factory) -> Study:
 
 
 @pytest.fixture(scope="module")
-def folder(study, tmp_path_factory) -> Path:
+def folder(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reports") / "new"
     new_folder(folder)
     write_benchmark_report(folder, study)

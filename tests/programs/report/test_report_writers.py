@@ -42,8 +42,10 @@ class Reader(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.text, self.attributes, self.open = "", [], []
+        self.text = ""
         self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
         self.feed(html)
         self.close()
         assert self.open == []

@@ -41,7 +41,8 @@ def test_without_a_word_nasnet_cells_are_searched_with_ppo_on_digits():
 def test_the_papers_recipe_is_the_papers():
     config = search_config("nasnet_paper")
     assert (config.children, config.child.epochs) == (20_000, 20)
-    assert config.make_space().num_blocks == 5
+    space = config.make_space()
+    assert isinstance(space, NASNetSpace) and space.num_blocks == 5
 
 
 def test_the_users_settings_win_over_the_recipe():
@@ -140,7 +141,8 @@ def test_a_bad_setting_is_refused_by_its_full_name(settings, message):
 
 def recorded(**settings: Any) -> dict[str, Any]:
     """A config as a journal holds it."""
-    return json.loads(search_config(settings=settings).model_dump_json())
+    config: dict[str, Any] = json.loads(search_config(settings=settings).model_dump_json())
+    return config
 
 
 def test_a_run_is_resumed_with_the_config_that_it_recorded():

@@ -24,6 +24,7 @@ from raynas.run.run import Run
 from raynas.strategies.ppo import PPO
 from raynas.strategies.strategy import make_strategy
 from search_spaces.nasnet import NASNetSpace
+from tests.run.builders import policy_version
 from tests.strategies.test_strategy_contract import state
 
 SPACE = NASNetSpace(num_blocks=1)
@@ -64,7 +65,7 @@ def name(request) -> str:
 
 
 @pytest.fixture
-def folder(tmp_path, name) -> Path:
+def folder(tmp_path: Path, name: str) -> Path:
     """Of a run that was killed after its first snapshot."""
     with Journal.create(tmp_path / JOURNAL, Started(run_id="1", raynas="0", time=0.0, config={})) as journal:
         run, _ = new_run(tmp_path, name, journal=journal)
@@ -84,15 +85,20 @@ def resumed(folder: Path, name: str, *, recalls: bool = True) -> tuple[Run, int,
 
 def test_a_resume_that_recalls_ends_where_one_that_learns_does(folder, name, monkeypatch):
     learned, _, heard_learning = resumed(folder, name, recalls=False)
-    updates: list[None] = []
+    updates: list[dict[str, float]] = []
     real = PPO._update
-    monkeypatch.setattr(PPO, "_update", lambda *args: (updates.append(None), real(*args))[1])
+
+    def counted(*args: Any) -> dict[str, float]:
+        updates.append(real(*args))
+        return updates[-1]
+
+    monkeypatch.setattr(PPO, "_update", counted)
     recalled, saved, heard_recalling = resumed(folder, name)
     assert saved == UPDATES_PER_SNAPSHOT
-    assert len(updates) == learned.strategy.policy_version - UPDATES_PER_SNAPSHOT > 0
+    assert len(updates) == policy_version(learned) - UPDATES_PER_SNAPSHOT > 0
     assert state(recalled.strategy) == state(learned.strategy)
     assert heard_recalling.statistics == heard_learning.statistics
-    assert len(heard_learning.statistics) == learned.strategy.policy_version
+    assert len(heard_learning.statistics) == policy_version(learned)
 
 
 def test_what_follows_a_recall_is_what_follows_without_one(folder, name):
@@ -113,7 +119,7 @@ def test_the_next_snapshot_counts_from_the_last(folder, name):
         run, snapshots = new_run(folder, name, journal=journal)
         snapshots.recall()
         run.replay(events)
-        while run.strategy.policy_version < 2 * UPDATES_PER_SNAPSHOT:
+        while policy_version(run) < 2 * UPDATES_PER_SNAPSHOT:
             assert (folder / SNAPSHOT_FILE).read_bytes() == before
             train(run, num_children=1)
     assert resumed(folder, name)[1] == 2 * UPDATES_PER_SNAPSHOT

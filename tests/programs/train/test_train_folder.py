@@ -131,8 +131,8 @@ def test_arguments_are_fields_of_the_config(tmp_path, monkeypatch):
         return prepared.config
 
     monkeypatch.setattr("raynas.programs.train.train.train_prepared", prepared_config)
-    arguments = {"data": "digits", "nodes": 2, "min_workers": 3, "epochs": 4, "batch_size": 5, "seed": 6}
-    config = train_final("nasnet_a", out=tmp_path / "new", settings={"workers": {"cpus": 7}}, **arguments)
+    given: Any = {"data": "digits", "nodes": 2, "min_workers": 3, "epochs": 4, "batch_size": 5, "seed": 6}
+    config: Any = train_final("nasnet_a", out=tmp_path / "new", settings={"workers": {"cpus": 7}}, **given)
     assert (config.cell, config.genotype, config.data.source) == ("nasnet_a", NASNET_A, "digits")
     workers = config.workers
     assert (workers.nodes, workers.count, workers.at_least, workers.cpus) == (2, "auto", 3, 7)

@@ -98,7 +98,7 @@ def test_the_last_and_the_best_network_are_kept_and_registered(store):
     assert (result.registered.name, result.registered.versions) == (name, {"best": 1, "last": 2})
     best = client().get_model_version_by_alias(name, "best")
     assert best.tags["top1"] == str(result.summaries[1].top1)
-    run = client().get_run(best.run_id)
+    run = client().get_run(str(best.run_id))
     assert (run.data.tags["raynas.trained_from"], run.data.tags["raynas.child"]) == ("r", "7")
     assert run.data.tags["raynas.arch_id"] == TINY.arch_id
     assert run.data.metrics["seconds_left"] == 0.0
