@@ -6,6 +6,7 @@ import logging
 import math
 import re
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def trial(search: TuneSearcher, name: str, *reports: dict[str, object]) -> None:
     search.on_trial_complete(name, reports[-1] if reports else {})
 
 
-def result_of(*reports: dict[str, object], metric: str = "accuracy"):
+def result_of(*reports: dict[str, Any], metric: str = "accuracy"):
     """The end of a child whose trial reported this. A sound trial after it must be scored."""
     search = searcher(metric)
     trial(search, "a", *reports)

@@ -88,7 +88,11 @@ def ports_of(environment: dict[str, str], job: str) -> tuple[dict[str, int], dic
         (line for line in log.read_text().splitlines() if line.startswith("srun ")),
         key=lambda line: "--head" not in line,
     )
-    return tuple({name: int(port) for name, port in PORT.findall(line)} for line in (head, workers))
+    return ports_in(head), ports_in(workers)
+
+
+def ports_in(line: str) -> dict[str, int]:
+    return {name: int(port) for name, port in PORT.findall(line)}
 
 
 def held(ports: dict[str, int]) -> set[int]:
