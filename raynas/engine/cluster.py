@@ -8,10 +8,12 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import ray
 
 from raynas.engine.pool_plan import NodeResources
+from raynas.engine.ray_messages import messages_kept
 from raynas.engine.ray_start import cluster_error, local_error
 from raynas.errors import DoesNotFit
 
@@ -31,13 +33,16 @@ def set_start_timeout(seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def connected(address: str | None = None, *, num_cpus: int | None = None) -> Iterator[None]:
+def connected(
+    address: str | None = None, *, num_cpus: int | None = None, folder: Path | None = None
+) -> Iterator[None]:
     """Connects this process to Ray for the block. A connection that exists already is used and left open.
 
     Args:
         address: address of a cluster. None takes RAY_ADDRESS, which `ray job submit` sets; without it, Ray is
             started on this machine.
         num_cpus: CPUs of a Ray that is started here; None means all of this machine.
+        folder: a run's folder, for what Ray has to say about its cluster; None leaves it out.
     Raises:
         UsageError: Ray can't be started here, or there is no cluster at the address.
     """
@@ -46,11 +51,12 @@ def connected(address: str | None = None, *, num_cpus: int | None = None) -> Ite
     if ray.is_initialized():
         yield
         return
-    _start(address, num_cpus)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    with messages_kept(folder):
+        _start(address, num_cpus)
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 def nodes() -> list[NodeResources]:

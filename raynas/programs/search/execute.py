@@ -124,7 +124,7 @@ def execute(
         image_trainer, network=config.network, child=config.child, latency=_latency_check(config)
     )
     with (
-        connected(address),
+        connected(address, folder=search.folder),
         ChildPool(make_trainer, data=split, config=config.workers) as pool,
         open_run(
             search,

@@ -125,7 +125,7 @@ def train_prepared(
     if config.tracking.enabled:
         # Before Ray starts, so that an unreachable MLflow server is reported at once.
         check_store(config.tracking.uri, default_store(folder))
-    with connected(address):
+    with connected(address, folder=folder):
         plan = plan_training(config.workers)
         # Before the first file is written: a training that can't run leaves no folder behind.
         _check_plan(config, plan)
