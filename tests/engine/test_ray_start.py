@@ -55,6 +55,13 @@ AT_AN_ADDRESS = {
 }
 
 
+COMMANDS = {
+    "search": ["search", "--data", "digits"],
+    "promote": ["promote", str(Path(__file__).parents[1] / "earlier_version" / "search")],
+    "train": ["train", "nasnet_a", "--data", "digits"],
+}
+
+
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RAY_ADDRESS", "RAY_TMPDIR", "TMPDIR", "RAY_GCS_SERVER_PORT"):
@@ -158,14 +165,14 @@ def test_s5_the_doctor_looks_at_rays_folder(monkeypatch, tmp_path):
     assert not found["cluster"].is_ok
 
 
-@pytest.mark.parametrize("command", ["search", "train"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_d12_a_ray_that_does_not_start_is_a_message_and_exit_code_2(monkeypatch, tmp_path, command):
     def refuse(**_: object) -> None:
         raise LATE
 
     monkeypatch.setattr(ray, "init", refuse)
     out = tmp_path / "run"
-    words = [command, *(["nasnet_a"] if command == "train" else []), "--data", "digits", "--out", str(out)]
+    words = [*COMMANDS[command], "--out", str(out)]
     done = CliRunner().invoke(app, [*words, "--set", "tracking.enabled=false"])
-    assert done.exit_code == 2, done.output
+    assert done.exit_code == 2 and "Ray can't be started" in done.output, done.output
     assert not out.exists()

@@ -64,7 +64,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory; no Ray is started."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr("raynas.programs.train.train.connected", lambda address: contextlib.nullcontext())
+    monkeypatch.setattr("raynas.programs.train.train.connected", lambda *_, **__: contextlib.nullcontext())
     plan = types.SimpleNamespace(num_workers=1)
     monkeypatch.setattr("raynas.programs.train.train.plan_training", lambda *_, **__: plan)
     monkeypatch.setattr("raynas.programs.train.train.train_on_cluster", train_here)
