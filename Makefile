@@ -5,14 +5,16 @@ INSTALLED := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := search
-QUICK := -m "not gpu and not ray and not slow"
+# Two processes share the tests: tests/conftest.py says how.
+SHARED := -n 2 --no-loadscope-reorder
+QUICK := -m "not gpu and not ray and not slow" $(SHARED)
 .PHONY: search test check format lint types cov fuzz install ui bench bench-data bench-scale chaos chaos-workers poison test-gpu clean
 
 search: install
 	$(BIN)/raynas search $(ARGS)
 
 test: install
-	$(BIN)/python -m pytest -m "not gpu" $(ARGS)
+	$(BIN)/python -m pytest -m "not gpu" $(SHARED) $(ARGS)
 
 # Format, lint, types, and the tests without Ray that take no longer than a few seconds: under three minutes.
 check: lint types

@@ -1,1 +1,1 @@
-"""What is measured, and how to measure it again: README.md."""
+"""Benchmarks; README.md tells what each measures and how to run it."""

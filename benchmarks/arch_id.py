@@ -1,4 +1,4 @@
-"""Random architectures of every search space: how many differ, and whether two that differ share an arch_id.
+"""Draws random architectures of every search space, and counts different ones that share an arch_id.
 
     python -m benchmarks.arch_id --samples 1000000
 
@@ -22,7 +22,7 @@ from raynas.cells.space import SPACES, make_space
 
 @dataclass(frozen=True)
 class Count:
-    """What was seen among the samples."""
+    """What was found among the samples."""
 
     samples: int
     distinct: int
@@ -31,7 +31,7 @@ class Count:
 
 
 def samples(name: str, num_samples: int, rng: random.Random) -> Iterator[Genotype]:
-    """Uniform over the actions of the space called `name`."""
+    """Draws architectures of a search space, uniformly over its actions."""
     space = make_space(name)
     widths = [len(decision.choices) for decision in space.decisions]
     for _ in range(num_samples):
@@ -39,28 +39,34 @@ def samples(name: str, num_samples: int, rng: random.Random) -> Iterator[Genotyp
 
 
 def count(num_samples: int, seed: int) -> dict[str, Count]:
-    """Of each space and then of all spaces together, which share their samples equally."""
-    rng, form_of = random.Random(seed), dict[bytes, bytes]()
+    """Counts of each search space and of all of them together; each gets the same share of the samples."""
+    rng = random.Random(seed)
+    form_of_id: dict[bytes, bytes] = {}
     counts: dict[str, Count] = {}
-    names, began = SPACES.names(), time.perf_counter()
+    names = SPACES.names()
+    began = time.perf_counter()
     collisions = 0
     distinct_in_all: set[bytes] = set()
     for place, name in enumerate(names):
-        since, before = time.perf_counter(), collisions
+        space_began = time.perf_counter()
+        collisions_before = collisions
         share = num_samples // len(names) + (place < num_samples % len(names))
         distinct: set[bytes] = set()
         for genotype in samples(name, share, rng):
             form = canonical_hash(genotype)
             if form not in distinct:
                 distinct.add(form)
-                collisions += form_of.setdefault(bytes.fromhex(genotype.arch_id), form) != form
+                collisions += form_of_id.setdefault(bytes.fromhex(genotype.arch_id), form) != form
         distinct_in_all |= distinct
-        counts[name] = Count(share, len(distinct), collisions - before, time.perf_counter() - since)
+        counts[name] = Count(
+            share, len(distinct), collisions - collisions_before, time.perf_counter() - space_began
+        )
     counts["all"] = Count(num_samples, len(distinct_in_all), collisions, time.perf_counter() - began)
     return counts
 
 
 def canonical_hash(genotype: Genotype) -> bytes:
+    """SHA-256 of the canonical form, which stands for the form itself to save memory."""
     return hashlib.sha256(json.dumps(genotype.canonical().to_dict(), sort_keys=True).encode()).digest()
 
 

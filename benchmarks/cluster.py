@@ -12,7 +12,7 @@ from raynas.engine.cluster import connected
 
 @contextmanager
 def cluster_of(num_nodes: int) -> Iterator[Cluster]:
-    """A head without CPUs and nodes of one CPU each, connected."""
+    """Connects to a new cluster of a head without CPUs and nodes with one CPU each."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     for _ in range(num_nodes):
         cluster.add_node(num_cpus=1)

@@ -1,9 +1,9 @@
-"""Images per second of the streaming loaders, beside raw decoding and torch's DataLoader: `make bench-data`.
+"""Images per second of the streaming loaders, of raw decoding and of torch's DataLoader: `make bench-data`.
 
-JPEGs of 500 x 375 are made from the pictures in a folder (COCO's, by default), as many variants of each as it
-takes, and written as Parquet shards. Every path gives training images of 224 pixels, in a short epoch over
-the shards and in a long one over several copies. Its rate is that of the difference, so that starting
-processes and filling buffers cancel out; the last column is the long epoch, start included.
+JPEGs of 500 x 375 are made from the pictures in a folder (by default COCO's), as many variants of each as
+needed, and written as Parquet shards. Every loader yields training images of 224 pixels, in a short epoch
+over the shards and in a long one over several copies of them. The rate is that of the difference, so that
+starting processes and filling buffers cancel out; the last column is the long epoch with its start.
 """
 
 from __future__ import annotations
@@ -37,13 +37,15 @@ from raynas.engine.ray_batches import ray_batches
 from raynas.models.torchvision_import import make_torchvision_importable
 
 SIZE = (500, 375)
+"""Width and height of an encoded image, in pixels."""
 BATCH_SIZE = 64
 YARDSTICK = "raw decoding and augmentation"
+"""The path that the rates of the others are divided by."""
 _PICTURES = Path(__file__).parents[2] / "shared" / "data" / "coco_tiny"
 
 
 def write_shards(pictures: Path, folder: Path, num_images: int) -> int:
-    """Four shards; returns the bytes of an image on average."""
+    """Writes four shards; returns the average number of bytes of an image."""
     files = sorted(pictures.rglob("*.jpg"))
     rng = np.random.default_rng(0)
     contents = [variant(files[index % len(files)], rng) for index in range(num_images)]
@@ -59,7 +61,7 @@ def write_shards(pictures: Path, folder: Path, num_images: int) -> int:
 
 
 def variant(file: Path, rng: np.random.Generator) -> bytes:
-    """A random part of the picture, of the shape of SIZE."""
+    """A random crop of a picture, scaled to SIZE, as JPEG."""
     with Image.open(file) as image:
         picture = image.convert("RGB")
     scale = min(picture.width / SIZE[0], picture.height / SIZE[1]) * rng.uniform(0.75, 1)
@@ -73,23 +75,23 @@ def variant(file: Path, rng: np.random.Generator) -> bytes:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one path took for one epoch."""
+    """Number of images of an epoch, and how long it took."""
 
     num_images: int
     seconds: float
 
 
 def timed(counts: Iterable[int], began: float) -> Epoch:
-    """Consumes an iterator of how many images came."""
+    """Consumes an iterator over the number of images of each batch."""
     return Epoch(sum(counts), time.perf_counter() - began)
 
 
 def plain_loop(folder: Path, epoch: int, num_processes: int, *, augments: bool) -> Epoch:
-    """Each process loops over encoded images in its memory: no reading, no batches."""
+    """Loops over encoded images in memory, in each process: no reading, no batches."""
     shares = [(folder, rank, num_processes, epoch, augments) for rank in range(num_processes)]
     with ProcessPoolExecutor(num_processes, multiprocessing.get_context("forkserver")) as pool:
         rates = list(pool.map(_loop, shares))
-    # As if all had taken equally long, and without their start: the loop is the yardstick.
+    # From the sum of the processes' rates, so that neither their start nor the slowest of them counts.
     num_images = ImageIndex.find(str(folder)).train.num_images
     return Epoch(num_images, num_images / sum(rates))
 
@@ -111,18 +113,20 @@ def _loop(share: tuple[Path, int, int, int, bool]) -> float:
 
 
 class RowGroups(IterableDataset[Any]):
-    """What one writes for torch's DataLoader: row groups dealt to its workers, torchvision's transforms."""
+    """What one would write for torch's DataLoader: each worker reads a share of the row groups."""
 
     def __init__(self, folder: Path, epoch: int) -> None:
-        self.files, self.epoch = sorted(folder.glob("*.parquet")), epoch
+        self.files = sorted(folder.glob("*.parquet"))
+        self.epoch = epoch
 
     def __iter__(self) -> Iterator[Any]:
         make_torchvision_importable()
-        from torchvision.transforms import v2
+        from torchvision.transforms import v2  # type: ignore[import-untyped]
 
         torch.set_num_threads(1)
         transform = v2.Compose([v2.RandomResizedCrop(224), v2.RandomHorizontalFlip(), v2.PILToTensor()])
         worker = get_worker_info()
+        assert worker is not None
         groups = [
             (file, group) for file in self.files for group in range(pq.read_metadata(file).num_row_groups)
         ]
@@ -149,13 +153,13 @@ def torch_loader(folder: Path, epoch: int, num_processes: int) -> Epoch:
 def ours(make: Callable[..., Any], folder: Path, epoch: int, **options: int) -> Epoch:
     began = time.perf_counter()
     images = ImageIndex.find(str(folder)).train
-    source = make(images, TrainTransform(), shuffle=Shuffle(seed=0, window=512), **options)
-    batches: Iterable[Any] = source.batches(epoch=epoch, batch_size=BATCH_SIZE)
+    loader = make(images, TrainTransform(), shuffle=Shuffle(seed=0, window=512), **options)
+    batches: Iterable[Any] = loader.batches(epoch=epoch, batch_size=BATCH_SIZE)
     return timed((len(batch.labels_N) for batch in batches), began)
 
 
 def with_copies(folder: Path, num_copies: int) -> Path:
-    """A folder beside it with so many links to each shard."""
+    """Makes a folder beside `folder` with `num_copies` links to each shard."""
     copies = folder.with_name(f"{folder.name}-{num_copies}")
     copies.mkdir()
     for file in folder.iterdir():
@@ -168,8 +172,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--images", type=int, default=2000, help="of the short epoch")
-    parser.add_argument("--copies", type=int, default=7, help="of them in the long epoch")
+    parser.add_argument("--images", type=int, default=2000, help="number of images of the short epoch")
+    parser.add_argument("--copies", type=int, default=7, help="how often the long epoch has them")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--pictures", type=Path, default=_PICTURES, help="a folder of JPEG files")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
@@ -189,10 +193,11 @@ def main() -> None:
         short.mkdir()
         num_bytes = write_shards(arguments.pictures, short, arguments.images)
         long = with_copies(short, arguments.copies)
-        # Our processes and Ray's stay from one epoch to the next: the first would pay for all.
+        # Warm up: raynas's processes and Ray's stay alive between epochs, so the first epoch would pay for
+        # all.
         ours(local_batches, short, 0, num_processes=count)
         ours(ray_batches, short, 0, num_tasks=count)
-        # Paths in turn, so that what else the machine does falls on all of them.
+        # The paths take turns, so that other load on the machine affects all of them.
         for epoch in range(arguments.repetitions):
             for path, measure in paths.items():
                 few, many = measure(short, epoch), measure(long, epoch)
@@ -212,7 +217,7 @@ def print_environment(num_images: int, num_copies: int, num_bytes: int) -> None:
 
 
 def print_table(steady: dict[str, list[float]], whole: dict[str, list[float]], num_cores: int) -> None:
-    """Medians of the repetitions."""
+    """Prints the medians of the repetitions."""
     print(f"| path | images/s | per core | of {YARDSTICK} | with start, images/s |\n|---|---|---|---|---|")
     yardstick = statistics.median(steady[YARDSTICK])
     for path in steady:

@@ -1,7 +1,8 @@
 """One full training step of a published network at its full size: `python -m benchmarks.full_step NAME ...`.
 
-Forward, loss with the auxiliary head, backward, RMSProp and the moving average, as its ImageNet recipe sets
-them, but for the number of images; each network in a process of its own, whose peak memory is printed.
+Forward, loss with the auxiliary head, backward, RMSProp and the moving average are those of the network's
+ImageNet recipe; only the number of images differs. Each network runs in its own process, whose peak memory is
+printed.
 """
 
 from __future__ import annotations
@@ -12,52 +13,49 @@ import resource
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from raynas.models.networks import NETWORKS
-from raynas.nn import Network
 from raynas.programs.train.recipes import train_config
 from raynas.training import Placement
+from raynas.training.batches import TrainingBatch
 from raynas.training.final import FinalTraining
-from raynas.training.sources import Batch
 
 RECIPES = {"nasnet_a_mobile": "imagenet_mobile", "nasnet_a_large": "imagenet_large"}
 NUM_CLASSES = 1000
 
 
-@dataclass(frozen=True)
+@dataclass
 class OneBatch:
-    """A TrainingSource of one batch of noise, for training and for validation."""
+    """TrainingBatches of one batch of noise, for training and for validation."""
 
-    batch: Batch
+    batch: TrainingBatch
     num_classes: int = NUM_CLASSES
 
     def num_batches(self, batch_size: int, *, num_ranks: int) -> int:
         return 1
 
-    def train_batches(self, epoch: int, batch_size: int, **_: int) -> Iterator[Batch]:
+    def train_batches(self, epoch: int, batch_size: int, **_: int) -> Iterator[TrainingBatch]:
         yield self.batch
 
-    def validation_batches(self, batch_size: int, **_: int) -> Iterator[Batch]:
+    def validation_batches(self, batch_size: int, **_: int) -> Iterator[TrainingBatch]:
         yield self.batch
 
 
 def step(name: str, num_images: int) -> dict[str, Any]:
-    """Time and peak memory of one step and one validation, and what it changed."""
+    """Runs one step and one validation; measures time, peak memory and which parameters changed."""
     published = NETWORKS[name]
     size = published.image_size
-    words = {"cell": published.cell, "genotype": published.genotype.to_dict()}
-    config = train_config(RECIPES[name], words)
+    spec = published.spec
+    config = train_config(RECIPES[name], {"cell": published.cell, "genotype": spec.genotype.to_dict()})
     training_config = config.training.model_copy(update={"batch_size": num_images, "epochs": 1})
     torch.manual_seed(0)
-    network = Network(
-        published.genotype, config.network, in_channels=3, num_classes=NUM_CLASSES, image_size=size
-    )
+    network = replace(spec, config=config.network, num_classes=NUM_CLASSES).build()
     images_NCHW = torch.randn(num_images, 3, size, size).to(memory_format=torch.channels_last)
-    batch = Batch(images_NCHW, torch.arange(num_images), num_images)
+    batch = TrainingBatch(images_NCHW, torch.arange(num_images), num_images)
     training = FinalTraining(network, OneBatch(batch), training_config, Placement())
     before = [parameter.detach().clone() for parameter in network.parameters()]
     began = time.perf_counter()
@@ -77,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(RECIPES)}; all if left out")
+    parser.add_argument("names", nargs="*", help=f"networks, of {', '.join(RECIPES)}; default: all")
     parser.add_argument("--images", type=int, default=2)
     arguments = parser.parse_args()
     print("| network | pixels | parameters | images | seconds | peak memory, GB | tensors changed | finite |")

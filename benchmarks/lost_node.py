@@ -1,8 +1,8 @@
-"""What a lost node does to a final training: `python -m benchmarks.lost_node CELL --data PATH`.
+"""Compares final trainings with and without a lost node: `python -m benchmarks.lost_node CELL --data PATH`.
 
-The same training three times, on a Ray of its own with a head without CPUs and two nodes with one CPU each:
-left alone; with a node killed in the middle and another one started; and with a node killed for good, so that
-one worker goes on alone. Prints the curves and how far the parameters are from those of the first.
+The same training runs three times, each on a new Ray cluster of a head without CPUs and two nodes with one
+CPU each: undisturbed; with one node killed and replaced; and with one node killed for good, so that one
+worker goes on alone. Prints the curves and how far the parameters are from those of the first training.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from ray.cluster_utils import Cluster
 from benchmarks.cluster import cluster_of
 from raynas.config import merged, parse_assignments
 from raynas.models.folder import load_model
-from raynas.programs.train.train import prepare_training, train_prepared
+from raynas.programs.train.prepare import prepare_training
+from raynas.programs.train.train import train_prepared
 from raynas.run.lookup import find_genotype
 
 CASES = ("undisturbed", "replaced", "gone")
 
 
 def kill_a_node(cluster: Cluster, folder: Path, *, replaces: bool) -> None:
-    """Once the next checkpoint is there. Training goes on meanwhile."""
+    """Kills a node after the next training checkpoint; training goes on meanwhile."""
     known = _checkpoints(folder)
     while _checkpoints(folder) <= known:
         time.sleep(0.05)
@@ -42,7 +43,7 @@ def _checkpoints(folder: Path) -> set[str]:
 
 
 def train(case: str, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """One of CASES: its curve and what happened."""
+    """Runs one of CASES; returns its curve and what happened."""
     settings = merged(
         parse_assignments(arguments.set),
         {
@@ -83,7 +84,7 @@ def train(case: str, folder: Path, arguments: argparse.Namespace) -> dict[str, A
 
 
 def difference(one: Path, other: Path) -> float:
-    """The largest between two networks' tensors."""
+    """The largest absolute difference between the parameters of two trained networks."""
     ours, theirs = (load_model(path).network.state_dict() for path in (one, other))
     return max(float((ours[key].double() - theirs[key].double()).abs().max()) for key in ours)
 
@@ -95,10 +96,12 @@ def main() -> None:
     parser.add_argument("cell")
     parser.add_argument("--data", required=True)
     parser.add_argument("--recipe", default="imagenet_mobile")
-    parser.add_argument("--after-epoch", type=int, default=1, help="the node is killed in the next")
+    parser.add_argument(
+        "--after-epoch", type=int, default=1, help="the node is killed in the epoch after this one"
+    )
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES)
     parser.add_argument("--set", action="append", default=[])
-    parser.add_argument("--out", type=Path, help="keep the trainings here")
+    parser.add_argument("--out", type=Path, help="folder in which the trainings are kept")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = arguments.out or Path(name)

@@ -1,7 +1,8 @@
-"""The cost per child of the whole path with children that do nothing: `make bench`.
+"""What a child costs beyond its training, measured with children that do nothing: `make bench`.
 
-PPO controller on the full NASNet space, one report per child, on as many CPUs as there are. Beside it, in the
-same run, plain Ray Tune with trials that return one report, with and without reuse_actors.
+The search has the PPO controller on the full NASNet space, one report per child, and all CPUs of the machine.
+The same process also measures plain Ray Tune, with trials that make one report, with and without
+reuse_actors.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from raynas.run.journal import Journal
 from raynas.run.records import ChildRecord, RunListener
 from raynas.run.run import Run
 from raynas.strategies.strategy import make_strategy
-from raynas.tracking.search_tracker import Tracker
+from raynas.tracking.config import TrackingConfig
+from raynas.tracking.run_page import RunPage
+from raynas.tracking.search_tracker import SearchTracker
 from raynas.training import Placement
 
 
@@ -45,7 +48,7 @@ def no_op(placement: Placement, split: ImageSplit | None) -> TrainChild:
 
 
 class Clock(RunListener):
-    """When each child ended."""
+    """Records when each child ends."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -54,59 +57,59 @@ class Clock(RunListener):
         self.times.append(time.perf_counter())
 
     def seconds_per_child(self) -> float:
-        """After the first."""
+        """Average time from one child to the next; the first child is not counted."""
         return (self.times[-1] - self.times[0]) / (len(self.times) - 1)
 
 
 def raynas_search(num_children: int, pool: ChildPool, folder: Path, *, with_mlflow: bool) -> float:
     space = make_space("nasnet")
-    clock, listeners = Clock(), []
-    if with_mlflow:
-        listeners.append(open_tracker(folder, space))
+    clock = Clock()
+    trackers = [open_tracker(folder, space)] if with_mlflow else []
     with Journal.create(
         folder / "journal.jsonl", Started(run_id="bench", raynas="0", time=0.0, config={})
     ) as journal:
         strategy = make_strategy("ppo", space, seed=0)
-        run = Run(space, strategy, num_children=num_children, journal=journal, listeners=[*listeners, clock])
+        run = Run(space, strategy, num_children=num_children, journal=journal, listeners=[*trackers, clock])
         tune_run(run, pool)
     seconds = clock.seconds_per_child()
-    if listeners:
+    if trackers:
         began = time.perf_counter()
-        lost = listeners[0].close("FINISHED", timeout=600)
+        lost = trackers[0].close("FINISHED", timeout=600)
         assert lost == 0
-        # What the tracker still had to write when the last child was done counts too.
+        # The tracker writes in the background; what is left to write after the last child counts too.
         seconds += (time.perf_counter() - began) / num_children
     return seconds
 
 
-def open_tracker(folder: Path, space: SearchSpace) -> Tracker:
-    return Tracker.open(
-        None,
-        experiment="bench",
-        run_name="bench",
+def open_tracker(folder: Path, space: SearchSpace) -> SearchTracker:
+    """A tracker with a store of its own, in `folder`."""
+    page = RunPage(
+        kind="search",
         run_id=folder.name,
+        folder=folder / "run",
+        tracking=TrackingConfig(experiment="bench"),
         config={},
-        space=space,
-        default_store=folder / "mlflow.db",
-        run_folder=folder,
     )
+    return SearchTracker.open(page, space=space)
 
 
 def plain_tune(num_trials: int, folder: Path, *, reuse_actors: bool) -> float:
-    """Seconds per trial of Ray Tune alone, after the first, with random configs of as many decisions."""
+    """Seconds per trial of Ray Tune alone, after the first trial, with configs of as many random
+    decisions."""
     times: list[float] = []
 
-    class Ends(tune.Callback):
+    class RecordEnds(tune.Callback):  # type: ignore[misc]
         def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             times.append(time.perf_counter())
 
+        # Tune pickles its callbacks, and this one holds a local list.
         def __reduce__(self) -> Any:
             return tune.Callback, ()
 
     def train(config: dict[str, Any]) -> None:
         tune.report({"accuracy": 0.5})
 
-    # As fast as it can be: without the files of its loggers.
+    # Without the files of its loggers, Tune is as fast as it can be.
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     param_space = {f"decision_{index}": tune.randint(0, 13) for index in range(50)}
     tune.Tuner(
@@ -115,7 +118,7 @@ def plain_tune(num_trials: int, folder: Path, *, reuse_actors: bool) -> float:
         tune_config=tune.TuneConfig(
             num_samples=num_trials, max_concurrent_trials=2, reuse_actors=reuse_actors
         ),
-        run_config=tune.RunConfig(storage_path=str(folder), verbose=0, callbacks=[Ends()]),
+        run_config=tune.RunConfig(storage_path=str(folder), verbose=0, callbacks=[RecordEnds()]),
     ).fit()
     return (times[-1] - times[0]) / (len(times) - 1)
 
@@ -124,9 +127,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--children", type=int, default=501, help="the first is not counted")
-    parser.add_argument("--reused-trials", type=int, default=101, help="of plain Tune with reuse_actors")
-    parser.add_argument("--plain-trials", type=int, default=40, help="of plain Tune without reuse_actors")
+    parser.add_argument(
+        "--children", type=int, default=501, help="number of children; the first is not counted"
+    )
+    parser.add_argument(
+        "--reused-trials", type=int, default=101, help="trials of plain Tune with reuse_actors"
+    )
+    parser.add_argument(
+        "--plain-trials", type=int, default=40, help="trials of plain Tune without reuse_actors"
+    )
     arguments = parser.parse_args()
     rows: list[tuple[str, int, float]] = []
 
@@ -135,7 +144,9 @@ def main() -> None:
             rows.append((what, count - 1, run(Path(folder))))
         print(f"{what}: {rows[-1][2] * 1000:.1f} ms", flush=True)
 
-    count, some, few = arguments.children, arguments.reused_trials, arguments.plain_trials
+    count = arguments.children
+    some = arguments.reused_trials
+    few = arguments.plain_trials
     with connected("local"):
         with ChildPool(no_op) as pool:
             pool.wait_ready()

@@ -1,13 +1,13 @@
-"""What a long or a large search costs beyond its training: `make bench-scale`.
+"""What a long search, or one with many workers, costs beyond its training: `make bench-scale`.
 
     python -m benchmarks.scale growth --children 20000 --out /tmp/growth   # no-op children, two real workers
-    python -m benchmarks.scale resume --out /tmp/growth                    # of that run, in a new process
+    python -m benchmarks.scale resume --out /tmp/growth                    # resumes that run in a new process
     python -m benchmarks.scale workers --workers 450 --children 5000 --seconds 30
     python -m benchmarks.scale workers --workers 8 --children 400 --seconds 2 --spread 0
 
 `workers` simulates its workers: they are coroutines of one actor that take children, sleep for a random time
-and hand results in; everything else is as in a search. PPO controller with the paper's options, full NASNet
-space, journal on.
+and return results; everything else is real. Searches have the PPO controller with the paper's options, the
+full NASNet space and a journal.
 """
 
 from __future__ import annotations
@@ -60,12 +60,14 @@ def new_journal(folder: Path) -> Journal:
 
 
 class Growth(RunListener):
-    """Prints a line for every so many children."""
+    """Prints a line after every `every` children."""
 
     def __init__(self, every: int, folder: Path) -> None:
-        self.every, self.folder = every, folder
+        self.every = every
+        self.folder = folder
         self.num_finished = 0
-        self.since, self.cpu_since = time.perf_counter(), time.process_time()
+        self.since = time.perf_counter()
+        self.cpu_since = time.process_time()
         print("| children | ms per child | driver CPU, ms | driver RSS, MB | folder, MB | files | load |")
         print("|---|---|---|---|---|---|---|", flush=True)
 
@@ -79,14 +81,15 @@ class Growth(RunListener):
             rss = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / MEGABYTE
             print(f"| {self.num_finished} | {milliseconds[0]:.1f} | {milliseconds[1]:.1f} | {rss:.0f} | "
                   f"{size:.1f} | {len(sizes)} | {os.getloadavg()[0]:.1f} |", flush=True)  # fmt: skip
-            self.since, self.cpu_since = time.perf_counter(), time.process_time()
+            self.since = time.perf_counter()
+            self.cpu_since = time.process_time()
 
 
 def file_sizes(folder: Path) -> list[int]:
-    """In bytes, of all files in and below a folder that others write."""
+    """Sizes in bytes of all files in and below a folder that other processes are writing to."""
     sizes = []
     for path in folder.rglob("*"):
-        # SQLite's journal comes and goes.
+        # SQLite creates and deletes its journal all the time.
         with contextlib.suppress(FileNotFoundError):
             if path.is_file():
                 sizes.append(path.stat().st_size)
@@ -100,7 +103,7 @@ def growth(arguments: argparse.Namespace) -> None:
         with new_journal(folder) as journal:
             tracker = [open_tracker(folder, make_space("nasnet"))] if arguments.mlflow else []
             run = make_run(arguments.children, journal, *tracker, Growth(arguments.every, folder))
-            # Of a new run; it says that what comes is new.
+            # Snapshots are written only after the replay, which is empty for a new run.
             run.replay([])
             began = time.perf_counter()
             tune_run(run, pool)
@@ -113,7 +116,7 @@ def growth(arguments: argparse.Namespace) -> None:
 
 
 class FirstChild(RunListener):
-    """When the first new child is handed out and when it ends, since the process began."""
+    """Records when the first new child starts and ends, in seconds since the process started."""
 
     def __init__(self) -> None:
         self.handed_out = self.ended = 0.0
@@ -127,7 +130,7 @@ class FirstChild(RunListener):
 
 
 def process_seconds() -> float:
-    """Since this process began, its imports included; Linux alone."""
+    """Seconds since this process started, including imports; on Linux only."""
     began = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - began / os.sysconf("SC_CLK_TCK")
 
@@ -150,7 +153,7 @@ def resume(arguments: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class Shift:
-    """One child in a simulated worker's day."""
+    """One child of a simulated worker, with the seconds that the worker waited for it and trained it."""
 
     worker: int
     waited: float
@@ -158,14 +161,16 @@ class Shift:
 
 
 class SimulatedWorkers:
-    """So many workers as coroutines; an actor."""
+    """An actor whose coroutines are the workers."""
 
     def __init__(self, queue: ray.actor.ActorHandle, seconds: float, spread: float) -> None:
-        self.queue, self.seconds, self.spread = queue, seconds, spread
+        self.queue = queue
+        self.seconds = seconds
+        self.spread = spread
         self.rng = random.Random(0)
 
     async def work(self, num_workers: int) -> list[Shift]:
-        """Until the queue is closed."""
+        """Works until the queue is closed; returns every child of every worker."""
         shifts: list[Shift] = []
         await asyncio.gather(*(self._work(index, shifts) for index in range(num_workers)))
         return shifts
@@ -190,7 +195,8 @@ class SimulatedWorkers:
 class SimulatedPool(ChildPool):
     """A pool whose workers are coroutines of one actor."""
 
-    seconds, spread = 0.0, 0.0
+    seconds = 0.0
+    spread = 0.0
 
     def _start_workers(self) -> None:
         actor = ray.remote(SimulatedWorkers).options(num_cpus=0, max_concurrency=10)
@@ -214,7 +220,7 @@ def workers(arguments: argparse.Namespace) -> None:
 
 
 def steady(shifts: list[Shift]) -> list[Shift]:
-    """Without each worker's first child and its last, when the search begins and ends."""
+    """Leaves out each worker's first and last child, when the search is starting or ending."""
     of_worker: dict[int, list[Shift]] = {}
     for shift in shifts:
         of_worker.setdefault(shift.worker, []).append(shift)
@@ -243,14 +249,16 @@ def main() -> None:
     command.add_argument("--mlflow", action="store_true")
     command.add_argument("--out", type=Path)
     command.set_defaults(run=growth)
-    command = commands.add_parser("resume", help="of a run that `growth` made")
+    command = commands.add_parser("resume", help="resume a run that `growth` made")
     command.add_argument("--out", type=Path, required=True)
     command.set_defaults(run=resume)
     command = commands.add_parser("workers", help="simulated workers")
     command.add_argument("--workers", type=int, default=450)
     command.add_argument("--children", type=int, default=2000)
-    command.add_argument("--seconds", type=float, default=30.0, help="that a child sleeps")
-    command.add_argument("--spread", type=float, default=0.5, help="of it, as a fraction, to either side")
+    command.add_argument("--seconds", type=float, default=30.0, help="how long a child sleeps")
+    command.add_argument(
+        "--spread", type=float, default=0.5, help="largest deviation from --seconds, as a fraction"
+    )
     command.add_argument("--scheduler", choices=["none", "asha", "median"], default="none")
     command.set_defaults(run=workers)
     arguments = parser.parse_args()

@@ -1,9 +1,10 @@
-"""Random architectures of every search space: whether each is built, and costs what the arithmetic says.
+"""Builds random architectures of every search space, and checks the arithmetic of their cost.
 
     python -m benchmarks.spaces --samples 1000
 
-Networks are built without memory, on torch's meta device, two cells a stack and 24 filters on 32x32 images;
-parameters are compared for each, multiply-adds (torch's own count) for every 20th.
+Networks are built on torch's meta device, which takes no memory, with two cells per stack and 24 filters, for
+32x32 images. Parameters are compared for each network, multiply-adds (with torch's own counter) for every
+20th.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ RUN_EVERY = 20
 
 @dataclass
 class Row:
-    """What was seen of one space; processor time in milliseconds."""
+    """Results of one search space; processor times in milliseconds."""
 
     failures: list[str] = field(default_factory=list)
     complexity_ms: list[float] = field(default_factory=list)
@@ -37,7 +38,8 @@ class Row:
 
 
 def check_space(name: str, num_samples: int, seed: int) -> Row:
-    row, rng = Row(), random.Random(seed)
+    row = Row()
+    rng = random.Random(seed)
     own = make_space(name).network
     config = NetworkConfig.model_validate({**own, "cells_per_stack": 2, "filters": 24})
     for index, genotype in enumerate(samples(name, num_samples, rng)):

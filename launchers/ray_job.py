@@ -1,4 +1,4 @@
-"""A raynas command as a Ray job, from the submission to its end, over a connection that may drop."""
+"""Submits a raynas command as a Ray job and follows it to its end, over a connection that may drop."""
 
 from __future__ import annotations
 
@@ -18,21 +18,25 @@ if TYPE_CHECKING:
     from ray.job_submission import JobStatus, JobSubmissionClient
 
 TOO_LARGE = re.compile(r"exceeds the maximum size|maximum request body size|too large", re.IGNORECASE)
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0
+"""Seconds between two attempts; the pause doubles from the first to the longest."""
+
 Answer = TypeVar("Answer")
 
 
 class Refused(Exception):
-    """Says what is wrong and what to do."""
+    """The command can't be run as asked; the message tells what to do, `code` is the exit code."""
 
     def __init__(self, message: str, code: int = 2) -> None:
         super().__init__(message)
         self.code = code
 
 
-def connect(address: str, patience: float) -> JobSubmissionClient:
-    """A client for the cluster, which answers, knows the token and has this Ray version."""
-    # Before Ray is imported: it reads the mode once. And Ray's client prefers these to the given address.
+def connect(address: str, retry_seconds: float) -> JobSubmissionClient:
+    """A client of a cluster that answers, accepts the token and runs this version of Ray."""
+    # Ray reads the mode once, when it is imported. Its client prefers the two variables to the address it is
+    # given.
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         os.environ.pop(name, None)
@@ -41,19 +45,19 @@ def connect(address: str, patience: float) -> JobSubmissionClient:
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
-    # What it uploads and leaves out, line by line.
+    # Ray logs every file that it uploads or leaves out.
     for name in ("", ".dashboard.modules.dashboard_sdk", ".dashboard.modules.job.sdk"):
         logging.getLogger(f"ray{name}").setLevel(logging.ERROR)
 
     def reach() -> JobSubmissionClient:
         parts = urlsplit(address)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        # Ray's requests have no time limit: a host that swallows packets is found out here.
+        # Ray's requests have no timeout: without this a host that drops packets would block forever.
         socket.create_connection((str(parts.hostname), port), timeout=10).close()
         return JobSubmissionClient(address)
 
     try:
-        client = retried(reach, patience)
+        client = retried(reach, retry_seconds)
     except AuthenticationError as error:
         raise Refused(
             f"{address} does not accept this token. Copy the cluster's: to ~/.ray/auth_token, or to a file "
@@ -73,7 +77,7 @@ def connect(address: str, patience: float) -> JobSubmissionClient:
 
 
 def check_token() -> None:
-    """Ray aborts where it finds no token; this says what to do."""
+    """Refuses without a token and says what to do; Ray itself would abort the process."""
     if os.environ["RAY_AUTH_MODE"] != "token" or os.environ.get("RAY_AUTH_TOKEN"):
         return
     path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
@@ -85,8 +89,16 @@ def check_token() -> None:
 
 
 def submit(
-    client: JobSubmissionClient, job: str, entrypoint: str, environment: dict[str, Any], patience: float
+    client: JobSubmissionClient, job: str, entrypoint: str, environment: dict[str, Any], retry_seconds: float
 ) -> None:
+    """Submits the job, and again if the answer is lost.
+
+    Args:
+        job: id of the job, which makes a repeated submission harmless.
+        environment: Ray's runtime_env.
+        retry_seconds: seconds to go on trying.
+    """
+
     def attempt() -> None:
         try:
             client.submit_job(entrypoint=entrypoint, submission_id=job, runtime_env=environment)
@@ -95,7 +107,7 @@ def submit(
                 raise
 
     try:
-        retried(attempt, patience)
+        retried(attempt, retry_seconds)
     except (OSError, RuntimeError, ValueError) as error:
         if TOO_LARGE.search(str(error)):
             folder = Path(environment["working_dir"])
@@ -106,23 +118,23 @@ def submit(
         raise Refused(f"The cluster did not take the job: {error}") from error
 
 
-def watch(client: JobSubmissionClient, job: str, patience: float) -> int:
-    """Prints the job's log until it ends, or stops it on Ctrl-C; the exit code."""
+def watch(client: JobSubmissionClient, job: str, retry_seconds: float) -> int:
+    """Prints the job's log until it ends, or stops it on Ctrl-C. Returns the exit code."""
     log = JobLog(client, job)
     try:
-        status = follow(client, log, patience)
+        status = follow(client, log, retry_seconds)
     except KeyboardInterrupt:
-        return stop(client, job, patience, log)
+        return stop(client, job, retry_seconds, log)
     say(f"Job {job}: {status.value}")
     return 0 if status.value == "SUCCEEDED" else 1
 
 
-def stop(client: JobSubmissionClient, job: str, patience: float, log: JobLog | None = None) -> int:
-    """Stops the job and waits until it has stopped; a second Ctrl-C does not wait. The exit code."""
+def stop(client: JobSubmissionClient, job: str, retry_seconds: float, log: JobLog | None = None) -> int:
+    """Stops the job and waits until it has stopped; a second Ctrl-C ends the wait. Returns the exit code."""
     say(f"Interrupted: stopping job {job}; finished children are kept.")
     try:
-        retried(lambda: client.stop_job(job), patience)
-        status = follow(client, log or JobLog(client, job), patience)
+        retried(lambda: client.stop_job(job), retry_seconds)
+        status = follow(client, log or JobLog(client, job), retry_seconds)
     except (KeyboardInterrupt, OSError, RuntimeError, Refused) as error:
         say(f"Job {job} may still be running ({type(error).__name__}). Look: ray job status {job}")
     else:
@@ -130,17 +142,17 @@ def stop(client: JobSubmissionClient, job: str, patience: float, log: JobLog | N
     return 130
 
 
-def follow(client: JobSubmissionClient, log: JobLog, patience: float) -> JobStatus:
-    """Prints what is new in the log until the job has ended; connects again whenever the connection drops."""
+def follow(client: JobSubmissionClient, log: JobLog, retry_seconds: float) -> JobStatus:
+    """Prints the log until the job has ended, and connects again whenever the connection drops."""
     pause = FIRST_PAUSE
     while True:
         num_before = log.num_printed
         is_complete = asyncio.run(log.print_new())
         try:
-            status = retried(lambda: client.get_job_status(log.job), patience)
+            status = retried(lambda: client.get_job_status(log.job), retry_seconds)
             if status.is_terminal():
                 if not is_complete:
-                    log.print_rest(retried(lambda: client.get_job_logs(log.job), patience))
+                    log.print_rest(retried(lambda: client.get_job_logs(log.job), retry_seconds))
                 return status
         except (OSError, RuntimeError) as error:
             if "status code 404" in str(error):
@@ -156,7 +168,7 @@ def follow(client: JobSubmissionClient, log: JobLog, patience: float) -> JobStat
 
 
 class JobLog:
-    """The log of a job on stdout, each character once, although every connection sends it from its start."""
+    """Prints the log of a job, each character once, although every connection sends it from the start."""
 
     def __init__(self, client: JobSubmissionClient, job: str) -> None:
         self.client = client
@@ -164,7 +176,7 @@ class JobLog:
         self.num_printed = 0
 
     async def print_new(self) -> bool:
-        """Prints until the job or the connection ends; False: it was the connection."""
+        """Prints until the job or the connection ends; returns whether it was the job."""
         import aiohttp
 
         num_received = 0
@@ -184,18 +196,19 @@ class JobLog:
             sys.stdout.write(text)
             sys.stdout.flush()
         except BrokenPipeError:
+            # Python flushes stdout when it exits, and must not fail then.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise Refused(f"Nobody reads the log any more. Job {self.job} goes on.", code=1) from None
+            raise Refused(f"The log's reader has gone. Job {self.job} goes on.", code=1) from None
         self.num_printed += len(text)
 
 
-def retried(request: Callable[[], Answer], patience: float) -> Answer:
-    """The answer to a request, which is repeated after longer and longer pauses if the cluster can't answer.
+def retried(request: Callable[[], Answer], retry_seconds: float) -> Answer:
+    """The answer to a request, which is repeated after ever longer pauses while the cluster can't answer.
 
     Raises:
-        OSError, RuntimeError: the last attempt's, after `patience` seconds or if it is no use to try again.
+        OSError, RuntimeError: the last attempt failed, after `retry_seconds` seconds or for a lasting reason.
     """
-    end = time.monotonic() + patience
+    end = time.monotonic() + retry_seconds
     pause = FIRST_PAUSE
     while True:
         try:
@@ -209,13 +222,14 @@ def retried(request: Callable[[], Answer], patience: float) -> Answer:
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether the same request may be answered later: no connection, or an error on the server's side."""
+    """Whether the same request may succeed later: there was no connection, or the server had an error."""
     if TOO_LARGE.search(str(error)):
         return False
     return isinstance(error, OSError) or "status code 5" in str(error)
 
 
 def largest(folder: Path) -> str:
+    """The three largest entries of a folder, with their sizes."""
     sizes = {entry.name: _size(entry) for entry in folder.iterdir()}
     top = sorted(sizes, key=lambda name: -sizes[name])[:3]
     return ", ".join(f"{name} ({sizes[name] / 2**20:.0f} MiB)" for name in top)
@@ -231,4 +245,5 @@ def first_line(error: Exception) -> str:
 
 
 def say(text: str) -> None:
+    """Prints to stderr: stdout is the job's."""
     print(text, file=sys.stderr, flush=True)

@@ -1,8 +1,8 @@
-"""Runs a raynas command as a job of a Ray cluster: uploads the checkout, follows the log, stops it on Ctrl-C.
+"""Runs a raynas command as a Ray job: uploads the checkout, follows the log, and stops the job on Ctrl-C.
 
     python launchers/submit.py --address http://127.0.0.1:8265 -- search --data /mnt/data --out /mnt/runs/one
 
-The job's output goes to stdout, what this program has to say to stderr. Exit codes: 0 the job succeeded, 1 it
+The job's output goes to stdout, this program's own messages to stderr. Exit codes: 0 the job succeeded, 1 it
 failed or was lost, 2 bad usage (nothing was started), 130 interrupted (the job is stopped).
 """
 
@@ -24,11 +24,13 @@ from ray_job import Refused, connect, say, stop, submit, watch
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
-# Beside what .gitignore names. A leading slash means: only here, so that raynas/data is uploaded.
+# Not uploaded, beside what .gitignore names. A leading slash anchors a pattern, so that raynas/data is
+# uploaded.
 EXCLUDES = ["/.*/", "/runs/", "/data/", "/tests/", "/benchmarks/", ".env", "auth_token", "*.pem", "*.key"]
 JOB_ENV = {
     "PYTHONUNBUFFERED": "1",
-    # As Ctrl-C on the spot: raynas closes its journal and its MLflow run. Ray's 3 seconds are too short.
+    # Stopping the job acts like Ctrl-C: raynas closes its journal and its MLflow run, for which Ray's 3
+    # seconds are too short.
     "RAY_JOB_STOP_SIGNAL": "SIGINT",
     "RAY_JOB_STOP_WAIT_TIME_S": "60",
 }
@@ -37,15 +39,17 @@ SECRET = re.compile(r"TOKEN$|SECRET|PASSW|CREDENTIAL|(^|_)KEY$", re.IGNORECASE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code."""
+    """Runs the program; returns the exit code."""
     options = parse(arguments)
-    # Both: started in the background of a script, Ctrl-C would be ignored.
+    # A program started in the background of a script inherits that SIGINT is ignored.
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.default_int_handler)
     try:
         check_address(options.address, options.plain_http)
         if options.follow:
-            return watch(connect(options.address, options.patience), options.follow, options.patience)
+            return watch(
+                connect(options.address, options.retry_seconds), options.follow, options.retry_seconds
+            )
         entrypoint, environment = entrypoint_of(options), runtime_env(options)
         return run(options, entrypoint, environment)
     except Refused as refusal:
@@ -63,7 +67,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("command", nargs="*", help="after --: a raynas command, such as: search --data DIR --out DIR")
     add(
-        "--address", default=os.environ.get("RAY_API_SERVER_ADDRESS", DEFAULT_ADDRESS), help="the dashboard's"
+        "--address",
+        default=os.environ.get("RAY_API_SERVER_ADDRESS", DEFAULT_ADDRESS),
+        help="address of the dashboard",
     )
     add("--working-dir", type=Path, default=CHECKOUT, help="what is uploaded; default: this checkout")
     add("--exclude", action="append", default=[], help="not uploaded: a pattern as in .gitignore; repeatable")
@@ -71,11 +77,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--env", action="append", default=[], metavar="NAME=VALUE", help="for the job; no secrets; repeatable"
     )
-    add("--gpus", type=int, help="have the autoscaler start so many GPUs first, and release them at the end")
+    add("--gpus", type=int, help="number of GPUs that the autoscaler provides first, and releases at the end")
     add("--detach", action="store_true", help="do not wait for the job")
     add("--follow", metavar="JOB", help="watch a job that was submitted before; Ctrl-C stops it")
-    add("--patience", type=float, default=60, help="seconds to go on trying a cluster that does not answer")
-    add("--plain-http", action="store_true", help="allow http:// to another machine: the token is readable")
+    add(
+        "--patience",
+        dest="retry_seconds",
+        metavar="SECONDS",
+        type=float,
+        default=60,
+        help="how long to go on trying a cluster that does not answer",
+    )
+    add("--plain-http", action="store_true", help="allow http:// to another machine, which exposes the token")
     options = parser.parse_args(arguments)
     if bool(options.command) == bool(options.follow):
         parser.error("give a raynas command after --, or --follow JOB")
@@ -95,7 +108,7 @@ def check_address(address: str, plain_http: bool) -> None:
 
 
 def entrypoint_of(options: argparse.Namespace) -> str:
-    """The job's shell command."""
+    """The shell command of the job."""
     command = options.command
     out = re.search(r"(?:^|\0)--out[=\0]([^\0]+)", "\0".join(command))
     if command[0] in WRITES_A_RUN and not (out and Path(out[1]).is_absolute()):
@@ -103,29 +116,29 @@ def entrypoint_of(options: argparse.Namespace) -> str:
             "A job runs in a folder of the cluster that Ray deletes. Give --out with an absolute path on "
             "storage that outlives the cluster, such as --out /mnt/runs/one."
         )
-    words = ["python", "-m", "raynas", *command]
+    entrypoint = ["python", "-m", "raynas", *command]
     if options.gpus is not None:
         if options.no_upload:
             raise Refused("--gpus uses launchers/with_gpus.py of the upload: leave --no-upload out.")
-        words = ["python", "launchers/with_gpus.py", str(options.gpus), "--", *words]
-    return shlex.join(words)
+        entrypoint = ["python", "launchers/with_gpus.py", str(options.gpus), "--", *entrypoint]
+    return shlex.join(entrypoint)
 
 
 def runtime_env(options: argparse.Namespace) -> dict[str, Any]:
-    """Ray's description of what the job finds. Everybody with the dashboard can read it: no secrets."""
+    """Ray's runtime_env of the job. Anyone who can see the dashboard can read it: no secrets."""
     variables = dict(JOB_ENV)
     if os.environ.get("MLFLOW_TRACKING_URI", "").startswith("http"):
         variables["MLFLOW_TRACKING_URI"] = os.environ["MLFLOW_TRACKING_URI"]
-    for word in options.env:
-        name, equals, value = word.partition("=")
+    for assignment in options.env:
+        name, equals, value = assignment.partition("=")
         if not name or not equals:
-            raise Refused(f"--env {word!r} is not of the form NAME=VALUE.")
+            raise Refused(f"--env {assignment!r} is not of the form NAME=VALUE.")
         variables[name] = value
     for name, value in variables.items():
         if SECRET.search(name) or ("://" in value and urlsplit(value).password):
             raise Refused(
                 f"{name} looks like a secret, and a job's environment is shown in the dashboard. Put it into "
-                "a file or the environment of the cluster's nodes, and leave it out here."
+                "a file or the environment of the cluster's nodes instead."
             )
     variables["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
     if options.no_upload:
@@ -137,19 +150,19 @@ def runtime_env(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def run(options: argparse.Namespace, entrypoint: str, environment: dict[str, Any]) -> int:
-    """Submits, and follows to the end."""
-    client = connect(options.address, options.patience)
-    # A name of our own: if the answer is lost, the next attempt does not start a second job.
+    """Submits the job and follows it to its end. Returns the exit code."""
+    client = connect(options.address, options.retry_seconds)
+    # With an id chosen here, a repeated submission after a lost answer does not start a second job.
     job = f"raynas-{options.command[0]}-{uuid.uuid4().hex[:8]}"
     try:
-        submit(client, job, entrypoint, environment, options.patience)
+        submit(client, job, entrypoint, environment, options.retry_seconds)
     except KeyboardInterrupt:
-        return stop(client, job, options.patience)
+        return stop(client, job, options.retry_seconds)
     say(f"Job {job}: {entrypoint}")
     if options.detach:
         say(f"Follow it with: python launchers/submit.py --address {options.address} --follow {job}")
         return 0
-    return watch(client, job, options.patience)
+    return watch(client, job, options.retry_seconds)
 
 
 if __name__ == "__main__":

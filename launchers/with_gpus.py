@@ -1,9 +1,11 @@
-"""Runs a command once the cluster has so many GPUs; the autoscaler may start nodes for it and end them after.
+"""Waits until the cluster has a number of GPUs, then runs a command.
+
+The autoscaler may start nodes for it, which are released when the command ends.
 
     python launchers/with_gpus.py 8 -- python -m raynas search --data /mnt/data --out /mnt/runs/one
 
-For the inside of a cluster. raynas plans its workers from the nodes that are there when it starts: a cluster
-that starts with none would refuse. --timeout bounds the wait; the exit code is the command's, or 1.
+Runs inside a cluster. raynas plans its workers for the nodes that exist when it starts, and refuses a cluster
+that scales from zero. --timeout limits the wait; the exit code is the command's, or 1.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code."""
+    """Runs the program; returns the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
     try:
-        # The request stays until it is withdrawn, so lost spot nodes are replaced while the command runs.
+        # The request stands until it is withdrawn, so lost spot nodes are replaced while the command runs.
         request_resources(bundles=[{"GPU": 1}] * options.gpus)
         if not has_gpus(lambda: ray.cluster_resources().get("GPU", 0), options.gpus, options.timeout):
             print(f"No {options.gpus} GPUs after {options.timeout:g} s: see 'ray status'.", file=sys.stderr)
@@ -44,13 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def has_gpus(count: Callable[[], float], wanted: int, timeout: float) -> bool:
-    """Waits, with a line whenever the number changes; False: not within `timeout` seconds."""
+    """Waits for the GPUs and prints a line whenever their number changes.
+
+    Returns:
+        Whether they came within `timeout` seconds.
+    """
     end = time.monotonic() + timeout
     shown = None
-    while (there := count()) < wanted:
-        if there != shown:
-            print(f"waiting for gpus  there={there:g} wanted={wanted}", flush=True)
-            shown = there
+    while (available := count()) < wanted:
+        if available != shown:
+            print(f"waiting for gpus  there={available:g} wanted={wanted}", flush=True)
+            shown = available
         if time.monotonic() > end:
             return False
         time.sleep(5)
@@ -58,7 +64,10 @@ def has_gpus(count: Callable[[], float], wanted: int, timeout: float) -> bool:
 
 
 def run(command: Sequence[str]) -> int:
-    """As long as the command runs, Ctrl-C is its own: it gets the signal too, and this waits for it."""
+    """Runs the command and returns its exit code.
+
+    On Ctrl-C, which reaches both processes, only the command acts; this program waits for it to end.
+    """
     process = subprocess.Popen(command)
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -2,9 +2,9 @@
 
     import raynas
     result = raynas.run_search()
-    print(result.leaderboard[0])
+    print(result)
 
-Names are imported when they are used: the torch layer works where Ray and MLflow are not installed.
+A public name is imported at its first use: the networks work where Ray and MLflow are not installed.
 """
 
 from __future__ import annotations
@@ -13,77 +13,63 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raynas.cells.block import Block
-    from raynas.cells.genotype import CellGenotype, Genotype
-    from raynas.cells.space import Decision, SearchSpace, register_space
-    from raynas.engine.searcher import TuneSearcher
-    from raynas.errors import RaynasError, SearchFailed, TrainingFailed, UsageError
-    from raynas.models.networks import build
-    from raynas.nn import Network, NetworkConfig
-    from raynas.programs.search.execute import SearchResult, run_search
-    from raynas.programs.train.train import TrainResult, train_final
-    from raynas.strategies.rewards.reward import Outcome, Reward, register_reward
-    from raynas.strategies.strategy import Proposal, Strategy, register_strategy
+    # For type checkers and editors; the redundant alias marks a name as public (PEP 484).
+    from raynas.cells.block import Block as Block
+    from raynas.cells.genotype import CellGenotype as CellGenotype
+    from raynas.cells.genotype import Genotype as Genotype
+    from raynas.cells.space import Decision as Decision
+    from raynas.cells.space import SearchSpace as SearchSpace
+    from raynas.cells.space import register_space as register_space
+    from raynas.engine.searcher import TuneSearcher as TuneSearcher
+    from raynas.errors import RaynasError as RaynasError
+    from raynas.errors import SearchFailed as SearchFailed
+    from raynas.errors import TrainingFailed as TrainingFailed
+    from raynas.errors import UsageError as UsageError
+    from raynas.models.networks import build as build
+    from raynas.nn import Network as Network
+    from raynas.nn import NetworkConfig as NetworkConfig
+    from raynas.programs.promote import promote as promote
+    from raynas.programs.search.execute import run_search as run_search
+    from raynas.programs.search.prepare import prepare_search as prepare_search
+    from raynas.programs.search.result import SearchResult as SearchResult
+    from raynas.programs.train.train import TrainResult as TrainResult
+    from raynas.programs.train.train import train_final as train_final
+    from raynas.strategies.rewards.reward import Outcome as Outcome
+    from raynas.strategies.rewards.reward import Reward as Reward
+    from raynas.strategies.rewards.reward import register_reward as register_reward
+    from raynas.strategies.strategy import Proposal as Proposal
+    from raynas.strategies.strategy import Strategy as Strategy
+    from raynas.strategies.strategy import register_strategy as register_strategy
 
-_HOMES = {
-    "Block": "raynas.cells.genotype",
-    "CellGenotype": "raynas.cells.genotype",
-    "Decision": "raynas.cells.space",
-    "Genotype": "raynas.cells.genotype",
-    "Network": "raynas.nn",
-    "NetworkConfig": "raynas.nn",
-    "Outcome": "raynas.strategies.rewards.reward",
-    "Proposal": "raynas.strategies.strategy",
-    "RaynasError": "raynas.errors",
-    "Reward": "raynas.strategies.rewards.reward",
-    "SearchFailed": "raynas.errors",
-    "SearchResult": "raynas.programs.search.execute",
-    "SearchSpace": "raynas.cells.space",
-    "Strategy": "raynas.strategies.strategy",
-    "TrainResult": "raynas.programs.train.train",
-    "TrainingFailed": "raynas.errors",
-    "TuneSearcher": "raynas.engine.searcher",
-    "UsageError": "raynas.errors",
-    "build": "raynas.models.networks",
-    "register_reward": "raynas.strategies.rewards.reward",
-    "register_space": "raynas.cells.space",
-    "register_strategy": "raynas.strategies.strategy",
-    "run_search": "raynas.programs.search.execute",
-    "train_final": "raynas.programs.train.train",
-}
-__all__ = [
-    "Block",
-    "CellGenotype",
-    "Decision",
-    "Genotype",
-    "Network",
-    "NetworkConfig",
-    "Outcome",
-    "Proposal",
-    "RaynasError",
-    "Reward",
-    "SearchFailed",
-    "SearchResult",
-    "SearchSpace",
-    "Strategy",
-    "TrainResult",
-    "TrainingFailed",
-    "TuneSearcher",
-    "UsageError",
-    "build",
-    "register_reward",
-    "register_space",
-    "register_strategy",
-    "run_search",
-    "train_final",
-]
+    __version__: str
+else:
+    _PUBLIC = {
+        "raynas.cells.block": ("Block",),
+        "raynas.cells.genotype": ("CellGenotype", "Genotype"),
+        "raynas.cells.space": ("Decision", "SearchSpace", "register_space"),
+        "raynas.engine.searcher": ("TuneSearcher",),
+        "raynas.errors": ("RaynasError", "SearchFailed", "TrainingFailed", "UsageError"),
+        "raynas.models.networks": ("build",),
+        "raynas.nn": ("Network", "NetworkConfig"),
+        "raynas.programs.promote": ("promote",),
+        "raynas.programs.search.execute": ("run_search",),
+        "raynas.programs.search.prepare": ("prepare_search",),
+        "raynas.programs.search.result": ("SearchResult",),
+        "raynas.programs.train.train": ("TrainResult", "train_final"),
+        "raynas.strategies.rewards.reward": ("Outcome", "Reward", "register_reward"),
+        "raynas.strategies.strategy": ("Proposal", "Strategy", "register_strategy"),
+    }
+    _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
+    __all__ = sorted(_MODULES)
 
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'raynas' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+            return version("raynas")
+        if name not in _MODULES:
+            raise AttributeError(f"module 'raynas' has no attribute {name!r}")
+        return getattr(importlib.import_module(_MODULES[name]), name)
 
-
-def __dir__() -> list[str]:
-    return sorted(_HOMES)
+    def __dir__() -> list[str]:
+        return sorted([*__all__, "__version__"])

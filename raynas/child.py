@@ -1,4 +1,4 @@
-"""A child network as data: what is asked for, what it reports per epoch, what came of it. Pure Python."""
+"""A child network as data: what is to be trained, what it reports per epoch, how it ended. Pure Python."""
 
 from __future__ import annotations
 
@@ -13,52 +13,51 @@ from raynas.cells.genotype import Genotype
 from raynas.config import AnyFloat, FrozenModel
 
 MAX_SECONDS = 1e10
-"""Three hundred years: more is no time that a training took."""
+"""Three hundred years. A longer time in a journal is no training's and is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """An architecture to be trained briefly in order to be scored; `seed` fixes its initialisation and
-    batches.
-    """
+    """An architecture that is trained briefly in order to be scored."""
 
     id: int
     genotype: Genotype
     arch_id: str
     seed: int
+    """Fixes the initialisation and the batches."""
 
 
 def child_seed(seed: int, child_id: int) -> int:
-    """31 bits from the search's seed and the child's number; equal in every process."""
+    """31 bits that depend on the search's seed and the child's number alone, in every process."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{child_id}".encode()).digest()[:4], "big") >> 1
 
 
 class EpochReport(FrozenModel):
-    """What a child says after each epoch."""
+    """What a child reports after each epoch."""
 
     epoch: int = Field(ge=1)
     accuracy: float = Field(ge=0, le=1)
-    """Share of the held-out validation images classified rightly."""
+    """Fraction of the validation images that were classified correctly."""
     train_loss: AnyFloat
-    """Mean over the epoch's steps; natural logarithm."""
+    """Mean cross-entropy over the epoch's steps, with the natural logarithm."""
     seconds: float = Field(ge=0, le=MAX_SECONDS)
-    """Since the child's training began."""
+    """Time since the child's training began."""
 
 
 class ChildResult(FrozenModel):
     """How a child ended."""
 
     status: Literal["completed", "stopped", "failed", "infeasible"]
-    """'stopped' is early, by a scheduler; 'failed' has no score, and a reason; 'infeasible' was beyond a
-    limit, of size or of the latency that its worker measured, and never trained.
+    """'stopped' means early, by a scheduler; 'failed' has a reason and no score; 'infeasible' exceeded a
+    limit, of size or of the latency that its worker measured, and was never trained.
     """
     accuracy: float | None = Field(None, ge=0, le=1)
-    """After the last epoch; None for a failed or infeasible child."""
+    """Accuracy after the last epoch; None for a failed or infeasible child."""
     curve: tuple[EpochReport, ...] = ()
     seconds: float = Field(0.0, ge=0, le=MAX_SECONDS)
     """Time on the worker, building the network included."""
     latency_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Of a forward pass, as the config's `latency` says; None: not measured."""
+    """Milliseconds of a forward pass, measured as the config's `latency` says; None if not measured."""
     reason: str = ""
 
 
@@ -68,9 +67,7 @@ TrainChild = Callable[[Child, Report, ShouldStop], ChildResult]
 
 
 class Sized(Protocol):
-    """What a network costs for one image, such as raynas.nn.Complexity, or an event that holds it; None is
-    unknown.
-    """
+    """The cost of a network for one image, as of raynas.nn.Complexity or of an event; None means unknown."""
 
     @property
     def parameters(self) -> int | None: ...
@@ -81,37 +78,36 @@ class Sized(Protocol):
 
 
 class LimitsConfig(FrozenModel):
-    """What a child's network may have at most; None: as much as it likes.
+    """Upper limits for a child's network; None means no limit.
 
-    A proposal beyond a limit is not trained, teaches the strategy nothing, and is not one of the `children`.
+    A proposal that exceeds a limit is not trained, gives the strategy no reward, and does not count as one of
+    the `children`.
     """
 
     parameters: int | None = Field(None, ge=1)
-    """Weights, norms included; without the auxiliary head, here and below."""
+    """Number of weights, including those of norms; the auxiliary head is not counted, here and below."""
     mult_adds: int | None = Field(None, ge=1)
-    """Multiply-adds of convolutions and linear layers, for one image; 600,000,000 is the papers' mobile
-    setting.
+    """Multiply-adds of convolutions and linear layers for one image; 600,000,000 is the mobile setting of the
+    papers.
     """
     activations: int | None = Field(None, ge=1)
-    """Numbers that convolutions give out, for one image."""
+    """Number of values that the convolutions output for one image."""
     latency_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Milliseconds of a forward pass; measured in the child's worker before it is trained, as `latency`
-    says.
-    """
+    """Milliseconds of a forward pass, measured in the child's worker before the training."""
 
     @property
     def bounds_size(self) -> bool:
-        """Whether there is a limit that is known to be kept before a worker sees the child."""
+        """Whether there is a limit that can be checked before a worker gets the child."""
         return any(limit is not None for limit in (self.parameters, self.mult_adds, self.activations))
 
     def excess_latency(self, latency_ms: float) -> str:
-        """As `excess`, of what was measured."""
+        """How a measured latency exceeds the limit; empty if it doesn't."""
         if self.latency_ms is None or latency_ms <= self.latency_ms:
             return ""
         return f"latency_ms {latency_ms:.4g} > limits.latency_ms {self.latency_ms:g}"
 
     def excess(self, size: Sized) -> str:
-        """How `size` is beyond the limits; empty if it is within."""
+        """How `size` exceeds the limits, for a message; empty if it doesn't."""
         return ", ".join(
             f"{name} {value:,} > limits.{name} {limit:,}"
             for name, limit, value in self.compared(size)
@@ -119,7 +115,7 @@ class LimitsConfig(FrozenModel):
         )
 
     def compared(self, size: Sized) -> list[tuple[str, int, int]]:
-        """Name, limit and value, where both are known."""
+        """Name, limit and value wherever both are known."""
         rows = (
             ("parameters", self.parameters, size.parameters),
             ("mult_adds", self.mult_adds, size.mult_adds),

@@ -1,6 +1,6 @@
-"""The base of every config, and the way from 'key=value' words and plain dicts to a validated one.
+"""The base class of configs, and how 'key=value' assignments and plain dicts become a validated config.
 
-A config class stands beside what it configures (ChildConfig in training, NetworkConfig in nn, ...).
+Each config class is defined beside what it configures (ChildConfig in training, NetworkConfig in nn, ...).
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from raynas.errors import InvalidConfig, RaynasError, did_you_mean
+from raynas.errors import InvalidConfig, RaynasError, did_you_mean, shortened
 from raynas.files import parse_json
 
 Model = TypeVar("Model", bound=BaseModel)
 AnyFloat = Annotated[float, Field(allow_inf_nan=True)]
-"""A measured number, which may have come out as NaN or infinity."""
-# A password in a database's URI may hold a slash or an at sign: it goes up to the last '@' of the word.
+"""A measured number, which may be NaN or infinite."""
+# A password in a database's URI may hold a slash or an at sign: it ends at the last '@' before a space.
 _USER = re.compile(r"(?<=://)(?:[^\s/:]+:\S*|[^\s/]*)@")
 _QUERY_SECRET = re.compile(r"([?&][^=&\s]*(?:password|pwd|token|secret|key)[^=&\s]*=)[^&\s]+", re.IGNORECASE)
 
 
 class FrozenModel(BaseModel):
-    """A validated value: frozen; unknown fields, NaN and infinity are refused."""
+    """A validated and immutable value; unknown fields, NaN and infinity are refused."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -36,18 +36,21 @@ class FrozenModel(BaseModel):
 
 
 def validated(model: type[Model], values: Mapping[str, Any], *, where: str = "") -> Model:
-    """An instance of `model`, or InvalidConfig that names the field, its value and what is allowed.
+    """An instance of `model`.
 
     Args:
         where: dotted prefix of the fields in messages, such as 'space'.
+    Raises:
+        InvalidConfig: the message names the field, its value and what is allowed.
     """
     if not isinstance(values, Mapping):
         raise InvalidConfig(
-            f"{where or 'the configuration'} = {_shortened(values)}: it must be an object, names with values."
+            f"{where or 'the configuration'} = {_shown(values)}: it must be an object, names with values."
         )
     try:
         instance = model.model_validate(dict(values))
-        # What is accepted can be recorded: a word of the command line may be no Unicode.
+        # A config that is accepted must also be recordable: an argument of the command line may hold bytes
+        # that are no valid Unicode.
         instance.model_dump_json()
     except ValidationError as error:
         problems = [_explain(model, problem, where) for problem in error.errors(include_url=False)]
@@ -58,7 +61,7 @@ def validated(model: type[Model], values: Mapping[str, Any], *, where: str = "")
 
 
 def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the nested `overrides` laid over it; neither is changed."""
+    """A nested dict with the values of `overrides`, or else of `base`; neither of the two is changed."""
     result = dict(base)
     for key, value in overrides.items():
         below = result.get(key)
@@ -70,7 +73,7 @@ def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
 def differences(
     old: Mapping[str, Any], new: Mapping[str, Any], where: str = ""
 ) -> dict[str, tuple[Any, Any]]:
-    """(old, new) by dotted key, where two nested dicts differ; None where a key is missing."""
+    """(old, new) by dotted key, wherever two nested dicts differ; a missing value counts as None."""
     found: dict[str, tuple[Any, Any]] = {}
     for key in {**old, **new}:
         a, b = old.get(key), new.get(key)
@@ -93,21 +96,22 @@ def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """`tree` without the values that are None, and without what is empty then."""
+    """A copy of `tree` without the values that are None and without the dicts that this leaves empty."""
     pruned = {k: without_none(value) if isinstance(value, Mapping) else value for k, value in tree.items()}
     return {key: value for key, value in pruned.items() if value is not None and value != {}}
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
-    """['child.epochs=3', 'space.operations=["identity"]'] as a nested dict; a value is JSON or else a
-    string.
+    """['child.epochs=3', 'space.operations=["identity"]'] as a nested dict.
+
+    A value is read as JSON if possible, else taken as a string.
     """
     tree: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         parts = key.strip().split(".")
         if not equals or not all(parts):
-            raise InvalidConfig(f"--set {assignment!r} is not of the form key=value, such as child.epochs=3.")
+            raise InvalidConfig(f"{assignment!r} is not of the form key=value, such as child.epochs=3.")
         tree = merged(tree, _nested(parts, _parse_value(text.strip())))
     return tree
 
@@ -134,17 +138,16 @@ def _explain(model: type[BaseModel], problem: Any, where: str) -> str:
         return f"{field} is not an option.{did_you_mean(location[-1], known)}{allowed}"
     cause = problem.get("ctx", {}).get("error")
     if isinstance(cause, RaynasError):
-        # A nested look-up or config has said it all.
+        # The error of a nested config or look-up is complete by itself.
         return str(cause)
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{field} is missing."
-    return f"{field} = {_shortened(problem['input'])}: {message}."
+    return f"{field} = {_shown(problem['input'])}: {message}."
 
 
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _shown(value: Any) -> str:
+    return shortened(repr(value), 80)
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
@@ -158,7 +161,7 @@ def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
 
 
 class Choice(FrozenModel):
-    """A registered name, or 'package.module:ClassName', and its options beside it."""
+    """A registered name or 'package.module:ClassName', together with the options of the class it names."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -170,12 +173,12 @@ class Choice(FrozenModel):
 
 
 def without_credentials(text: str) -> str:
-    """`text` with user, password and secret query fields taken out of every URI in it."""
+    """`text` without the user, password and secret query fields of every URI in it."""
     return _QUERY_SECRET.sub(r"\1***", _USER.sub("", text))
 
 
 def scrubbed(value: Any) -> Any:
-    """`value` with the credentials of every URI in it taken out, however deep."""
+    """A copy of a nested value without the credentials of the URIs in its strings."""
     if isinstance(value, str):
         return without_credentials(value)
     if isinstance(value, Mapping):

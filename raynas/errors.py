@@ -1,21 +1,21 @@
-"""Every error that raynas raises on purpose.
+"""All errors that raynas raises on purpose.
 
-    RaynasError                    the message is complete: no traceback is needed to act on it
-      UsageError (ValueError)      the user's input; the command line exits with code 2
-        UnknownName                a name that no registry knows
-        InvalidConfig              an option or a field out of its bounds
-        InvalidGenotype            a cell that is no cell
+    RaynasError                    its message is complete: no traceback is needed to act on it
+      UsageError (ValueError)      something the user gave; the command line exits with code 2
+        UnknownName                a name that is not registered
+        InvalidConfig              an option that is unknown or out of its bounds
+        InvalidGenotype            a cell that breaks the rules of the cell language
         DataError                  a data set that can't be read
-        WeightsError               weights that can't be had, read, or don't fit
+        WeightsError               weights that can't be fetched or read, or don't fit the network
         ModelError                 a trained network that can't be read or written
         RunFolderError             a run folder or journal that can't be used as asked
         DoesNotFit                 more resources than the cluster has
-      SearchFailed                 the run itself failed; exit code 1
+      SearchFailed                 a search could not continue; exit code 1
         JournalFailed              its journal can't be written
-      TrainingFailed               a final training diverged or can't go on; exit code 1
-      TrackingFailed               MLflow could not be filled in to the end; exit code 1
+      TrainingFailed               a final training diverged or could not continue; exit code 1
+      TrackingFailed               MLflow could not be brought up to date; exit code 1
 
-Errors keep plain string arguments, so that they survive pickling across Ray actors.
+Errors keep plain string arguments, so that they survive pickling between Ray actors.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from collections.abc import Iterable
 
 
 class RaynasError(Exception):
-    """Root of the tree; str() is a sentence for the user."""
+    """Base of all errors of raynas; str() is a sentence for the user."""
 
 
 class UsageError(RaynasError, ValueError):
@@ -37,19 +37,19 @@ class InvalidConfig(UsageError):
 
 
 class InvalidGenotype(UsageError):
-    """A cell that breaks the rules of the cell language."""
+    """A cell breaks the rules of the cell language."""
 
 
 class DataError(UsageError):
-    """A data set that is missing, empty, corrupt or inconsistent."""
+    """A data set is missing, empty, corrupt or inconsistent."""
 
 
 class WeightsError(UsageError):
-    """Weights of a network that can't be fetched, read, or that don't fit it."""
+    """Weights can't be fetched or read, or don't fit the network."""
 
 
 class ModelError(UsageError):
-    """A trained network on disk that is missing, garbled or incomplete, or can't be written."""
+    """A trained network on disk is missing, damaged or incomplete, or can't be written."""
 
 
 class RunFolderError(UsageError):
@@ -57,32 +57,35 @@ class RunFolderError(UsageError):
 
 
 class DoesNotFit(UsageError):
-    """What was asked is more than the cluster has."""
+    """More resources were asked for than the cluster has."""
 
 
 class SearchFailed(RaynasError):
-    """The search started and could not go on."""
+    """A search started and could not continue."""
 
 
 class JournalFailed(SearchFailed):
-    """The record of a run can't be written any further; what it holds is intact."""
+    """The journal of a run can't be written any more; what it holds is intact."""
 
 
 class TrainingFailed(RaynasError):
-    """A final training started and could not go on."""
+    """A final training started and could not continue."""
 
 
 class TrackingFailed(RaynasError):
-    """MLflow went away, or refused something, while a run was written into it."""
+    """MLflow stopped answering, or refused something, while a run was written to it."""
 
 
 class UnknownName(UsageError):
-    """A name that is not registered; suggests the nearest known one."""
+    """A name is not registered; the message suggests the nearest known one."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         known = sorted(known)
         super().__init__(kind, name, known, hint)
-        self.kind, self.name, self.known, self.hint = kind, name, known, hint
+        self.kind = kind
+        self.name = name
+        self.known = known
+        self.hint = hint
 
     def __str__(self) -> str:
         listing = ", ".join(self.known) if self.known else "none"
@@ -90,6 +93,11 @@ class UnknownName(UsageError):
             f"No {self.kind} is called {self.name!r}.{did_you_mean(self.name, self.known)} Known: {listing}."
         ]
         return "\n".join(lines + ([self.hint] if self.hint else []))
+
+
+def shortened(text: str, length: int) -> str:
+    """`text`, cut to `length` characters with '...' at its end if it is longer."""
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whenever the process is killed, and JSON from anybody. Pure Python."""
+"""Files that are written completely or not at all, and JSON that anybody may have written. Pure Python."""
 
 from __future__ import annotations
 
@@ -12,11 +12,26 @@ from pydantic_core import from_json
 from raynas.errors import UsageError
 
 JOURNAL_FILE = "journal.jsonl"
-"""In the folder of every run; by it such a folder is known."""
+"""Name of the journal. A folder that holds one is the folder of a run."""
+TRAINING_FILE = "training.json"
+"""Config of a final training, in its folder, which has no journal."""
+CURVE_FILE = "curve.jsonl"
+"""Scores of a final training, one line per epoch."""
+LAST_MODEL_FOLDER = "model"
+"""Model folder of the last epoch, in a training's folder."""
+BEST_MODEL_FOLDER = "best"
+"""Model folder of the epoch with the highest top-1, which may be the last epoch too."""
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Has `write` make a file beside `path`, which then takes its place in one step."""
+    """Replaces the file at `path` in one step by the one that `write` makes.
+
+    A process that is killed at any time leaves either the old file or the new one.
+
+    Args:
+        write: called with a temporary path in the same folder, where it writes the new content.
+    """
+    # In the same folder, hence on the same file system: only there is a rename a single step.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write(temporary)
@@ -29,19 +44,19 @@ def create_file(path: Path, content: str) -> None:
     """Writes a new text file.
 
     Raises:
-        UsageError: it exists, or can't be written.
+        UsageError: the file exists already, or can't be written.
     """
     try:
         with path.open("x") as file:
             file.write(content)
     except FileExistsError:
-        raise UsageError(f"{path} exists already, and is left as it is. Give another --out.") from None
+        raise UsageError(f"{path} exists already, and is left as it is. Choose another path.") from None
     except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror}.") from error
 
 
 def drop_torn_line(path: Path) -> None:
-    """Takes away what follows the last newline: a line that was being appended when its writer was killed."""
+    """Cuts off what follows the last newline: a line whose writer was killed while appending it."""
     content = path.read_bytes()
     intact_bytes = content.rfind(b"\n") + 1
     if intact_bytes < len(content):
@@ -49,13 +64,18 @@ def drop_torn_line(path: Path) -> None:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value of a JSON text; ValueError if it is none, or nested too deeply, or has a number that is too
-    long, or half a character.
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: the text is not JSON, is nested too deeply, or holds a number that is too long or half of
+            a surrogate pair.
     """
+    # Not the standard library's parser: that one raises RecursionError on deep nesting and accepts half of a
+    # surrogate pair, which no file can hold.
     return from_json(text.encode() if isinstance(text, str) else text)
 
 
 def run_around(path: Path) -> Path | None:
-    """The run's folder that a file or folder is, or lies in at any depth; None: it is in no run."""
+    """The folder of the run that a path is, or lies in at any depth; None if it lies in no run."""
     path = path.absolute()
     return next((folder for folder in (path, *path.parents) if (folder / JOURNAL_FILE).is_file()), None)

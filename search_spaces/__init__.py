@@ -1,1 +1,1 @@
-"""Search spaces and published cells, one file each. They know neither strategies nor Ray nor MLflow."""
+"""Search spaces and published cells, one file each. They import neither strategies nor Ray nor MLflow."""

@@ -1,8 +1,8 @@
 """The search space of AmoebaNet and the cells that evolution found in it.
 
-Real, Aggarwal, Huang, Le, "Regularized Evolution for Image Classifier Architecture Search"
-(arXiv 1802.01548), section 3: NASNet's two cells over eight operations, always a sum. The cells in the
-authors' code give out used states too, and some use further operations: those are not in this space.
+Real, Aggarwal, Huang, Le, "Regularized Evolution for Image Classifier Architecture Search" (arXiv
+1802.01548), section 3: NASNet's two cells with eight operations, always a sum. The cells in the authors' code
+also concatenate states that are used, and some have further operations: those are not in this space.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ AMOEBANET_OPERATIONS = (
 
 @register_space("amoebanet")
 class AmoebaNetSpace(NASNetSpace):
-    """NASNet's blocks over eight operations, always a sum."""
+    """NASNet's blocks with eight operations, always a sum."""
 
     network: ClassVar[Mapping[str, Any]] = {"drop_path_by_depth": False}
 
     operations: Annotated[tuple[str, ...], Field(min_length=1)] = AMOEBANET_OPERATIONS
     """Operations to choose from; the paper's eight."""
     combiners: Annotated[tuple[str, ...], Field(min_length=1)] = ("add",)
-    """A sum in the paper; more than one is a decision of its own."""
+    """Combiners to choose from; the paper only adds. With more than one, the combiner is a decision."""
 
 
-# The code of the authors (1x7_7x1 and 3x3 are bottlenecked there, none is the identity) and the table of the
-# DARTS family differ over AmoebaNet-A, in blocks and in what is concatenated: both are given.
+# In the authors' code, 1x7_7x1 and 3x3 are bottlenecks and 'none' is the identity. Their AmoebaNet-A and that
+# of the DARTS family's table differ in blocks and in what is concatenated, so both are given.
 _AUTHORS = "Real et al. 2019, arXiv 1802.01548; tensorflow/tpu models/official/amoeba_net/model_specs.py"
 
 AMOEBANET_A_TPU = publish(
@@ -117,7 +117,7 @@ AMOEBANET_B = publish(
             blocks=(
                 Block(0, "max_pool_2x2", 0, "max_pool_3x3"),
                 Block(2, "identity", 1, "bottleneck_3x3"),
-                # Named dil_2_separable_5x5_2, but the code that builds it does not look at the dilation.
+                # It is named dil_2_separable_5x5_2, but the code that builds it ignores the dilation.
                 Block(2, "sep_conv_5x5", 2, "max_pool_3x3"),
                 Block(3, "identity", 1, "sep_conv_3x3"),
                 Block(4, "avg_pool_3x3", 3, "conv_1x1"),

@@ -1,8 +1,8 @@
-"""The DARTS search space and the two cells that were found in it.
+"""The DARTS search space, and the two cells that were found in it.
 
 Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search" (arXiv 1806.09055), sections 2.1 and 2.4: a
 block adds two operations on two different states, and every block is part of the output. The operation `none`
-belongs to the relaxation and is never part of a cell that was found, so it isn't among the choices.
+belongs to the relaxation and is never part of a found cell, so it isn't among the choices.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from raynas.cells.genotype import CellGenotype, Genotype
 from raynas.cells.published import publish
 from raynas.cells.space import Actions, Decision, SearchSpace, register_space
 from raynas.errors import InvalidGenotype
-from search_spaces.nasnet import check_words, index_of
+from search_spaces.nasnet import check_names, index_of
 
 DARTS_OPERATIONS = (
     "max_pool_3x3",
@@ -34,9 +34,9 @@ DARTS_OPERATIONS = (
 
 @register_space("darts")
 class DartsSpace(SearchSpace):
-    """For each block: a pair of different states, written '0+2', and an operation for each of them.
+    """For each block: a pair of different states, written '0+2', and an operation on each of them.
 
-    The first block has only the pair of the cell's two inputs.
+    For the first block the cell's two inputs are the only pair.
     """
 
     network: ClassVar[Mapping[str, Any]] = {
@@ -47,14 +47,14 @@ class DartsSpace(SearchSpace):
     }
 
     num_blocks: int = Field(4, ge=1, le=MAX_BLOCKS)
-    """Blocks per cell, all of which are concatenated; 4 in the paper."""
+    """Number of blocks per cell, all of which are concatenated; 4 in the paper."""
     operations: Annotated[tuple[str, ...], Field(min_length=1)] = DARTS_OPERATIONS
     """Operations to choose from; the paper's seven."""
 
     @field_validator("operations")
     @classmethod
-    def _known_and_distinct(cls, words: tuple[str, ...]) -> tuple[str, ...]:
-        return check_words(words, OPERATIONS)
+    def _known_and_distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return check_names(names, OPERATIONS)
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:
@@ -72,7 +72,7 @@ class DartsSpace(SearchSpace):
         return Genotype(self._cell(values[:middle]), self._cell(values[middle:]))
 
     def encode(self, genotype: Genotype) -> Actions:
-        """The halves of a block may come in either order."""
+        """The actions that decode to `genotype`; the halves of its blocks may come in either order."""
         values = [
             *self._cell_values(genotype.normal, "normal cell"),
             *self._cell_values(genotype.reduction, "reduction cell"),
@@ -129,7 +129,7 @@ class DartsSpace(SearchSpace):
         return tuple(range(NUM_INPUTS, NUM_INPUTS + self.num_blocks))
 
 
-# The original listings number the states the other way round: there 0 is h_(i-1) and 1 is h_i.
+# The original listings number the inputs the other way round: there 0 is h_(i-1) and 1 is h_i.
 DARTS_V1 = publish(
     "darts_v1",
     Genotype(

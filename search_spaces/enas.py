@@ -1,7 +1,7 @@
 """The micro search space of ENAS and the cell that was found in it.
 
 Pham, Guan, Zoph, Le, Dean, "Efficient Neural Architecture Search via Parameter Sharing" (arXiv 1802.03268),
-section 2.4: NASNet's blocks over five operations, always a sum; unused states are concatenated.
+section 2.4: NASNet's blocks with five operations, always a sum; unused states are concatenated.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ ENAS_OPERATIONS = ("identity", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "
 
 @register_space("enas")
 class EnasSpace(NASNetSpace):
-    """NASNet's blocks over five operations, always a sum."""
+    """NASNet's blocks with five operations, always a sum."""
 
     network: ClassVar[Mapping[str, Any]] = {"conventions": {"strided_identity": "factorized"}}
 
     operations: Annotated[tuple[str, ...], Field(min_length=1)] = ENAS_OPERATIONS
     """Operations to choose from; the paper's five."""
     combiners: Annotated[tuple[str, ...], Field(min_length=1)] = ("add",)
-    """A sum in the paper; more than one is a decision of its own."""
+    """Combiners to choose from; the paper only adds. With more than one, the combiner is a decision."""
 
 
-# The script numbers the states the other way round: there 0 is h_(i-1) and 1 is h_i.
+# The script numbers the inputs the other way round: there 0 is h_(i-1) and 1 is h_i.
 ENAS_MICRO = publish(
     "enas_micro",
     Genotype(

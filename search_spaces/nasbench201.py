@@ -1,8 +1,8 @@
-"""The cells of NAS-Bench-201, all 15,625 of which have been trained and tabulated.
+"""The search space of NAS-Bench-201, all 15,625 cells of which have been trained and tabulated.
 
-Dong and Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search"
-(arXiv 2001.00326), section 2.1: four nodes, an operation on each of the six edges, a node is the sum of what
-comes in; the reduction is a fixed residual block.
+Dong and Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search" (arXiv
+2001.00326), section 2.1: four nodes and an operation on each of the six edges; a node is the sum of its
+incoming edges. The reduction cell is a fixed residual block.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from raynas.errors import InvalidGenotype, did_you_mean
 from search_spaces.nasnet import index_of
 
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
-"""(node, node that it takes), in the order of an architecture string."""
-OPERATIONS_BY_WORD = {
+"""(node, earlier node that it takes) of each edge, in the order of an architecture string."""
+OPERATIONS_BY_NAME = {
     "none": "none",
     "skip_connect": "identity",
     "nor_conv_1x1": "conv_1x1",
     "nor_conv_3x3": "conv_3x3",
     "avg_pool_3x3": "avg_pool_3x3",
 }
-"""The benchmark's words and ours."""
-NASBENCH201_OPERATIONS = tuple(OPERATIONS_BY_WORD.values())
+"""raynas's operations, by the benchmark's names for them."""
+NASBENCH201_OPERATIONS = tuple(OPERATIONS_BY_NAME.values())
 RESIDUAL_BLOCK = CellGenotype(
     blocks=(Block(0, "conv_3x3", 0, "none"), Block(1, "conv_3x3", 0, "avg_pool_2x2_conv_1x1")),
     concat=(2,),
     num_inputs=1,
 )
-"""The reduction of every architecture."""
+"""The reduction cell of every architecture."""
 EXAMPLE = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|"
 
 
@@ -56,7 +56,7 @@ class NASBench201Space(SearchSpace):
         return tuple(index_of(decision, op) for decision, op in zip(self.decisions, ops, strict=True))
 
     def to_text(self, genotype: Genotype) -> str:
-        """The benchmark's string; isomorphic cells are rows of their own, as each was trained."""
+        """The benchmark's string. Isomorphic cells have rows of their own, because each was trained."""
         return to_arch_string(genotype)
 
     def from_text(self, text: str) -> Genotype:
@@ -67,15 +67,15 @@ _SPACE = NASBench201Space()
 
 
 def to_arch_string(genotype: Genotype) -> str:
-    """The benchmark's name of `genotype`, such as EXAMPLE; InvalidGenotype if it has none."""
+    """The benchmark's string for `genotype`, such as EXAMPLE; InvalidGenotype if it isn't in the space."""
     actions = _SPACE.encode(genotype)
-    words = list(OPERATIONS_BY_WORD)
-    parts = [f"{words[action]}~{source}" for (_, source), action in zip(EDGES, actions, strict=True)]
+    names = list(OPERATIONS_BY_NAME)
+    parts = [f"{names[action]}~{source}" for (_, source), action in zip(EDGES, actions, strict=True)]
     return "+".join(f"|{'|'.join(parts[start:stop])}|" for start, stop in ((0, 1), (1, 3), (3, 6)))
 
 
 def from_arch_string(text: str) -> Genotype:
-    """The architecture that the benchmark calls `text`; InvalidGenotype names what is wrong with it."""
+    """The architecture with the benchmark's string `text`; InvalidGenotype says what is wrong with it."""
     nodes = text.strip().split("+")
     if len(nodes) != 3:
         raise _malformed(text, f"{len(nodes)} nodes joined by '+', not 3")
@@ -89,30 +89,31 @@ def from_arch_string(text: str) -> Genotype:
 
 
 def _edge_op(text: str, edge: str, where: str, source: int) -> str:
-    word, _, end = edge.rpartition("~")
+    name, _, end = edge.rpartition("~")
     if end != str(source):
         raise _malformed(text, f"edge {where} is {edge!r}, not an operation and '~{source}'")
-    if word not in OPERATIONS_BY_WORD:
-        known = list(OPERATIONS_BY_WORD)
+    if name not in OPERATIONS_BY_NAME:
+        known = list(OPERATIONS_BY_NAME)
         raise InvalidGenotype(
-            f"edge {where}: the operation {word!r} is unknown.{did_you_mean(word, known)} "
+            f"edge {where}: the operation {name!r} is unknown.{did_you_mean(name, known)} "
             f"Known: {', '.join(known)}."
         )
-    return OPERATIONS_BY_WORD[word]
+    return OPERATIONS_BY_NAME[name]
 
 
 def _malformed(text: str, problem: str) -> InvalidGenotype:
     return InvalidGenotype(f"{text!r} is no architecture of NAS-Bench-201: {problem}. An example: {EXAMPLE}")
 
 
-# A table is read whole: each of its strings becomes a genotype, which is then compared with its like.
+# Reading a table makes a genotype of every string in it, and equal ones are then compared: so they are
+# shared.
 @lru_cache(maxsize=5**6)
 def _genotype(ops: tuple[str, ...]) -> Genotype:
     op = dict(zip(EDGES, ops, strict=True))
     blocks = (
         Block(0, op[1, 0], 0, "none"),
         Block(0, op[2, 0], 1, op[2, 1]),
-        # Node 3 has three edges, so it takes two blocks.
+        # Node 3 has three incoming edges, so it takes two blocks.
         Block(0, op[3, 0], 1, op[3, 1]),
         Block(2, op[3, 2], 3, "identity"),
     )
@@ -120,7 +121,7 @@ def _genotype(ops: tuple[str, ...]) -> Genotype:
 
 
 def _edge_ops(genotype: Genotype) -> list[str]:
-    """The operations on the six edges; InvalidGenotype unless the graph is this space's."""
+    """The operations on the six edges; InvalidGenotype unless the graph is in this space."""
     if genotype.reduction != RESIDUAL_BLOCK:
         raise InvalidGenotype("reduction cell: in this space it is the residual block.")
     blocks = genotype.normal.blocks

@@ -1,7 +1,7 @@
-"""The NASNet search space and the cell that was found in it.
+"""The NASNet search space, and the cell that was found in it.
 
 Zoph, Vasudevan, Shlens, Le, "Learning Transferable Architectures for Scalable Image Recognition"
-(arXiv 1707.07012 v4), section 3: five decisions a block, B blocks a cell, a Normal and a Reduction cell.
+(arXiv 1707.07012 v4), section 3: five decisions per block, B blocks per cell, a Normal and a Reduction cell.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from raynas.cells.space import Actions, Decision, SearchSpace, register_space
 from raynas.errors import InvalidGenotype, did_you_mean
 
 NASNET_OPERATIONS = OPERATIONS[:13]
-"""The 13 of section 3, in the paper's order."""
+"""The 13 operations of section 3, in the paper's order."""
 
 
 @register_space("nasnet")
 class NASNetSpace(SearchSpace):
-    """For each block: two hidden states, an operation for each of them, and how the results are combined."""
+    """For each block: two hidden states, an operation on each of them, and how the results are combined."""
 
     cells: ClassVar[tuple[str, ...]] = ("normal", "reduction")
-    """What is chosen; a single cell is used for both."""
+    """The cells that are searched; a single one serves as both."""
     num_inputs: ClassVar[int] = NUM_INPUTS
 
     num_blocks: int = Field(5, ge=1, le=MAX_BLOCKS)
-    """Blocks per cell; B = 5 in the paper."""
+    """Number of blocks per cell; B = 5 in the paper."""
     operations: Annotated[tuple[str, ...], Field(min_length=1)] = NASNET_OPERATIONS
     """Operations to choose from; the paper's 13."""
     combiners: Annotated[tuple[str, ...], Field(min_length=1)] = ("add", "concat")
-    """'add' (element by element) and 'concat' (along the filters); a single one is no decision."""
+    """Combiners to choose from: 'add' and 'concat' (along channels). A single one is no decision."""
 
     @field_validator("operations", "combiners")
     @classmethod
-    def _known_and_distinct(cls, words: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        return check_words(words, OPERATIONS if info.field_name == "operations" else COMBINERS)
+    def _known_and_distinct(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return check_names(names, OPERATIONS if info.field_name == "operations" else COMBINERS)
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:
@@ -66,7 +66,7 @@ class NASNetSpace(SearchSpace):
         )
 
     def outputs(self, blocks: Sequence[Block]) -> tuple[int, ...]:
-        """The states that a cell of these blocks gives out."""
+        """The states that form the output of a cell with these blocks."""
         return loose_states(blocks, self.num_inputs)
 
     def _cell_decisions(self, cell: str) -> Iterator[Decision]:
@@ -118,18 +118,18 @@ class NASNetSpace(SearchSpace):
             )
 
 
-def check_words(words: tuple[str, ...], known: Sequence[str]) -> tuple[str, ...]:
-    """`words`, for a validator of options; ValueError unless all are known and differ."""
-    for word in words:
-        if word not in known:
-            raise ValueError(f"{word!r} is unknown.{did_you_mean(word, known)} Known: {', '.join(known)}")
-    if len(set(words)) < len(words):
+def check_names(names: tuple[str, ...], known: Sequence[str]) -> tuple[str, ...]:
+    """Returns `names` for a field validator; ValueError unless all are known and no two are the same."""
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{name!r} is unknown.{did_you_mean(name, known)} Known: {', '.join(known)}")
+    if len(set(names)) < len(names):
         raise ValueError("a name is given twice")
-    return words
+    return names
 
 
 def index_of(decision: Decision, value: int | str) -> int:
-    """The action that chooses `value`; InvalidGenotype if it is no choice."""
+    """The action that chooses `value`; InvalidGenotype if it is not among the choices."""
     if value not in decision.choices:
         raise InvalidGenotype(
             f"{decision.name}: {value!r} is not in this space. "
@@ -138,9 +138,9 @@ def index_of(decision: Decision, value: int | str) -> int:
     return decision.choices.index(value)
 
 
-# The official code concatenates two states that are used as well: Normal the previous hidden state (1),
-# Reduction block 1's output (3). The penultimate layer's 24 F filters follow from that. (slim
-# nasnet_utils.py)
+# The official code also concatenates one state of each cell that is used: the previous hidden state (1) in
+# the Normal cell, the output of block 1 (3) in the Reduction cell. This gives the penultimate layer its 24 F
+# filters (slim nasnet_utils.py).
 NASNET_A = publish(
     "nasnet_a",
     Genotype(
@@ -168,8 +168,8 @@ NASNET_A = publish(
     source="Zoph et al. 2018, arXiv 1707.07012, figure 4; concat: tensorflow/models slim nasnet_utils.py",
 )
 
-# The same blocks, but only what no block takes is concatenated, as the search space says: 5 and 3 states.
-# (Liu et al. 2019 trained this one.)
+# Here only states that no block takes are concatenated, as the search space says: 5 and 3 of them. This is
+# the version that Liu et al. 2019 trained.
 NASNET_A_DARTS = publish(
     "nasnet_a_darts",
     Genotype(

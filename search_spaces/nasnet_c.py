@@ -1,8 +1,8 @@
-"""The search space of the run that found NASNet-C.
+"""The search space in which NASNet-C was found.
 
-Zoph, Vasudevan, Shlens, Le (arXiv 1707.07012 v4), appendix B: the NASNet space, in which a sum can have a
-layer norm or an instance norm after it. NASNet-C itself was published as a drawing only, never as a table or
-as code, and a drawing read by eye is no source: there is no published cell here.
+Zoph, Vasudevan, Shlens, Le (arXiv 1707.07012 v4), appendix B: the NASNet space, in which a layer norm or an
+instance norm can follow a sum. NASNet-C itself was published only as a drawing, not as a table or code. A
+drawing read by eye is no source, so there is no published cell here.
 """
 
 from __future__ import annotations
@@ -21,4 +21,4 @@ class NASNetCSpace(NASNetSpace):
     """NASNet's blocks with four combiners: a norm can follow a sum."""
 
     combiners: Annotated[tuple[str, ...], Field(min_length=1)] = COMBINERS
-    """How a block combines its two results; the paper's four."""
+    """Combiners to choose from; the paper's four."""

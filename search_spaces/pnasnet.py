@@ -1,7 +1,8 @@
 """The search space of progressive NAS and the cell that was found in it.
 
 Liu, Zoph, Neumann, Shlens, Hua, Li, Fei-Fei, Yuille, Huang, Murphy, "Progressive Neural Architecture Search"
-(arXiv 1712.00559), section 3: one cell, which with stride 2 is the reduction too; eight operations; sums.
+(arXiv 1712.00559), section 3: one cell, which with stride 2 is also the reduction cell; eight operations;
+always a sum.
 """
 
 from __future__ import annotations
@@ -30,18 +31,18 @@ PNASNET_OPERATIONS = (
 
 @register_space("pnasnet")
 class PNASNetSpace(NASNetSpace):
-    """One cell for both strides: NASNet's blocks over eight operations, always a sum."""
+    """One cell for both strides: NASNet's blocks with eight operations, always a sum."""
 
     cells: ClassVar[tuple[str, ...]] = ("cell",)
 
     operations: Annotated[tuple[str, ...], Field(min_length=1)] = PNASNET_OPERATIONS
     """Operations to choose from; the paper's eight."""
     combiners: Annotated[tuple[str, ...], Field(min_length=1)] = ("add",)
-    """A sum in the paper; more than one is a decision of its own."""
+    """Combiners to choose from; the paper only adds. With more than one, the combiner is a decision."""
 
 
-# The official code concatenates every block, also state 4, which block 3 takes: so the cell is not in the
-# space, which concatenates loose states.
+# The official code concatenates every block, even state 4, which block 3 takes. The cell is therefore not in
+# the space, which concatenates only states that no block takes.
 _CELL = CellGenotype(
     blocks=(
         Block(1, "sep_conv_5x5", 1, "max_pool_3x3"),

@@ -42,7 +42,7 @@ PURE = (
     "raynas.strategies.mutation",
     "raynas.strategies.rewards",
     "raynas.tracking.config",
-    *(f"raynas.engine.{name}" for name in ("config", "keeper", "pool_plan", "queue", "work")),
+    *(f"raynas.engine.{name}" for name in ("attempts", "config", "pool_plan", "pool_supervisor", "queue")),
     *(f"raynas.programs.report.{name}" for name in ("document", "html", "markdown")),
     *(f"raynas.programs.report.run.{name}" for name in ("data", "history")),
     "raynas.programs.rescore",
@@ -51,7 +51,7 @@ PURE = (
 WITH_MATPLOTLIB = {"raynas.cells.draw.png"}
 """Below PURE, but imported only when a picture is drawn: matplotlib brings NumPy."""
 LIGHT = (
-    *(f"raynas.nn.{name}" for name in ("layers", "config", "ops", "cell_plan", "plan", "complexity")),
+    *(f"raynas.nn.{name}" for name in ("layers", "config", "ops", "cell_plan", "plan", "complexity", "spec")),
     *(
         f"raynas.programs.benchmark.{name}"
         for name in ("config", "table", "simulate", "contender", "summary")
@@ -170,6 +170,13 @@ def test_few_files_lie_loose():
 def test_every_package_says_what_lives_in_it(package):
     summary = (ast.get_docstring(ast.parse(MODULES[package].read_text())) or "").partition("\n")[0]
     assert summary.endswith(".") and len(summary.split()) >= 5
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name in frozenset().union(*FLOORS) if f"raynas.{name}" in PACKAGES)
+)
+def test_every_package_directly_in_raynas_says_what_it_may_import(name):
+    assert "May import" in (ast.get_docstring(ast.parse(MODULES[f"raynas.{name}"].read_text())) or "")
 
 
 def test_search_spaces_know_only_the_language_of_cells():

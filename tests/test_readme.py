@@ -54,7 +54,7 @@ def sizes_in_the_table() -> list[tuple[str, str, str, str]]:
 def test_the_table_of_published_networks_is_what_is_built():
     assert len(sizes_in_the_table()) == 9
     for name, pixels, parameters, mult_adds in sizes_in_the_table():
-        network, cost = NETWORKS[name], NETWORKS[name].complexity()
+        network, cost = NETWORKS[name], NETWORKS[name].spec.complexity()
         assert network.image_size == int(pixels)
         assert f"{cost.parameters:,}" == parameters
         assert cost.mult_adds / 1e6 == pytest.approx(float(mult_adds.replace(",", "")), abs=0.51)

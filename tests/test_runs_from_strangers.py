@@ -13,10 +13,10 @@ from raynas.data import DataConfig, load_split
 from raynas.data.stream import ImageIndex
 from raynas.engine.searcher import TuneSearcher
 from raynas.errors import DataError, InvalidConfig, RunFolderError, UsageError
-from raynas.files import JOURNAL_FILE
+from raynas.files import CURVE_FILE, JOURNAL_FILE, TRAINING_FILE
 from raynas.programs.promote import prepare_promotion
-from raynas.programs.train.folder import CONFIG_FILE, CURVE_FILE, read_curve
-from raynas.programs.train.train import prepare_training
+from raynas.programs.train.folder import read_curve
+from raynas.programs.train.prepare import prepare_training
 from raynas.run.lookup import find_cell
 from tests.fuzz.seeds import STRATEGIES, journal_lines, parquet_bytes
 from tests.fuzz.targets.tar import FORMATS, tar_bytes
@@ -54,7 +54,7 @@ def test_a_run_whose_children_are_from_no_space_has_no_cell_and_no_promotion(tmp
 
 @pytest.mark.parametrize("content", ["[]", "3", DEEP, "\xff", "9" * 5000])
 def test_a_training_whose_config_is_no_object_cannot_be_resumed(tmp_path, content):
-    (tmp_path / CONFIG_FILE).write_bytes(content.encode("latin-1"))
+    (tmp_path / TRAINING_FILE).write_bytes(content.encode("latin-1"))
     with pytest.raises(UsageError):
         prepare_training(None, cell="", out=tmp_path, resume=True)
 

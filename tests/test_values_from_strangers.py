@@ -10,7 +10,7 @@ from raynas.cells.genotype import Genotype
 from raynas.cells.space import make_space
 from raynas.config import parse_assignments, validated
 from raynas.errors import InvalidConfig, InvalidGenotype, RunFolderError, UsageError
-from raynas.programs.search.config import SearchConfig, resumed_config
+from raynas.programs.search.config import SearchConfig, resumed_search_config
 from raynas.programs.search.recipes import search_config
 from raynas.programs.train.recipes import train_config
 from raynas.run.journal import read_events
@@ -44,9 +44,9 @@ def test_a_config_is_an_object(value):
 @pytest.mark.parametrize("recorded", [{}, {"space": "nasnet"}, {"space": []}, {"strategy": {"name": 3}}])
 def test_a_recorded_config_without_its_choices_is_refused_when_it_is_resumed(recorded):
     whole = search_config("small").model_dump(mode="json")
-    resumed_config(whole, {"children": 30})
+    resumed_search_config(whole, {"children": 30})
     with pytest.raises(UsageError):
-        resumed_config({**whole, "seed": -1, **recorded}, {"space": {"name": "enas"}})
+        resumed_search_config({**whole, "seed": -1, **recorded}, {"space": {"name": "enas"}})
 
 
 @pytest.mark.parametrize(

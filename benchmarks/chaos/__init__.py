@@ -1,1 +1,1 @@
-"""Searches that harm is done to: to their drivers, to their workers, and by their children."""
+"""Fault injection: searches whose drivers or workers are killed, or whose children misbehave."""

@@ -1,4 +1,4 @@
-"""What has to be true of a search after all that was done to it."""
+"""Checks of the journal and of MLflow after a search with injected faults."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from raynas.run.run import Run
 
 
 def num_finished(folder: Path) -> int:
+    """Number of children that have finished; infeasible ones, which are never trained, don't count."""
     if not (folder / JOURNAL_FILE).exists():
         return 0
     ends = [event for event in read_events(folder / JOURNAL_FILE) if isinstance(event, Finished)]
@@ -27,7 +28,8 @@ def num_finished(folder: Path) -> int:
 
 
 def check_journal(folder: Path, settings: Settings) -> list[Event]:
-    """Each child was proposed once and ended once, and replaying it gives what the last driver knew."""
+    """Checks that each child was proposed and finished once, and that a replay restores the last driver's
+    strategy."""
     events = read_events(folder / JOURNAL_FILE)
     for kind in (Proposed, Finished):
         counts = Counter(event.child for event in events if isinstance(event, kind))
@@ -42,10 +44,10 @@ def check_journal(folder: Path, settings: Settings) -> list[Event]:
 
 
 def check_mlflow(store: Path, events: list[Event]) -> None:
-    """One parent, FINISHED, and each child once, with its reward, below it.
+    """Checks that MLflow has one finished parent run, and each child below it once, with its reward.
 
     Args:
-        store: the SQLite file.
+        store: MLflow's SQLite file.
     """
     started = events[0]
     assert isinstance(started, Started)
@@ -71,7 +73,7 @@ def check_mlflow(store: Path, events: list[Event]) -> None:
 
 
 def outcome(events: Iterable[Event]) -> dict[int, tuple[Any, ...]]:
-    """What came of each child, without the moments."""
+    """Actions, status, reward and reused child of each child, without times."""
     proposed = {event.child: event for event in events if isinstance(event, Proposed)}
     return {
         event.child: (proposed[event.child].actions, event.result.status, event.reward, event.reused_from)
@@ -81,14 +83,14 @@ def outcome(events: Iterable[Event]) -> dict[int, tuple[Any, ...]]:
 
 
 def scores(events: Iterable[Event]) -> dict[int, tuple[Any, ...]]:
-    """The same, but for who was first of two equal cells."""
+    """Actions and reward of each child, which don't depend on which of two equal cells was trained first."""
     return {child: (actions, reward) for child, (actions, _, reward, _) in outcome(events).items()}
 
 
-def conclude(summary: str, found: Sequence[str]) -> None:
-    """Prints what was done and what is wrong; ends the process with 1 if anything is."""
+def exit_with(summary: str, problems: Sequence[str]) -> None:
+    """Prints the summary and the problems, and exits; the exit code is 1 if there are any problems."""
     print(f"{summary}; load {os.getloadavg()[0]:.1f}")
-    for line in found:
-        print(f"WRONG: {line}")
-    print(f"{len(found)} wrong" if found else "all as it should be")
-    sys.exit(1 if found else 0)
+    for problem in problems:
+        print(f"WRONG: {problem}")
+    print(f"{len(problems)} wrong" if problems else "all as it should be")
+    sys.exit(1 if problems else 0)

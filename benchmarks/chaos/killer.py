@@ -15,23 +15,26 @@ import ray
 from ray.cluster_utils import Cluster
 
 from raynas.child import Child
-from raynas.engine.keeper import Group
 from raynas.engine.pool import ChildPool
+from raynas.engine.pool_supervisor import Group
 from raynas.run.records import ChildRecord, RunListener
 
 KINDS = ("worker", "group", "node")
 SLACK = 10
-"""Children that may end before a kill that is due has been made; then the search waits for it."""
+"""Number of children that may finish while a kill is due; then the search waits for it."""
 
 
 class Killer(RunListener):
-    """Kills as the children end, in a thread; nodes are added here, as Ray wants that in the main thread."""
+    """Kills in a thread, as children finish. Nodes are added in the main thread, as Ray requires."""
 
     def __init__(
         self, cluster: Cluster, pool: ChildPool, folder: Path, thresholds: list[int], seed: int
     ) -> None:
-        self.cluster, self.pool, self.folder = cluster, pool, folder
-        self.thresholds, self.rng = thresholds, random.Random(seed)
+        self.cluster = cluster
+        self.pool = pool
+        self.folder = folder
+        self.thresholds = thresholds
+        self.rng = random.Random(seed)
         self.done: Counter[str] = Counter()
         self._num_finished = 0
         self._num_missing = 0
@@ -65,7 +68,8 @@ class Killer(RunListener):
     def _kill_all(self) -> None:
         for number, threshold in enumerate(self.thresholds):
             with self._progress:
-                self._progress.wait_for(lambda threshold=threshold: self._num_finished >= threshold)
+                while self._num_finished < threshold:
+                    self._progress.wait()
             time.sleep(self.rng.uniform(0, 1))
             kind = self.rng.choice(KINDS) if number >= len(KINDS) else KINDS[number]
             began = time.perf_counter()
@@ -90,8 +94,9 @@ class Killer(RunListener):
             time.sleep(0.05)
 
     def _serving_groups(self, at_least: int) -> list[Group]:
-        """Waited for: a node that is on its way is none that can be lost, nor one that is lost already and
-        not yet missed.
+        """Waits for at least so many worker groups that have trained a child on a node that is still there.
+
+        A node that is starting can't be lost yet, and one that was lost may not have been noticed.
         """
         while True:
             nodes = {node.node_id for node in self.cluster.worker_nodes}
@@ -108,7 +113,7 @@ class Killer(RunListener):
         self.rng.choice(self._serving_groups(1)).kill()
 
     def _remove_node(self) -> None:
-        # Not the last one: others are added as children end.
+        # Never the last node: lost nodes are replaced only when children finish, and those need a node.
         self._serving_groups(2)
         nodes = sorted(self.cluster.worker_nodes, key=lambda node: node.unique_id)
         self.cluster.remove_node(self.rng.choice(nodes), allow_graceful=False)

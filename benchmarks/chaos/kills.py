@@ -1,4 +1,5 @@
-"""Where a driver dies: at a write to the journal, a request to MLflow, a reward told, or anywhere."""
+"""Where a driver is killed: at a write to the journal, a request to MLflow, a strategy's update, or
+anywhere."""
 
 from __future__ import annotations
 
@@ -21,11 +22,11 @@ MOMENTS = ("before", "within", "after")
 
 @dataclass(frozen=True)
 class Kill:
-    """Where a driver dies."""
+    """A moment at which a driver is killed."""
 
     place: str
     count: int
-    """Of the calls there; 'outside': hundredths of a second since it began to write."""
+    """Which call at this place it is; for 'outside', hundredths of a second since the journal first grew."""
     moment: str
 
     def __str__(self) -> str:
@@ -33,16 +34,16 @@ class Kill:
 
 
 def draw_kill(rng: random.Random, children_left: int, kills_left: int) -> Kill:
-    """Early enough that children are left for the kills to come."""
+    """Draws a kill that is early enough to leave children for the later kills."""
     share = 1.5 * children_left / (kills_left + 1)
     place = rng.choice(PLACES)
-    # A child is two lines, one reward, four requests, and one to two hundredths of a second.
+    # A child makes two lines, four requests and one update, and takes one to two hundredths of a second.
     calls = {"journal": 2, "mlflow": 4, "strategy": 1, "outside": 1}[place]
     return Kill(place, rng.randint(1, max(int(calls * share), 1)), rng.choice(MOMENTS))
 
 
 def arm(kill: Kill) -> None:
-    """Has this process kill itself there."""
+    """Makes this process kill itself at that moment."""
     if kill.place == "journal":
         _arm(Journal, ("_write",), kill, within=_write_half)
     elif kill.place == "mlflow":
@@ -56,16 +57,17 @@ def _write_half(journal: Journal, line: bytes) -> None:
 
 
 def _arm(cls: type, names: Iterable[str], kill: Kill, within: Callable[..., object] | None = None) -> None:
+    # A list, because the wrappers of several methods count down together.
     left = [kill.count]
 
     def dying(method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **words: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
             left[0] -= 1
             if left[0] == 0 and kill.moment != "after":
                 if kill.moment == "within" and within is not None:
-                    within(*args, **words)
+                    within(*args, **kwargs)
                 _die()
-            result = method(*args, **words)
+            result = method(*args, **kwargs)
             if left[0] == 0:
                 _die()
             return result
@@ -78,5 +80,5 @@ def _arm(cls: type, names: Iterable[str], kill: Kill, within: Callable[..., obje
 
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-    # The signal may take a moment, in which nothing more is to happen.
+    # The signal may take a moment to arrive; nothing more must happen until then.
     threading.Event().wait()

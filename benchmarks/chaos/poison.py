@@ -1,8 +1,9 @@
-"""What becomes of a search with poisoned children: `make poison`.
+"""A search with misbehaving children: `make poison`.
 
-40 of 200 children raise, diverge, run out of GPU memory or of host memory, hang with Python's lock held, or
-kill their process; the others are small networks trained on scikit-learn's digits. Checked at the end, else
-exit code 1: all others have a score, each of the 40 has failed for its own reason, and every worker trains.
+40 of 200 children raise an error, diverge, run out of GPU or host memory, hang while holding the GIL, or kill
+their process; the others are small networks trained on scikit-learn's digits. At the end, all others must
+have a score, each of the 40 must have failed for the right reason, and every worker must still train;
+otherwise the exit code is 1.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.chaos.checks import conclude
+from benchmarks.chaos.checks import exit_with
 from raynas.cells.space import make_space
 from raynas.child import Child, ChildResult, Report, ShouldStop, TrainChild
 from raynas.data import DataConfig, ImageSplit, load_split
@@ -41,14 +42,14 @@ REASONS = {
     "hangs": r"^hung after epoch 0: ",
     "kills its process": r"^its worker died (twice|3 times): killed by a signal",
 }
-"""Each kind of poison, and what is to be said of a child that has it."""
+"""Each kind of misbehaviour, and a pattern of the reason that a child with it must have failed for."""
 SPACE = {"num_blocks": 1}
 NETWORK = NetworkConfig(cells_per_stack=1, filters=4, num_reductions=1)
 CHILD = ChildConfig(epochs=1)
 
 
 class NotANumber(torch.nn.Module):
-    """Logits as of a network that has diverged."""
+    """A network that has diverged: its logits are NaN."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +60,7 @@ class NotANumber(torch.nn.Module):
 
 
 def poisoned(kind: str, trainer: ChildTrainer, child: Child) -> ChildResult:
-    """A child that goes wrong in one of the ways of REASONS."""
+    """Trains a child that misbehaves in one of the ways of REASONS."""
     if kind == "raises":
         raise ValueError("poison")
     if kind == "diverges":
@@ -69,13 +70,14 @@ def poisoned(kind: str, trainer: ChildTrainer, child: Child) -> ChildResult:
     if kind == "host memory":
         raise MemoryError
     if kind == "hangs":
-        # Doubles its time with each letter, and gives Python's lock to nobody.
+        # Takes twice as long with each letter, and holds the GIL throughout.
         re.match(r"(a+)+$", "a" * 64 + "b")
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("still alive")
 
 
 def make_trainer(placement: Placement, split: ImageSplit | None, *, poison: dict[int, str]) -> TrainChild:
+    """A trainer of small networks; `poison` gives the kind of misbehaviour of some children."""
     assert split is not None
     trainer = ChildTrainer(NETWORK, CHILD, DeviceImages(split), placement)
 
@@ -87,9 +89,12 @@ def make_trainer(placement: Placement, split: ImageSplit | None, *, poison: dict
     return train
 
 
-def answer_the_roll(folder: Path, num_workers: int, child: Child, should_stop: ShouldStop) -> ChildResult:
-    """A child that is done when as many are being trained at the same time as there are workers."""
-    mine, everybody = folder / str(child.id), folder / "everybody"
+def wait_for_all_workers(
+    folder: Path, num_workers: int, child: Child, should_stop: ShouldStop
+) -> ChildResult:
+    """Trains a child that completes once as many children train at the same time as there are workers."""
+    mine = folder / str(child.id)
+    everybody = folder / "everybody"
     mine.touch()
     while not everybody.exists() and not should_stop():
         if len(list(folder.iterdir())) >= num_workers:
@@ -101,26 +106,27 @@ def answer_the_roll(folder: Path, num_workers: int, child: Child, should_stop: S
     return ChildResult(status="completed", accuracy=1.0)
 
 
-def all_answer(pool: ChildPool, folder: Path, num_workers: int) -> bool:
-    """Whether every worker trains; one that was killed a moment ago may still be on its way."""
+def every_worker_trains(pool: ChildPool, folder: Path, num_workers: int) -> bool:
+    """Whether every worker trains. Tries several times, as a worker that was just killed may still be
+    starting."""
     folder.mkdir()
     for _ in range(5):
-        roll = new_run(num_workers)
-        tune_run(roll, pool)
-        if all(record.reward == 1.0 for record in roll.records.values()):
+        run = new_run(num_workers)
+        tune_run(run, pool)
+        if all(record.reward == 1.0 for record in run.records.values()):
             return True
     return False
 
 
-def with_roll_call(
+def make_checked_trainer(
     placement: Placement, split: ImageSplit | None, *, poison: dict[int, str], folder: Path, num_workers: int
 ) -> TrainChild:
-    """Trains as `make_trainer` says, until the folder is there: then the roll is called."""
+    """The trainer of `make_trainer`, and once the folder exists, that of `wait_for_all_workers`."""
     train_poisoned = make_trainer(placement, split, poison=poison)
 
     def train(child: Child, report: Report, should_stop: ShouldStop) -> ChildResult:
         if folder.exists():
-            return answer_the_roll(folder, num_workers, child, should_stop)
+            return wait_for_all_workers(folder, num_workers, child, should_stop)
         return train_poisoned(child, report, should_stop)
 
     return train
@@ -132,15 +138,15 @@ def new_run(num_children: int) -> Run:
 
 
 def wrong(run: Run, poison: dict[int, str]) -> list[str]:
-    """What is not as it should be."""
+    """The children that did not end as they should."""
     found = []
     for id, record in run.records.items():
         result, kind = record.result, poison.get(id)
         assert result is not None
         if kind is None and (result.status != "completed" or record.reward is None):
-            found.append(f"child {id} is healthy, and {result.status}: {result.reason}")
+            found.append(f"healthy child {id} is {result.status}: {result.reason}")
         if kind is not None and (result.status != "failed" or not re.search(REASONS[kind], result.reason)):
-            found.append(f"child {id} {kind}, and is {result.status}: {result.reason!r}")
+            found.append(f"child {id} ({kind}) is {result.status}: {result.reason!r}")
     return found
 
 
@@ -162,9 +168,9 @@ def main() -> None:
         count=arguments.workers, time_limit_seconds=arguments.time_limit, grace_seconds=arguments.grace
     )
     with tempfile.TemporaryDirectory() as name, connected("local", num_cpus=arguments.workers):
-        folder = Path(name) / "roll"
+        folder = Path(name) / "all_workers"
         factory = functools.partial(
-            with_roll_call, poison=poison, folder=folder, num_workers=arguments.workers
+            make_checked_trainer, poison=poison, folder=folder, num_workers=arguments.workers
         )
         split = load_split(DataConfig(train_images=128, validation_images=64), seed=0)
         with ChildPool(factory, data=split, config=config) as pool:
@@ -172,15 +178,15 @@ def main() -> None:
             run = new_run(arguments.children)
             tune_run(run, pool)
             seconds = time.perf_counter() - began
-            is_complete = all_answer(pool, folder, arguments.workers)
+            is_complete = every_worker_trains(pool, folder, arguments.workers)
     found = wrong(run, poison)
     if not is_complete:
-        found.append(f"not all of the {arguments.workers} workers answered at the end")
+        found.append(f"not all of the {arguments.workers} workers train at the end")
     for kind, count in Counter(poison.values()).items():
         example = next(run.records[id].result for id in chosen if poison[id] == kind)
         assert example is not None
         print(f"{count} x {kind}: {example.reason}")
-    conclude(
+    exit_with(
         f"{arguments.children} children, {arguments.poisoned} of them poisoned, {arguments.workers} workers: "
         f"{seconds:.0f} s",
         found,

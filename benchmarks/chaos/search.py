@@ -1,4 +1,4 @@
-"""A search with stand-ins for training and for the pool, in a process that can be killed."""
+"""A search in a process that can be killed, with stand-ins for training and for the pool."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import Any, cast
 from benchmarks.chaos.kills import Kill, arm
 from raynas.child import Child, ChildResult, EpochReport
 from raynas.data import load_split
+from raynas.engine.attempts import ChildUpdate
 from raynas.engine.pool import ChildPool
-from raynas.engine.queue import News
 from raynas.engine.tuning import tune_run
 from raynas.files import JOURNAL_FILE
-from raynas.programs.search.open_run import opened
+from raynas.programs.search.open_run import open_run
 from raynas.programs.search.prepare import PreparedSearch, prepare_search
 from raynas.strategies.ppo import PPO
 from raynas.strategies.strategy import Strategy
@@ -34,7 +34,7 @@ OPTIONS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Of one search."""
+    """Settings of one search."""
 
     children: int
     seed: int
@@ -43,7 +43,8 @@ class Settings:
 
 
 def stand_in(child: Child) -> ChildResult:
-    """What comes of a child: a function of its cell, whoever of two equal ones is trained. A tenth fail."""
+    """The result of a child: a function of its cell alone, so that equal cells score the same. A tenth
+    fail."""
     digest = hashlib.sha256(child.arch_id.encode()).digest()
     value = int.from_bytes(digest[:4], "big") / 2**32
     if value < 0.1:
@@ -56,12 +57,12 @@ def stand_in(child: Child) -> ChildResult:
 
 
 class StandInPool:
-    """A ChildPool's place, with threads for workers."""
+    """Stands in for a ChildPool, with threads as workers."""
 
     def __init__(self, num_workers: int) -> None:
         self.num_slots = num_workers
         self._waiting: queue.SimpleQueue[Child] = queue.SimpleQueue()
-        self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
+        self._updates: queue.SimpleQueue[ChildUpdate] = queue.SimpleQueue()
         for _ in range(num_workers):
             threading.Thread(target=self._work, daemon=True).start()
 
@@ -70,19 +71,19 @@ class StandInPool:
     def begin(self) -> None: ...
 
     def stop(self, child_id: int) -> None:
-        raise AssertionError("no scheduler is set, so nobody stops a child")
+        raise AssertionError("without a scheduler, no child is stopped")
 
     def submit(self, child: Child) -> None:
         self._waiting.put(child)
 
-    def news(self, timeout: float) -> list[News]:
+    def updates(self, timeout: float) -> list[ChildUpdate]:
         try:
-            news = [self._news.get(timeout=timeout) if timeout else self._news.get_nowait()]
+            updates = [self._updates.get(timeout=timeout) if timeout else self._updates.get_nowait()]
         except queue.Empty:
             return []
-        while not self._news.empty():
-            news.append(self._news.get())
-        return news
+        while not self._updates.empty():
+            updates.append(self._updates.get())
+        return updates
 
     def _work(self) -> None:
         while True:
@@ -90,12 +91,12 @@ class StandInPool:
             result = stand_in(child)
             time.sleep(result.seconds / 200)
             for report in result.curve:
-                self._news.put(News(child.id, report, None))
-            self._news.put(News(child.id, None, result))
+                self._updates.put(ChildUpdate(child.id, report, None))
+            self._updates.put(ChildUpdate(child.id, None, result))
 
 
 def prepare(folder: Path, settings: Settings) -> PreparedSearch:
-    """The search in `folder`, new or resumed; its space is small, so that cells come again."""
+    """Prepares the search in `folder`, new or resumed. Its space is small, so that cells repeat."""
     if (folder / JOURNAL_FILE).exists():
         return prepare_search(out=folder, resume=True)
     return prepare_search(
@@ -108,8 +109,8 @@ def prepare(folder: Path, settings: Settings) -> PreparedSearch:
             "strategy": OPTIONS[settings.strategy],
             "network": {"filters": 4},
             "limits": {"parameters": 4200},
-            # A score that is reused comes at once, before or after one that is just being made: with PPO and
-            # one worker that would be the only thing left to chance.
+            # A reused score comes at once, before or after the result of the child in training. With PPO and
+            # one worker that would be the only thing left to chance, so cells are trained again there.
             "equal_cells": "retrain" if settings.workers == 1 else "reuse",
             "data": {"train_images": 64, "validation_images": 32},
         },
@@ -117,20 +118,20 @@ def prepare(folder: Path, settings: Settings) -> PreparedSearch:
 
 
 def drive(folder: Path, settings: Settings, kill: Kill | None) -> None:
-    """A driver's life; ends by itself when the search is complete."""
-    # Whatever else is told to this process, or to those that it is started from, is not meant for it.
+    """Runs a driver, which ends when the search is complete or it is killed."""
+    # A store that the environment names, for other programs, must not get the runs of this one.
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     if kill is not None:
         arm(kill)
     search = prepare(folder, settings)
     split = load_split(search.config.data, seed=search.config.seed)
-    with opened(search, split, num_slots=settings.workers) as (run, _):
+    with open_run(search, split, num_slots=settings.workers) as (run, _):
         tune_run(run, cast(ChildPool, StandInPool(settings.workers)))
     (folder / STRATEGY_FILE).write_text(json.dumps(fingerprint(run.strategy)))
 
 
 def fingerprint(strategy: Strategy) -> dict[str, Any]:
-    """All that a strategy has learned, and what it would propose next."""
+    """The state that a strategy has learned, and its next proposal."""
     learned: dict[str, Any] = {"next": strategy.propose().actions}
     if isinstance(strategy, PPO):
         state = strategy.controller.state_dict(), strategy.optimizer.state_dict(), strategy._batch
@@ -140,7 +141,7 @@ def fingerprint(strategy: Strategy) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Tensors as their bytes."""
+    """The value with its tensors as bytes, so that its repr shows every bit."""
     if hasattr(value, "detach"):
         return value.detach().numpy().tobytes()
     if isinstance(value, dict):

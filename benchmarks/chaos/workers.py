@@ -1,10 +1,10 @@
 """A search whose workers, worker groups and nodes are killed: `make chaos-workers`.
 
-On a Ray of its own with a head without CPUs and nodes of one CPU each, in processes of this machine. Training
-is a stand-in: a few epochs of sleep, and an accuracy that the architecture alone decides. Again and again, at
-random moments, a worker is killed, the run of a worker group is ended, or a node is killed and another added.
-Checked at the end, else exit code 1: children and rewards are those of the same search left alone, and
-journal and MLflow have each child once.
+The search runs on a new Ray cluster in processes of this machine: a head without CPUs, and nodes with one CPU
+each. Training is a stand-in: a few epochs of sleep, and an accuracy that depends only on the architecture. At
+random moments a worker is killed, the run of a worker group is ended, or a node is killed and replaced. At
+the end, children and rewards must be those of the same search without kills, and journal and MLflow must have
+each child once; otherwise the exit code is 1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.chaos.checks import check_mlflow, conclude
+from benchmarks.chaos.checks import check_mlflow, exit_with
 from benchmarks.chaos.killer import Killer
 from benchmarks.cluster import cluster_of
 from benchmarks.overhead import open_tracker
@@ -36,20 +36,21 @@ from raynas.run.records import RunListener
 from raynas.run.run import Run
 from raynas.strategies.strategy import make_strategy
 from raynas.training import Placement
-from raynas.training.child_checkpoint import Checkpoints
+from raynas.training.child_checkpoint import ChildCheckpoints
 
 EPOCHS = 3
 
 
 @dataclass(frozen=True)
 class StandIn:
-    """Trains nothing; in the folder it leaves who it is and which epochs it has been through."""
+    """A trainer that trains nothing; it writes its process id and the epochs that it has run to the
+    folder."""
 
     folder: Path
     seconds: float
-    checkpoints: Checkpoints | None = None
+    checkpoints: ChildCheckpoints | None = None
 
-    def keeping(self, checkpoints: Checkpoints) -> TrainChild:
+    def with_checkpoints(self, checkpoints: ChildCheckpoints) -> TrainChild:
         return replace(self, checkpoints=checkpoints)
 
     def __call__(self, child: Child, report: Report, should_stop: ShouldStop) -> ChildResult:
@@ -76,10 +77,10 @@ def stand_in(placement: Placement, split: ImageSplit | None, *, folder: Path, se
 
 
 def search(num_children: int, pool: ChildPool, folder: Path, *listeners: RunListener) -> None:
-    """The same children each time, with a journal and MLflow in the folder."""
+    """Runs a search of the same children each time, with its journal and MLflow in the folder."""
     folder.mkdir()
     space = make_space("nasnet", num_blocks=2)
-    # Random proposals: they don't depend on the order in which results come.
+    # The random strategy's proposals don't depend on the order in which results arrive.
     strategy = make_strategy("random", space, seed=0)
     started = Started(run_id=folder.name, raynas="0", time=0.0, config={})
     tracker = open_tracker(folder, space)
@@ -92,7 +93,7 @@ def search(num_children: int, pool: ChildPool, folder: Path, *listeners: RunList
 
 
 def outcome(events: list[Event]) -> dict[int, tuple[str, float | None, int]]:
-    """Child -> status, reward and number of epochs."""
+    """Status, reward and number of epochs of each child."""
     return {
         event.child: (event.result.status, event.reward, len(event.result.curve))
         for event in events
@@ -101,7 +102,7 @@ def outcome(events: list[Event]) -> dict[int, tuple[str, float | None, int]]:
 
 
 def wrong(num_children: int, undisturbed: Path, disturbed: Path) -> list[str]:
-    """What is not as it should be, in the journal or in MLflow."""
+    """Differences between the searches, and errors in the journal or in MLflow."""
     found = []
     left_alone, events = read_events(undisturbed / JOURNAL_FILE), read_events(disturbed / JOURNAL_FILE)
     once = Counter(range(num_children))
@@ -112,11 +113,11 @@ def wrong(num_children: int, undisturbed: Path, disturbed: Path) -> list[str]:
     expected, actual = outcome(left_alone), outcome(events)
     for child, ending in expected.items():
         if actual.get(child) != ending:
-            found.append(f"child {child} ended as {actual.get(child)}, left alone as {ending}")
+            found.append(f"child {child} ended as {actual.get(child)}, without kills as {ending}")
     try:
         check_mlflow(disturbed / "mlflow.db", events)
     except AssertionError as error:
-        found.append(f"MLflow does not have what the journal has: {error}")
+        found.append(f"MLflow differs from the journal: {error}")
     return found
 
 
@@ -127,9 +128,13 @@ def main() -> None:
     parser.add_argument("--children", type=int, default=300)
     parser.add_argument("--kills", type=int, default=25)
     parser.add_argument("--nodes", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=0.3, help="of each of a child's three epochs")
+    parser.add_argument(
+        "--seconds", type=float, default=0.3, help="duration of each of a child's three epochs"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-checkpoints", action="store_true", help="lost children begin anew")
+    parser.add_argument(
+        "--no-checkpoints", action="store_true", help="lost children start again from the first epoch"
+    )
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     thresholds = sorted(rng.sample(range(1, arguments.children * 9 // 10), arguments.kills))
@@ -138,7 +143,7 @@ def main() -> None:
         max_attempts=arguments.kills + 1,
         checkpoint_epochs=0 if arguments.no_checkpoints else 1,
     )
-    # Whatever else is told to this process, its MLflow is in the folder.
+    # MLflow is in the folder, whatever store the environment names for other programs.
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     with tempfile.TemporaryDirectory() as name, cluster_of(arguments.nodes) as cluster:
         folder = Path(name)
@@ -154,12 +159,12 @@ def main() -> None:
         found = wrong(arguments.children, folder / "undisturbed", folder / "disturbed")
         epochs = sum(len(path.read_text().splitlines()) for path in folder.glob("epochs-*"))
     if killer.done.total() != arguments.kills:
-        found.append(f"{killer.done.total()} kills were made of {arguments.kills}")
+        found.append(f"only {killer.done.total()} of {arguments.kills} kills were made")
     again = epochs - EPOCHS * arguments.children
     if config.checkpoint_epochs and again > arguments.kills:
-        found.append(f"{again} epochs were trained again, although children go on from the last one")
+        found.append(f"{again} epochs were trained again, although children resume from their last epoch")
     kills = ", ".join(f"{count} x {kind}" for kind, count in sorted(killer.done.items()))
-    conclude(
+    exit_with(
         f"{arguments.children} children on {arguments.nodes} nodes, killed: {kills}; {seconds:.0f} s; "
         f"{again} of {epochs} epochs were trained again",
         found,

@@ -1,1 +1,4 @@
-"""The cell language: genotypes, their one canonical form, search spaces, published cells. Pure Python."""
+"""The language of cells: genotypes, their canonical form, search spaces, published cells.
+
+Pure Python. May import registry and what is below it.
+"""

@@ -1,4 +1,4 @@
-"""The words of the cell language: one block, its operations and combiners. Pure Python."""
+"""The smallest part of a cell: one block, its operations and combiners. Pure Python."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, fields
 from raynas.errors import InvalidGenotype, did_you_mean
 
 NUM_INPUTS = 2
-"""Of a cell that is not chained: h_i and h_(i-1)."""
+"""Inputs of a cell that is not chained: h_i and h_(i-1)."""
 MAX_INPUTS = 4
 MAX_BLOCKS = 12
 COMBINERS = ("add", "concat", "add_layer_norm", "add_instance_norm")
-"""The last two are a sum and then a norm over each example, or over each of its channels: in the runs that
-found NASNet-B and C (Zoph et al. 2018, appendix B).
+"""Ways to combine two results. The last two are a sum followed by a layer norm or an instance norm, as in the
+searches that found NASNet-B and C (Zoph et al. 2018, appendix B).
 """
 OPERATIONS = (
     # The 13 of Zoph et al. 2018, section 3, in the paper's order.
@@ -30,7 +30,7 @@ OPERATIONS = (
     "sep_conv_3x3",
     "sep_conv_5x5",
     "sep_conv_7x7",
-    # Only in AmoebaNet's code.
+    # Found only in AmoebaNet's code.
     "bottleneck_3x3",
     "bottleneck_1x7_7x1",
     "max_pool_2x2",
@@ -40,7 +40,7 @@ OPERATIONS = (
     "none",
     "avg_pool_2x2_conv_1x1",
 )
-"""Every operation of the language; nn/ops.py says what each one does."""
+"""Every operation; nn/ops.py has the layers of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ BLOCK_FIELDS = tuple(field.name for field in fields(Block))
 
 
 def check_block(index: int, block: Block, num_inputs: int) -> None:
-    """InvalidGenotype if block number `index` of a cell takes a state that is not there yet, or a word that
-    the language does not know.
+    """InvalidGenotype if block number `index` of a cell takes a state that doesn't exist yet, or if its
+    operation or combiner is unknown.
     """
     own_state = num_inputs + index
     for field, state in (("input_a", block.input_a), ("input_b", block.input_b)):

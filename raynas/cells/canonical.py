@@ -1,4 +1,8 @@
-"""The one writing of a cell that stands for all: equal graphs have equal canonical forms. Pure Python."""
+"""The canonical form of a cell: equal graphs, in whatever order their blocks are written, get the same one.
+
+A "writing" of a cell is an order of its blocks, and with it the numbers of their states; the canonical form
+is the smallest writing. "Twins" are blocks that take the same states in the same way. Pure Python.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +13,17 @@ from typing import Any
 from raynas.cells.block import NUM_INPUTS, Block
 
 COMMUTATIVE_COMBINERS = frozenset({"add", "add_layer_norm", "add_instance_norm"})
-"""Those whose halves can change places."""
+"""Combiners whose two operands can be swapped."""
 
 Key = tuple[str, int, str, int, str]
-"""A block as it sorts: combiner, then input and operation of both halves, in order where the combiner allows;
-states are already renumbered.
+"""The sort key of a block: its combiner, then input and operation of both halves, sorted if the combiner
+allows. States have their new numbers.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """A cell in any writing of it, as CellGenotype has it."""
+    """The fields of a CellGenotype, in any writing."""
 
     blocks: tuple[Block, ...]
     concat: tuple[int, ...]
@@ -36,10 +40,10 @@ class _Cell:
 
 @dataclass(frozen=True, slots=True)
 class _Twins:
-    """Blocks that take the same states in the same way: they are alike until somebody uses one of them.
+    """Blocks that take the same states in the same way; they are alike until another block uses one of them.
 
-    So it stays open which of `states` has which of `labels`; there are fewer labels while some of the blocks
-    are still to be placed.
+    Until then it stays open which of `states` gets which of `labels`. There are fewer labels than states
+    while some of the blocks are not yet placed.
     """
 
     key: Key
@@ -49,14 +53,14 @@ class _Twins:
 
 @dataclass(frozen=True, slots=True)
 class _Writing:
-    """The beginning of a writing: blocks that are placed, and the new numbers of states."""
+    """The beginning of a writing: the keys of the blocks placed so far, and the new numbers of states."""
 
     keys: tuple[Key, ...]
     labels: dict[int, int]
     twins: tuple[_Twins, ...] = ()
 
-    def settled(self, labels: Mapping[int, int]) -> _Writing:
-        """With these states of twins told apart from the others."""
+    def with_labels(self, labels: Mapping[int, int]) -> _Writing:
+        """This writing, with new numbers for some twins."""
         if not labels:
             return self
         twins = tuple(
@@ -69,8 +73,8 @@ class _Writing:
         )
         return _Writing(self.keys, {**self.labels, **labels}, tuple(group for group in twins if group.states))
 
-    def placed(self, key: Key, states: tuple[int, ...], label: int) -> _Writing:
-        """With one more block: one of `states`, which are twins if there are several."""
+    def with_block(self, key: Key, states: tuple[int, ...], label: int) -> _Writing:
+        """This writing and one more block: one of `states`, which are twins if there are several."""
         keys = (*self.keys, key)
         known = next((group for group in self.twins if group.key == key), None)
         if known is not None:
@@ -81,7 +85,10 @@ class _Writing:
         return _Writing(keys, self.labels, (*self.twins, _Twins(key, (label,), states)))
 
     def numbers(self, state_a: int, state_b: int) -> list[dict[int, int]]:
-        """The smallest new numbers that two states can have; several ways where they are twins; none yet."""
+        """The smallest new numbers that two states can get.
+
+        There are two ways if both are twins of each other, and none if a state is not placed yet.
+        """
         ways: list[dict[int, int]] = [{}]
         for state in dict.fromkeys((state_a, state_b)):
             if state in self.labels:
@@ -100,10 +107,11 @@ class _Writing:
 def smallest_writing(
     blocks: tuple[Block, ...], concat: tuple[int, ...], num_inputs: int
 ) -> tuple[tuple[Key, ...], tuple[int, ...]]:
-    """Blocks and concat of the writing whose sequence of blocks, and then whose concat, is the smallest.
+    """Keys and concat of the writing whose sequence of blocks, and then whose concat, is the smallest.
 
-    Greedy: the next block is a smallest one among those whose inputs are placed. Who of several twins comes
-    first is left open until a block uses one; only where blocks tie that use different twins is each tried.
+    The search is greedy: the next block is always a smallest one among those whose inputs are placed. Which
+    of several twins comes first stays open until a block uses one of them. Several writings are pursued only
+    where blocks tie that use different twins.
     """
     cell = _Cell(blocks, concat, num_inputs)
     alike: dict[tuple[Any, ...], list[int]] = {}
@@ -114,7 +122,9 @@ def smallest_writing(
     for label in range(cell.num_inputs, cell.num_states):
         grown = [option for before in writings for option in _next(cell, before, alike, apart)]
         smallest = min(key for key, _, _ in grown)
-        writings = [writing.placed(key, states, label) for key, states, writing in grown if key == smallest]
+        writings = [
+            writing.with_block(key, states, label) for key, states, writing in grown if key == smallest
+        ]
     return writings[0].keys, min(_outputs(cell, writing) for writing in writings)
 
 
@@ -124,29 +134,30 @@ def _next(
     alike: Mapping[tuple[Any, ...], list[int]],
     apart: Mapping[int, tuple[Any, ...]],
 ) -> Iterator[tuple[Key, tuple[int, ...], _Writing]]:
-    """What can come next: its key, the blocks that it may be, and the writing with their inputs settled."""
+    """The blocks that can come next: key, states of the twins, and the writing with their inputs numbered."""
     tried: set[tuple[Any, ...]] = set()
-    begun = {state for group in before.twins for state in group.states} | before.labels.keys()
+    placed = {state for group in before.twins for state in group.states} | before.labels.keys()
     for group in before.twins:
         if len(group.labels) < len(group.states):
             yield group.key, group.states, before
     for states in alike.values():
-        if states[0] not in begun:
+        if states[0] not in placed:
             block = cell.blocks[states[0] - cell.num_inputs]
             for labels in before.numbers(block.input_a, block.input_b):
-                settled = before.settled(labels)
-                key = _key(block, settled.labels)
+                writing = before.with_labels(labels)
+                key = _key(block, writing.labels)
+                # Using one of two twins that never differ gives the same cell: it is enough to try one.
                 if len(labels) == 1 and (used := next(iter(labels))) in apart:
                     if (key, apart[used]) in tried:
                         continue
                     tried.add((key, apart[used]))
-                yield key, tuple(states), settled
+                yield key, tuple(states), writing
 
 
 def _apart(cell: _Cell) -> dict[int, tuple[Any, ...]]:
-    """For states that meet no other block's on their way through the cell: what is made of them.
+    """What becomes of each state that meets no other block's output on its way through the cell.
 
-    Twins of which the same is made are alike for good, and one of them stands for all.
+    Twins with equal values here never differ, so that it is enough to try one of them.
     """
     made: dict[int, tuple[Any, ...]] = {}
     inputs = {state: state for state in range(cell.num_inputs)}
@@ -159,7 +170,7 @@ def _apart(cell: _Cell) -> dict[int, tuple[Any, ...]]:
         labels = {**inputs, state: -1}
         blocks = [cell.blocks[user - cell.num_inputs] for user in users]
         meets_others = any(not {block.input_a, block.input_b} <= labels.keys() for block in blocks)
-        # The next cell uses each output of a chained one for something else.
+        # A chained cell's outputs differ, because the next cell uses each of them for something else.
         is_output = cell.is_chained and state in cell.concat
         if not meets_others and not is_output and all(user in made for user in users):
             parts = sorted(
@@ -170,7 +181,7 @@ def _apart(cell: _Cell) -> dict[int, tuple[Any, ...]]:
 
 
 def _outputs(cell: _Cell, writing: _Writing) -> tuple[int, ...]:
-    """The new numbers of the states in concat. Twins of whom none is used are all in it."""
+    """The new numbers of the states in concat; twins that no block uses are all in it, in any order."""
     left: dict[int, Iterator[int]] = {}
     for group in writing.twins:
         left |= dict.fromkeys(group.states, iter(group.labels))
@@ -181,7 +192,7 @@ def _outputs(cell: _Cell, writing: _Writing) -> tuple[int, ...]:
 
 
 def _definition(block: Block) -> tuple[Any, ...]:
-    """Equal for twins."""
+    """A value that is equal for twins: the key without renumbering."""
     return _key(block, {block.input_a: block.input_a, block.input_b: block.input_b})
 
 

@@ -1,11 +1,11 @@
-"""The cell language: what a cell is, as a value. Pure Python.
+"""Cells and architectures as values. Pure Python.
 
-State 0 is the current hidden state h_i, state 1 the previous one h_(i-1), state 2 + k the output of block k
-(the convention of the TensorFlow reference code; code of the DARTS family swaps 0 and 1).
+State 0 is the current hidden state h_i, state 1 the previous one h_(i-1), state 2 + k the output of block k.
+This is the convention of the TensorFlow reference code; code of the DARTS family swaps 0 and 1.
 Source: Zoph et al. 2018 (arXiv 1707.07012), section 3.
 
-A cell with another number of inputs is chained: its inputs are the outputs of the cell before it, one by one,
-and nothing is concatenated (NASNet-B has four, NAS-Bench-201 one).
+A cell with another number of inputs than two is chained: its inputs are the outputs of the one cell before
+it, and nothing is concatenated. NASNet-B has four inputs, NAS-Bench-201 one.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from raynas.files import parse_json
 
 @dataclass(frozen=True, slots=True)
 class CellGenotype:
-    """Blocks in the order they are computed, and the states that are concatenated to the cell's output.
+    """Blocks in the order in which they are computed, and the states that form the cell's output.
 
-    The list is explicit because published cells don't follow the rule "all unused states". In a chained cell
-    (`num_inputs` other than 2) it names, in order, the outputs that become the next cell's inputs.
+    `concat` lists the states that are concatenated. It is explicit because published cells don't follow the
+    rule "all unused states". In a chained cell (`num_inputs` other than 2) it lists, in order, the outputs
+    that become the next cell's inputs.
 
     Raises:
-        InvalidGenotype: names the block and the field.
+        InvalidGenotype: the blocks don't form a cell; the message names the block and the field.
     """
 
     blocks: tuple[Block, ...]
@@ -38,7 +39,7 @@ class CellGenotype:
     num_inputs: int = NUM_INPUTS
 
     def __post_init__(self) -> None:
-        # Lists would make a value that is neither hashable nor equal to its twin.
+        # With lists the value would be neither hashable nor equal to one made with tuples.
         object.__setattr__(self, "blocks", tuple(self.blocks))
         object.__setattr__(self, "concat", tuple(self.concat))
         if not 1 <= len(self.blocks) <= MAX_BLOCKS:
@@ -52,19 +53,20 @@ class CellGenotype:
 
     @property
     def is_chained(self) -> bool:
-        """Whether the inputs are the outputs of the one cell before, none of them concatenated."""
+        """Whether the inputs are the separate outputs of the one cell before."""
         return self.num_inputs != NUM_INPUTS
 
     @property
     def num_states(self) -> int:
-        """Inputs and blocks."""
+        """Number of states: inputs and blocks."""
         return self.num_inputs + len(self.blocks)
 
     def canonical(self) -> CellGenotype:
-        """The same graph in its one canonical writing.
+        """This graph in its canonical form, which is equal for equal graphs.
 
-        Of all orders in which the blocks can be computed, the one whose sequence of blocks is smallest, with
-        the halves of a commutative combiner sorted. Channel order within the output is not part of the graph.
+        Among all orders in which the blocks can be computed, it has the one whose sequence of blocks is
+        smallest, with the halves of a commutative combiner sorted. The order of channels in the output is not
+        part of the graph.
         """
         keys, concat = smallest_writing(self.blocks, self.concat, self.num_inputs)
         blocks = tuple(Block(a, op_a, b, op_b, combiner) for combiner, a, op_a, b, op_b in keys)
@@ -73,7 +75,7 @@ class CellGenotype:
 
 @dataclass(frozen=True, slots=True)
 class Genotype:
-    """An architecture: the Normal cell and the Reduction cell (same language, stride 2 on its two inputs)."""
+    """An architecture: a Normal cell, and a Reduction cell whose operations on its inputs have stride 2."""
 
     normal: CellGenotype
     reduction: CellGenotype
@@ -86,18 +88,17 @@ class Genotype:
             )
 
     def canonical(self) -> Genotype:
+        """Both cells in their canonical form."""
         return Genotype(self.normal.canonical(), self.reduction.canonical())
 
     @property
     def arch_id(self) -> str:
-        """First 12 hex digits of SHA-256 over the canonical form: equal for equal graphs, in every
-        process.
-        """
+        """First 12 hex digits of the canonical form's SHA-256: equal for equal graphs, in every process."""
         text = json.dumps(self.canonical().to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `num_inputs` is there if a cell is chained."""
+        """Plain values for JSON; only a chained cell has the key `num_inputs`."""
         return {"normal": _cell_to_dict(self.normal), "reduction": _cell_to_dict(self.reduction)}
 
     def to_json(self) -> str:
@@ -105,7 +106,7 @@ class Genotype:
 
     @classmethod
     def from_dict(cls, value: Any) -> Genotype:
-        """The genotype that `to_dict` wrote; InvalidGenotype names cell, block and field of what is wrong."""
+        """The genotype that `to_dict` wrote; InvalidGenotype names the cell, block and field of an error."""
         _check_keys(value, ("normal", "reduction"), "the genotype")
         return cls(
             _cell_from_dict(value["normal"], "normal cell"),
@@ -114,6 +115,7 @@ class Genotype:
 
     @classmethod
     def from_json(cls, text: str) -> Genotype:
+        """The genotype that `to_json` wrote; raises what `from_dict` raises."""
         try:
             value = parse_json(text)
         except ValueError as error:
@@ -122,9 +124,9 @@ class Genotype:
 
 
 def loose_states(blocks: Sequence[Block], num_inputs: int = NUM_INPUTS) -> tuple[int, ...]:
-    """States that no block takes as an input: what the search space concatenates (section 3).
+    """States that no block takes as an input, which the search space concatenates (section 3).
 
-    An input of the cell that no block takes is among them, so that nothing a network computes is in vain.
+    They include inputs of the cell that no block takes, so that nothing is computed in vain.
     """
     used = {state for block in blocks for state in (block.input_a, block.input_b)}
     return tuple(state for state in range(num_inputs + len(blocks)) if state not in used)

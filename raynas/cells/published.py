@@ -1,4 +1,4 @@
-"""Cells from papers, found by name; the files in search_spaces publish them. Pure Python."""
+"""Published cells by name; the files in search_spaces register them here. Pure Python."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from raynas.errors import UnknownName
 
 @dataclass(frozen=True, slots=True)
 class PublishedCell:
-    """A cell from a paper, found by name."""
+    """A cell from a paper."""
 
     genotype: Genotype
     source: str
+    """The paper, and where its numbers were taken from."""
 
 
 _PUBLISHED: dict[str, PublishedCell] = {}
 
 
 def publish(name: str, genotype: Genotype, *, source: str) -> Genotype:
-    """Makes a published genotype known by name and returns it."""
+    """Registers a published genotype by name, and returns it."""
     _PUBLISHED[name] = PublishedCell(genotype, source)
     return genotype
 
@@ -33,6 +34,7 @@ def published_cells() -> dict[str, PublishedCell]:
 
 
 def published_cell(name: str) -> PublishedCell:
+    """The published cell called `name`; UnknownName suggests the nearest."""
     known = published_cells()
     if name not in known:
         is_space = name in SPACES.names()

@@ -1,4 +1,4 @@
-"""What may be chosen: the SearchSpace that every file in search_spaces/ implements. Pure Python."""
+"""The base class of search spaces, which every file in search_spaces/ implements. Pure Python."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from raynas.config import FrozenModel
 from raynas.registry import Registry
 
 Actions = tuple[int, ...]
+"""One index per decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One categorical choice; an action is an index into `choices`."""
+    """One categorical choice. An action is an index into `choices`."""
 
     name: str
     kind: Literal["input", "op", "combiner"]
@@ -25,48 +26,49 @@ class Decision:
 
 
 class SearchSpace(FrozenModel):
-    """A set of architectures, written as a fixed sequence of categorical decisions.
+    """A set of architectures, described by a fixed sequence of categorical decisions.
 
-    A subclass is a frozen config: its fields are the options that a user may set (`--set
-    space.num_blocks=3`). `decode` and `encode` are inverse to each other on every valid tuple of actions.
+    A subclass is a frozen config. Its fields are the options that a user may set, such as
+    space.num_blocks = 3. `decode` and `encode` are inverse to each other on every valid tuple of actions.
     """
 
     network: ClassVar[Mapping[str, Any]] = {}
-    """Fields of NetworkConfig in which this space's networks differ from NASNet's; recipes and users may
-    change them.
+    """Fields of NetworkConfig in which this space's networks differ from NASNet's. Recipes and users can
+    override them.
     """
 
     @property
     @abstractmethod
     def decisions(self) -> tuple[Decision, ...]:
-        """The choices, in the order in which a controller makes them."""
+        """The decisions, in the order in which a controller makes them."""
 
     @abstractmethod
     def decode(self, actions: Sequence[int]) -> Genotype:
-        """The architecture that `actions` (one index per decision) describe."""
+        """The architecture that `actions`, one index per decision, describe."""
 
     @abstractmethod
     def encode(self, genotype: Genotype) -> Actions:
-        """The actions that decode to `genotype`; ValueError if it lies outside this space."""
+        """The actions that decode to `genotype`; ValueError if it isn't in this space."""
 
     def to_text(self, genotype: Genotype) -> str:
-        """What a table of this space's architectures calls `genotype`: equal texts name the same row.
+        """The name of `genotype` in a table of this space's architectures; one name is one row.
 
-        By default the JSON of the canonical form; a space whose authors have names of their own gives those.
+        By default it is the JSON of the canonical form. A space whose authors named their architectures
+        returns those names.
         """
         return genotype.canonical().to_json()
 
     def from_text(self, text: str) -> Genotype:
-        """The architecture that such a table calls `text`; InvalidGenotype names what is wrong with it."""
+        """The architecture called `text` in such a table; InvalidGenotype says what is wrong with it."""
         return Genotype.from_json(text)
 
     @property
     def size(self) -> int:
-        """How many tuples of actions there are; equal graphs are counted as often as they can be written."""
+        """Number of tuples of actions; a graph counts as often as it can be written."""
         return math.prod(len(decision.choices) for decision in self.decisions)
 
     def check(self, actions: Sequence[int]) -> None:
-        """ValueError unless there is one action in range for each decision."""
+        """ValueError unless `actions` has one action in range for each decision."""
         if len(actions) != len(self.decisions):
             raise ValueError(f"{len(actions)} actions for {len(self.decisions)} decisions")
         for decision, action in zip(self.decisions, actions, strict=True):
@@ -86,8 +88,11 @@ register_space = SPACES.register
 
 
 def make_space(name: str, **options: Any) -> SearchSpace:
-    """The space registered as `name`, or the class that 'package.module:ClassName' points at, with its
-    options.
+    """The search space called `name`, with these options.
+
+    Args:
+        name: a registered name, or 'package.module:ClassName' for a class of your own.
+        options: fields of the space.
     """
     _, space = SPACES.configured(name, options)
     assert isinstance(space, SearchSpace)

@@ -1,1 +1,4 @@
-"""The `raynas` command: main.py is its entrance, app.py what commands share."""
+"""The `raynas` command: one module per subcommand, main.py as the entry point, app.py for what they share.
+
+May import everything.
+"""

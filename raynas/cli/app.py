@@ -1,19 +1,20 @@
-"""What all commands share: the app, options, and how errors end. Exit codes: 0 done, 1 the run failed,
-2 bad usage, 130 interrupted by Ctrl-C, 143 by SIGTERM."""
+"""What all commands share: the app, common options, and how errors become exit codes.
+
+Exit codes: 0 success, 1 the run failed, 2 wrong usage, 130 interrupted by Ctrl-C, 143 terminated by SIGTERM.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
 
+from raynas.cli.terminal.console import message_console
 from raynas.errors import RaynasError, UsageError
 
 app = typer.Typer(
@@ -24,17 +25,25 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 Command = TypeVar("Command", bound=Callable[..., Any])
-RunArgument = Annotated[Path | None, typer.Argument(help="Run folder; the newest below runs/ if left out.")]
-WorkersOption = Annotated[str | None, typer.Option(help="Workers in all, or 'auto'.  [default: auto]")]
-AddressOption = Annotated[
-    str | None, typer.Option(help="Ray cluster; left out: RAY_ADDRESS, or this machine.")
+RunArgument = Annotated[
+    Path | None, typer.Argument(help="Folder of a run. Defaults to the newest one in runs/.")
 ]
-FolderOption = Annotated[Path | None, typer.Option(help="Folder.  [default: a new one below runs/]")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="key=value, such as network.filters=36.")]
+WorkersOption = Annotated[str | None, typer.Option(help="Number of workers, or 'auto'.  [default: auto]")]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(help="Address of a Ray cluster. Defaults to RAY_ADDRESS, or else to this machine."),
+]
+FolderOption = Annotated[Path | None, typer.Option(help="Output folder.  [default: a new one in runs/]")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Set any field of the config: KEY=VALUE, such as network.filters=36. Repeatable."
+    ),
+]
 
 
 def reports_errors(command: Command) -> Command:
-    """Turns a user's mistake into a message and an exit code; anything else keeps its traceback."""
+    """Turns every RaynasError into a message and an exit code. Other exceptions keep their traceback."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -43,26 +52,25 @@ def reports_errors(command: Command) -> Command:
         except RaynasError as error:
             fail(str(error), 2 if isinstance(error, UsageError) else 1)
         except BrokenPipeError:
-            # The reader, such as head, has seen enough.
+            # The reader of the pipe, such as `head`, has closed it. Python flushes stdout once more at exit,
+            # which would raise again, so from here on stdout goes to /dev/null.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     return wrapped  # type: ignore[return-value]
 
 
-def loading(console: Console) -> contextlib.AbstractContextManager[object]:
-    return console.status("Loading ...") if console.is_terminal else contextlib.nullcontext()
-
-
-def worker_count(text: str | None) -> int | str | None:
-    if text is None or text == "auto":
-        return text
+def worker_count(text: str | None) -> int | Literal["auto"] | None:
+    """The value of --workers: a number of at least 1, 'auto', or None where the option is not given."""
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"--workers {text!r} is neither a number of at least 1 nor 'auto'.")
     return int(text)
 
 
 def fail(message: str, code: int) -> NoReturn:
-    Console(stderr=True).print(
-        f"Error: {message}", style="red", markup=False, highlight=False, soft_wrap=True
-    )
+    """Prints an error and exits."""
+    message_console().print(f"Error: {message}", style="red")
     raise typer.Exit(code)

@@ -6,75 +6,86 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from raynas.cli.app import SetOption, app, loading, reports_errors
+from raynas.cli.app import app, reports_errors
+from raynas.cli.terminal.console import loading, message_console
 from raynas.config import parse_assignments, without_none
 
 
-@app.command()
+@app.command(name="benchmark")
 @reports_errors
-def benchmark(
+def benchmark_command(
     table: Annotated[
-        Path | None, typer.Option(help="Parquet or CSV file of trained architectures, a row each.")
+        Path | None, typer.Option(help="Parquet or CSV file with one trained architecture per row.")
     ] = None,
     space: Annotated[
-        str | None, typer.Option(help="Their search space: a name, or package.module:ClassName.")
+        str | None,
+        typer.Option(help="Search space of the table: a registered name or package.module:ClassName."),
     ] = None,
     arch_column: Annotated[
         str | None,
-        typer.Option(help="The architecture, as its authors write it, as JSON, or arch_id.  [default: arch]"),
+        typer.Option(
+            help="Column of architectures: their authors' notation, JSON or arch_ids.  [default: arch]"
+        ),
     ] = None,
     signal: Annotated[
-        str | None, typer.Option(help="Column of the accuracy that strategies see: a fraction or percent.")
+        str | None,
+        typer.Option(help="Column of the accuracy that strategies see, as a fraction or in percent."),
     ] = None,
     result: Annotated[
-        str | None, typer.Option(help="Column of the accuracy that counts, of the best child by signal.")
+        str | None, typer.Option(help="Column of the accuracy to report for the child with the best signal.")
     ] = None,
-    cost: Annotated[str | None, typer.Option(help="Column of the seconds of training.")] = None,
+    cost: Annotated[str | None, typer.Option(help="Column of the training time in seconds.")] = None,
     cost_scale: Annotated[
-        float | None, typer.Option(help="Factor on the cost, such as 12/200 epochs = 0.06.  [default: 1]")
+        float | None,
+        typer.Option(help="Factor on the cost, such as 0.06 for 12 of 200 epochs.  [default: 1]"),
     ] = None,
     strategies: Annotated[
-        str, typer.Option(help="With commas; LABEL=NAME has one twice, with other options.")
+        str,
+        typer.Option(
+            help="Names separated by commas. LABEL=NAME lists one a second time, with other options."
+        ),
     ] = "ppo,reinforce,random,evolution,local_search",
-    seeds: Annotated[int, typer.Option(min=1, help="How many.")] = 50,
-    first_seed: Annotated[int, typer.Option(min=0, help="They are counted from here.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 50,
+    first_seed: Annotated[int, typer.Option(min=0, help="First of the consecutive seeds.")] = 0,
     budget: Annotated[
-        float | None, typer.Option(help="Simulated seconds of each run; what finishes later doesn't count.")
+        float | None, typer.Option(help="Simulated seconds per run. Children that finish later don't count.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Simulated workers.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of simulated workers.")] = 1,
     equal_cells: Annotated[
         Literal["retrain", "reuse"],
-        typer.Option(help="A cell that comes again: charged again, or its score at no cost."),
+        typer.Option(help="What a repeated cell costs: its time again (retrain) or nothing (reuse)."),
     ] = "retrain",
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Real ones.  [default: one for each CPU]")
+        int | None, typer.Option(min=1, help="Number of real processes.  [default: one per CPU]")
     ] = None,
     recipe: Annotated[
         Path | None,
         typer.Option(
-            help="TOML or JSON file with table, space, arch_column, signal, ... in place of options."
+            help="Benchmark recipe: a TOML or JSON file with table, space, arch_column, signal, ..."
         ),
     ] = None,
     format: Annotated[
-        Literal["table", "json"], typer.Option(help="How to print it; accuracies are fractions in both.")
+        Literal["table", "json"], typer.Option(help="Output format. Accuracies are fractions in both.")
     ] = "table",
     report: Annotated[
-        Path | None, typer.Option(help="New folder for a report: Markdown, HTML, Parquet.")
+        Path | None, typer.Option(help="New folder for a report in HTML, Markdown and Parquet.")
     ] = None,
-    set_: SetOption = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="STRATEGY.OPTION=VALUE or space.OPTION=VALUE. Repeatable."),
+    ] = None,
 ) -> None:
-    """Judge strategies on a table of trained architectures, over many seeds, in simulated time.
+    """Compare strategies on a table of trained architectures, over many seeds, in simulated time.
 
-    Options of a strategy: --set evolution.population=20; of the space: --set space.num_blocks=3.
+    Options of a strategy: --set evolution.population=20. Options of the space: --set space.num_blocks=3.
     """
-    with loading(Console(stderr=True)):
+    with loading(message_console()):
         from raynas.cli.terminal.benchmark import run_benchmark
         from raynas.programs.benchmark import BenchmarkSetting
         from raynas.programs.benchmark.recipe import benchmark_recipe
 
-    words = {
+    options = {
         "table": table,
         "space": space,
         "arch_column": arch_column,
@@ -84,7 +95,7 @@ def benchmark(
         "cost_scale": cost_scale,
         "budget": budget,
     }
-    chosen = benchmark_recipe(recipe, without_none(words))
+    chosen = benchmark_recipe(recipe, without_none(options))
     run_benchmark(
         chosen,
         BenchmarkSetting(chosen.budget, workers=workers, equal_cells=equal_cells),

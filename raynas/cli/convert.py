@@ -6,27 +6,27 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from raynas.cli.app import (
-    app,
-    reports_errors,
-)
+from raynas.cli.app import app, reports_errors
+from raynas.cli.terminal.console import output_console
 
 
 @app.command()
 @reports_errors
 def convert(
     source: Annotated[
-        str, typer.Argument(help="A folder of class folders, a tar file, or a folder of those.")
+        str, typer.Argument(help="A folder with one folder per class, a tar file, or a folder of tar files.")
     ],
-    out: Annotated[Path, typer.Argument(help="Folder for the shards: new or empty.")],
-    shard_mb: Annotated[int, typer.Option(min=1, help="Megabytes per shard, about.")] = 256,
+    out: Annotated[Path, typer.Argument(help="Output folder for the shards: new or empty.")],
+    shard_mb: Annotated[int, typer.Option(min=1, help="Approximate size of a shard in megabytes.")] = 256,
     classes: Annotated[
-        Path | None, typer.Option(help="Class folders in the order of labels, one per line, or JSON.")
+        Path | None,
+        typer.Option(
+            help="File that lists the class folders in the order of their labels: one per line, or JSON."
+        ),
     ] = None,
 ) -> None:
-    """Turn images into Parquet shards that can be streamed."""
+    """Convert images into Parquet shards, which 'raynas train' can stream."""
     from raynas.cli.terminal.convert import run_convert
 
-    run_convert(source, out, shard_mb=shard_mb, classes=classes, console=Console())
+    run_convert(source, out, shard_mb=shard_mb, classes=classes, console=output_console())

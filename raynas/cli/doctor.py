@@ -6,26 +6,27 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from raynas.cli.app import AddressOption, app, fail, reports_errors
+from raynas.cli.terminal.console import output_console
 
 
 @app.command()
 @reports_errors
 def doctor(
-    data: Annotated[str, typer.Option(help="Data set to look at.")] = "digits",
+    data: Annotated[str, typer.Option(help="Data set to check.")] = "digits",
     address: AddressOption = None,
-    out: Annotated[Path, typer.Option(help="Folder that runs are to be written below.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(help="Folder in which runs will be written.")] = Path("runs"),
 ) -> None:
-    """Check cluster, GPUs, data, tracking server and storage: what is wrong and what to do."""
+    """Check the cluster, GPUs, data, tracking server and storage, and say how to fix each problem."""
     from raynas.cli.terminal.doctor import examine
 
-    console = Console()
-    findings = 0
+    console = output_console()
+    num_problems = 0
     for check in examine(data=data, address=address, runs=out):
-        console.print("[green]ok[/]     " if check.is_ok else "[red]PROBLEM[/]", end="", highlight=False)
-        console.print(f" {check.name}: {check.message}", markup=False, highlight=False, soft_wrap=True)
-        findings += not check.is_ok
-    if findings:
-        fail(f"{findings} problem{'s' if findings > 1 else ''} found.", 1)
+        verdict, style = ("ok", "green") if check.is_ok else ("PROBLEM", "red")
+        console.print(f"{verdict:<7}", style=style, end="")
+        console.print(f" {check.name}: {check.message}")
+        num_problems += not check.is_ok
+    if num_problems:
+        fail(f"{num_problems} problem{'s' if num_problems > 1 else ''} found.", 1)

@@ -1,4 +1,4 @@
-"""The entrance of the command line."""
+"""The entry point of the command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 
-# In the order in which `raynas --help` lists them.
+# `raynas --help` lists the commands in the order of these imports.
 from raynas.cli import (  # noqa: F401  # isort: skip
     search,
     promote,
@@ -32,14 +32,15 @@ __all__ = ["app", "main"]
 
 
 def main() -> None:
-    """The `raynas` command."""
+    """Runs the command that sys.argv names."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    # A file's name may be no Unicode.
+    # The name of a file may hold bytes that are not valid Unicode, and printing one must not fail.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # A job started in the background of a script inherits Ctrl-C as ignored.
+    # A shell script starts background jobs with SIGINT ignored, and then Python installs no handler for it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # A class of the user's own may lie in a file in this folder; but none takes an installed module's place.
+    # 'my_module:MyClass' may name a file in the working directory. The directory goes last in the path, so
+    # that no file in it can hide an installed package.
     sys.path.append(os.getcwd())
     app()

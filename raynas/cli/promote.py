@@ -13,37 +13,40 @@ from raynas.cli.app import (
     SetOption,
     WorkersOption,
     app,
-    loading,
     reports_errors,
     worker_count,
 )
-from raynas.cli.terminal.console import table_console
+from raynas.cli.terminal.console import loading, output_console
 from raynas.config import merged, parse_assignments, without_none
 from raynas.run.folder import find_run
 
 
-@app.command()
+@app.command(name="promote")
 @reports_errors
-def promote(
+def promote_command(
     run: RunArgument = None,
-    top: Annotated[int, typer.Option(min=1, help="How many of its cells, best first.")] = 250,
-    repeats: Annotated[int, typer.Option(min=1, help="Trainings of each, with different seeds.")] = 1,
-    recipe: Annotated[str, typer.Option(help="How they are trained.")] = "cifar_final",
+    top: Annotated[int, typer.Option(min=1, help="Number of cells to train, best first.")] = 250,
+    repeats: Annotated[int, typer.Option(min=1, help="Trainings per cell, each with its own seed.")] = 1,
+    recipe: Annotated[
+        str, typer.Option(help="Search recipe that says how they are trained.")
+    ] = "cifar_final",
     epochs: Annotated[int | None, typer.Option(help="Epochs per child.  [default: the recipe's]")] = None,
     workers: WorkersOption = None,
     out: FolderOption = None,
-    seed: Annotated[int | None, typer.Option(help="Of data split and children.  [default: 0]")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the data split and the children.  [default: 0]")
+    ] = None,
     address: AddressOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Train the best cells of a run longer, to choose the winner; 'search --resume' goes on with it."""
-    console = table_console()
+    """Train the best cells of a run for longer, to find the winner. Resume with 'search --resume'."""
+    console = output_console()
     with loading(console):
         from raynas.cli.terminal.search import run_on_terminal
         from raynas.programs.promote import prepare_promotion
 
-    words = {"child": {"epochs": epochs}, "workers": {"count": worker_count(workers)}, "seed": seed}
-    settings = merged(without_none(words), parse_assignments(set_ or []))
+    options = {"child": {"epochs": epochs}, "workers": {"count": worker_count(workers)}, "seed": seed}
+    settings = merged(without_none(options), parse_assignments(set_ or []))
     prepared = prepare_promotion(run, top=top, repeats=repeats, recipe=recipe, out=out, settings=settings)
     what = f"promote: the best {prepared.config.children // repeats} cells of {find_run(run)}"
     run_on_terminal(prepared, console, what=what, address=address)

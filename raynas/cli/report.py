@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from raynas.cli.app import RunArgument, app, loading, reports_errors
-from raynas.files import JOURNAL_FILE
-from raynas.run.events import recorded_config
+from raynas.cli.app import RunArgument, app, reports_errors
+from raynas.cli.terminal.console import loading, output_console
 from raynas.run.folder import find_run
-from raynas.run.journal import is_being_written, read_events
-from raynas.run.records import records_of
-from raynas.run.status import driver_state
-from raynas.strategies.rewards.pareto import recorded_trade
+from raynas.run.recorded import RecordedRun
 
 
 @app.command(name="report")
@@ -24,24 +18,19 @@ from raynas.strategies.rewards.pareto import recorded_trade
 def report_command(
     run: RunArgument = None,
     out: Annotated[
-        Path | None, typer.Option(help="New or empty folder.  [default: report in the run's folder]")
+        Path | None,
+        typer.Option(help="Output folder, new or empty.  [default: report/ in the folder of the run]"),
     ] = None,
 ) -> None:
-    """Write a report of a run, also while it goes on: HTML with pictures, Markdown, children in Parquet."""
-    console = Console()
+    """Write a report on a run, finished or not: HTML with charts, Markdown, and its children as Parquet."""
+    console = output_console()
     with loading(console):
         from raynas.programs.report.folder import new_folder, write_report
         from raynas.programs.report.run.children import children_table
         from raynas.programs.report.run.report import run_report
 
-    folder = find_run(run)
-    target = out if out is not None else folder / "report"
-    path = folder / JOURNAL_FILE
-    is_locked = is_being_written(path)
-    events = read_events(path)
-    new_folder(target, "--out")
-    driver = driver_state(events, is_locked=is_locked, host=socket.gethostname())
-    document = run_report(folder.resolve().name, events, driver=driver)
-    children = children_table(records_of(events), trade=recorded_trade(recorded_config(events)))
-    for written in write_report(target, document, {"children": children}):
-        console.print(str(written), markup=False, highlight=False, soft_wrap=True)
+    found = RecordedRun.read(find_run(run))
+    target = out if out is not None else found.folder / "report"
+    new_folder(target)
+    for written in write_report(target, run_report(found), {"children": children_table(found)}):
+        console.print(str(written))

@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
-from rich.console import Console
 
-from raynas.cli.app import RunArgument, SetOption, app, reports_errors
-from raynas.cli.terminal.console import print_leaderboard, table_console
+from raynas.cli.app import RunArgument, app, reports_errors
+from raynas.cli.terminal.console import message_console, output_console
+from raynas.cli.terminal.leaderboard import print_leaderboard
 from raynas.config import parse_assignments
 from raynas.errors import UsageError
-from raynas.files import JOURNAL_FILE, create_file
+from raynas.files import create_file
 from raynas.programs.rescore import Rescored, chosen_reward, rescore
 from raynas.run.folder import find_run
-from raynas.run.journal import read_events
-from raynas.run.leaderboard import FileFormat, Format, render
+from raynas.run.leaderboard import FileFormat, PrintFormat, render
+from raynas.run.recorded import RecordedRun
 
 MAX_LISTED = 12
-"""Children that are named by number; of more only the first."""
+"""Number of children that are listed by number. The rest are left out."""
 
 
 @app.command(name="rescore")
@@ -28,18 +28,25 @@ def rescore_command(
     run: RunArgument = None,
     reward: Annotated[
         str | None,
-        typer.Option(help="accuracy, mnasnet, pareto, or package.module:ClassName.  [default: the run's]"),
+        typer.Option(
+            help="Reward: accuracy, mnasnet, pareto, or package.module:ClassName.  [default: the run's]"
+        ),
     ] = None,
-    top: Annotated[int | None, typer.Option(min=1, help="Only the best N.")] = None,
-    format: Annotated[Format, typer.Option(help="How to print it.")] = "table",
-    out: Annotated[Path | None, typer.Option(help="A new file too: .json, .csv or .md.")] = None,
-    set_: SetOption = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Print only the best N children.")] = None,
+    format: Annotated[PrintFormat, typer.Option(help="Output format.")] = "table",
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the leaderboard to this new file: .json, .csv or .md.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Set an option of the reward: reward.OPTION=VALUE. Repeatable."),
+    ] = None,
 ) -> None:
-    """Print what a run's leaderboard would be under another reward; nothing is trained."""
+    """Print the leaderboard that a run would have under another reward. Nothing is trained."""
     folder = find_run(run)
     suffix = _file_format(out)
-    events = read_events(folder / JOURNAL_FILE)
-    found = rescore(events, chosen_reward(events, reward, parse_assignments(set_ or [])))
+    recorded = RecordedRun.read(folder)
+    found = rescore(recorded, chosen_reward(recorded, reward, parse_assignments(set_ or [])))
     if format == "table":
         _print_table(found, folder, top)
     else:
@@ -60,9 +67,9 @@ def _file_format(out: Path | None) -> FileFormat | None:
 
 
 def _print_table(found: Rescored, folder: Path, top: int | None) -> None:
-    console = table_console()
-    console.print(str(folder), markup=False, highlight=False, soft_wrap=True)
-    # Their reasons are told below, together.
+    console = output_console()
+    console.print(str(folder))
+    # Why these have no reward is printed once for all of them, below the table.
     unscored = {child for children in found.unscored.values() for child in children}
     entries = [
         entry.model_copy(update={"reason": ""}) if entry.child in unscored else entry
@@ -72,12 +79,7 @@ def _print_table(found: Rescored, folder: Path, top: int | None) -> None:
 
 
 def _print_unscored(why: str, children: list[int]) -> None:
-    """To stderr, so that JSON stays JSON."""
+    """Prints to stderr, so that JSON on stdout stays JSON."""
     numbers = ", ".join(map(str, children[:MAX_LISTED])) + (", ..." if len(children) > MAX_LISTED else "")
     what = "1 child can't" if len(children) == 1 else f"{len(children):,} children can't"
-    Console(stderr=True).print(
-        f"{what} be scored by this reward, for {why}: {numbers}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    message_console().print(f"{what} be scored by this reward, for {why}: {numbers}")

@@ -1,4 +1,4 @@
-"""`raynas search` and `raynas promote`."""
+"""`raynas search`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from raynas.cli.app import (
     SetOption,
     WorkersOption,
     app,
-    loading,
     reports_errors,
     worker_count,
 )
-from raynas.cli.terminal.console import table_console
+from raynas.cli.terminal.console import loading, output_console
 from raynas.config import parse_assignments
 
 
@@ -25,43 +24,52 @@ from raynas.config import parse_assignments
 @reports_errors
 def search(
     data: Annotated[
-        str | None, typer.Option(help="'digits', Parquet files, or a folder of class folders.")
+        str | None,
+        typer.Option(help="Data set: 'digits', Parquet files, or a folder with one folder per class."),
     ] = None,
     space: Annotated[
-        str | None, typer.Option(help="Search space: a name, or package.module:ClassName.")
+        str | None, typer.Option(help="Search space: a registered name or package.module:ClassName.")
     ] = None,
     strategy: Annotated[
         str | None,
-        typer.Option(help="ppo, ego, reinforce, evolution, local_search, random, or module:ClassName."),
+        typer.Option(
+            help="Search strategy: ppo, ego, reinforce, evolution, local_search, random, "
+            "or package.module:ClassName."
+        ),
     ] = None,
     reward: Annotated[
         str | None,
-        typer.Option(help="accuracy, mnasnet, pareto, or package.module:ClassName.  [default: accuracy]"),
+        typer.Option(
+            help="Reward: accuracy, mnasnet, pareto, or package.module:ClassName.  [default: accuracy]"
+        ),
     ] = None,
-    children: Annotated[int | None, typer.Option(help="Architectures to try.  [default: 24]")] = None,
+    children: Annotated[
+        int | None, typer.Option(help="Number of architectures to try.  [default: 24]")
+    ] = None,
     workers: WorkersOption = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs per child.")] = None,
     out: FolderOption = None,
     seed: Annotated[
-        int | None, typer.Option(help="Of controller, data split and children.  [default: 0]")
+        int | None,
+        typer.Option(help="Seed of the controller, the data split and the children.  [default: 0]"),
     ] = None,
     memo: Annotated[
-        Path | None, typer.Option(help="Run, or folder of runs, whose scores of equal cells are reused.")
+        Path | None, typer.Option(help="A run, or a folder of runs, whose scores are reused for equal cells.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out, or with the newest.")
+        bool, typer.Option("--resume", help="Continue the run in --out, or else the newest run.")
     ] = False,
     address: AddressOption = None,
     recipe: Annotated[
         str,
         typer.Option(
-            help="Where unset options come from: small, nasnet_paper, amoebanet_paper, cifar_final."
+            help="Recipe for all settings not given: small, nasnet_paper, amoebanet_paper, cifar_final."
         ),
     ] = "small",
     set_: SetOption = None,
 ) -> None:
-    """Search for a cell: train children, learn from their accuracy, print the leaderboard."""
-    console = table_console()
+    """Search for a good cell: train many small networks (children) and learn from their accuracy."""
+    console = output_console()
     with loading(console):
         from raynas.cli.terminal.search import run_on_terminal
         from raynas.programs.search.prepare import prepare_search

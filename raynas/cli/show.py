@@ -17,14 +17,19 @@ from raynas.run.lookup import find_genotype
 @app.command()
 @reports_errors
 def show(
-    cell: Annotated[str | None, typer.Argument(help="A published cell, a JSON file or an arch_id.")] = None,
-    run: Annotated[
-        Path | None, typer.Option(help="Run to look arch_ids up in.  [default: the newest]")
+    cell: Annotated[
+        str | None,
+        typer.Argument(help="Name of a published cell, folder of a run, JSON file, or start of an arch_id."),
     ] = None,
-    format: Annotated[Literal["text", "svg", "png", "json"], typer.Option(help="What to draw.")] = "text",
-    out: Annotated[Path | None, typer.Option(help="File.  [default: the terminal; PNG: ARCH_ID.png]")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Run in which to look up an arch_id.  [default: the newest]")
+    ] = None,
+    format: Annotated[Literal["text", "svg", "png", "json"], typer.Option(help="Output format.")] = "text",
+    out: Annotated[
+        Path | None, typer.Option(help="Output file.  [default: the terminal, or ARCH_ID.png for PNG]")
+    ] = None,
 ) -> None:
-    """Draw a cell; without an argument, the best of the newest run."""
+    """Draw a cell. Without an argument, draw the best cell of the newest run."""
     from raynas.cells.draw import genotype_png, genotype_svg, genotype_text
 
     genotype = find_genotype(cell, run)

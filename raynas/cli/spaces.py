@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from raynas.cli.app import app, reports_errors
+from raynas.cli.terminal.console import output_console
 
 
 @app.command()
 @reports_errors
 def spaces() -> None:
-    """List search spaces, published cells and published networks, with their sizes."""
+    """List the search spaces, published cells and published networks, with their sizes."""
     from raynas.cli.terminal.spaces import print_listing
 
-    print_listing(Console())
+    print_listing(output_console())

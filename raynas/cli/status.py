@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from raynas.cli.app import RunArgument, app, reports_errors
+from raynas.cli.terminal.console import output_console
 from raynas.cli.terminal.status import print_status, status_json
-from raynas.files import JOURNAL_FILE
 from raynas.run.folder import find_run
-from raynas.run.journal import is_being_written, read_events
-from raynas.run.status import driver_state, status_of
+from raynas.run.recorded import RecordedRun
+from raynas.run.status import status_of
 
 
 @app.command()
 @reports_errors
 def status(
     run: RunArgument = None,
-    format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
+    format: Annotated[Literal["table", "json"], typer.Option(help="Output format.")] = "table",
 ) -> None:
-    """Print how a run does, from another terminal: children, best, rate, workers' use, time left."""
+    """Print the progress of a run, even while it runs: children, best cell, rate and time left."""
     folder = find_run(run)
-    path, now = folder / JOURNAL_FILE, time.time()
-    is_locked = is_being_written(path)
-    events = read_events(path)
-    driver = driver_state(events, is_locked=is_locked, host=socket.gethostname())
-    found = status_of(events, now=now, driver=driver)
+    now = time.time()
+    found = status_of(RecordedRun.read(folder), now=now)
     if format == "table":
-        print_status(found, folder, Console(), now=now)
+        print_status(found, folder, output_console(), now=now)
     else:
         print(status_json(found, folder))

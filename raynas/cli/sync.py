@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from raynas.cli.app import RunArgument, app, loading, reports_errors
+from raynas.cli.app import RunArgument, app, reports_errors
+from raynas.cli.terminal.console import loading, output_console
 from raynas.run.folder import find_run
 
 
@@ -18,11 +18,13 @@ def sync(
     run: RunArgument = None,
     uri: Annotated[
         str | None,
-        typer.Option(help="MLflow's.  [default: the run's, or MLFLOW_TRACKING_URI, or mlflow.db beside it]"),
+        typer.Option(
+            help="URI of the MLflow store.  [default: the run's, MLFLOW_TRACKING_URI, or mlflow.db beside it]"
+        ),
     ] = None,
 ) -> None:
-    """Write into MLflow what it missed of a run, such as while its server was away."""
-    folder, console = find_run(run), Console()
+    """Add to MLflow what it is missing of a run, for example after its server was down."""
+    folder, console = find_run(run), output_console()
     with loading(console):
         from raynas.programs.sync import sync_run
 
@@ -40,8 +42,5 @@ def sync(
         )
     console.print(
         f"{folder}: {result.num_added:,} of {result.num_children:,} children added, the run is "
-        f"{result.status}, at {result.uri}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+        f"{result.status}, at {result.uri}"
     )

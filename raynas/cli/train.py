@@ -1,11 +1,10 @@
-"""`raynas train`, `raynas export` and `raynas convert`."""
+"""`raynas train`."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from raynas.cli.app import (
     AddressOption,
@@ -13,11 +12,11 @@ from raynas.cli.app import (
     SetOption,
     WorkersOption,
     app,
-    loading,
     reports_errors,
     worker_count,
 )
-from raynas.config import merged, parse_assignments, without_none
+from raynas.cli.terminal.console import loading, output_console
+from raynas.config import merged, parse_assignments
 
 
 @app.command()
@@ -25,55 +24,69 @@ from raynas.config import merged, parse_assignments, without_none
 def train(
     what: Annotated[
         str | None,
-        typer.Argument(help="A published cell or network, a run (its best cell), or JSON."),
+        typer.Argument(
+            help="Name of a published cell or network, folder of a run (its best cell), or JSON file."
+        ),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="'digits', Parquet files, a folder of class folders, or a URI.")
+        str | None,
+        typer.Option(help="Data set: 'digits', Parquet files, a folder with one folder per class, or a URI."),
     ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="cifar_final, imagenet_mobile, imagenet_large or imagenet_today.  [default: cifar_final]"
+            help="Training recipe: cifar_final, imagenet_mobile, imagenet_large or imagenet_today.  "
+            "[default: cifar_final]"
         ),
     ] = None,
     workers: WorkersOption = None,
     nodes: Annotated[
-        int | None, typer.Option(min=1, help="Instead of --workers: all GPUs of so many nodes.")
+        int | None, typer.Option(min=1, help="Use all GPUs of this many nodes, instead of --workers.")
     ] = None,
     min_workers: Annotated[
-        int | None, typer.Option(min=1, help="Train with so many when nodes are lost.  [default: all]")
+        int | None,
+        typer.Option(min=1, help="Continue with as few as this many after nodes are lost.  [default: all]"),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs.  [default: the recipe's]")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per update, over all workers.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs.  [default: the recipe's]")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images per update, over all workers.  [default: the recipe's]")
+    ] = None,
     out: FolderOption = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights and order of images.  [default: 0]")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the weights and the order of images.  [default: 0]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the training in --out.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and exit.")] = False,
     images_per_second: Annotated[
-        float | None, typer.Option(min=0.001, help="Of one worker: the plan then says how long it takes.")
+        float | None,
+        typer.Option(min=0.001, help="Speed of one worker, from which the plan estimates the hours."),
     ] = None,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Take a few updates on this machine to find it out.")
+        bool, typer.Option("--measure", help="Measure that speed by a few updates on this machine.")
     ] = False,
     address: AddressOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Train one cell's network to the end, on one machine or many; the result can be exported."""
-    console = Console()
+    """Train the network of one cell to the end, on one machine or many. The result can be exported."""
+    console = output_console()
     with loading(console):
         from raynas.cli.terminal.train import run_train
         from raynas.cli.terminal.train_plan import Pace
+        from raynas.programs.train.prepare import field_overrides
 
-    words = {
-        "data": {"source": data},
-        "workers": {"count": worker_count(workers), "nodes": nodes, "at_least": min_workers},
-        "training": {"epochs": epochs, "batch_size": batch_size},
-        "seed": seed,
-    }
+    overrides = field_overrides(
+        data=data,
+        workers=worker_count(workers),
+        nodes=nodes,
+        min_workers=min_workers,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+    )
     run_train(
         what,
         recipe=recipe,
-        settings=merged(without_none(words), parse_assignments(set_ or [])),
+        settings=merged(overrides, parse_assignments(set_ or [])),
         out=out,
         resume=resume,
         is_dry=dry_run,

@@ -8,25 +8,27 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from raynas.cli.app import app, loading, reports_errors
+from raynas.cli.app import app, reports_errors
+from raynas.cli.terminal.console import loading, message_console
 from raynas.errors import RunFolderError
 
 
 @app.command()
 @reports_errors
 def ui(
-    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
-    port: Annotated[int, typer.Option(help="On 127.0.0.1.")] = 5000,
+    runs: Annotated[Path, typer.Option(help="Folder that holds the runs.")] = Path("runs"),
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
-    """Open the MLflow UI over the default store, on 127.0.0.1."""
+    """Start the MLflow UI for the runs in a folder, on 127.0.0.1."""
     store = runs / "mlflow.db"
     if not store.is_file():
-        raise RunFolderError(f"There is no {store}. Run 'raynas search' first, or give --runs.")
-    with loading(Console()):
+        raise RunFolderError(
+            f"There is no {store}. Run 'raynas search' first, or name another folder with --runs."
+        )
+    with loading(message_console()):
         from raynas.tracking.store import runs_page
 
     print(f"The runs: http://127.0.0.1:{port}{runs_page(store)}", flush=True)
-    words = ["mlflow", "ui", "--backend-store-uri", f"sqlite:///{store.resolve()}", "--host", "127.0.0.1"]
-    os.execv(sys.executable, [sys.executable, "-m", *words, "--port", str(port)])
+    arguments = ["mlflow", "ui", "--backend-store-uri", f"sqlite:///{store.resolve()}", "--host", "127.0.0.1"]
+    os.execv(sys.executable, [sys.executable, "-m", *arguments, "--port", str(port)])

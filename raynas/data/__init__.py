@@ -1,4 +1,7 @@
-"""Labelled images: from digits, Parquet or a folder tree to one train and validation split in memory."""
+"""Labelled images from digits, Parquet files or class folders: one train and validation split in memory.
+
+Needs NumPy; stream/ also torch. May import config and what is below it.
+"""
 
 from __future__ import annotations
 

@@ -14,14 +14,18 @@ _IMAGES_AT_ONCE = 512
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatistics:
-    """Per channel, on the scale [0, 1]; the deviation of a constant channel is given as 1, never 0."""
+    """Mean and standard deviation of each channel, for pixels in [0, 1].
+
+    The deviation of a constant channel is 1, never 0, so that normalising divides by it safely.
+    """
 
     mean_C: tuple[float, ...]
     std_C: tuple[float, ...]
 
 
 def channel_statistics(images_NHWC: NDArray[np.uint8]) -> ChannelStatistics:
-    """Mean and deviation over all images and pixels, from histograms: no float copy of the images."""
+    """Mean and standard deviation over all images and pixels, computed from histograms of the bytes."""
+    # From histograms, because a copy of the images as floats would be four or eight times as large.
     values_V = np.arange(256) / 255
     frequencies_CV = _histogram(images_NHWC) / images_NHWC[..., 0].size
     mean_C = frequencies_CV @ values_V
@@ -34,7 +38,7 @@ def channel_statistics(images_NHWC: NDArray[np.uint8]) -> ChannelStatistics:
 def _histogram(images_NHWC: NDArray[np.uint8]) -> NDArray[np.int64]:
     num_channels = images_NHWC.shape[3]
     counts_CV = np.zeros((num_channels, 256), dtype=np.int64)
-    # In parts: bincount turns bytes into 64-bit integers.
+    # In parts, because bincount makes a copy of its input as 64-bit integers.
     for first in range(0, len(images_NHWC), _IMAGES_AT_ONCE):
         part_NHWC = images_NHWC[first : first + _IMAGES_AT_ONCE]
         for channel in range(num_channels):

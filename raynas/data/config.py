@@ -1,4 +1,4 @@
-"""What the user says about the data; everything else (classes, channels, statistics) is found in it."""
+"""Settings of the data; classes, channels and statistics are found in the data itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from raynas.config import FrozenModel
 
 MAX_IMAGE_SIZE = 8192
-"""Pixels per side."""
+"""Largest setting of an image size, in pixels per side."""
 
 
 class DataConfig(FrozenModel):
@@ -21,19 +21,20 @@ class DataConfig(FrozenModel):
     Hugging Face layout, of a folder of such files, or of a folder with one sub folder of images per class."""
 
     train_images: int | None = Field(None, ge=1)
-    """Images that children are trained on. None: all that validation leaves."""
+    """Number of images that children are trained on. Defaults to all that are not held out for validation."""
 
     validation_images: int | None = Field(None, ge=1)
-    """Images held out to measure children. None: a tenth, as 5,000 of 50,000 in Zoph et al. 2018."""
+    """Number of images held out to measure children. Defaults to a tenth, as in Zoph et al. 2018 (5,000 of
+    50,000)."""
 
     image_size: int | None = Field(None, ge=4, le=MAX_IMAGE_SIZE)
-    """Pixels per side that every image is brought to. None: the median short side of the images."""
+    """Pixels per side to which every image is scaled and cropped. Defaults to the median short side."""
 
     label_column: str = Field("label", min_length=1)
-    """Parquet only: the column of class indexes, integers from 0."""
+    """Name of the column of class indexes, integers from 0, in Parquet files."""
 
 
 def uses_digits(settings: Mapping[str, Any]) -> bool:
-    """Whether the data is the default."""
+    """Whether these settings of a search or training use the default data source, the digits."""
     data = settings.get("data", {})
     return isinstance(data, Mapping) and data.get("source", "digits") == "digits"

@@ -1,6 +1,7 @@
-"""From encoded images to one array: sizes are found in the headers, then every image is decoded once.
+"""Decodes images into one array: sizes are read from the headers first, then every image is decoded once.
 
-Data on disk is untrusted: few formats, a limit on pixels, and whatever Pillow raises becomes a DataError.
+Files are not trusted: few formats are allowed, the number of pixels is limited, and whatever Pillow raises
+becomes a DataError.
 """
 
 # Shapes: N images, H x W pixels, C channels.
@@ -23,24 +24,24 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from raynas.errors import DataError
 
 MIN_SIDE = 4
-"""Pixels; smaller images leave nothing after two reduction cells."""
+"""Smallest side of an image, in pixels; two reduction cells would leave nothing of a smaller one."""
 
 MAX_PIXELS = 64 * 1024 * 1024
-"""Width times height; below the 89 million at which Pillow itself begins to warn of decompression bombs."""
+"""Largest width times height. Pillow warns of decompression bombs from 89 million pixels on."""
 
-# Named, because Pillow has decoders that start other programs (EPS) or that nobody needs here.
+# An explicit list, because some of Pillow's decoders start other programs (EPS starts Ghostscript).
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"})
 _IMAGES_PER_TASK = 64
 _MAX_THREADS = 8
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """One image as it lies in a file of its own (content is None) or in a row of a larger file."""
+    """An image before decoding: a file of its own (content is None), or the content of a row of a file."""
 
     file: Path
     row: int | None = None
@@ -48,7 +49,7 @@ class EncodedImage:
 
     @property
     def where(self) -> str:
-        """How messages call this image."""
+        """Name of the image in messages."""
         return f"{self.file}" if self.row is None else f"row {self.row} (counted from 0) of {self.file}"
 
 
@@ -59,15 +60,15 @@ class _Header:
 
 
 def decode_images(images: Sequence[EncodedImage], *, image_size: int | None) -> NDArray[np.uint8]:
-    """All images as one array [N, H, W, C]: square, grey if every one is grey and else RGB.
+    """Decodes all images into one array [N, H, W, C] of square images, grey if all are grey and else RGB.
 
     An image of another size is scaled and cropped around its centre. EXIF orientation is not applied.
 
     Args:
-        image_size: pixels per side; None: the median of the short sides, which is the size of the images
-            themselves where they agree.
+        image_size: pixels per side. Defaults to the median of the short sides, so that images of one size
+            keep it.
     Raises:
-        DataError: an image is corrupt, smaller than MIN_SIDE or larger than MAX_PIXELS; names it.
+        DataError: an image is corrupt, smaller than MIN_SIDE or larger than MAX_PIXELS; the message names it.
     """
     headers = _in_threads(_read_header, images)
     mode = "L" if all(header.is_grey for header in headers) else "RGB"
@@ -82,14 +83,14 @@ def decode_images(images: Sequence[EncodedImage], *, image_size: int | None) -> 
 
 
 def square(image: Image.Image, size: int) -> Image.Image:
-    """The image scaled (bilinear) and cropped around its centre to size x size; as it is if it fits."""
+    """Scales (bilinear) and crops the image around its centre to size x size; a no-op if it has that size."""
     if image.size == (size, size):
         return image
     return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
 
 
 def _read_header(encoded: EncodedImage) -> _Header:
-    with opened(encoded) as image:
+    with opened_image(encoded) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise DataError(
@@ -105,24 +106,25 @@ def _read_header(encoded: EncodedImage) -> _Header:
 
 
 def _pixels(encoded: EncodedImage, size: int, mode: str) -> NDArray[np.uint8]:
-    with opened(encoded) as image:
+    with opened_image(encoded) as image:
         pixels = np.asarray(square(converted(image, mode), size))
     return pixels[..., None] if mode == "L" else pixels
 
 
 def converted(image: Image.Image, mode: str) -> Image.Image:
+    """The image in mode 'L' or 'RGB'; ValueError if its range of values is unknown."""
     if image.mode.startswith("I"):
         image = _high_bytes(image)
     elif image.mode == "F":
         raise ValueError("its pixels are floating-point numbers of unknown range")
     elif image.mode == "P" and "transparency" in image.info:
-        # Straight to RGB, Pillow warns for every such image.
+        # By way of RGBA, because Pillow warns about each such image that goes straight to RGB.
         image = image.convert("RGBA")
     return image if image.mode == mode else image.convert(mode)
 
 
 def _high_bytes(image: Image.Image) -> Image.Image:
-    # Pillow's own conversion of 16-bit grey cuts at 255 instead of scaling.
+    # Pillow's own conversion of 16-bit grey clips at 255 instead of scaling.
     values_HW = np.asarray(image)
     if values_HW.min() < 0 or values_HW.max() > 0xFFFF:
         raise ValueError("its pixels are integers of more than 16 bits")
@@ -130,14 +132,15 @@ def _high_bytes(image: Image.Image) -> Image.Image:
 
 
 @contextmanager
-def opened(encoded: EncodedImage) -> Iterator[Image.Image]:
+def opened_image(encoded: EncodedImage) -> Iterator[Image.Image]:
+    """Opens an image; any error from opening or from the with block becomes a DataError that names it."""
     stream = encoded.file if encoded.content is None else io.BytesIO(encoded.content)
     try:
         with Image.open(stream, formats=_FORMATS) as image:
             yield image
     except DataError:
         raise
-    # Everything: decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError, IndexError, ...
+    # Every Exception, because decoders raise OSError, SyntaxError, ValueError, struct.error, IndexError ...
     except Exception as error:
         raise DataError(
             f"The image in {encoded.where} can't be decoded: {_reason(error)}. Replace or remove it."
@@ -146,29 +149,30 @@ def opened(encoded: EncodedImage) -> Iterator[Image.Image]:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return f"it is corrupt or of none of the formats {', '.join(_FORMATS)}"
+        return f"it is corrupt or in none of the formats {', '.join(_FORMATS)}"
     return str(error).rstrip(".") or type(error).__name__
 
 
 def _allocate(num_images: int, size: int, num_channels: int) -> NDArray[np.uint8]:
     num_bytes = num_images * size * size * num_channels
     try:
-        # The system promises more than there is, and ends the process when it is used.
+        # Linux grants more memory than there is and kills the process that uses it, so np.empty alone would
+        # not raise.
         if num_bytes > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
             raise MemoryError
         return np.empty((num_images, size, size, num_channels), dtype=np.uint8)
     except MemoryError as error:
         raise DataError(
             f"{num_images:,} images of {size}x{size} pixels need {num_bytes / 1e9:,.1f} GB of memory, "
-            "more than there is. Set data.image_size or data.train_images to a lower value, or, in 'raynas "
-            "train', data.streamed=true."
+            "more than this machine has. Lower data.image_size or data.train_images; a final training can "
+            "stream images instead (data.streamed=true)."
         ) from error
 
 
-def _in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """[function(item) for item in items], in threads: Pillow decodes JPEG and PNG without Python's lock."""
+def _in_threads(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+    """[function(item) for item in items], in threads: Pillow releases the GIL while it decodes."""
 
-    def run(first: int) -> list[Result]:
+    def run(first: int) -> list[_Result]:
         return [function(item) for item in items[first : first + _IMAGES_PER_TASK]]
 
     with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:

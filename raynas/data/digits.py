@@ -1,4 +1,4 @@
-"""Optical digits of the UCI repository, 1,797 grey 8x8 images: real data that needs no download."""
+"""The 1,797 grey 8x8 images of handwritten digits that come with scikit-learn: data without a download."""
 
 # Shapes: N images, H x W pixels, C = 1 channel.
 
@@ -18,7 +18,7 @@ _MAX_VALUE = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DigitsSource:
-    """All digits, decoded: they are 115 kB."""
+    """All digits, decoded (115 kB)."""
 
     images_NHWC: NDArray[np.uint8]
     labels_N: NDArray[np.int64]
@@ -27,7 +27,7 @@ class DigitsSource:
     class_names: tuple[str, ...] | None = tuple("0123456789")
 
     def decode(self, rows_N: NDArray[np.int64], *, image_size: int | None) -> NDArray[np.uint8]:
-        """The images of these rows, resized if `image_size` is not theirs; see ImageSource."""
+        """The images of these rows, resized if `image_size` differs from 8; see ImageSource."""
         images_NHWC = self.images_NHWC[rows_N]
         if image_size in (None, images_NHWC.shape[1]):
             return images_NHWC
@@ -36,7 +36,7 @@ class DigitsSource:
 
 
 def open_digits() -> DigitsSource:
-    """The digits of scikit-learn with their values 0..16 spread over 0..255."""
+    """Loads the digits; their values 0..16 are scaled to 0..255."""
     digits = load_digits()
     images_NHW = np.rint(digits.images * (255 / _MAX_VALUE)).astype(np.uint8)
     return DigitsSource(images_NHW[..., None], digits.target.astype(np.int64))

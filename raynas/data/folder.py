@@ -1,4 +1,4 @@
-"""A folder with one sub folder of images per class, as torchvision's ImageFolder reads it."""
+"""Reads a folder with one sub folder of images per class, like torchvision's ImageFolder."""
 
 # Shapes: N images, H x W pixels, C channels.
 
@@ -10,16 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from raynas.data.class_folders import IMAGE_ENDINGS, no_class, no_images, number_classes
 from raynas.data.decode import EncodedImage, decode_images
 from raynas.data.layout import files_below, role_of_name, sub_folders
 from raynas.errors import DataError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm", ".tif", ".tiff")
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FolderSource:
-    """Image files in order of class and path; class i is the i-th sub folder in sorted order."""
+    """Image files sorted by class and path; class i is the i-th sub folder in sorted order."""
 
     name: str
     files: tuple[Path, ...]
@@ -28,11 +27,11 @@ class FolderSource:
 
     @property
     def num_classes(self) -> int:
-        """Every sub folder is a class."""
+        """Number of sub folders."""
         return len(self.class_names)
 
     def decode(self, rows_N: NDArray[np.int64], *, image_size: int | None) -> NDArray[np.uint8]:
-        """The images of these files; see ImageSource."""
+        """Decodes the images of these rows; see ImageSource."""
         return decode_images([EncodedImage(self.files[row]) for row in rows_N], image_size=image_size)
 
 
@@ -43,38 +42,26 @@ def open_folder(folder: Path) -> FolderSource:
         DataError: no images, no class folders, a class folder without images, or a folder that can't be read.
     """
     root = _train_folder(folder)
-    files_of_class = {sub.name: files_below(sub, ENDINGS) for sub in sub_folders(root)}
+    files_of_class = {sub.name: files_below(sub, IMAGE_ENDINGS) for sub in sub_folders(root)}
     if not any(files_of_class.values()):
-        raise _no_images(root)
+        loose = files_below(root, IMAGE_ENDINGS)
+        raise no_class(str(loose[0])) if loose else no_images(str(root))
     _check_classes(root, files_of_class)
-    counts = [len(files) for files in files_of_class.values()]
+    class_names, labels_N = number_classes([name for name, files in files_of_class.items() for _ in files])
     return FolderSource(
         name=folder.resolve().name,
         files=tuple(file for files in files_of_class.values() for file in files),
-        labels_N=np.repeat(np.arange(len(counts), dtype=np.int64), counts),
-        class_names=tuple(files_of_class),
+        labels_N=labels_N,
+        class_names=class_names,
     )
 
 
 def _train_folder(folder: Path) -> Path:
     for name in ("train", "training"):
-        # A folder 'train' that holds images only is a class: railway trains.
+        # A folder 'train' that holds only images is itself a class, for example of railway trains.
         if (folder / name).is_dir() and sub_folders(folder / name):
             return folder / name
     return folder
-
-
-def _no_images(folder: Path) -> DataError:
-    endings = ", ".join(ENDINGS)
-    if files_below(folder, ENDINGS):
-        return DataError(
-            f"The images in the folder {folder} have no class. Put them into one sub folder per class: "
-            f"{folder}/CLASS/*.png."
-        )
-    return DataError(
-        f"The folder {folder} has neither Parquet files nor images. Allowed are *.parquet, or one sub folder "
-        f"per class with images ({endings}). Point data.source to such a folder."
-    )
 
 
 def _check_classes(folder: Path, files_of_class: dict[str, list[Path]]) -> None:

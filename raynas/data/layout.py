@@ -1,4 +1,4 @@
-"""What the names of files and folders say: which is training data and which is held out."""
+"""Tells from the names of files and folders which data is for training and which is held out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TRAIN_WORDS = frozenset({"train", "training"})
 _HELD_OUT_WORDS = frozenset({"test", "testing", "val", "valid", "validation"})
 Split = Literal["train", "validation"]
 SPLITS: tuple[Split, ...] = ("train", "validation")
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 
 
 def role_of_name(name: str) -> Role | None:
@@ -28,13 +28,13 @@ def role_of_name(name: str) -> Role | None:
 
 
 def role_of_path(path: PurePath) -> Role | None:
-    """The role that the file name tells, or else the innermost of its folders that tells one."""
+    """The role that the file's name tells, or else that of the innermost folder whose name tells one."""
     roles = (role_of_name(part) for part in reversed(path.parts))
     return next((role for role in roles if role), None)
 
 
 def sub_folders(folder: Path) -> list[Path]:
-    """The folders directly in `folder`, sorted; hidden ones are left out.
+    """Folders directly in `folder`, sorted, without hidden ones.
 
     Raises:
         DataError: the folder can't be read.
@@ -44,9 +44,9 @@ def sub_folders(folder: Path) -> list[Path]:
 
 
 def files_below(folder: Path, endings: Iterable[str]) -> list[Path]:
-    """Files with one of the endings ('.png', any case) at any depth, sorted; hidden ones are left out.
+    """Files at any depth with one of the endings (such as '.png', in any case), sorted, without hidden ones.
 
-    Links to folders are not followed below `folder`: they can form a circle.
+    Links to folders below `folder` are not followed, because they can form a cycle.
 
     Raises:
         DataError: a folder can't be read.
@@ -54,6 +54,7 @@ def files_below(folder: Path, endings: Iterable[str]) -> list[Path]:
     endings = tuple(endings)
     found: list[Path] = []
     for parent, folder_names, file_names in os.walk(folder, onerror=_refuse):
+        # os.walk descends into the folders that are left in this list.
         folder_names[:] = [name for name in folder_names if not name.startswith(".")]
         found += [
             Path(parent, name)
@@ -69,13 +70,13 @@ def _refuse(error: OSError) -> NoReturn:
     ) from error
 
 
-def by_split(items: Iterable[Item], path_of: Callable[[Item], PurePath]) -> dict[Split, list[Item]]:
-    """Sorts items by what their paths tell; a split without an item is left out.
+def by_split(items: Iterable[_Item], path_of: Callable[[_Item], PurePath]) -> dict[Split, list[_Item]]:
+    """Groups items by split, as their paths tell; a split without items is left out.
 
-    Training are those named train, or else those whose name tells nothing. Validation are those named val or
-    validation, or else those named test.
+    The train split consists of the items named train, or else of those whose names tell no split. The
+    validation split consists of those named val or validation, or else of those named test.
     """
-    roles: dict[str, list[Item]] = {}
+    roles: dict[str, list[_Item]] = {}
     for item in items:
         roles.setdefault(_role(path_of(item)), []).append(item)
     found = {
@@ -89,5 +90,6 @@ def _role(path: PurePath) -> str:
     role = role_of_path(path)
     if role != "held out":
         return role or "unnamed"
+    # The 'val' in 'eval' does not turn a test set into a validation set.
     telling = next(part for part in reversed(path.parts) if role_of_path(PurePath(part)))
     return "validation" if "val" in re.sub("eval", "", telling.lower()) else "test"

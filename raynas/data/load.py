@@ -1,6 +1,6 @@
-"""From a DataConfig to an ImageSplit: pick the kind of data set, pick the rows, decode only those."""
+"""Loads the images that a DataConfig describes: opens the data source, picks the rows, decodes only those."""
 
-# Shapes: N images (in a source all rows, elsewhere the chosen ones), H x W pixels, C channels.
+# Shapes: N images (all rows of a data source, or the chosen ones), H x W pixels, C channels.
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from raynas.data.channels import channel_statistics
+from raynas.data.classes import check_classes
 from raynas.data.config import DataConfig
 from raynas.data.folder import open_folder
 from raynas.data.parquet import find_shards, open_parquet
@@ -28,13 +29,13 @@ class _Counts:
 
 
 def load_split(config: DataConfig, *, seed: int) -> ImageSplit:
-    """The images that the config asks for, split at random into train and validation and decoded once.
+    """Loads the images of a data source, decoded and split at random into train and validation.
 
-    The permutation of rows depends on the seed and the number of rows alone, and validation comes first in
-    it: another `train_images` leaves the validation set as it is.
+    The permutation of rows depends only on the seed and the number of rows, and validation images come first
+    in it. So the validation set stays the same when `train_images` changes.
 
     Args:
-        seed: of the permutation; not negative.
+        seed: seed of the permutation, not negative.
     Raises:
         DataError: the source is missing, empty, corrupt or inconsistent, or has too few images or classes.
     """
@@ -59,7 +60,7 @@ def load_split(config: DataConfig, *, seed: int) -> ImageSplit:
 
 def _open_source(config: DataConfig) -> ImageSource:
     if config.source == DIGITS:
-        # Here: scikit-learn takes a second to import, and nothing else needs it.
+        # Imported here, because scikit-learn takes a second to import and nothing else needs it.
         from raynas.data.digits import open_digits
 
         return open_digits()
@@ -67,15 +68,15 @@ def _open_source(config: DataConfig) -> ImageSource:
     if not os.path.exists(path):
         if "://" in config.source:
             raise DataError(
-                f"data.source = {config.source!r} is an address; images that are decoded in memory are read "
-                "from local paths alone. Copy them here; or, in 'raynas train', set data.streamed=true, "
-                "which reads s3:// and gs://."
+                f"data.source = {config.source!r} is an address, but images that are decoded in memory can "
+                "be read from local paths only. Copy them to this machine. A final training with "
+                "data.streamed=true reads s3:// and gs://."
             )
         suggestion = did_you_mean(config.source, [DIGITS])
         raise DataError(
             f"data.source = {config.source!r} is not a path that can be read.{suggestion} Allowed: 'digits', "
             "a Parquet file, a folder of Parquet files, or a folder with one sub folder of images per class. "
-            "Correct it; a relative path is seen from the working directory."
+            "Correct it; a relative path starts at the working directory."
         )
     return _open_folder(path, config) if path.is_dir() else _open_file(path, config)
 
@@ -99,7 +100,12 @@ def _counts(config: DataConfig, source: ImageSource) -> _Counts:
     validation = num_images // 10 if config.validation_images is None else config.validation_images
     train = num_images - validation if config.train_images is None else config.train_images
     _check_counts(_Counts(train, validation), num_images, source.name)
-    _check_classes(train, source)
+    check_classes(
+        source.name,
+        num_train_images=train,
+        num_classes=source.num_classes,
+        class_names=source.class_names,
+    )
     return _Counts(train, validation)
 
 
@@ -107,25 +113,11 @@ def _check_counts(counts: _Counts, num_images: int, name: str) -> None:
     if counts.validation < 1:
         raise DataError(
             f"A tenth of the {num_images} images of {name} is less than 1 validation image. "
-            "Set data.validation_images, or give more images."
+            "Set data.validation_images, or use more images."
         )
     if counts.train < 1 or counts.train + counts.validation > num_images:
         raise DataError(
             f"{name} has {num_images:,} images, but {max(counts.train, 1):,} for training and "
-            f"{counts.validation:,} for validation are asked. Set data.train_images and "
+            f"{counts.validation:,} for validation are asked for. Set data.train_images and "
             f"data.validation_images to at most {num_images:,} together."
-        )
-
-
-def _check_classes(num_train_images: int, source: ImageSource) -> None:
-    if source.num_classes < 2:
-        names = f" ({', '.join(source.class_names)})" if source.class_names else ""
-        raise DataError(
-            f"{source.name} has {source.num_classes} class{names}; classification needs at least 2. "
-            "Point data.source to a data set with more classes."
-        )
-    if num_train_images < source.num_classes:
-        raise DataError(
-            f"{num_train_images:,} training images are fewer than the {source.num_classes:,} classes of "
-            f"{source.name}. Raise data.train_images, or lower data.validation_images."
         )

@@ -1,4 +1,4 @@
-"""Parquet in the Hugging Face layout: a column img or image of struct<bytes, path>, and a label column."""
+"""Reads Parquet files in the Hugging Face layout (see parquet_columns.py) into memory."""
 
 # Shapes: N images, H x W pixels, C channels.
 
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from raynas.data.decode import EncodedImage, decode_images
 from raynas.data.layout import files_below, role_of_path
+from raynas.data.parquet_columns import common_class_names
 from raynas.data.shard import RowGroup, Shard, open_shard
 from raynas.errors import DataError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParquetSource:
-    """The rows of all shards, one after the other."""
+    """All rows of all shards, in order."""
 
     name: str
     shards: tuple[Shard, ...]
@@ -27,14 +28,16 @@ class ParquetSource:
     class_names: tuple[str, ...] | None
 
     def decode(self, rows_N: NDArray[np.int64], *, image_size: int | None) -> NDArray[np.uint8]:
-        """The images of these rows; see ImageSource. Holds the encoded images of these rows meanwhile."""
+        """Decodes the images of these rows, which are all read into memory first; see ImageSource."""
+        # Rows are read in file order, so that each row group is read once, and then put back into the order
+        # that was asked for.
         order_N = np.argsort(rows_N)
         in_file_order = self._read(rows_N[order_N])
         images = [in_file_order[place] for place in np.argsort(order_N)]
         return decode_images(images, image_size=image_size)
 
     def _read(self, sorted_rows_N: NDArray[np.int64]) -> list[EncodedImage]:
-        """One row group at a time, and only those that hold any of the rows."""
+        """Reads one row group at a time, and only those that hold any of the rows."""
         images: list[EncodedImage] = []
         first_row = 0
         for group in self._row_groups():
@@ -49,10 +52,10 @@ class ParquetSource:
 
 
 def find_shards(folder: Path) -> list[Path]:
-    """The Parquet files of a folder, at any depth, that hold training data; none if there are no such files.
+    """Parquet files of a folder, at any depth, that hold training data; empty if it has no Parquet files.
 
-    Where a file or folder name has the word train, only such files are taken; else all but those named after
-    a test or validation set. Folders above `folder` don't count.
+    If the name of any file or folder has the word train, only those files are taken, and else all that are
+    not named after a test or validation set. Names of folders above `folder` don't count.
 
     Raises:
         DataError: there are only test and validation files.
@@ -64,28 +67,22 @@ def find_shards(folder: Path) -> list[Path]:
     if files and not training:
         raise DataError(
             f"All Parquet files in {folder} are named as test or validation data: {_listing(files)}. "
-            "Training data is needed; to use one of these files all the same, give its path as data.source."
+            "Training data is needed; to use one of these files anyway, set data.source to its path."
         )
     return training
 
 
 def open_parquet(path: Path, files: list[Path], *, label_column: str) -> ParquetSource:
-    """Reads the labels of all files; no image yet.
+    """Opens files as one data set: reads all labels, but no image.
 
     Args:
-        path: what the user gave: names the data set.
-        files: the shards, in the order of rows.
+        path: the user's data source; it names the data set.
+        files: the shards, in the order of their rows.
     Raises:
-        DataError: a file is corrupt, has not the columns or labels it should, or differs in its classes.
+        DataError: a file is corrupt, has wrong columns or labels, or differs from the others in its classes.
     """
     shards = tuple(open_shard(file, label_column=label_column) for file in files)
-    class_names = shards[0].class_names
-    for shard in shards:
-        if shard.class_names != class_names:
-            raise DataError(
-                f"{shards[0].file} and {shard.file} have different class names in their Hugging Face "
-                "metadata, so they are not parts of one data set. Point data.source to one of them."
-            )
+    class_names = common_class_names((shard.file, shard.class_names) for shard in shards)
     labels_N = np.concatenate([shard.labels_N for shard in shards])
     if not len(labels_N):
         raise DataError(f"The Parquet files have no rows: {_listing(files)}. Give files with images.")

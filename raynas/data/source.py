@@ -1,4 +1,4 @@
-"""What every kind of data set offers before its images are decoded."""
+"""The interface of all data sources that are decoded in memory."""
 
 # Shapes: N images (all rows in labels_N, the chosen ones in decode), H x W pixels, C channels.
 
@@ -15,25 +15,25 @@ class ImageSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What logs and reports call the data set."""
+        """Name of the data set in logs and reports."""
 
     @property
     def labels_N(self) -> NDArray[np.int64]:
-        """Class index of every row, in [0, num_classes)."""
+        """Class indexes of all rows, in [0, num_classes)."""
 
     @property
     def num_classes(self) -> int:
-        """Number of classes, those without an image included."""
+        """Number of classes, including those without an image."""
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """One name per class, where the data set has names."""
+        """One name per class; None if the data set has no names."""
 
     def decode(self, rows_N: NDArray[np.int64], *, image_size: int | None) -> NDArray[np.uint8]:
-        """The images of these rows in this order, [N, H, W, C]; square, all of one size.
+        """Decodes the images of these rows, in this order: [N, H, W, C], square, all of one size.
 
         Args:
-            image_size: pixels per side; None: found in the images of these rows.
+            image_size: pixels per side. Defaults to a size found from the images of these rows.
         Raises:
-            DataError: an image is corrupt, too large or too small; names it.
+            DataError: an image is corrupt, too large or too small; the message names it.
         """

@@ -1,4 +1,4 @@
-"""The value that data loading ends in: train and validation images with all that training needs to know."""
+"""The result of loading data into memory: train and validation images with all that training needs."""
 
 # Shapes: N images, H x W pixels, C channels.
 
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageSplit:
-    """Images of one data set, decoded and split; its arrays are read-only, so that workers can share them.
+    """Images of one data set, decoded and split. The arrays are read-only, so that workers can share them.
 
-    Images are uint8 and labels int64. mean_C and std_C are those of the training pixels on the scale [0, 1].
+    Images are uint8 and labels int64. mean_C and std_C are those of the train pixels, scaled to [0, 1].
     """
 
     name: str
@@ -31,6 +31,7 @@ class ImageSplit:
 
     def __post_init__(self) -> None:
         for field in ("train_images_NHWC", "train_labels_N", "validation_images_NHWC", "validation_labels_N"):
+            # A view, so that the caller's own array stays writable.
             read_only = getattr(self, field).view()
             read_only.flags.writeable = False
             object.__setattr__(self, field, read_only)
@@ -41,12 +42,17 @@ class ImageSplit:
         return int(self.train_images_NHWC.shape[1])
 
     @property
+    def num_train_images(self) -> int:
+        """Number of images of the train part."""
+        return len(self.train_labels_N)
+
+    @property
     def num_channels(self) -> int:
         """1 (grey) or 3 (RGB)."""
         return int(self.train_images_NHWC.shape[3])
 
     def digest(self) -> str:
-        """16 hex digits, equal exactly if images and labels are, in order and in both parts."""
+        """16 hex digits, equal for two splits only if their images and labels are equal and in one order."""
         digest = hashlib.sha256(f"{self.num_classes} classes".encode())
         arrays: tuple[NDArray[Any], ...] = (
             self.train_images_NHWC,
@@ -55,6 +61,7 @@ class ImageSplit:
             self.validation_labels_N,
         )
         for array in arrays:
+            # With type and shape, so that the boundaries between arrays count.
             digest.update(f"{array.dtype.str} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Connecting to Ray: a cluster that is there, or one of this process's own."""
+"""Connects this process to Ray (a running cluster, or a Ray of its own) and says what the cluster has."""
 
 from __future__ import annotations
 
@@ -15,24 +15,28 @@ from raynas.engine.pool_plan import NodeResources
 from raynas.errors import DoesNotFit, UsageError
 
 HEAD_NODE = {"node:__internal_head__": 0.0001}
-"""Resources of an actor that must outlive the workers: the head is no spot machine."""
+"""Resources of an actor that must outlive the workers: the head node is not a spot machine."""
 NODE_ID = "ray.io/node-id"
-"""The label by which Ray places an actor on one node; unlike an address, it never comes back."""
-_PATIENCE = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
+"""Label by which Ray places an actor on one node. Unlike an address, an id is never used for a second node.
+"""
+_START_TIMEOUT_VARIABLE = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 
 
-def set_patience(seconds: float) -> None:
-    """How long Ray Train waits for the resources of its workers at a time, unless the user has set it."""
-    os.environ.setdefault(_PATIENCE, f"{seconds:g}")
+def set_start_timeout(seconds: float) -> None:
+    """Sets how long Ray Train waits at a time for the resources of its workers, unless the user has set
+    it.
+    """
+    os.environ.setdefault(_START_TIMEOUT_VARIABLE, f"{seconds:g}")
 
 
 @contextlib.contextmanager
 def connected(address: str | None = None, *, num_cpus: int | None = None) -> Iterator[None]:
-    """A Ray connection for the block; one that the caller has already is used and left as it is.
+    """Connects this process to Ray for the block. A connection that exists already is used and left open.
 
     Args:
-        address: of a cluster; None takes RAY_ADDRESS, which `ray job submit` sets, or starts Ray on this
-        machine. num_cpus: of a Ray started here; None counts them.
+        address: address of a cluster. None takes RAY_ADDRESS, which `ray job submit` sets; without it, Ray is
+            started on this machine.
+        num_cpus: CPUs of a Ray that is started here; None means all of this machine.
     Raises:
         UsageError: there is no cluster at the address.
     """
@@ -58,14 +62,15 @@ def nodes() -> list[NodeResources]:
 
 
 def check_free(cpus: float, gpus: float) -> None:
-    """DoesNotFit if others hold so much of the cluster that this does not fit beside them."""
+    """Raises DoesNotFit if other jobs or actors leave fewer CPUs or GPUs free than these."""
     free = ray.available_resources()
     for name, asked in (("CPU", cpus), ("GPU", gpus)):
+        # Ray counts in ten-thousandths of a CPU, so that sums of fractions come out slightly off.
         if asked > free.get(name, 0.0) + 1e-6:
             total = ray.cluster_resources().get(name, 0.0)
             raise DoesNotFit(
                 f"Asked for {asked:g} {name}; the cluster has {total:g}, of which {free.get(name, 0.0):g} "
-                "are free: another job or actor holds the rest. Wait for it, or use fewer --workers."
+                "are free: another job or actor holds the rest. Wait for it, or set workers.count to less."
             )
 
 
@@ -83,9 +88,10 @@ def _start(address: str | None, num_cpus: int | None) -> None:
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UsageError(
             f"There is no Ray cluster at {address!r}: {error}. Start one with 'ray start --head', "
-            "give its address, or leave --address out to use this machine."
+            "give its address, or leave the address out to use this machine."
         ) from error
     finally:
+        # ray.init replaces the handler for SIGTERM by its own, which would end the driver before it has
+        # written down what is running. Only the main thread may put the old one back.
         if threading.current_thread() is threading.main_thread():
-            # Ray puts one of its own there.
             signal.signal(signal.SIGTERM, handler)

@@ -1,4 +1,4 @@
-"""What a user may set about the engine. Pure: a config can be read where Ray is not installed."""
+"""Settings of the engine. Pure: a config can be read where Ray is not installed."""
 
 from __future__ import annotations
 
@@ -10,68 +10,58 @@ from raynas.config import FrozenModel
 
 
 class WorkerConfig(FrozenModel):
-    """The pool that trains children."""
+    """The pool of workers that trains children."""
 
     count: int | Literal["auto"] = "auto"
-    """Workers in all; 'auto': as many as the cluster's GPUs hold, or its CPUs where it has no GPU. Where
-    fewer fit, fewer start, and more as nodes join.
+    """Number of workers over all nodes. 'auto' means as many as the cluster's GPUs hold, or its CPUs where it
+    has no GPU. If fewer fit, fewer start, and the others follow as nodes join.
     """
     cpus: float = Field(1, gt=0)
-    """CPUs of a worker, and its number of threads."""
+    """CPUs per worker, and its number of threads."""
     gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
-    """GPUs of a worker; a fraction packs several on one card, each kept to its share of the memory. 'auto':
-    1 where the cluster has GPUs, else 0.
-    """
-    cpu_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
-    """CPU-only workers beside those with a GPU; 'auto': as many as the CPUs left over hold. A child's score
-    differs a little between the two.
+    """GPUs per worker. A fraction puts several workers on one GPU, each limited to its share of the memory.
+    'auto' means 1 where the cluster has GPUs, else 0.
     """
     per_child: int = Field(1, ge=1)
-    """Workers that train one child together, each on its share of every batch."""
+    """Number of workers that train one child together, each on its share of every batch."""
     max_attempts: int = Field(3, ge=1)
-    """A child whose worker dies this often is failed."""
+    """Number of workers that may die while they train a child; then the child has failed."""
     time_limit_seconds: float | None = Field(None, gt=0)
-    """For one attempt at a child; one that takes longer is stopped and failed. None: any time."""
+    """Time limit of one attempt at a child, which is then stopped and has failed. None means no limit."""
     grace_seconds: float = Field(60, gt=0)
-    """What a child may take beyond its time limit to come to the end of a step or a validation; one that
-    takes longer hangs, and its worker is killed and replaced.
+    """Time after the limit in which a child must reach the end of a step or of a validation. If it does not,
+    it hangs, and its worker is killed and replaced.
     """
     checkpoint_epochs: int = Field(0, ge=0)
-    """A child is kept after every so many epochs, and goes on there if its worker dies; 0: it begins anew.
-    Worth it where an epoch takes minutes.
+    """Number of epochs after which a child's state is saved, so that it continues from there if its worker
+    dies. 0 saves nothing: the child starts over. Useful where an epoch takes minutes.
     """
     wait_seconds: float = Field(600, ge=0)
-    """For a node to join, when the last one with room for a worker has been lost."""
-
-    @model_validator(mode="after")
-    def _check_kinds(self) -> WorkerConfig:
-        if self.cpu_workers and self.per_child > 1:
-            raise ValueError(
-                f"cpu_workers = {self.cpu_workers!r} can't be had with per_child = {self.per_child}: workers "
-                "that share a child must be alike. Set one of them back."
-            )
-        return self
+    """Time to wait for a node to join after the last one with room for a worker was lost."""
 
 
 class TrainWorkerConfig(FrozenModel):
-    """The processes that train together, each with the whole network and a share of every batch."""
+    """The workers that train one network together, each with the whole network and a share of every batch."""
 
     count: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """In all, over all nodes; 'auto': as many as the cluster's GPUs hold, or one where it has no GPU."""
+    """Number of workers over all nodes. 'auto' means as many as the cluster's GPUs hold, or one where it has
+    no GPU.
+    """
     nodes: int | None = Field(None, ge=1)
-    """Instead of `count`: as many workers as the GPUs of so many nodes hold, or one on each where the cluster
-    has no GPU.
+    """Number of nodes to train on, instead of `count`: as many workers as their GPUs hold, or one on each
+    node where the cluster has no GPU.
     """
     at_least: int | None = Field(None, ge=1)
-    """After a lost node, or until enough nodes are there, so many workers train; more join as they come. A
-    batch that can't be divided is then rounded down. None: training waits for all.
+    """Number of workers with which training starts, and continues after a node was lost; the others join when
+    there is room. A batch size that they can't divide is rounded down. None means that training waits for
+    all.
     """
     cpus: float = Field(1, gt=0)
-    """CPUs of a worker, for its network and its decoding."""
+    """CPUs per worker, for its network and for decoding images."""
     gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
-    """GPUs of a worker; 'auto': 1 where the cluster has GPUs, else 0."""
+    """GPUs per worker. 'auto' means 1 where the cluster has GPUs, else 0."""
     max_failures: int = Field(10, ge=0)
-    """How often training goes on from its last checkpoint after workers or nodes were lost."""
+    """How often training may continue from its last checkpoint after workers or nodes were lost."""
 
     @model_validator(mode="after")
     def _check_counts(self) -> Self:
@@ -89,15 +79,16 @@ class TrainWorkerConfig(FrozenModel):
 
 
 class SchedulerConfig(FrozenModel):
-    """Early stopping of children by a Tune scheduler."""
+    """Early stopping of children by a scheduler of Ray Tune."""
 
     name: Literal["none", "asha", "median"] = "none"
     """'asha' stops the worse children at rungs of epochs (Li et al. 2018, arXiv 1810.05934); 'median' stops
     a child whose best accuracy is below the median of the others' means (Golovin et al. 2017, section 3.2.1).
     """
     grace_epochs: int = Field(1, ge=1)
-    """No child is stopped before this many epochs."""
+    """Number of epochs before which no child is stopped."""
     reduction_factor: float = Field(3, gt=1)
-    """Of 'asha': one child in this many goes on from each rung."""
+    """'asha' only: one child in this many continues beyond each rung."""
     min_children: int = Field(5, ge=1)
-    """Of 'median': so many others must have come to an epoch before a child is stopped there."""
+    """'median' only: number of other children that must have reported an epoch before one is stopped there.
+    """

@@ -1,8 +1,8 @@
 """Final training on Ray: one TorchTrainer whose workers train one network together.
 
-Checkpoints lie in the run's folder. A lost worker or node restarts all of them from the last one, on as many
-workers or, where the plan allows, on what is left of them; a later driver with the same folder goes on from
-there too.
+Checkpoints are in the training's folder. When a worker or node is lost, all workers restart from the last
+checkpoint, as many as before or, where the plan allows, those that are left. A later driver with the same
+folder continues from there too.
 """
 
 from __future__ import annotations
@@ -25,53 +25,59 @@ import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from raynas.engine.cluster import HEAD_NODE, set_patience
-from raynas.engine.final_checkpoints import FOLDER, STATE_FILE, load_state
-from raynas.engine.final_mailbox import Mailbox
+from raynas.engine.cluster import HEAD_NODE, set_start_timeout
+from raynas.engine.final_checkpoints import CHECKPOINTS_FOLDER, STATE_FILE, load_state
+from raynas.engine.final_mailbox import FinalMailbox
 from raynas.engine.final_plan import TrainingPlan
 from raynas.errors import RaynasError, TrainingFailed
 from raynas.training import Placement
 from raynas.training.device import is_out_of_memory
 from raynas.training.final import FinalTraining
-from raynas.training.final_config import Summary
+from raynas.training.final_config import TrainingSummary
 
 logger = logging.getLogger(__name__)
 
 TrainingFactory = Callable[[Placement, Any], FinalTraining]
 """Called in each worker with the data at the start of training."""
 SCORE = "top1"
-INTERRUPTED_SECONDS = 12.0
+"""Field of EpochSummary by which the best checkpoint is chosen."""
+INTERRUPTED_FIT_TIMEOUT_SECONDS = 12.0
 """How long an interrupted driver waits for its workers before it leaves them to Ray."""
 MEMORY_ADVICE = (
     "Raise training.accumulate or lower training.batch_size or data.image_size; on a host, data.processes "
     "and the number of workers per node count too."
 )
-RAYS_HEADING = re.compile(r"\s*$|Training failed due to \w+ errors?:|\[Rank \S+ Error Snippet\]:")
-"""Lines of Ray's errors that tell nothing."""
-PATIENCE_SECONDS = 30.0
-"""For workers to find room; then it is looked again how many there is room for."""
+RAY_HEADING = re.compile(r"\s*$|Training failed due to \w+ errors?:|\[Rank \S+ Error Snippet\]:")
+"""Lines of Ray's errors without information."""
+TRAINING_START_TIMEOUT_SECONDS = 30.0
+"""How long Ray Train waits for room for the workers before it looks again for how many there is room."""
 MAX_WAITS_FOR_NODES = 120
-"""An hour in all: a lost spot machine is rarely replaced at once."""
+"""Such waits in a row, an hour in all: a lost spot machine is rarely replaced at once."""
 
 
 class _Stopped(Exception):
-    """The driver was interrupted; Train starts the workers again, and they go home."""
+    """Raised in a worker when training has to stop. Ray Train restarts the workers, which then return at
+    once.
+    """
 
 
 @dataclass(frozen=True)
-class WorkerSettings:
-    """What every worker is started with."""
+class FinalWorkerSettings:
+    """Arguments of every worker."""
 
     mailbox: str
+    """Name of the FinalMailbox actor."""
     factory: TrainingFactory
     data: list[Any]
-    """A reference in a list is handed on as a reference: each node fetches the data once."""
+    """One reference to the data. Ray passes a reference inside a list on as a reference, so that each node
+    fetches the data once.
+    """
     num_threads: int
     uses_gpu: bool
 
 
 class TrainedStates(NamedTuple):
-    """As FinalTraining.state_dict gave them: after the last epoch, and after the one with the best top-1."""
+    """FinalTraining.state_dict after the last epoch, and after the one with the best top-1 accuracy."""
 
     last: Mapping[str, Any]
     best: Mapping[str, Any]
@@ -86,62 +92,72 @@ def train_on_cluster(
     folder: Path,
     max_failures: int,
     batch_size: int,
-    report: Callable[[Summary], None],
+    report_summary: Callable[[TrainingSummary], None],
 ) -> TrainedStates:
-    """Trains to the end.
+    """Trains a network to the end.
 
     Args:
         data: put into Ray's object store once.
-        folder: of the run; FOLDER below it is Ray's.
-        batch_size: images of an update, for messages.
-        report: called here, after each epoch and each checkpoint within one.
+        folder: folder of the training; Ray Train writes into CHECKPOINTS_FOLDER below it.
+        batch_size: images per update, for messages.
+        report_summary: called in this process after each epoch and each checkpoint within one.
     Raises:
         TrainingFailed: workers were lost too often, or the network diverged.
-        UsageError: what the workers raise of it, such as DataError.
+        UsageError: a worker raised it, such as DataError.
     """
     name = f"raynas-training-{uuid.uuid4().hex[:12]}"
-    mailbox = ray.remote(Mailbox).options(name=name, num_cpus=0, resources=HEAD_NODE).remote()
-    settings = WorkerSettings(name, factory, [ray.put(data)], max(int(plan.cpus), 1), plan.gpus > 0)
+    mailbox = ray.remote(FinalMailbox).options(name=name, num_cpus=0, resources=HEAD_NODE).remote()
+    settings = FinalWorkerSettings(name, factory, [ray.put(data)], max(int(plan.cpus), 1), plan.gpus > 0)
     fit = _Fit(_trainer(settings, plan, folder, max_failures))
     fit.start()
-    seen, news = 0, mailbox.after.remote(0)
+    # In a thread of its own, because Trainer.fit blocks and this one has to report summaries.
     try:
-        while fit.is_alive():
-            if ray.wait([news], timeout=1.0)[0]:
-                for summary in ray.get(news):
-                    seen += 1
-                    report(summary)
-                news = mailbox.after.remote(seen)
-        summaries, error = ray.get([mailbox.rest.remote(seen), mailbox.failure.remote()])
+        _report_until_end(fit, mailbox, report_summary)
+        error = ray.get(mailbox.failure.remote())  # type: ignore[attr-defined]
     except ray.exceptions.RayError as lost:
-        # The mailbox is gone: the head's memory ran out, or the head itself.
+        # The mailbox is gone: the head node ran out of memory, or is gone itself.
         raise workers_lost(lost, batch_size) from lost
     except BaseException:
-        ray.get(mailbox.stop.remote())
-        fit.join(INTERRUPTED_SECONDS)
+        ray.get(mailbox.stop.remote())  # type: ignore[attr-defined]
+        fit.join(INTERRUPTED_FIT_TIMEOUT_SECONDS)
         raise
-    for summary in summaries:
-        report(summary)
+    # The workers' own error comes first: Ray's may be its consequence.
     if error is not None:
-        raise error
+        raise error  # type: ignore[misc]
     if fit.error is not None:
         raise workers_lost(fit.error, batch_size) from fit.error
     return fit.states()
 
 
+def _report_until_end(fit: _Fit, mailbox: Any, report_summary: Callable[[TrainingSummary], None]) -> None:
+    """Reports each summary as it comes, until training has ended and all are reported."""
+    num_reported = 0
+    new_summaries = mailbox.after.remote(0)
+    while fit.is_alive():
+        # With a timeout, because no summary comes after the last one.
+        if ray.wait([new_summaries], timeout=1.0)[0]:
+            for summary in ray.get(new_summaries):
+                num_reported += 1
+                report_summary(summary)
+            new_summaries = mailbox.after.remote(num_reported)
+    for summary in ray.get(mailbox.rest.remote(num_reported)):
+        report_summary(summary)
+
+
 class _Fit(threading.Thread):
-    """Trainer.fit beside the driver's own work."""
+    """Runs Trainer.fit in a thread, while the driver reports summaries."""
 
     def __init__(self, trainer: TorchTrainer) -> None:
         super().__init__(name="raynas-final-training", daemon=True)
         self.trainer = trainer
         self.result: ray.train.Result | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
             self.result = self.trainer.fit()
-        except Exception as error:
+        # Ray raises SystemExit in threads that still wait for it when it is shut down.
+        except (Exception, SystemExit) as error:
             logger.debug("final training ended", exc_info=True)
             self.error = error
 
@@ -149,67 +165,75 @@ class _Fit(threading.Thread):
         assert self.result is not None and self.result.checkpoint is not None
         last = load_state(self.result.checkpoint, "cpu")
         scored = [(c, m) for c, m in self.result.best_checkpoints or () if SCORE in m]
+        # Of equally good epochs the later one.
         checkpoint, summary = max(scored, key=lambda pair: (pair[1][SCORE], pair[1]["epoch"]))
         same = checkpoint.path == self.result.checkpoint.path
         return TrainedStates(last, last if same else load_state(checkpoint, "cpu"), int(summary["epoch"]))
 
 
-def workers_lost(error: Exception, batch_size: int) -> TrainingFailed:
-    """What to tell the user when Ray gave up.
+def workers_lost(error: BaseException, batch_size: int) -> TrainingFailed:
+    """The error for the user when Ray has given up.
 
     Args:
-        error: Ray's, whose text may be pages long.
-        batch_size: images of an update.
+        error: Ray's error, whose text may be pages long.
+        batch_size: images per update.
     """
     text = str(error)
-    lines = [line.strip() for line in text.splitlines() if not RAYS_HEADING.match(line)] or [""]
-    # A traceback ends with what happened, everything else begins with it.
+    lines = [line.strip() for line in text.splitlines() if not RAY_HEADING.match(line)] or [""]
+    # The error is the last line of a traceback, and the first line of any other text.
     reason = (lines[-1] if "Traceback" in text else lines[0])[:300].rstrip(".")
-    # Ray ends a worker before the kernel would.
+    # Ray's memory monitor kills a worker, and says so, before the kernel would kill it without a word.
     is_memory = "memory" in text.lower()
     advice = (
-        f" Most likely memory ran out. Updates are of {batch_size} images, over all workers. {MEMORY_ADVICE}"
+        f" Most likely memory ran out. An update has {batch_size} images, over all workers. {MEMORY_ADVICE}"
         if is_memory
         else ""
     )
     return TrainingFailed(
-        f"The workers could not be kept training: {reason}.{advice} What is in the last checkpoint is kept; "
-        "go on with --resume."
+        f"The workers could not be kept training: {reason}.{advice} The last checkpoint is kept; resume the "
+        "training from there (resume=True, --resume)."
     )
 
 
-def _trainer(settings: WorkerSettings, plan: TrainingPlan, folder: Path, max_failures: int) -> TorchTrainer:
-    set_patience(PATIENCE_SECONDS)
+# Ray runs Ray Train V2 where its types are still V1's: mypy doesn't know V2's arguments, nor that a loop's
+# config may be any value.
+def _trainer(
+    settings: FinalWorkerSettings, plan: TrainingPlan, folder: Path, max_failures: int
+) -> TorchTrainer:
+    set_start_timeout(TRAINING_START_TIMEOUT_SECONDS)
     resources: dict[str, float] = {"CPU": plan.cpus}
     if plan.gpus:
         resources["GPU"] = plan.gpus
     return TorchTrainer(
-        train_worker,
-        train_loop_config=settings,
+        train_worker,  # type: ignore[arg-type]
+        train_loop_config=settings,  # type: ignore[arg-type]
+        # NCCL refuses two ranks on one GPU.
         torch_config=TorchConfig(backend="nccl" if plan.gpus >= 1 else "gloo"),
         scaling_config=ScalingConfig(
-            num_workers=(plan.at_least, plan.num_workers) if plan.is_elastic else plan.num_workers,
+            num_workers=(plan.at_least, plan.num_workers) if plan.is_elastic else plan.num_workers,  # type: ignore[arg-type]
             use_gpu=plan.gpus > 0,
             placement_strategy="SPREAD" if plan.is_spread else "PACK",
             resources_per_worker=resources,
         ),
         run_config=RunConfig(
-            name=FOLDER,
+            name=CHECKPOINTS_FOLDER,
             storage_path=str(folder.absolute()),
-            # The best; Train keeps the latest besides.
+            # Keeps the best; Ray Train always keeps the latest as well.
             checkpoint_config=CheckpointConfig(num_to_keep=1, checkpoint_score_attribute=SCORE),
-            failure_config=FailureConfig(
+            # Lost workers count as failures of training, waits for room as failures of the controller.
+            failure_config=FailureConfig(  # type: ignore[call-arg]
                 max_failures=max_failures, controller_failure_limit=MAX_WAITS_FOR_NODES
             ),
         ),
     )
 
 
-def train_worker(settings: WorkerSettings) -> None:
-    """What one worker does: from the last checkpoint, if there is one, to the end."""
+def train_worker(settings: FinalWorkerSettings) -> None:
+    """Trains in one worker, from the last checkpoint if there is one, to the end."""
     mailbox = ray.get_actor(settings.mailbox)
     if ray.get(mailbox.is_stopped.remote()):
-        # Started again after an error that would only come again, or after the driver was interrupted.
+        # Ray Train restarted this worker after an error that a restart doesn't mend, or after the driver was
+        # interrupted.
         return
     context = ray.train.get_context()
     placement = Placement(
@@ -233,7 +257,7 @@ def train_worker(settings: WorkerSettings) -> None:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        # It would only come again.
+        # A restart would run out of memory again.
         images = f" with {training.micro_batch} images a step" if training is not None else ""
         where = f"on {placement.device}"
         failure = TrainingFailed(f"A worker ran out of memory {where}{images}. {MEMORY_ADVICE}")
@@ -242,13 +266,13 @@ def train_worker(settings: WorkerSettings) -> None:
 
 
 def _check(stopped: Any) -> None:
-    # Asking costs no message: the answer comes by itself.
+    # `stopped` is the result of a call that is already under way, so that this look costs no message.
     if ray.wait([stopped], timeout=0)[0]:
         raise _Stopped
 
 
-def _save(training: FinalTraining, summary: Summary, mailbox: Any) -> None:
-    """One checkpoint, written by rank 0; the others take part, as Ray demands."""
+def _save(training: FinalTraining, summary: TrainingSummary, mailbox: Any) -> None:
+    """Saves a training checkpoint from rank 0. Ray Train requires that all ranks report at the same time."""
     metrics = summary.model_dump()
     if training.placement.rank != 0:
         ray.train.report(metrics)
@@ -256,4 +280,5 @@ def _save(training: FinalTraining, summary: Summary, mailbox: Any) -> None:
     with tempfile.TemporaryDirectory(prefix="raynas-checkpoint-") as folder:
         torch.save(training.state_dict(), Path(folder) / STATE_FILE)
         ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
+    # After the checkpoint: the driver records only epochs that a resume will not train again.
     ray.get(mailbox.put.remote(summary))

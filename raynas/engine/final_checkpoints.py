@@ -1,6 +1,4 @@
-"""Checkpoints of a final training, in its folder as Ray Train keeps them. Nothing but tensors and numbers is
-unpickled.
-"""
+"""Checkpoints of a final training on disk, as Ray Train keeps them in the training's folder."""
 
 from __future__ import annotations
 
@@ -15,19 +13,19 @@ from raynas.files import parse_json
 from raynas.models.weights import load_tensors
 from raynas.training.final_checkpoint import checked_state
 
-FOLDER = "checkpoints"
+CHECKPOINTS_FOLDER = "checkpoints"
 STATE_FILE = "state.pt"
-SNAPSHOT = "checkpoint_manager_snapshot.json"
-"""Ray's list of what it would go on from."""
+CHECKPOINT_LIST_FILE = "checkpoint_manager_snapshot.json"
+"""Ray Train's list of the checkpoints that it would resume from."""
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether a training in `folder` would go on from a checkpoint.
+    """Whether a training in `folder` would resume from a checkpoint.
 
     Raises:
-        RunFolderError: Ray's list of them is garbled, or one of it is gone.
+        RunFolderError: Ray's list of checkpoints is garbled, or one of them is gone.
     """
-    path = folder / FOLDER / SNAPSHOT
+    path = folder / CHECKPOINTS_FOLDER / CHECKPOINT_LIST_FILE
     if not path.is_file():
         return False
     try:
@@ -36,22 +34,23 @@ def has_checkpoint(folder: Path) -> bool:
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(
-            f"{path} is no list of checkpoints: {error!r}. Restore it, or train anew with another --out."
+            f"{path} is no list of checkpoints: {error!r}. Restore it, or start a new training in another "
+            "folder."
         ) from error
     for name in names:
-        state = folder / FOLDER / name / STATE_FILE
+        state = folder / CHECKPOINTS_FOLDER / name / STATE_FILE
         if not state.is_file():
             raise RunFolderError(
-                f"The checkpoint {state} is gone. Restore it, or train anew with another --out."
+                f"The checkpoint {state} is gone. Restore it, or start a new training in another folder."
             )
     return bool(names)
 
 
 def load_state(checkpoint: Checkpoint, device: str) -> Mapping[str, Any]:
-    """What FinalTraining.state_dict gave.
+    """Loads a FinalTraining.state_dict; nothing but tensors and plain values is unpickled.
 
     Raises:
-        RunFolderError: it can't be read, or is none; names it.
+        RunFolderError: it can't be read, or is not such a state; names the file.
     """
     try:
         with checkpoint.as_directory() as folder:
@@ -59,5 +58,5 @@ def load_state(checkpoint: Checkpoint, device: str) -> Mapping[str, Any]:
     except WeightsError as error:
         raise RunFolderError(
             f"The checkpoint {checkpoint.path}/{STATE_FILE} can't be read: {str(error).rstrip('.')}. Restore "
-            "it, or train anew with another --out."
+            "it, or start a new training in another folder."
         ) from error

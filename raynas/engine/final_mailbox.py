@@ -1,44 +1,45 @@
-"""Between the workers of a final training and its driver: an actor on the head node."""
+"""Messages between the workers of a final training and its driver, in an actor on the head node."""
 
 from __future__ import annotations
 
 import asyncio
 
 from raynas.errors import RaynasError
-from raynas.training.final_config import EpochSummary, Summary
+from raynas.training.final_config import EpochSummary, TrainingSummary
 
 
-class Mailbox:
-    """What workers tell the driver: how training goes, and an error that would only come again."""
+class FinalMailbox:
+    """Summaries of the training, an error that no restart would mend, and the driver's request to stop."""
 
     def __init__(self) -> None:
-        self.summaries: list[Summary] = []
+        self.summaries: list[TrainingSummary] = []
         self.epochs_done = 0
         self.error: RaynasError | None = None
-        self._news = asyncio.Condition()
+        self._has_new = asyncio.Condition()
         self._stop = asyncio.Event()
 
-    async def put(self, summary: Summary) -> None:
-        # Epochs that are trained again after a failure are told once.
+    async def put(self, summary: TrainingSummary) -> None:
+        # After a failure some epochs are trained again; their summaries are already here.
         if summary.epoch <= self.epochs_done:
             return
         if isinstance(summary, EpochSummary):
             self.epochs_done = summary.epoch
         self.summaries.append(summary)
-        async with self._news:
-            self._news.notify_all()
+        async with self._has_new:
+            self._has_new.notify_all()
 
-    async def after(self, count: int) -> list[Summary]:
+    async def after(self, count: int) -> list[TrainingSummary]:
         """The summaries beyond the first `count`, as soon as there is one."""
-        async with self._news:
-            await self._news.wait_for(lambda: len(self.summaries) > count)
+        async with self._has_new:
+            await self._has_new.wait_for(lambda: len(self.summaries) > count)
         return self.summaries[count:]
 
-    async def rest(self, count: int) -> list[Summary]:
-        """The same, but without waiting."""
+    async def rest(self, count: int) -> list[TrainingSummary]:
+        """The summaries beyond the first `count`, at once."""
         return self.summaries[count:]
 
     async def fail(self, error: RaynasError) -> None:
+        """Keeps an error for the driver, and stops all workers."""
         self.error = error
         self._stop.set()
 
@@ -46,11 +47,12 @@ class Mailbox:
         return self.error
 
     async def stop(self) -> None:
+        """Stops all workers, and those that Ray Train would start in their place."""
         self._stop.set()
 
     async def is_stopped(self) -> bool:
         return self._stop.is_set()
 
     async def stopped(self) -> None:
-        """Answers when training is to end."""
+        """Returns when training has to stop."""
         await self._stop.wait()

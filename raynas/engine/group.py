@@ -1,11 +1,11 @@
-"""One worker group: a run of Ray Train from its start to its end, and what it tells the queue of its workers.
+"""One worker group: a run of Ray Train from its start to its end, and what it reports to the queue.
 
-Workers that train a child each are replicas of one another to Ray Train: one that dies is replaced alone, and
-the others don't notice. Workers that share a child start again together. So a group can be of node size: each
-takes four more processes and 0.6 GB on the driver's node, which a group for each worker would multiply.
+Ray Train treats workers that train a child each as replicas: one that dies is replaced alone, and the others
+are left undisturbed. Workers that share a child restart together. This is why a group can be of node size: a
+group costs four more processes and 0.6 GB on the driver's node, too much for a group per worker.
 
-This file relies on two things that Ray doesn't promise to keep (read in ray 2.60.0): that a Backend can say
-`has_replica_groups`, and ControllerCallback. tests/ray/test_ray_search.py fails when they change.
+This file relies on two things that Ray doesn't promise to keep (read in ray 2.60.0): that a Backend may
+declare `has_replica_groups`, and ControllerCallback. tests/ray/test_ray_search.py fails when they change.
 """
 
 from __future__ import annotations
@@ -24,60 +24,64 @@ from ray.train.backend import Backend
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal.execution.callback import ControllerCallback
 
+from raynas.engine.attempts import worker_name
 from raynas.engine.cluster import NODE_ID
 from raynas.engine.pool_plan import WorkerGroup
-from raynas.engine.reasons import death_of
-from raynas.engine.work import worker_name
+from raynas.engine.reasons import explain_death
 from raynas.engine.worker import WorkerSettings, serve_children
 
 logger = logging.getLogger(__name__)
 
 
-class Separate(Backend):  # type: ignore[misc]
-    """Nothing connects the workers, and each sees its own card alone."""
+class Separate(Backend):
+    """Backend without a process group: workers are not connected, and each sees its own GPU only."""
 
     has_replica_groups = True
 
 
-class SeparateConfig(TorchConfig):  # type: ignore[misc]
-    """Of workers that train a child each."""
+class SeparateConfig(TorchConfig):
+    """Configuration of workers that train a child each."""
 
     @property
     def backend_cls(self) -> type[Backend]:
         return Separate
 
 
-class Introduction(ControllerCallback):  # type: ignore[misc]
-    """Tells the queue who controls the group, so that the driver can end a group that waits for its node."""
+class ReportController(ControllerCallback):
+    """Reports the actor that controls the group to the queue, so that the driver can kill the group."""
 
     def __init__(self, queue_name: str, group: str) -> None:
-        self.queue_name, self.group = queue_name, group
+        self.queue_name = queue_name
+        self.group = group
 
     def after_controller_start(self, train_run_context: Any) -> None:
         controller = ray.get_runtime_context().current_actor
+        # The queue is gone if the search has ended meanwhile.
         with contextlib.suppress(ValueError, RayActorError):
-            ray.get(ray.get_actor(self.queue_name).introduce.remote(self.group, controller))
+            ray.get(ray.get_actor(self.queue_name).set_controller.remote(self.group, controller))
 
 
-class Deaths(UserCallback):  # type: ignore[misc]
-    """Tells the queue at once which workers died, and of what: their children go elsewhere meanwhile."""
+class ReportLostWorkers(UserCallback):
+    """Reports dead workers to the queue at once, so that others take their children during the restart."""
 
     def __init__(self, queue_name: str, group: str, *, shares_child: bool) -> None:
-        self.queue_name, self.group, self.shares_child = queue_name, group, shares_child
+        self.queue_name = queue_name
+        self.group = group
+        self.shares_child = shares_child
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
         with contextlib.suppress(ValueError, RayActorError):
             queue = ray.get_actor(self.queue_name)
             for rank, error in worker_exceptions.items():
-                death = death_of(error)
-                # Of ranks that share a child, the first speaks to the queue.
+                death = explain_death(error)
+                # Of ranks that share a child, only rank 0 talks to the queue.
                 worker = worker_name(self.group, 0 if self.shares_child else rank)
-                ray.get(queue.lost.remote(worker, death.reason, is_its_own=death.is_its_own))
+                ray.get(queue.lost.remote(worker, death.reason, caused_by_child=death.caused_by_child))
 
 
 @dataclass(frozen=True)
 class GroupStart:
-    """What is needed to start a group."""
+    """All that is needed to start a group."""
 
     group: WorkerGroup
     cpus: float
@@ -91,67 +95,73 @@ class GroupStart:
 
 
 class GroupRun(threading.Thread):
-    """A group at work: a thread that lasts as long as its Ray Train run."""
+    """A running group: a thread that lasts as long as its Ray Train run."""
 
     def __init__(self, start: GroupStart, queue: Any) -> None:
         super().__init__(name=f"raynas-{start.name}", daemon=True)
-        self.group, self.group_name, self.queue = start.group, start.name, queue
+        self.group = start.group
+        self.group_name = start.name
+        self.queue = queue
         self.error: BaseException | None = None
         self._controller: Any = None
-        self._place: Any = None
+        self._placement_group: Any = None
         self._trainer = _trainer(start)
 
     def run(self) -> None:
         try:
             self._trainer.fit()
-        # Ray raises SystemExit in the threads that still wait for it when it is shut down.
+        # Ray raises SystemExit in threads that still wait for it when it is shut down.
         except (Exception, SystemExit) as error:
             logger.debug("%s ended", self.group_name, exc_info=True)
             self.error = error
 
-    def look_up(self) -> None:
-        """Remembers who controls the group and where its workers are: later the queue may be lost."""
+    def locate(self) -> None:
+        """Remembers the group's controller and placement group while the queue can be asked for them."""
         with contextlib.suppress(RayActorError):
-            self._controller, self._place = ray.get(self.queue.whereabouts.remote(self.group_name))
+            self._controller, self._placement_group = ray.get(self.queue.location.remote(self.group_name))
 
     def kill(self) -> None:
-        """Ends a run that would go on or wait; its thread ends soon after."""
-        self.look_up()
+        """Ends a run that would go on, or wait for its node; its thread ends soon after."""
+        self.locate()
         if self._controller is not None:
             ray.kill(self._controller)
 
     def clear(self) -> None:
-        """Frees what a run has left behind: of one whose controller was killed the resources stay taken."""
-        self.look_up()
-        if self._place is not None:
-            ray.util.remove_placement_group(self._place)
+        """Frees the resources of a run, which stay taken when its controller was killed."""
+        self.locate()
+        if self._placement_group is not None:
+            ray.util.remove_placement_group(self._placement_group)
 
 
+# Ray runs Ray Train V2 where its types are still V1's: mypy doesn't know V2's arguments, nor that a loop's
+# config may be any value.
 def _trainer(start: GroupStart) -> TorchTrainer:
-    group, settings = start.group, start.settings
+    settings = start.settings
     resources: dict[str, float] = {"CPU": start.cpus}
-    if group.gpus:
-        resources["GPU"] = group.gpus
+    if settings.gpus:
+        resources["GPU"] = settings.gpus
     shares = settings.per_child > 1
-    # Two ranks on one card can't speak NCCL.
-    backend = "nccl" if group.gpus >= 1 else "gloo"
+    # NCCL refuses two ranks on one GPU.
+    backend = "nccl" if settings.gpus >= 1 else "gloo"
     return TorchTrainer(
-        serve_children,
-        train_loop_config=settings,
+        serve_children,  # type: ignore[arg-type]
+        train_loop_config=settings,  # type: ignore[arg-type]
         torch_config=TorchConfig(backend=backend) if shares else SeparateConfig(backend=backend),
-        scaling_config=ScalingConfig(
-            num_workers=group.num_workers,
-            use_gpu=group.gpus > 0,
+        scaling_config=ScalingConfig(  # type: ignore[call-arg]
+            num_workers=start.group.num_workers,
+            use_gpu=settings.gpus > 0,
             resources_per_worker=resources,
-            label_selector=None if group.node is None else {NODE_ID: group.node},
+            label_selector=None if start.group.node is None else {NODE_ID: start.group.node},
         ),
         run_config=RunConfig(
             name=start.name.replace(" ", "-"),
             storage_path=start.folder,
-            failure_config=FailureConfig(max_failures=-1, controller_failure_limit=0),
+            # Dead workers are restarted without end: the queue decides when a child has failed. A controller
+            # that can't place its workers ends its run: the supervisor decides where to start another group.
+            failure_config=FailureConfig(max_failures=-1, controller_failure_limit=0),  # type: ignore[call-arg]
             callbacks=[
-                Introduction(settings.queue_name, start.name),
-                Deaths(settings.queue_name, start.name, shares_child=shares),
+                ReportController(settings.queue_name, start.name),  # type: ignore[list-item]
+                ReportLostWorkers(settings.queue_name, start.name, shares_child=shares),  # type: ignore[list-item]
             ],
         ),
     )

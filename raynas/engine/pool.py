@@ -1,6 +1,6 @@
 """ChildPool: Ray Train worker groups that stay up and train one child after another.
 
-A TorchTrainer for each child would cost 16 to 19 CPU-seconds of starting processes; a warm worker costs a
+A TorchTrainer for each child would cost 16 to 19 CPU-seconds of starting processes; a running worker costs a
 message.
 """
 
@@ -18,49 +18,53 @@ from ray.exceptions import RayActorError, RayError
 
 from raynas.child import Child
 from raynas.data import ImageSplit
-from raynas.engine.cluster import HEAD_NODE, check_free, nodes, set_patience
+from raynas.engine.attempts import ChildUpdate, TimeLimit
+from raynas.engine.cluster import HEAD_NODE, check_free, nodes, set_start_timeout
 from raynas.engine.config import WorkerConfig
 from raynas.engine.group import GroupRun, GroupStart
-from raynas.engine.keeper import CLOSING_SECONDS, Group, Keeper
-from raynas.engine.pool_plan import PoolPlan, WorkerGroup, plan_what_fits, settled
+from raynas.engine.pool_plan import PoolPlan, WorkerGroup, plan_what_fits, with_gpus
+from raynas.engine.pool_supervisor import CLOSE_TIMEOUT_SECONDS, Group, PoolSupervisor
 from raynas.engine.queue import WorkQueue
-from raynas.engine.work import News, TimeLimit
 from raynas.engine.worker import TrainerFactory, WorkerSettings
 from raynas.errors import SearchFailed
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 180.0
-INTERRUPTED_SECONDS = 10.0
-"""How long an interrupted search waits for its workers before it ends them."""
+GROUP_START_TIMEOUT_SECONDS = 180.0
+"""How long a group waits for the resources of its workers before it gives up."""
+INTERRUPTED_CLOSE_TIMEOUT_SECONDS = 10.0
+"""How long an interrupted search waits for its workers before it kills them."""
 
 
 class QueueActor(WorkQueue):
-    """The WorkQueue as an actor, with the data set that every worker needs and who controls the groups."""
+    """The WorkQueue as an actor, with the data set that every worker needs and the handles of the groups."""
 
     def __init__(self, max_attempts: int, time_limit: TimeLimit | None, data: list[Any]) -> None:
         super().__init__(max_attempts, time_limit)
-        # A reference in a list is handed on as a reference: each node fetches the arrays once, into shared
-        # memory.
+        # Ray passes a reference inside a list on as a reference: each node fetches the arrays once, into
+        # shared memory.
         self._data = data
         self._controllers: dict[str, Any] = {}
-        self._places: dict[str, Any] = {}
+        self._placement_groups: dict[str, Any] = {}
 
     async def data(self) -> Any:
         return self._data[0]
 
-    async def introduce(self, group: str, controller: Any) -> None:
+    async def set_controller(self, group: str, controller: Any) -> None:
         self._controllers[group] = controller
 
-    async def occupy(self, group: str, place: Any) -> None:
-        self._places[group] = place
+    async def set_placement_group(self, group: str, placement_group: Any) -> None:
+        self._placement_groups[group] = placement_group
 
-    async def whereabouts(self, group: str) -> tuple[Any, Any]:
-        """The controller of a group's Ray Train run and the placement group of its workers; None: not yet."""
-        return self._controllers.get(group), self._places.get(group)
+    async def location(self, group: str) -> tuple[Any, Any]:
+        """The controller of a group's run and the placement group of its workers; each is None until
+        known.
+        """
+        return self._controllers.get(group), self._placement_groups.get(group)
 
     async def save(self, worker: str, child_id: int, state: Any) -> None:
-        # In Ray's store, which spills to disk, and owned here: it must outlive its worker.
+        # Put into Ray's object store, which spills to disk, by this actor: an object is lost with the process
+        # that owns it, and the checkpoint must outlive its worker.
         await super().save(worker, child_id, ray.put(state))
 
     async def saved(self, child_id: int) -> Any:
@@ -68,22 +72,22 @@ class QueueActor(WorkQueue):
         return None if reference is None else await reference
 
 
-class _QueueDesk:
-    """The queue as the keeper asks it."""
+class _RayQueueClient:
+    """The queue actor as a QueueClient of the supervisor."""
 
     def __init__(self, queue: Any) -> None:
         self._queue = queue
 
     def failure(self) -> str | None:
-        return self._ask(self._queue.failure.remote())  # type: ignore[no-any-return]
+        return self._get(self._queue.failure.remote())  # type: ignore[no-any-return]
 
     def has_served(self, group: str) -> bool:
-        return bool(self._ask(self._queue.has_served.remote(group)))
+        return bool(self._get(self._queue.has_served.remote(group)))
 
     def evict(self, group: str) -> None:
-        self._ask(self._queue.evict.remote(group))
+        self._get(self._queue.evict.remote(group))
 
-    def _ask(self, answer: Any) -> Any:
+    def _get(self, answer: Any) -> Any:
         try:
             return ray.get(answer)
         except RayError as error:
@@ -91,12 +95,12 @@ class _QueueDesk:
 
 
 class ChildPool:
-    """Workers for the length of a with-block.
+    """A pool of workers, which run for the length of a with-block.
 
     Args:
         factory: makes, in each worker, the function that trains a child.
         data: put into Ray's object store once; every worker on a node maps the same copy.
-        config: how many workers, how large.
+        config: number and size of the workers.
     Raises:
         DoesNotFit: on entering, when the cluster has no room.
     """
@@ -105,31 +109,35 @@ class ChildPool:
         self, factory: TrainerFactory, *, data: ImageSplit | None = None, config: WorkerConfig | None = None
     ) -> None:
         live = nodes()
-        self.factory, self.data, self.config = factory, data, settled(config or WorkerConfig(), live)
-        self.plan: PoolPlan = plan_what_fits(self.config, live)
-        self._name = f"raynas-queue-{uuid.uuid4().hex[:12]}"
+        self.factory = factory
+        self.data = data
+        self.config = config or WorkerConfig()
+        self._request = with_gpus(self.config, live)
+        self.plan: PoolPlan = plan_what_fits(self._request, live)
+        self._queue_name = f"raynas-queue-{uuid.uuid4().hex[:12]}"
         self._scratch = tempfile.TemporaryDirectory(prefix="raynas-pool-", ignore_cleanup_errors=True)
-        self._keeper: Keeper | None = None
+        self._supervisor: PoolSupervisor | None = None
         self.queue: Any = None
-        self._coming: Any = None
+        self._next_updates: Any = None
 
     @property
     def num_slots(self) -> int:
         """Children that train at the same time; changes as nodes come and go."""
-        num_workers = self.plan.num_workers if self._keeper is None else self._keeper.num_workers
+        num_workers = self.plan.num_workers if self._supervisor is None else self._supervisor.num_workers
         return num_workers // self.config.per_child
 
     @property
     def groups(self) -> list[Group]:
-        """The worker groups at work just now."""
-        return [] if self._keeper is None else list(self._keeper.groups)
+        """The worker groups that run now."""
+        return [] if self._supervisor is None else list(self._supervisor.groups)
 
     def __enter__(self) -> ChildPool:
         check_free(self.plan.num_workers * self.plan.cpus, self.plan.num_gpus)
         if self.plan.notice:
             logger.warning(self.plan.notice)
+        # Every waiting worker, and every running child whose worker watches `stopped`, holds a call open.
         actor = ray.remote(QueueActor).options(
-            name=self._name, num_cpus=0, max_concurrency=100_000, resources=HEAD_NODE
+            name=self._queue_name, num_cpus=0, max_concurrency=100_000, resources=HEAD_NODE
         )
         self.queue = actor.remote(self.config.max_attempts, self._time_limit, [ray.put(self.data)])
         self._start_workers()
@@ -141,10 +149,16 @@ class ChildPool:
         return None if seconds is None else TimeLimit(seconds, self.config.grace_seconds)
 
     def _start_workers(self) -> None:
-        set_patience(PATIENCE_SECONDS)
-        self._keeper = Keeper(self.config, self._make_group, _QueueDesk(self.queue), nodes)
-        self._keeper.add(self.plan.groups)
-        self._keeper.start()
+        set_start_timeout(GROUP_START_TIMEOUT_SECONDS)
+        self._supervisor = PoolSupervisor(
+            self._request,
+            self.config.wait_seconds,
+            self._make_group,
+            _RayQueueClient(self.queue),
+            nodes,
+        )
+        self._supervisor.add(self.plan.groups)
+        self._supervisor.start()
 
     def wait_ready(self) -> None:
         """Returns when the first worker asks for a child; SearchFailed if none can be started."""
@@ -153,19 +167,19 @@ class ChildPool:
             self.check()
 
     def check(self) -> None:
-        """SearchFailed if the workers are gone for good."""
-        error = None if self._keeper is None else self._keeper.error
+        """Raises SearchFailed if the workers can't be kept running."""
+        error = None if self._supervisor is None else self._supervisor.error
         if error is not None:
             raise SearchFailed(f"the workers could not be kept running: {error}") from error
 
     def begin(self) -> None:
-        """A search begins: children are numbered anew, and nothing more is heard of earlier ones.
+        """Starts a search: children are numbered from 0 again, and updates about earlier ones are discarded.
 
         Raises:
-            SearchFailed: the work queue is gone; so `news`.
+            SearchFailed: the work queue is gone; `updates` raises it too.
         """
         self._get(self.queue.begin.remote())
-        self._coming = self.queue.news.remote()
+        self._next_updates = self.queue.updates.remote()
 
     def submit(self, child: Child) -> None:
         """Queues a child."""
@@ -175,20 +189,23 @@ class ChildPool:
         """Ends a child early; its worker takes the next one at once."""
         self.queue.stop.remote(child_id)
 
-    def news(self, timeout: float) -> list[News]:
-        """What happened since the last call, of all children and in order; empty after `timeout` seconds."""
-        if not ray.wait([self._coming], timeout=timeout)[0]:
+    def updates(self, timeout: float) -> list[ChildUpdate]:
+        """What happened since the last call, for all children and in order; empty after `timeout` seconds."""
+        # One call to the queue is always open, so that updates travel while the driver does something else.
+        if not ray.wait([self._next_updates], timeout=timeout)[0]:
             return []
-        news: list[News] = self._get(self._coming)
-        self._coming = self.queue.news.remote()
-        return news
+        updates: list[ChildUpdate] = self._get(self._next_updates)
+        self._next_updates = self.queue.updates.remote()
+        return updates
 
     def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
         with contextlib.suppress(RayActorError):
             ray.get(self.queue.close.remote())
-        # Workers go home between two steps of a child; after an interruption they are not waited for long.
-        if self._keeper is not None:
-            self._keeper.close(CLOSING_SECONDS if kind is None else INTERRUPTED_SECONDS)
+        # Workers return between two steps of a child. An interrupted driver has little time to wait for them.
+        if self._supervisor is not None:
+            self._supervisor.close(
+                CLOSE_TIMEOUT_SECONDS if kind is None else INTERRUPTED_CLOSE_TIMEOUT_SECONDS
+            )
         self._scratch.cleanup()
 
     def _get(self, answer: Any) -> Any:
@@ -199,11 +216,11 @@ class ChildPool:
 
     def _make_group(self, number: int, group: WorkerGroup) -> GroupRun:
         settings = WorkerSettings(
-            self._name,
+            self._queue_name,
             f"group {number}",
             self.factory,
             max(int(self.plan.cpus), 1),
-            group.gpus,
+            self.plan.gpus,
             self.plan.per_child,
             self._time_limit,
             self.config.checkpoint_epochs,

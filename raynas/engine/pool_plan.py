@@ -1,4 +1,4 @@
-"""How many workers, of what size, on which nodes: decided before anything is started, and again as nodes come
+"""How many workers, of what size, on which nodes: planned before anything is started, and again as nodes come
 and go. Pure Python.
 
 Worker groups are of node size, so that a lost node takes only its own group with it.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from raynas.engine.config import WorkerConfig
 from raynas.errors import DoesNotFit
@@ -15,11 +16,27 @@ from raynas.errors import DoesNotFit
 
 @dataclass(frozen=True, slots=True)
 class NodeResources:
-    """What one live node has in all."""
+    """All CPUs and GPUs of one live node."""
 
     id: str
     cpus: float
     gpus: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRequest:
+    """Workers that are asked for, with the size of each as numbers.
+
+    Args:
+        count: over all nodes; 'auto' means as many as fit.
+        cpus, gpus: per worker.
+        per_child: number of workers that train one child together.
+    """
+
+    count: int | Literal["auto"]
+    cpus: float
+    gpus: float
+    per_child: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +45,15 @@ class WorkerGroup:
 
     num_workers: int
     node: str | None
-    gpus: float = 0
-    """Of each worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolPlan:
-    """What will be started.
+    """Worker groups to be started.
 
     Args:
-        cpus, gpus: of each worker; CPU-only workers beside those with a GPU have no GPU.
-        notice: what the user is to know, such as that these are fewer workers than were asked for.
+        cpus, gpus: per worker.
+        notice: message for the user, such as that fewer workers start than were asked for; may be empty.
     """
 
     groups: tuple[WorkerGroup, ...]
@@ -53,7 +68,7 @@ class PoolPlan:
 
     @property
     def num_gpus(self) -> float:
-        return sum(group.num_workers * group.gpus for group in self.groups)
+        return self.num_workers * self.gpus
 
     @property
     def num_slots(self) -> int:
@@ -61,97 +76,84 @@ class PoolPlan:
         return self.num_workers // self.per_child
 
 
-def settled(config: WorkerConfig, nodes: Sequence[NodeResources]) -> WorkerConfig:
-    """With the GPUs of a worker as a number: what is started later is to be like what is started now."""
-    if config.gpus != "auto":
-        return config
-    return config.model_copy(update={"gpus": float(any(node.gpus >= 1 for node in nodes))})
+def with_gpus(config: WorkerConfig, nodes: Sequence[NodeResources]) -> WorkerRequest:
+    """The request of `config`, in which GPUs per worker that are 'auto' become 1 or 0 as these nodes have
+    some.
+
+    A pool decides this once, so that workers that start later are like those that started first.
+    """
+    gpus = float(any(node.gpus >= 1 for node in nodes)) if config.gpus == "auto" else config.gpus
+    return WorkerRequest(config.count, config.cpus, gpus, config.per_child)
 
 
-def plan_pool(config: WorkerConfig, nodes: Sequence[NodeResources]) -> PoolPlan:
-    """The worker groups that `config` asks for on these nodes.
+def plan_pool(request: WorkerRequest, nodes: Sequence[NodeResources]) -> PoolPlan:
+    """The worker groups of `request` on these nodes.
 
     Raises:
         DoesNotFit: says what was asked, what there is and what to change.
     """
-    config = settled(config, nodes)
-    assert config.gpus != "auto"
-    room = sum(_room(node, config, ()) for node in nodes)
-    count = room // config.per_child * config.per_child if config.count == "auto" else config.count
-    if config.count == "auto" and 0 < room < config.per_child:
+    room = _total_room(request, nodes)
+    count = room // request.per_child * request.per_child if request.count == "auto" else request.count
+    if request.count == "auto" and 0 < room < request.per_child:
         raise DoesNotFit(
-            f"A child takes {config.per_child} workers of {_size(config)} each; the cluster has "
+            f"A child takes {request.per_child} workers of {_size(request)} each; the cluster has "
             f"{describe(nodes)}, which is room for {room}. Set workers.per_child to less, or add nodes."
         )
     if count < 1 or count > room:
-        raise DoesNotFit(f"{_asked(count, room, config, nodes)} {_advice(room, config.gpus, nodes)}")
-    if count % config.per_child:
+        raise DoesNotFit(f"{_asked(count, room, request, nodes)} {_advice(room, request.gpus, nodes)}")
+    if count % request.per_child:
         raise DoesNotFit(
-            f"{_plural(count, 'worker')} can't be divided into children of {config.per_child} workers "
+            f"{_plural(count, 'worker')} can't be divided into children of {request.per_child} workers "
             "each. Choose workers.count as a multiple of workers.per_child."
         )
-    return PoolPlan(tuple(more_groups(config, nodes, ())), config.cpus, config.gpus, config.per_child)
+    return PoolPlan(tuple(more_groups(request, nodes, ())), request.cpus, request.gpus, request.per_child)
 
 
-def plan_what_fits(config: WorkerConfig, nodes: Sequence[NodeResources]) -> PoolPlan:
-    """The same, or as many workers as there is room for; the rest may start when nodes join.
+def plan_what_fits(request: WorkerRequest, nodes: Sequence[NodeResources]) -> PoolPlan:
+    """The plan of `plan_pool`, or one of as many workers as fit; the rest may start when nodes join.
 
     Raises:
         DoesNotFit: there is no room for a single child.
     """
-    asked = settled(config, nodes)
-    room = sum(_room(node, asked, ()) for node in nodes) // asked.per_child * asked.per_child
-    if asked.count == "auto" or room == 0 or asked.count <= room or asked.count % asked.per_child:
-        return plan_pool(asked, nodes)
-    notice = f"{_asked(asked.count, room, asked, nodes)} The others start as nodes join."
-    return replace(plan_pool(asked.model_copy(update={"count": room}), nodes), notice=notice)
+    room = _total_room(request, nodes) // request.per_child * request.per_child
+    if request.count == "auto" or room == 0 or request.count <= room or request.count % request.per_child:
+        return plan_pool(request, nodes)
+    notice = f"{_asked(request.count, room, request, nodes)} The others start as nodes join."
+    return replace(plan_pool(replace(request, count=room), nodes), notice=notice)
 
 
 def more_groups(
-    config: WorkerConfig, nodes: Sequence[NodeResources], running: Sequence[WorkerGroup]
+    request: WorkerRequest, nodes: Sequence[NodeResources], running: Sequence[WorkerGroup]
 ) -> list[WorkerGroup]:
-    """What is to be started beside the groups that run already; of a `settled` config."""
-    assert config.gpus != "auto"
-    if config.per_child > 1:
-        room = sum(_room(node, config, ()) for node in nodes)
-        num_running = sum(group.num_workers for group in running)
-        wanted = room if config.count == "auto" else min(room, config.count)
-        num_more = max(wanted - num_running, 0) // config.per_child
-        return [WorkerGroup(config.per_child, None, config.gpus)] * num_more
-    groups = _spread(config, nodes, running, config.count)
-    if config.gpus and config.cpu_workers:
-        without = config.model_copy(update={"gpus": 0.0})
-        groups += _spread(without, nodes, [*running, *groups], config.cpu_workers)
-    return groups
-
-
-def _spread(
-    config: WorkerConfig,
-    nodes: Sequence[NodeResources],
-    running: Sequence[WorkerGroup],
-    count: int | str,
-) -> list[WorkerGroup]:
-    """Groups of workers of one kind, the roomiest node first, until `count` of them run."""
-    assert config.gpus != "auto"
-    rooms = [(_room(node, config, running), node) for node in nodes]
+    """Groups to be started beside those that run already, the roomiest node first."""
+    num_running = sum(group.num_workers for group in running)
+    if request.per_child > 1:
+        # Ray places workers that share a child, so which nodes they run on is not known here.
+        room = _total_room(request, nodes)
+        wanted = room if request.count == "auto" else min(room, request.count)
+        num_more = max(wanted - num_running, 0) // request.per_child
+        return [WorkerGroup(request.per_child, None)] * num_more
+    rooms = [(_free_room(node, request, running), node) for node in nodes]
     left = sum(room for room, _ in rooms)
-    if not isinstance(count, str):
-        left = min(left, count - sum(group.num_workers for group in running if group.gpus == config.gpus))
+    if request.count != "auto":
+        left = min(left, request.count - num_running)
     groups = []
     for room, node in sorted(rooms, key=lambda pair: -pair[0]):
         if (taken := min(room, left)) > 0:
-            groups.append(WorkerGroup(taken, node.id, config.gpus))
+            groups.append(WorkerGroup(taken, node.id))
             left -= taken
     return groups
 
 
-def _room(node: NodeResources, config: WorkerConfig, running: Sequence[WorkerGroup]) -> int:
+def _total_room(request: WorkerRequest, nodes: Sequence[NodeResources]) -> int:
+    """Workers that fit on all nodes, if nothing runs there."""
+    return sum(room_on(node, request.cpus, request.gpus) for node in nodes)
+
+
+def _free_room(node: NodeResources, request: WorkerRequest, running: Sequence[WorkerGroup]) -> int:
     """Workers that fit on a node beside those that run there."""
-    assert config.gpus != "auto"
-    there = [group for group in running if group.node == node.id]
-    by_cpu = room_on(node, config.cpus, 0) - sum(group.num_workers for group in there)
-    alike = sum(group.num_workers for group in there if bool(group.gpus) == bool(config.gpus))
-    return max(min(by_cpu, room_on(node, config.cpus, config.gpus) - alike), 0)
+    num_running = sum(group.num_workers for group in running if group.node == node.id)
+    return max(room_on(node, request.cpus, request.gpus) - num_running, 0)
 
 
 def room_on(node: NodeResources, cpus: float, gpus: float) -> int:
@@ -159,39 +161,38 @@ def room_on(node: NodeResources, cpus: float, gpus: float) -> int:
     by_cpu = int(node.cpus / cpus + 1e-6)
     if gpus == 0:
         return by_cpu
-    # A worker's fraction must lie on one card: three cards of 1 hold three workers of 0.6, not five.
+    # A worker's fraction must lie on one GPU: three GPUs hold three workers of 0.6, not five.
     by_gpu = int(node.gpus / gpus + 1e-6) if gpus >= 1 else int(node.gpus) * int(1 / gpus + 1e-6)
     return min(by_cpu, by_gpu)
 
 
-def lack(config: WorkerConfig, nodes: Sequence[NodeResources]) -> str:
-    """What was asked, and what there is, where no worker of a `settled` config fits any more."""
-    return _asked(0, sum(_room(node, config, ()) for node in nodes), config, nodes)
+def lack(request: WorkerRequest, nodes: Sequence[NodeResources]) -> str:
+    """A sentence that says what was asked and what there is, for when not one worker fits any more."""
+    return _asked(0, _total_room(request, nodes), request, nodes)
 
 
-def _asked(count: int, room: int, config: WorkerConfig, nodes: Sequence[NodeResources]) -> str:
+def _asked(count: int, room: int, request: WorkerRequest, nodes: Sequence[NodeResources]) -> str:
     asked = "at least one worker" if count < 1 else _plural(count, "worker")
     return (
-        f"Asked for {asked} of {_size(config)} each; the cluster has {describe(nodes)}, which is room for "
+        f"Asked for {asked} of {_size(request)} each; the cluster has {describe(nodes)}, which is room for "
         f"{room}."
     )
 
 
-def _size(config: WorkerConfig) -> str:
-    return f"{config.cpus:g} CPU" + (f" and {config.gpus:g} GPU" if config.gpus else "")
+def _size(request: WorkerRequest) -> str:
+    return f"{request.cpus:g} CPU" + (f" and {request.gpus:g} GPU" if request.gpus else "")
 
 
 def describe(nodes: Sequence[NodeResources]) -> str:
     """'8 CPU and 1 GPU on 2 nodes'."""
-    cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
+    cpus = sum(node.cpus for node in nodes)
+    gpus = sum(node.gpus for node in nodes)
     return f"{cpus:g} CPU and {gpus:g} GPU on {_plural(len(nodes), 'node')}"
 
 
 def _advice(room: int, gpus: float, nodes: Sequence[NodeResources]) -> str:
     if room >= 1:
-        return (
-            f"Use --workers {room} or fewer, or smaller workers (--set workers.cpus=..., workers.gpus=...)."
-        )
+        return f"Set workers.count to {room} or less, or choose smaller workers (workers.cpus, workers.gpus)."
     if gpus and not any(node.gpus for node in nodes):
         return (
             "Set workers.gpus=0 to train on CPUs, or add GPU nodes; Ray counts a node's GPUs when it starts "

@@ -1,4 +1,4 @@
-"""Why a child failed and why a worker died, in words that say what to do."""
+"""Why a child failed and why a worker died, in sentences that say what to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorErro
 from raynas.child import ChildResult
 from raynas.training.device import is_out_of_memory
 
-MAX_REASON_LENGTH = 1000
+MAX_CHILD_REASON_LENGTH = 1000
 GPU_MEMORY = "out of GPU memory: use a smaller child.batch_size or network, or fewer workers on a GPU"
 HOST_MEMORY = (
     "out of host memory: use a smaller child.batch_size or network, or fewer workers on a node "
@@ -24,9 +24,9 @@ CRASHED = (
 NODE_LOST = "its node was lost"
 
 
-def failed(error: BaseException, seconds: float = 0.0) -> ChildResult:
-    """The result of a child that raised."""
-    return ChildResult(status="failed", seconds=seconds, reason=_reason(error)[:MAX_REASON_LENGTH])
+def failed_result(error: BaseException, seconds: float = 0.0) -> ChildResult:
+    """The result of a child that raised `error` after `seconds`."""
+    return ChildResult(status="failed", seconds=seconds, reason=_reason(error)[:MAX_CHILD_REASON_LENGTH])
 
 
 def _reason(error: BaseException) -> str:
@@ -39,24 +39,24 @@ def _reason(error: BaseException) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
-    """What became of a worker."""
+class WorkerDeath:
+    """Why a worker died."""
 
     reason: str
-    is_its_own: bool
-    """What it ran may be the cause; not so if its node went."""
+    caused_by_child: bool
+    """Whether the code that it ran may be the cause; False if its node was lost."""
 
 
-def death_of(error: BaseException) -> Death:
-    """What Ray Train's poll of a worker says when there is no worker any more."""
-    # Train wraps what Ray says; the attribute is its own.
+def explain_death(error: BaseException) -> WorkerDeath:
+    """Explains the error that Ray Train's health check gives for a worker that is gone."""
+    # Train wraps Ray's own error; the attribute is not part of its API.
     cause = getattr(error, "health_check_failure", error)
     text = str(cause)
-    # Ray has no types for these two; the words are those of its 2.60.
+    # Ray has no exception types for these two; the phrases are those of its 2.60.
     if isinstance(cause, OutOfMemoryError) or "running low on memory" in text:
-        return Death(HOST_MEMORY, is_its_own=True)
+        return WorkerDeath(HOST_MEMORY, caused_by_child=True)
     if isinstance(cause, ActorUnavailableError) or "its node has died" in text:
-        return Death(NODE_LOST, is_its_own=False)
+        return WorkerDeath(NODE_LOST, caused_by_child=False)
     if isinstance(cause, RayActorError):
-        return Death(CRASHED, is_its_own=True)
-    return Death(f"{type(cause).__name__}: {text}"[:MAX_REASON_LENGTH], is_its_own=True)
+        return WorkerDeath(CRASHED, caused_by_child=True)
+    return WorkerDeath(f"{type(cause).__name__}: {text}"[:MAX_CHILD_REASON_LENGTH], caused_by_child=True)

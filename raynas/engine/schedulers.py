@@ -1,4 +1,4 @@
-"""Tune's schedulers that end children early, from their config."""
+"""Tune's schedulers that stop children early, built from their config."""
 
 from __future__ import annotations
 
@@ -16,47 +16,60 @@ def build_scheduler(config: SchedulerConfig, epochs: int) -> TrialScheduler | No
     """Tune's scheduler for children of this many epochs; None trains each to its end."""
     if config.name == "none":
         return None
-    words = {"time_attr": "epoch", "metric": "accuracy", "mode": "max", "grace_period": config.grace_epochs}
     if config.name == "median":
-        return MedianStopping(min_samples_required=config.min_children, **words)
+        return MedianStopping(grace_epochs=config.grace_epochs, min_children=config.min_children)
     return ASHAScheduler(
-        max_t=max(epochs, config.grace_epochs), reduction_factor=config.reduction_factor, **words
+        time_attr="epoch",
+        metric="accuracy",
+        mode="max",
+        max_t=max(epochs, config.grace_epochs),
+        grace_period=config.grace_epochs,
+        reduction_factor=config.reduction_factor,
     )
 
 
 @dataclass(slots=True)
 class _Curve:
-    """What a running child has reported, from the end of the grace period."""
+    """What a running child has reported so far."""
 
     best: float
     total: float = 0.0
+    """Sum of the accuracies reported since the end of the grace period."""
     num_reports: int = 0
+    """Number of them."""
 
 
-class MedianStopping(MedianStoppingRule):  # type: ignore[misc]
-    """Tune's median stopping rule, at a cost that doesn't grow with the children that have ended.
+class MedianStopping(MedianStoppingRule):
+    """Tune's median stopping rule, at a cost per report that doesn't grow with the number of ended children.
 
     A child is stopped at an epoch where its best accuracy is below the median of the other children's mean
-    accuracies up to that epoch. Tune's own class keeps every report, and works all means out again at each;
-    here each mean is worked out once, and a child without a score counts for nothing.
+    accuracies up to that epoch. Tune's own class keeps every report and computes all means again at each new
+    one; here each mean is computed once. Reports without an accuracy are ignored.
     Source: Golovin et al. 2017 (Google Vizier), section 3.2.1.
     """
 
-    def __init__(self, **words: Any) -> None:
-        super().__init__(**words)
+    def __init__(self, *, grace_epochs: int, min_children: int) -> None:
+        super().__init__(
+            time_attr="epoch",
+            metric="accuracy",
+            mode="max",
+            grace_period=grace_epochs,
+            min_samples_required=min_children,
+        )
         self._curves: dict[str, _Curve] = {}
         self._means: defaultdict[int, list[float]] = defaultdict(list)
-        """By epoch, ascending."""
+        """Mean accuracies of all children that reported an epoch, by epoch, ascending."""
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        epoch, accuracy = result.get(self._time_attr), result.get(self._metric)
+        epoch, accuracy = result.get(self._time_attr), result.get(self._metric)  # type: ignore[arg-type]
         if epoch is None or accuracy is None:
             return str(TrialScheduler.CONTINUE)
         curve = self._curves.setdefault(trial.trial_id, _Curve(accuracy))
         curve.best = max(curve.best, accuracy)
         if epoch < self._grace_period:
             return str(TrialScheduler.CONTINUE)
-        curve.total, curve.num_reports = curve.total + accuracy, curve.num_reports + 1
+        curve.total += accuracy
+        curve.num_reports += 1
         others = self._means[epoch]
         is_worse = len(others) >= self._min_samples_required and curve.best < _median(others)
         bisect.insort(others, curve.total / curve.num_reports)

@@ -5,8 +5,8 @@
         max_concurrent_trials=4))
 
 Each trial's config holds `child` (its number), `arch_id`, `seed` and `genotype` (JSON, for
-Genotype.from_json). The reward is `metric` of a trial's last report, to be maximised; a trial that errs
-teaches the strategy nothing.
+Genotype.from_json). The strategy maximises `metric` of a trial's last report. It learns nothing from a trial
+that ends in an error.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from raynas.run.run import Run
 from raynas.strategies.strategy import make_strategy
 
 CHILD_RESULT = "child_result"
-"""Key of the ChildResult in a pool's last report of a child; None in the reports before."""
+"""Key of the ChildResult in the last result of a pool's trial; its value is None in the results before."""
 
 MAX_REFUSALS = 20
-"""Of one `suggest`: a few tenths of a second, as Tune stands still meanwhile."""
+"""Refused proposals in one `suggest`, a few tenths of a second: Tune handles no results meanwhile."""
 
 
 class _State(FrozenModel):
-    """What Tune keeps of a searcher."""
+    """The saved state of a TuneSearcher."""
 
     children: dict[str, int]
-    """Each running trial's child."""
+    """Id of the child of each running trial."""
     events: list[Annotated[Proposed | Finished, Field(discriminator="kind")]]
 
 
-class TuneSearcher(Searcher):  # type: ignore[misc]
+class TuneSearcher(Searcher):
     """Proposes architectures to Tune and learns from its results.
 
     Args:
-        run: an existing Run, journalled or not; it makes the next three unnecessary.
+        run: an existing Run, with or without a journal, instead of the next three arguments.
         space, strategy: registered names or 'package.module:ClassName'.
-        metric: key of a report that is the accuracy, a fraction in [0, 1].
+        metric: key of the accuracy, a fraction in [0, 1], in a trial's reports.
     """
 
     def __init__(
@@ -69,17 +69,18 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
     ) -> bool:
-        """Takes over Tune's metric, if it names one; 'min' is refused."""
+        """Takes Tune's metric, if it names one. False, which Tune turns into an error, for mode 'min'."""
         self._metric: str = metric or self._metric
         return mode in (None, "max")
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next child, FINISHED, or None: Tune is to ask again at its next step.
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        """The next child as a config, FINISHED, or None if Tune should ask again at its next step.
 
         Raises:
             SearchFailed: too many proposals in a row are beyond the limits.
         """
-        # Without a trial Tune has nothing else to do, and would sleep a second before it asks again.
+        # Refusals are limited only while trials run. Otherwise Tune has nothing else to do, and would sleep a
+        # second before it asks again.
         child = self.run.next_child(max_refusals=MAX_REFUSALS if self._children else None)
         if child is None:
             return None if self.run.has_more else str(Searcher.FINISHED)
@@ -98,9 +99,9 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Turns a trial's end into a child's.
+        """Ends the trial's child in the run.
 
-        Tune swallows what is raised here, so it is kept in `failure`, and the run is closed.
+        Tune swallows exceptions that are raised here, so one is kept in `failure`, and the run is closed.
         """
         child_id = self._children.pop(trial_id, None)
         if child_id is None:
@@ -112,8 +113,8 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
             self.run.close()
 
     def _finish(self, child_id: int, result: dict[str, Any] | None, error: bool) -> None:
-        """A pool's trial says ChildResult or None (then a scheduler ended it); somebody's own says
-        neither.
+        """Finishes a child. A pool's trial has the key CHILD_RESULT, with None if a scheduler ended it; a
+        trial of another tuner doesn't have the key.
         """
         if error or result is None:
             reason = "its trial ended in an error" if error else "its trial was dropped before it began"
@@ -121,7 +122,7 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         elif result.get(CHILD_RESULT) is not None:
             self.run.finish(child_id, result[CHILD_RESULT])
         else:
-            # Tune passes a trial's last report here alone.
+            # Tune passes the last report of a trial only here, and not to on_trial_result.
             if result.get(self._metric) is not None:
                 self.run.report(child_id, self._epoch_report(result))
             self.run.finish_as_reported(child_id, "stopped" if CHILD_RESULT in result else "completed")
@@ -139,15 +140,15 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         )
 
     def save(self, checkpoint_path: str) -> None:
-        """Writes the run's events as JSON: replaying them restores the strategy, and nothing has to be
-        unpickled.
+        """Writes the run's events as JSON. Replaying them restores the strategy without unpickling
+        anything.
         """
         state = _State(children=self._children, events=self.run.events)
         Path(checkpoint_path).write_text(state.model_dump_json())
 
     def restore(self, checkpoint_path: str) -> None:
-        """Replays what `save` wrote into this searcher, which must be new and of the same space, strategy
-        and seed.
+        """Replays the events that `save` wrote. This searcher must be new, with the same space, strategy and
+        seed.
         """
         try:
             state = _State.model_validate_json(Path(checkpoint_path).read_bytes())

@@ -1,8 +1,24 @@
-"""SearchController: Ray Tune's own controller, with children of a pool in the place of its trial actors.
+"""SearchController: Ray Tune's own controller, with children of a pool in place of its trial actors.
 
-Tune's loop asks the Searcher for trials, hands their reports to the TrialScheduler and ends them as it says;
-but a trial is an object in this process, and is forgotten when it ends. So a running child costs no process,
+Tune's loop asks the Searcher for trials, passes their reports to the TrialScheduler and ends them as it says.
+Here a trial is an object in this process, and is forgotten when it ends: a running child costs no process,
 and the next child costs the same after 20,000 as after one.
+
+Each TuneController.step() calls the overridden methods in this order:
+
+1. on_step_begin: would look up the cluster's resources, of which no trial asks for any.
+2. _maybe_update_trial_queue: takes the next trial from the Searcher. Tune has no limit on live trials that
+   may change while it runs; `max_live` is one.
+3. _schedule_trial_actor, for a new trial: would start an actor; here the child is submitted to the pool. Tune
+   then asks ChildActors, through schedule_actor_task, for the trial's first result.
+4. ChildActors.next: waits for one update from the pool and passes it to Tune as the trial's result. For it
+   Tune calls
+   a. _validate_result_metrics: would refuse the result of a failed child, which has no accuracy;
+   b. the TrialScheduler and the Searcher;
+   c. _mark_trial_to_checkpoint: would keep the state of each trial until the next checkpoint;
+   d. schedule_actor_task again, or, if the trial ends, stop_trial, which here also forgets the trial, and
+      within it _remove_actor, which would wait for the actor's own "stop".
+5. checkpoint: would write the state of the experiment; the journal is the record of a search.
 
 This file alone relies on what Ray doesn't promise to keep (read in ray 2.60.0): TuneController, what it asks
 of its actor manager, and Trial. tests/engine/test_tune_controller.py fails when they change.
@@ -26,31 +42,32 @@ from ray.tune.search.search_algorithm import SearchAlgorithm
 
 from raynas.cells.genotype import Genotype
 from raynas.child import Child
+from raynas.engine.attempts import ChildUpdate
 from raynas.engine.searcher import CHILD_RESULT
-from raynas.engine.work import News
 
-# Tune keys its waiting trials by their resources; no child asks for any.
-_NOTHING = tune.PlacementGroupFactory([{"CPU": 1}])
+# Tune keys its waiting trials by their resources, so each needs some; they are never looked at.
+_RESOURCES = tune.PlacementGroupFactory([{"CPU": 1}])
 
 
 class Children(Protocol):
-    """Who trains: a ChildPool."""
+    """The part of a ChildPool that trains children."""
 
     def submit(self, child: Child) -> None:
         """Queues a child."""
 
     def stop(self, child_id: int) -> None:
-        """Ends a child; nothing is heard of it afterwards."""
+        """Ends a child, about which there are no updates afterwards."""
 
-    def news(self, timeout: float) -> list[News]:
-        """What happened since the last call, of all children and in order; empty after `timeout` seconds."""
+    def updates(self, timeout: float) -> list[ChildUpdate]:
+        """What happened since the last call, for all children and in order; empty after `timeout` seconds."""
 
 
-class SearchController(TuneController):  # type: ignore[misc]
+# mypy is told to accept that a ChildActor stands where Tune's types ask for its own actors.
+class SearchController(TuneController):
     """Tune's event loop for one search: `while not controller.is_finished(): controller.step()`.
 
     Args:
-        max_live: children that are queued or running at a time; may be set anew at any time.
+        max_live: number of children that may be queued or running at a time; may be changed at any time.
     """
 
     def __init__(
@@ -64,54 +81,54 @@ class SearchController(TuneController):  # type: ignore[misc]
         super().__init__(
             search_alg=_Suggestions(searcher),
             scheduler=scheduler,
-            resource_manager_factory=lambda: None,
-            checkpoint_period=float("inf"),
+            resource_manager_factory=lambda: None,  # type: ignore[arg-type, return-value]
+            checkpoint_period=float("inf"),  # type: ignore[arg-type]
         )
-        self._actor_manager: ChildActors = ChildActors(children)
+        self._actor_manager: ChildActors = ChildActors(children)  # type: ignore[assignment]
         self.max_live = max_live
-        # One at a time: a child is submitted before the next is thought of.
+        # One trial at a time, so that a child is submitted before the strategy computes the next one.
         self._max_pending_trials = 1
-        # What a searcher or a scheduler raises is to reach the caller as it is.
-        self._fail_fast = self.RAISE
+        # Errors of a searcher or a scheduler reach the caller as they are.
+        self._fail_fast = self.RAISE  # type: ignore[assignment]
 
     def stop_trial(self, trial: Trial) -> None:
         """Ends a trial as Tune does, and forgets it."""
-        super().stop_trial(trial)
+        super().stop_trial(trial)  # type: ignore[no-untyped-call]
         self._trials.remove(trial)
         self._stopped_trials.discard(trial)
 
     def checkpoint(self, force: bool = False, wait: bool = False) -> None:
-        """Nothing: the journal is the record of a search."""
+        """Does nothing: the journal is the record of a search."""
 
     def on_step_begin(self) -> None:
-        """Nothing: Tune would look up the cluster's resources."""
+        """Does nothing: no trial asks for resources."""
 
     def _maybe_update_trial_queue(self) -> None:
         num_before = len(self._trials)
         if num_before < self.max_live:
-            super()._maybe_update_trial_queue()
-        # While there is room and a next child, Tune asks for it without waiting for news.
+            super()._maybe_update_trial_queue()  # type: ignore[no-untyped-call]
+        # While there is room and a next child, the step must not wait for updates.
         has_room = num_before < len(self._trials) < self.max_live
-        self._actor_manager.is_hurried = has_room and not self._search_alg.is_finished()
+        self._actor_manager.polls = has_room and not self._search_alg.is_finished()
 
     def _schedule_trial_actor(self, trial: Trial) -> None:
         actor = self._actor_manager.add_actor(trial.config)
-        self._trial_to_actor[trial] = actor
-        self._actor_to_trial[actor] = trial
-        self._actor_started(actor)
+        self._trial_to_actor[trial] = actor  # type: ignore[assignment]
+        self._actor_to_trial[actor] = trial  # type: ignore[index]
+        self._actor_started(actor)  # type: ignore[arg-type]
 
-    def _remove_actor(self, tracked_actor: ChildActor) -> None:
+    def _remove_actor(self, tracked_actor: ChildActor) -> None:  # type: ignore[override]
         self._actor_manager.remove_actor(tracked_actor)
         self._started_actors.discard(tracked_actor)
 
     def _mark_trial_to_checkpoint(self, trial: Trial) -> None:
-        pass
+        """Does nothing: there are no checkpoints of the experiment."""
 
     def _validate_result_metrics(self, result: dict[str, Any]) -> None:
-        """Nothing: a child that failed has no accuracy."""
+        """Does nothing: a failed child has no accuracy."""
 
 
-class _Suggestions(SearchAlgorithm):  # type: ignore[misc]
+class _Suggestions(SearchAlgorithm):
     """A Searcher's suggestions as trials, without Tune's parser and its copies of the experiment."""
 
     def __init__(self, searcher: Searcher) -> None:
@@ -120,17 +137,18 @@ class _Suggestions(SearchAlgorithm):  # type: ignore[misc]
 
     @property
     def metric(self) -> str | None:
-        return self._searcher.metric  # type: ignore[no-any-return]
+        return self._searcher.metric
 
     def next_trial(self) -> Trial | None:
         trial_id = f"{self._num_trials:08d}"
         config = self._searcher.suggest(trial_id)
-        if config == Searcher.FINISHED:
-            self.set_finished()
+        if config == Searcher.FINISHED:  # type: ignore[comparison-overlap]
+            self.set_finished()  # type: ignore[no-untyped-call]
         if not isinstance(config, dict):
             return None
         self._num_trials += 1
-        return Trial("child", config=config, trial_id=trial_id, placement_group_factory=_NOTHING, stub=True)
+        # A stub: Tune would look for a registered trainable, and make a folder for the trial.
+        return Trial("child", config=config, trial_id=trial_id, placement_group_factory=_RESOURCES, stub=True)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         self._searcher.on_trial_result(trial_id, result)
@@ -142,50 +160,56 @@ class _Suggestions(SearchAlgorithm):  # type: ignore[misc]
 
 
 class ChildActor:
-    """What Tune holds for a trial's actor: a child, its unheard news, and who waits for them."""
+    """Stands for a trial's actor in Tune: a child, its updates, and Tune's callback for the next one."""
 
     def __init__(self, child_id: int) -> None:
         self.child_id = child_id
-        self.news: deque[tuple[int, News]] = deque()
-        """Each with its place in the order in which all news came."""
+        self.updates: deque[tuple[int, ChildUpdate]] = deque()
+        """Updates that Tune has not asked for yet, each with its place in the order of all children's
+        updates.
+        """
         self.has_ended = False
         self.on_result: Callable[[ChildActor, dict[str, Any]], None] | None = None
 
     @property
     def is_ready(self) -> bool:
-        return self.on_result is not None and bool(self.news)
+        return self.on_result is not None and bool(self.updates)
 
-    def hear(self, news: News, place: int) -> None:
-        """Takes in one piece of news; an end that comes with the last report is one with it."""
-        self.has_ended = news.result is not None
-        if news.result is not None and self.news:
-            place, last = self.news.pop()
-            news = News(self.child_id, last.report, news.result)
-        self.news.append((place, news))
+    def receive(self, update: ChildUpdate, place: int) -> None:
+        """Adds an update. A result is merged with a report that still waits, as Tune expects both at once."""
+        self.has_ended = update.result is not None
+        if update.result is not None and self.updates:
+            place, last = self.updates.pop()
+            update = ChildUpdate(self.child_id, last.report, update.result)
+        self.updates.append((place, update))
 
     def resolve(self) -> None:
         """Answers Tune's request for a result."""
-        (_, news), on_result = self.news.popleft(), self.on_result
+        _, update = self.updates.popleft()
+        on_result = self.on_result
         assert on_result is not None
+        # Reset before the call, in which Tune may ask for the next result.
         self.on_result = None
-        metrics: dict[str, Any] = {CHILD_RESULT: news.result, DONE: news.result is not None}
-        on_result(self, metrics | (news.report.model_dump() if news.report else {}))
+        metrics: dict[str, Any] = {CHILD_RESULT: update.result, DONE: update.result is not None}
+        on_result(self, metrics | (update.report.model_dump() if update.report else {}))
 
 
 class ChildActors:
-    """In the place of Tune's manager of Ray actors: an actor is a child, and its one task is to train."""
+    """Replaces Tune's manager of Ray actors: an actor is a child, and its only task is to train."""
 
     num_pending_actors = 0
 
     def __init__(self, children: Children) -> None:
         self._children = children
         self._live: dict[int, ChildActor] = {}
-        # A heap: what came first is told first, though Tune asks a child for its next report when it likes.
+        # A heap by place: updates are passed on in the order in which they came, although Tune asks children
+        # for their next result in any order.
         self._ready: list[tuple[int, ChildActor]] = []
         self._places = itertools.count()
-        # Tune looks an actor's handle up here; None is a trial without a process.
+        # Tune looks up an actor's handle here; None stands for a trial without a process.
         self._live_actors_to_ray_actors_resources: dict[ChildActor, tuple[None]] = {}
-        self.is_hurried = False
+        self.polls = False
+        """Whether `next` returns at once when there is no update."""
 
     @property
     def num_live_actors(self) -> int:
@@ -201,14 +225,17 @@ class ChildActors:
 
     def add_actor(self, config: dict[str, Any]) -> ChildActor:
         """Submits the child that a Searcher's config describes."""
-        actor = self._live[config["child"]] = ChildActor(config["child"])
+        actor = ChildActor(config["child"])
+        self._live[actor.child_id] = actor
         self._live_actors_to_ray_actors_resources[actor] = (None,)
         genotype = Genotype.from_json(config["genotype"])
         self._children.submit(Child(actor.child_id, genotype, config["arch_id"], config["seed"]))
         return actor
 
     def remove_actor(self, tracked_actor: ChildActor, kill: bool = False, stop_future: Any = None) -> bool:
-        """Frees the worker of a child that has not ended; False, as nothing is left to be waited for."""
+        """Frees the worker of a child that has not ended. False tells Tune that it need not wait for an
+        actor.
+        """
         if self._live.pop(tracked_actor.child_id, None) is not None:
             del self._live_actors_to_ray_actors_resources[tracked_actor]
             if not tracked_actor.has_ended:
@@ -234,7 +261,7 @@ class ChildActors:
         on_error: Callable[[ChildActor, Exception], None] | None = None,
         _return_future: bool = False,
     ) -> None:
-        """Waits for the child's next news.
+        """Has `on_result` called with the child's next update.
 
         Raises:
             NotImplementedError: anything but "train", such as the "save" of a scheduler that pauses trials.
@@ -246,17 +273,18 @@ class ChildActors:
             )
         tracked_actor.on_result = on_result
         if tracked_actor.is_ready:
-            self._line_up(tracked_actor)
+            self._push(tracked_actor)
 
     def clear_actor_task_futures(self, tracked_actor: ChildActor) -> None:
         tracked_actor.on_result = None
 
     def next(self, timeout: float | None = None) -> bool:
-        """Resolves one task, waited for; False if there is none after `timeout` seconds."""
+        """Passes one update on to Tune; False if there is none within `timeout` seconds."""
         if not self._ready and self._live:
-            self._hear(0.0 if self.is_hurried or timeout is None else timeout)
+            self._receive(0.0 if self.polls or timeout is None else timeout)
         while self._ready:
             _, actor = heapq.heappop(self._ready)
+            # Tune may have stopped the trial, or cleared its request, since the actor was pushed.
             if actor.is_ready:
                 actor.resolve()
                 return True
@@ -266,15 +294,16 @@ class ChildActors:
         for actor in list(self._live.values()):
             self.remove_actor(actor)
 
-    def _hear(self, timeout: float) -> None:
-        for news in self._children.news(timeout):
-            actor = self._live.get(news.child_id)
+    def _receive(self, timeout: float) -> None:
+        for update in self._children.updates(timeout):
+            actor = self._live.get(update.child_id)
+            # An update may cross with the end of its trial.
             if actor is None:
                 continue
             was_ready = actor.is_ready
-            actor.hear(news, next(self._places))
+            actor.receive(update, next(self._places))
             if actor.is_ready and not was_ready:
-                self._line_up(actor)
+                self._push(actor)
 
-    def _line_up(self, actor: ChildActor) -> None:
-        heapq.heappush(self._ready, (actor.news[0][0], actor))
+    def _push(self, actor: ChildActor) -> None:
+        heapq.heappush(self._ready, (actor.updates[0][0], actor))

@@ -1,4 +1,4 @@
-"""Runs a search: a Run's children through Ray Tune to a ChildPool and back."""
+"""Runs a search: passes children from a Run through Ray Tune to a ChildPool, and their results back."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from raynas.run.run import Run
 
 
 def num_prefetched(num_slots: int) -> int:
-    """Children queued beyond the running ones, so that a free worker finds its next child waiting.
+    """Number of children to queue beyond the running ones, so that a worker finds its next child waiting.
 
-    One for every four, as few as will do: a child waits with a policy that others may have improved.
+    One for every four workers. More would not help, and each waits with a policy that results that come in
+    meanwhile would have improved.
     """
     return max(-(-num_slots // 4), 1)
 
 
 def tune_run(run: Run, pool: ChildPool, *, scheduler: TrialScheduler | None = None) -> None:
-    """Trains children until the run is complete.
+    """Trains children until the run is complete. SIGINT and SIGTERM take effect between two steps.
 
     Raises:
         SearchFailed: the pool lost its workers for good, hardly any child gets a score, nothing that is
             proposed is within the limits, or the journal can't be written; what it holds is intact.
+        Interruption: a signal came.
     """
     searcher = TuneSearcher(run)
 
@@ -35,15 +37,17 @@ def tune_run(run: Run, pool: ChildPool, *, scheduler: TrialScheduler | None = No
             raise searcher.failure
 
     pool.begin()
+    # Set in the loop below, as it changes with the number of workers.
     controller = SearchController(searcher, pool, max_live=0, scheduler=scheduler)
     num_slots = pool.num_slots
     with held():
-        while not controller.is_finished():
+        while not controller.is_finished():  # type: ignore[no-untyped-call]
             check_signals()
             check()
+            # Recorded, so that `raynas status` counts the workers' use by the number that there was.
             if pool.num_slots != num_slots:
                 num_slots = pool.num_slots
                 run.resized(num_slots)
             controller.max_live = num_slots + num_prefetched(num_slots)
-            controller.step()
+            controller.step()  # type: ignore[no-untyped-call]
     check()

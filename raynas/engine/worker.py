@@ -1,4 +1,4 @@
-"""What a Ray Train worker does all its life: takes a child from the queue, trains it, takes the next."""
+"""The loop of a Ray Train worker: takes a child from the queue, trains it, takes the next."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import torch
 
 from raynas.child import Child, ChildResult, EpochReport, TrainChild
 from raynas.data import ImageSplit
-from raynas.engine.reasons import failed
-from raynas.engine.work import TimeLimit, worker_name
+from raynas.engine.attempts import TimeLimit, worker_name
+from raynas.engine.reasons import failed_result
 from raynas.training import Placement
 from raynas.training.trainer import Resumable
 
@@ -26,8 +26,9 @@ TrainerFactory = Callable[[Placement, ImageSplit | None], TrainChild]
 """Called once in each worker; what it returns trains one child after another."""
 
 CONTEXT_BYTES = 600 * 2**20
-"""What a process takes of a GPU's memory before it allocates anything: CUDA's context and its kernels."""
+"""GPU memory that a process uses before it allocates anything: CUDA's context and its kernels."""
 STDERR = 2
+"""File descriptor. Ray redirects it to the worker's log, and replaces sys.stderr by an object without one."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,16 @@ class WorkerSettings:
 
 
 def serve_children(settings: WorkerSettings) -> None:
-    """Runs until the queue is closed. An exception in a child is the child's result, and the worker lives
-    on.
+    """Trains children until the queue is closed. An exception in a child becomes the child's result, and the
+    worker goes on with the next.
     """
     try:
         queue = ray.get_actor(settings.queue_name)
     except ValueError:
-        # Restarted after the search was over.
+        # Ray Train restarted this worker after the search had ended.
         return
-    queue.occupy.remote(settings.group, ray.util.get_current_placement_group())
+    # Not waited for: the driver needs it only if the group has to be removed.
+    queue.set_placement_group.remote(settings.group, ray.util.get_current_placement_group())
     rank = ray.train.get_context().get_world_rank()
     shares = settings.per_child > 1
     placement = Placement(
@@ -64,10 +66,11 @@ def serve_children(settings: WorkerSettings) -> None:
     )
     try:
         if 0 < settings.gpus < 1:
-            _keep_to_share(placement.device, settings.gpus)
+            _limit_memory(placement.device, settings.gpus)
+        # The first get returns a reference, the second the data, from this node's shared memory.
         train = settings.factory(placement, ray.get(ray.get(queue.data.remote())))
     except Exception as error:
-        ray.get(queue.give_up.remote(failed(error).reason))
+        ray.get(queue.give_up.remote(failed_result(error).reason))
         return
     worker = _Worker(
         queue,
@@ -80,8 +83,8 @@ def serve_children(settings: WorkerSettings) -> None:
     worker.serve()
 
 
-def _keep_to_share(device: str, gpus: float) -> None:
-    """A child that needs more than its worker's share of a card fails, and not its neighbours."""
+def _limit_memory(device: str, gpus: float) -> None:
+    """Limits this process to its worker's share of a GPU, so that too large a child fails alone."""
     total = torch.cuda.get_device_properties(device).total_memory
     torch.cuda.set_per_process_memory_fraction(max(gpus - CONTEXT_BYTES / total, 0.01), device)
 
@@ -97,8 +100,12 @@ class _Worker:
         time_limit: TimeLimit | None = None,
         checkpoint_epochs: int = 0,
     ) -> None:
-        self.queue, self.name, self.placement, self.train = queue, name, placement, train
-        self.time_limit, self.checkpoint_epochs = time_limit, checkpoint_epochs
+        self.queue = queue
+        self.name = name
+        self.placement = placement
+        self.train = train
+        self.time_limit = time_limit
+        self.checkpoint_epochs = checkpoint_epochs
 
     def serve(self) -> None:
         finished: tuple[int, ChildResult] | None = None
@@ -106,6 +113,7 @@ class _Worker:
             finished = child.id, self._train(child)
 
     def _take(self, finished: tuple[int, ChildResult] | None) -> Child | None:
+        # Rank 0 asks for all ranks that share a child; the result that goes with the question is its own.
         shared: list[Child | None] = [None]
         if self.placement.rank == 0:
             shared = [ray.get(self.queue.take.remote(self.name, finished))]
@@ -114,11 +122,11 @@ class _Worker:
         return shared[0]
 
     def _train(self, child: Child) -> ChildResult:
-        # Resolves as soon as the child has to stop: asking it costs no message.
+        # Resolves as soon as the child has to stop, so that each look at it is local and costs no message.
         stopped = self.queue.stopped.remote(child.id) if self.placement.rank == 0 else None
         began = time.perf_counter()
 
-        def report(report: EpochReport) -> None:
+        def report_epoch(report: EpochReport) -> None:
             self.queue.report.remote(self.name, child.id, report)
 
         def should_stop() -> bool:
@@ -126,28 +134,29 @@ class _Worker:
 
         train = self.train
         if self.checkpoint_epochs and isinstance(train, Resumable):
-            train = train.keeping(_QueueCheckpoints(self.queue, self.name, child.id, self.checkpoint_epochs))
+            checkpoints = _QueueCheckpoints(self.queue, self.name, child.id, self.checkpoint_epochs)
+            train = train.with_checkpoints(checkpoints)
         try:
-            with _watched(self.time_limit):
-                return train(child, report, should_stop)
-        # What a child's code exits with is no reason for the worker to go.
+            with _killed_if_hanging(self.time_limit):
+                return train(child, report_epoch, should_stop)
+        # SystemExit too: code that a child runs may call sys.exit, which must not end the worker.
         except (Exception, SystemExit) as error:
-            result = failed(error, time.perf_counter() - began)
+            result = failed_result(error, time.perf_counter() - began)
             if self.placement.num_ranks > 1:
                 # The other ranks wait in a collective for this one: only a restart of the group frees them.
                 ray.get(self.queue.finish.remote(self.name, child.id, result))
                 raise
         if self.placement.device != "cpu":
-            # Here, where no traceback holds the child's tensors any more.
+            # After the except block, whose traceback keeps the child's tensors alive.
             torch.cuda.empty_cache()
         return result
 
 
 @contextlib.contextmanager
-def _watched(limit: TimeLimit | None) -> Iterator[None]:
+def _killed_if_hanging(limit: TimeLimit | None) -> Iterator[None]:
     """Ends this process if the block takes longer than a child may; Ray Train starts another in its place.
 
-    The watch is a thread of C, which a child that holds Python's lock can't stop.
+    faulthandler waits in a thread written in C, which also runs while a child holds Python's global lock.
     """
     if limit is None:
         yield
@@ -161,7 +170,7 @@ def _watched(limit: TimeLimit | None) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _QueueCheckpoints:
-    """One child's checkpoints, in the queue: any worker can reach it, and it stands on the head node."""
+    """One child's checkpoints, kept in the queue, which is on the head node and in reach of every worker."""
 
     queue: Any
     worker: str

@@ -1,19 +1,20 @@
-"""The page that goes with an exported network: what it is, where it comes from, and how to run it."""
+"""The model card of an exported network: what it is, where it comes from, and how to run it."""
 
 from __future__ import annotations
 
 import json
-import platform
-from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
+from raynas.config import flattened
+from raynas.environment import versions
 from raynas.models.folder import ModelInfo
 from raynas.nn import Complexity
 
-PACKAGES = ("raynas", "torch", "onnx", "onnxscript")
+EXPORT_PACKAGES = ("raynas", "torch", "onnx", "onnxscript")
+"""Packages on which an exported file depends."""
 RUN = {
     ".onnx": """\
 import onnxruntime
@@ -33,6 +34,7 @@ from raynas.models.folder import load_model
 network = load_model(Path({file!r})).network
 logits = network(torch.from_numpy(images)).detach().numpy()""",
 }
+"""Code that runs a file, by its suffix; `file` is filled in."""
 PREPARE = """\
 import numpy as np
 from PIL import Image
@@ -45,14 +47,18 @@ left, top = round((width - size) / 2), round((height - size) / 2)
 pixels = np.asarray(picture.crop((left, top, left + size, top + size)), np.float32) / 255
 images = ((pixels.reshape(size, size, {channels}) - mean) / std).transpose(2, 0, 1)[None]
 """
+"""Code that makes a batch of one from a picture, as models/preprocess.py does, without torch."""
 
 
 def model_card(info: ModelInfo, cost: Complexity, *, file: str, difference: float | None) -> str:
-    """Markdown for FILE.md beside `file`; the picture is FILE.svg.
+    """The card as Markdown, to be written to FILE.md beside `file`; it shows the picture FILE.svg.
 
     Args:
-        cost: of this network.
-        difference: from the network in memory, as a share of the largest logit; None: not measured.
+        info: what the network is.
+        cost: the network's size.
+        file: name of the exported file.
+        difference: largest difference of a logit from the network in PyTorch, as a fraction of the largest
+            logit. None means that it was not measured.
     """
     name = PurePath(file).stem
     sections = [
@@ -65,7 +71,7 @@ def model_card(info: ModelInfo, cost: Complexity, *, file: str, difference: floa
         _how_to_run(file),
         _code(_snippet(info, file), "python"),
         "## Training",
-        _table(_flat(info.training)) if info.training else "Nothing is recorded of it.",
+        _table(_as_texts(info.training)) if info.training else "Nothing is recorded about it.",
         "## Architecture",
         "The cells, as `raynas.Genotype.from_json` reads them:",
         _code(info.genotype.to_json(), "json"),
@@ -84,21 +90,21 @@ def _facts(info: ModelInfo, cost: Complexity, file: str, difference: float | Non
         "multiply-adds": f"{cost.mult_adds:,}",
         "input": f"float32, N x {channels} x {size} x {size}",
         "output": f"logits, N x {info.num_classes}",
-        "preprocessing": f"shorter side to {_shorter_side(info)} pixels ({info.interpolation}), the middle "
-        f"{size} x {size}, values in [0, 1], minus mean, divided by std",
+        "preprocessing": f"shorter side to {info.preprocessing.shorter_side} pixels ({info.interpolation}), "
+        f"the middle {size} x {size}, values in [0, 1], minus mean, divided by std",
         "mean": _numbers(info.mean),
         "std": _numbers(info.std),
         "crop fraction": f"{info.crop_fraction:g}",
         "difference from the network in PyTorch": checked,
         "trained with": f"raynas {info.raynas}",
-        "exported with": ", ".join([*_versions(), f"Python {platform.python_version()}"]),
+        "exported with": _exported_with(),
     }
 
 
 def _classes(info: ModelInfo) -> list[str]:
     if info.classes is None:
         return []
-    # As JSON: a name may hold anything.
+    # JSON, because a class name may hold quotes, commas or line breaks.
     return ["## Classes", "In the order of the logits:", _code(json.dumps(info.classes), "json")]
 
 
@@ -115,37 +121,28 @@ def _snippet(info: ModelInfo, file: str) -> str:
         mean=list(info.mean),
         std=list(info.std),
         mode="L" if info.in_channels == 1 else "RGB",
-        shorter=_shorter_side(info),
+        shorter=info.preprocessing.shorter_side,
         interpolation=info.interpolation.upper(),
         channels=info.in_channels,
     )
     return f"{prepare}\n{RUN[PurePath(file).suffix].format(file=file)}\nprint(logits[0].argmax())"
 
 
-def _shorter_side(info: ModelInfo) -> int:
-    return int(info.image_size / info.crop_fraction)
-
-
-def _versions() -> Iterator[str]:
-    for package in PACKAGES:
-        try:
-            yield f"{package} {version(package)}"
-        except PackageNotFoundError:
-            continue
+def _exported_with() -> str:
+    found = versions(EXPORT_PACKAGES)
+    python = found.pop("python")
+    return ", ".join([*(f"{name} {version}" for name, version in found.items()), f"Python {python}"])
 
 
 def _numbers(values: tuple[float, ...]) -> str:
     return ", ".join(f"{value:.6g}" for value in values)
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value, default=str)
-    return flat
+def _as_texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        key: value if isinstance(value, str) else json.dumps(value, default=str)
+        for key, value in flattened(values).items()
+    }
 
 
 def _table(rows: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
-"""A trained network that takes pictures as they are: uint8, of any size.
+"""A trained network that takes uint8 images of any size and returns probabilities.
 
-MLflow loads it through `_load_pyfunc`, in somebody else's process: so it is outside raynas.tracking, whose
-import changes MLflow's settings.
+MLflow loads it through `_load_pyfunc` in the user's own process. It is therefore not in raynas.tracking,
+whose import changes MLflow's settings.
 """
 
 # Shapes: N images, H x W pixels, C channels, K classes.
@@ -19,14 +19,14 @@ from raynas.errors import UsageError
 from raynas.models.folder import LoadedModel, load_model
 
 BATCH_SIZE = 64
-"""Images that go through the network together."""
+"""Images per forward pass."""
 
 
 class Classifier:
     """A network behind the preprocessing that its model.json describes.
 
     Attributes:
-        info: of the network; `info.classes` has the names of the K classes, where they are known.
+        info: the network's description; `info.classes` has the names of the K classes, if they are known.
     """
 
     def __init__(self, model: LoadedModel) -> None:
@@ -38,10 +38,10 @@ class Classifier:
         """Probabilities [N, K] in the order of `info.classes`.
 
         Args:
-            images_NHWC: RGB (C = 3) or grey (C = 1), of any height and width; a network for the other kind
-                gets them converted.
+            images_NHWC: RGB (C = 3) or grey (C = 1) images of any height and width; they are converted to
+                what the network was trained with.
         Raises:
-            UsageError: they are of another type or shape.
+            UsageError: the images have another type or shape.
         """
         _check(images_NHWC)
         probabilities_NK = np.empty((len(images_NHWC), self.info.num_classes), np.float32)
@@ -54,7 +54,7 @@ class Classifier:
 
 
 def _load_pyfunc(path: str) -> Classifier:
-    """What `mlflow.pyfunc.load_model` calls with the folder of a registered model."""
+    """Called by `mlflow.pyfunc.load_model` with the folder of a registered model."""
     return Classifier(load_model(Path(path)))
 
 
@@ -63,7 +63,7 @@ def _check(images_NHWC: NDArray[np.uint8]) -> None:
     if images_NHWC.dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape[1:3]:
         raise UsageError(
             f"Images must be uint8 of shape [N, height, width, 1 or 3]; these are {images_NHWC.dtype} of "
-            f"shape {list(shape)}. Give pixel values from 0 to 255, channels last, with no scaling before."
+            f"shape {list(shape)}. Give unscaled pixel values from 0 to 255, with channels last."
         )
 
 

@@ -1,7 +1,7 @@
-"""A network as a file for others: ONNX and PyTorch's pt2 run without raynas, safetensors has the weights.
+"""Exports a network to a file: ONNX and PyTorch's pt2 run without raynas, safetensors has the weights.
 
-What was written is loaded back and compared with the network before it gets its name. A model card and a
-picture of the cell lie beside it.
+The written file is loaded back and compared with the network before it is moved to its place. A model card
+and a picture of the cells are written beside it.
 """
 
 # Shapes: N images, C channels, H x W pixels, K classes.
@@ -26,47 +26,48 @@ from raynas.errors import ModelError, RaynasError
 from raynas.models.card import model_card
 from raynas.models.folder import LoadedModel, load_model, save_model
 
-Format = Literal["onnx", "pt2", "safetensors"]
-FORMATS: tuple[str, ...] = get_args(Format)
+ExportFormat = Literal["onnx", "pt2", "safetensors"]
+FORMATS: tuple[str, ...] = get_args(ExportFormat)
 INPUT, OUTPUT = "images", "logits"
-"""What input and output of the ONNX graph are called."""
+"""Names of the input and the output of the ONNX graph."""
 TOLERANCE = 1e-4
-"""Largest difference from the network that is let through, as a share of its largest logit."""
+"""Largest difference from the network that is accepted, as a fraction of its largest logit."""
 NUM_TRACED, NUM_CHECKED = 2, 3
-"""Images at a time; different, so that a batch size that is baked in is found."""
+"""Batch sizes, which differ so that a graph with a fixed batch size is noticed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """The files that were written, and how far the exported network is from the one in memory."""
+    """The files that were written, and how much the exported network differs from the one in memory."""
 
     file: Path
     card: Path
     picture: Path
     description: Path | None
-    """Of safetensors: what the network is."""
+    """The network's description, for format safetensors only."""
     num_bytes: int
     largest_difference: float | None
-    """As a share of the largest logit, on random images; None: there was nothing to run the file with."""
+    """On random images, as a fraction of the largest logit. None means that nothing could run the file."""
 
 
-def export(model: LoadedModel, format: Format, out: Path, *, force: bool = False) -> Exported:
+def export_model(model: LoadedModel, format: ExportFormat, out: Path, *, force: bool = False) -> Exported:
     """Writes the network in evaluation mode, float32 and without its auxiliary head: images in, logits out.
 
     ONNX and pt2 take any number of images of model.info.image_size pixels.
 
     Args:
-        out: NAME.onnx, NAME.pt2 or NAME.safetensors; the same with .md and .svg after it come beside it, and
-            NAME.json for safetensors. Missing folders are made.
-        force: overwrite them.
+        out: NAME.onnx, NAME.pt2 or NAME.safetensors. The model card OUT.md, the picture OUT.svg and for
+            safetensors also NAME.json are written beside it. Missing folders are created.
+        force: overwrite existing files.
     Raises:
-        ModelError: bad name, existing files, no place to write, or a package that is not installed.
+        ModelError: the name has another suffix, files exist already or can't be written, or a package is
+            not installed.
         InvalidConfig: image_size is too small for the network.
-        RaynasError: the file gives other numbers than the network; nothing is left of it.
+        RaynasError: the file gives other numbers than the network; it was deleted.
     """
     check_destination(format, out, force=force)
-    # Before anything is written: images can be too small.
-    cost = model.info.complexity()
+    # Computed before anything is written, because it refuses images that are too small.
+    cost = model.info.spec.complexity()
     model = _for_inference(model)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -93,12 +94,12 @@ def export(model: LoadedModel, format: Format, out: Path, *, force: bool = False
 
 
 def check_destination(format: str, out: Path, *, force: bool = False) -> None:
-    """ModelError unless `export` could write there."""
+    """ModelError unless `export_model` could write there."""
     if format not in FORMATS:
         raise ModelError(f"format {format!r} is unknown. Known: {', '.join(FORMATS)}.")
     if out.suffix != f".{format}":
         raise ModelError(
-            f"{out} is not named .{format}, as files of format {format} are. Give {out.stem}.{format}, or "
+            f"{out} does not end in .{format}, as files of format {format} do. Give {out.stem}.{format}, or "
             "another format."
         )
     missing = [name for name in ("onnx", "onnxscript") if format == "onnx" and find_spec(name) is None]
@@ -110,19 +111,19 @@ def check_destination(format: str, out: Path, *, force: bool = False) -> None:
     for path in _files(format, out):
         if path.is_dir() or (path.exists() and not force):
             raise ModelError(
-                f"{path} exists already and is not overwritten. Give another name, or for files add --force "
-                "(force=True)."
+                f"{path} exists already and is not overwritten. Give another name, or overwrite files with "
+                "force=True (--force)."
             )
 
 
 def _files(format: str, out: Path) -> list[Path]:
-    """The network comes last, when all that describes it is there."""
+    """All files of an export. The network comes last, when everything that describes it is there."""
     description = [out.with_suffix(".json")] if format == "safetensors" else []
     return [_picture(out), _card(out), *description, out]
 
 
 def _card(out: Path) -> Path:
-    # With the format in its name: one network can be exported to several.
+    # The suffix stays in the name, because one network can be exported to several formats.
     return out.with_name(f"{out.name}.md")
 
 
@@ -131,7 +132,7 @@ def _picture(out: Path) -> Path:
 
 
 def _for_inference(model: LoadedModel) -> LoadedModel:
-    """A copy as it is to be exported."""
+    """A copy in evaluation mode, float32 and without the auxiliary head."""
     network = copy.deepcopy(model.network).cpu().float().eval()
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     network.auxiliary = None
@@ -153,14 +154,14 @@ def _program(model: LoadedModel) -> torch.export.ExportedProgram:
         dynamic_shapes=({0: torch.export.Dim("batch")},),
     )
     for node in program.graph.nodes:
-        # It would carry the paths of this machine into the file.
+        # Stack traces would put this machine's file paths into the file.
         node.meta.pop("stack_trace", None)
     return program
 
 
 def _write_onnx(model: LoadedModel, path: Path) -> None:
     with warnings.catch_warnings():
-        # torch's own, about its own data structures.
+        # torch warns about its own data structures here.
         warnings.simplefilter("ignore", FutureWarning)
         program = torch.onnx.export(
             _program(model),
@@ -193,23 +194,23 @@ _WRITERS: dict[str, Callable[[LoadedModel, Path], None]] = {
 
 @torch.no_grad()
 def _difference(model: LoadedModel, format: str, path: Path) -> float | None:
-    """Largest difference of a logit, as a share of the largest; RaynasError if it is too large."""
+    """Largest difference of a logit, as a fraction of the largest; RaynasError if it is too large."""
     images_NCHW = _random_images(model, NUM_CHECKED)
     expected_NK = model.network(images_NCHW)
     if not expected_NK.isfinite().all():
         raise RaynasError(
-            "The network itself gives numbers that are not finite on random images: nothing was exported. "
+            "The network itself gives logits that are not finite on random images, so nothing was exported. "
             "Its weights are damaged, its training diverged, or they are random in a network this deep."
         )
     given_NK = _READERS[format](path, images_NCHW)
     if given_NK is None:
         return None
     difference = (given_NK - expected_NK).abs().max() / expected_NK.abs().max().clamp(min=1e-30)
-    # NaN is not below anything.
+    # Written with `not`, because every comparison with NaN is false.
     if not difference <= TOLERANCE:
         raise RaynasError(
             f"The exported file gives other logits than the network: they differ by {difference:.2g} of the "
-            f"largest, at most {TOLERANCE:g} is let through. Nothing was exported; format "
+            f"largest, and at most {TOLERANCE:g} is accepted. Nothing was exported; format "
             f"{'pt2' if format == 'onnx' else 'safetensors'} may do better. Please report this cell."
         )
     return float(difference)

@@ -1,7 +1,7 @@
-"""A trained network on disk: what training leaves behind and everything else reads.
+"""The model folder: a trained network on disk, as training writes it and everything else reads it.
 
-FOLDER/model.safetensors has the weights, FOLDER/model.json everything else (ModelInfo). The same two files
-under another name, NAME.safetensors and NAME.json, are read as well. Nothing is unpickled.
+FOLDER/model.safetensors has the weights, FOLDER/model.json everything else (ModelInfo). The two files can
+also have another name, NAME.safetensors and NAME.json. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -10,73 +10,55 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import safetensors.torch
 import torch
-from pydantic import (
-    BeforeValidator,
-    Field,
-    InstanceOf,
-    PlainSerializer,
-    PositiveFloat,
-    model_validator,
-)
+from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor
 
-from raynas.cells.genotype import Genotype
+from raynas.cells.genotype_field import GenotypeField
 from raynas.config import FrozenModel, validated
 from raynas.data.config import MAX_IMAGE_SIZE
 from raynas.errors import ModelError, UsageError
 from raynas.files import parse_json, replace_file
 from raynas.models.preprocess import Preprocessing
 from raynas.models.weights import load_weights, read_weights
-from raynas.nn import Complexity, Network, NetworkConfig, complexity
+from raynas.nn import Network, NetworkConfig, NetworkSpec
 
 WEIGHTS_FILE, INFO_FILE = "model.safetensors", "model.json"
-FORMAT = 1
-
-
-def _as_genotype(value: Any) -> Any:
-    return Genotype.from_dict(value) if isinstance(value, Mapping) else value
-
-
-GenotypeField = Annotated[
-    InstanceOf[Genotype],
-    BeforeValidator(_as_genotype),
-    PlainSerializer(Genotype.to_dict, return_type=dict[str, Any]),
-]
+MODEL_FORMAT = 1
 
 
 class ModelInfo(FrozenModel):
-    """What one has to know besides the weights: enough to build the network again and to feed it."""
+    """The content of model.json: what is needed besides the weights to rebuild the network and to feed it."""
 
     format: Literal[1] = 1
-    """Of this description; a later raynas may write another."""
+    """Version of this file format."""
     raynas: str = Field(default_factory=lambda: version("raynas"))
-    """Version that wrote it."""
+    """Version of raynas that wrote the file."""
     genotype: GenotypeField
     """The cells; in JSON as Genotype.to_dict writes them."""
     network: NetworkConfig
     """How they are stacked."""
     in_channels: Literal[1, 3]
-    """1 for grey pictures, 3 for colour."""
+    """1 for grey images, 3 for colour."""
     num_classes: int = Field(ge=0)
-    """0: the network gives pooled features in place of logits."""
+    """0 for a network that returns pooled features instead of logits."""
     image_size: int = Field(ge=1, le=MAX_IMAGE_SIZE)
-    """Pixels per side that it was trained for."""
+    """Pixels per side of the images that it was trained for."""
     mean: tuple[float, ...]
-    """Taken off each channel's values in [0, 1]."""
+    """Subtracted from each channel's values in [0, 1]."""
     std: tuple[PositiveFloat, ...]
-    """By which each channel is divided after that."""
+    """What each channel is divided by after that."""
     crop_fraction: float = Field(1.0, ge=0.01, le=1)
-    """Share of the resized picture's shorter side that is cut out of its middle."""
+    """Side of the central crop, as a fraction of the resized image's shorter side."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    """By which pictures are resized."""
+    """How images are resized."""
     classes: tuple[str, ...] | None = None
-    """Names, in the order of the logits."""
+    """Names of the classes, in the order of the logits. None means that they are not known."""
     training: dict[str, Any] = Field(default_factory=dict)
-    """What is known of it: recipe, data, epochs, seed, accuracy, versions, git commit, date."""
+    """How it was trained, if known: recipe, data, epochs, seed, accuracy, versions, git commit, date."""
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> Self:
@@ -93,7 +75,7 @@ class ModelInfo(FrozenModel):
     def of(
         cls, network: Network, *, mean: tuple[float, ...], std: tuple[float, ...], **fields: Any
     ) -> ModelInfo:
-        """The description of `network`; `fields`: crop_fraction, interpolation, classes, training."""
+        """The description of `network`; `fields` are crop_fraction, interpolation, classes and training."""
         return cls(
             genotype=network.genotype,
             network=network.config,
@@ -107,48 +89,45 @@ class ModelInfo(FrozenModel):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How a picture becomes its input."""
+        """How a picture becomes the network's input."""
         return Preprocessing(
             self.image_size, self.crop_fraction, self.mean, self.std, interpolation=self.interpolation
         )
 
-    def complexity(self) -> Complexity:
-        """Without the auxiliary head; InvalidConfig if image_size is too small."""
-        return complexity(
-            self.genotype,
-            self.network,
-            in_channels=self.in_channels,
-            num_classes=self.num_classes,
-            image_size=self.image_size,
-        )
+    @property
+    def spec(self) -> NetworkSpec:
+        """What the network is built from."""
+        return NetworkSpec(self.genotype, self.network, self.in_channels, self.num_classes, self.image_size)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A network in evaluation mode, and what is known of it."""
+    """A network in evaluation mode, and its description."""
 
     network: Network
     info: ModelInfo
 
 
 def is_model(place: Path) -> bool:
-    """Whether a description lies there, whole or not."""
+    """Whether a model description is there, be it intact or damaged."""
     return _files(place)[1].is_file()
 
 
 def save_model(place: Path, network: Network, info: ModelInfo) -> None:
-    """Writes both files, each of them whole or not at all; an auxiliary head is kept, for training to go on.
+    """Writes both files, each of them completely or not at all.
+
+    The auxiliary head is written too, so that the network can be trained further.
 
     Args:
-        place: a folder, which is made, or NAME.safetensors.
-        info: of this network: ModelInfo.of.
+        place: a folder, which is created if needed, or NAME.safetensors.
+        info: the description of this network, from ModelInfo.of.
     Raises:
-        ModelError: they can't be written.
+        ModelError: the files can't be written.
     """
     described = (info.genotype, info.network, info.num_classes)
     assert described == (network.genotype, network.config, network.num_classes)
     weights, description = _files(place)
-    # One copy of each tensor: the format has no shared memory.
+    # The format has no shared memory, so every tensor gets a copy of its own.
     state = {
         key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for key, tensor in network.state_dict().items()
@@ -156,9 +135,9 @@ def save_model(place: Path, network: Network, info: ModelInfo) -> None:
     text = info.model_dump_json(indent=1) + "\n"
     try:
         weights.parent.mkdir(parents=True, exist_ok=True)
-        # As bytes: safetensors' own files can be read by their owner alone.
+        # Written as bytes, because safetensors' own files are readable by their owner only.
         replace_file(weights, lambda path: path.write_bytes(safetensors.torch.save(state)))
-        # Last, because a folder with it counts as a model.
+        # Written last, because a folder that has this file counts as a model.
         replace_file(description, lambda path: path.write_text(text, encoding="utf-8"))
     except (OSError, safetensors.SafetensorError) as error:
         raise ModelError(f"The network can't be written to {place}: {error}.") from error
@@ -168,7 +147,7 @@ def load_model(place: str | Path) -> LoadedModel:
     """The network of a model folder, or of NAME.safetensors with NAME.json beside it, on the CPU.
 
     Raises:
-        ModelError: a file is missing, garbled, or doesn't fit the other; names it.
+        ModelError: a file is missing or damaged, or the two don't belong together.
     """
     place = Path(place)
     weights, description = _files(place)
@@ -176,36 +155,29 @@ def load_model(place: str | Path) -> LoadedModel:
     try:
         state = read_weights(weights, "this network")
         _check_size(info, state)
-        network = _built(info)
+        network = info.spec.build()
         load_weights(network, state)
     except UsageError as error:
         raise ModelError(f"{weights} does not go with {description}: {error}") from error
     return LoadedModel(network.eval(), info)
 
 
-def _built(info: ModelInfo) -> Network:
-    return Network(
-        info.genotype,
-        info.network,
-        in_channels=info.in_channels,
-        num_classes=info.num_classes,
-        image_size=info.image_size,
-    )
-
-
 def _check_size(info: ModelInfo, state: Mapping[str, Tensor]) -> None:
-    """Before it is built: a description may name a network that no memory holds."""
-    needed, given = info.complexity().parameters, sum(tensor.numel() for tensor in state.values())
+    """ModelError if the network has more weights than the file.
+
+    Checked before the network is built: a damaged description may describe one that fits in no memory.
+    """
+    needed, given = info.spec.complexity().parameters, sum(tensor.numel() for tensor in state.values())
     if needed <= given and info.network.auxiliary_head:
-        # Which those numbers are without; it grows with the images.
+        # Complexity leaves the auxiliary head out, whose size depends on the images.
         with torch.device("meta"):
-            needed = sum(parameter.numel() for parameter in _built(info).parameters())
+            needed = sum(parameter.numel() for parameter in info.spec.build().parameters())
     if needed > given:
         raise ModelError(f"that network has {needed:,} weights, the file {given:,} numbers.")
 
 
 def read_info(place: Path) -> ModelInfo:
-    """What is known of a network on disk, without its weights; ModelError as of `load_model`."""
+    """The description of a network on disk, without its weights; raises what `load_model` raises."""
     _, description = _files(place)
     if not description.is_file():
         raise ModelError(
@@ -216,7 +188,7 @@ def read_info(place: Path) -> ModelInfo:
 
 
 def _files(place: Path) -> tuple[Path, Path]:
-    """Weights and description."""
+    """Paths of the weights and of the description."""
     if place.suffix == ".safetensors" and not place.is_dir():
         return place, place.with_suffix(".json")
     return place / WEIGHTS_FILE, place / INFO_FILE
@@ -229,12 +201,12 @@ def _read_info(path: Path) -> ModelInfo:
         raise ModelError(f"{path} can't be read as JSON: {error}. Restore it, or train again.") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path} holds a JSON {type(value).__name__}; it must be an object of ModelInfo.")
-    if value.get("format", FORMAT) != FORMAT:
+    if value.get("format", MODEL_FORMAT) != MODEL_FORMAT:
         raise ModelError(
-            f"{path} is of format {value['format']!r}, written by raynas {value.get('raynas', '?')}; raynas "
-            f"{version('raynas')} reads format {FORMAT}. Use the raynas that wrote it."
+            f"{path} has format {value['format']!r}, written by raynas {value.get('raynas', '?')}; raynas "
+            f"{version('raynas')} reads format {MODEL_FORMAT}. Use the raynas that wrote it."
         )
     try:
         return validated(ModelInfo, value)
     except UsageError as error:
-        raise ModelError(f"{path} is no description of a network: {error}") from error
+        raise ModelError(f"{path} does not describe a network: {error}") from error

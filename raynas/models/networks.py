@@ -1,4 +1,4 @@
-"""Networks by name: the published cells at the sizes of their papers.
+"""Published networks by name: published cells, stacked as in their papers.
 
 network = raynas.build("nasnet_a_large", num_classes=10)
 backbone = raynas.build("pnasnet5_mobile", features_only=True)
@@ -9,7 +9,7 @@ backbone = raynas.build("pnasnet5_mobile", features_only=True)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -21,38 +21,33 @@ from raynas.config import merged, validated
 from raynas.errors import UnknownName
 from raynas.models.preprocess import Preprocessing
 from raynas.models.weights import load_weights, read_weights
-from raynas.nn import Complexity, Conventions, Network, NetworkConfig, complexity
+from raynas.nn import Conventions, Network, NetworkConfig, NetworkSpec
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedNetwork:
-    """A published cell, stacked as in its paper; `source` says where the numbers come from."""
+    """A published cell, stacked as in its paper."""
 
     cell: str
+    """Name of the published cell."""
     config: NetworkConfig
     image_size: int
+    """Pixels per side."""
     num_classes: int
     source: str
+    """Where the numbers come from."""
 
     @property
-    def genotype(self) -> Genotype:
-        return published_cell(self.cell).genotype
+    def spec(self) -> NetworkSpec:
+        """The network with its paper's images and classes; the cell is looked up by name."""
+        genotype = published_cell(self.cell).genotype
+        return NetworkSpec(genotype, self.config, 3, self.num_classes, self.image_size)
 
     @property
     def preprocessing(self) -> Preprocessing:
         """How pictures become this network's input."""
-        # Smaller networks were evaluated on Inception's cut of 87.5 %.
+        # The smaller networks were evaluated with Inception's central crop of 87.5 %.
         return Preprocessing(self.image_size, 0.911 if self.image_size == 331 else 0.875)
-
-    def complexity(self) -> Complexity:
-        """Without the auxiliary head."""
-        return complexity(
-            self.genotype,
-            self.config,
-            in_channels=3,
-            num_classes=self.num_classes,
-            image_size=self.image_size,
-        )
 
 
 _TF_CIFAR = Conventions(padding="same")
@@ -114,7 +109,7 @@ NETWORKS: dict[str, PublishedNetwork] = {
         skip_reduction_input=True,
         drop_path=0.3,
     ),
-    # slim calls its wiring skip_reduction_layer_input too, but means what NASNet does without it.
+    # slim sets skip_reduction_layer_input here too, but its PNASNet wires cells as NASNet does without it.
     "pnasnet5_mobile": _imagenet(
         "pnasnet5",
         _PNAS,
@@ -181,9 +176,10 @@ NETWORKS: dict[str, PublishedNetwork] = {
 
 
 class FeatureExtractor(nn.Module):
-    """A network without its classifier: images to one map per stride, for detection and fine-tuning.
+    """A network without its classifier: images to one feature map per stride, for detection and fine-tuning.
 
-    `feature_info` has a FeatureMap (channels, stride) for each of them.
+    Attributes:
+        feature_info: a FeatureMap (output, channels, stride) for each map that `forward` returns.
     """
 
     def __init__(self, network: Network) -> None:
@@ -193,21 +189,45 @@ class FeatureExtractor(nn.Module):
         self.feature_info = network.feature_maps
 
     def forward(self, images_NCHW: Tensor) -> list[Tensor]:
-        """Largest map first, after a ReLU."""
+        """Feature maps after a ReLU, the largest first."""
         return self.network.forward_feature_maps(images_NCHW)
 
 
 def published_network(name: str) -> PublishedNetwork:
+    """The published network called `name`; UnknownName suggests the nearest."""
     if name not in NETWORKS:
         hint = "Any genotype can be built: raynas.build(genotype, cells_per_stack=..., filters=...)."
         raise UnknownName("published network", name, NETWORKS, hint)
     return NETWORKS[name]
 
 
+def on_cifar(genotype: Genotype) -> NetworkSpec:
+    """The cell stacked as in NASNet's published CIFAR-10 network: 6 cells per stack, 32 filters."""
+    return NetworkSpec(genotype, NetworkConfig(), in_channels=3, num_classes=10, image_size=32)
+
+
 @overload
-def build(network: str | Genotype, *, features_only: Literal[True], **words: Any) -> FeatureExtractor: ...
+def build(
+    network: str | Genotype,
+    *,
+    num_classes: int | None = None,
+    in_channels: int = 3,
+    image_size: int | None = None,
+    weights: str | Path | Mapping[str, Tensor] | None = None,
+    features_only: Literal[False] = False,
+    **settings: Any,
+) -> Network: ...
 @overload
-def build(network: str | Genotype, *, features_only: Literal[False] = False, **words: Any) -> Network: ...
+def build(
+    network: str | Genotype,
+    *,
+    num_classes: int | None = None,
+    in_channels: int = 3,
+    image_size: int | None = None,
+    weights: str | Path | Mapping[str, Tensor] | None = None,
+    features_only: Literal[True],
+    **settings: Any,
+) -> FeatureExtractor: ...
 def build(
     network: str | Genotype,
     *,
@@ -221,39 +241,44 @@ def build(
     """A published network, or any genotype, as a torch module.
 
     Args:
-        network: one of NETWORKS, or a Genotype.
-        num_classes: None: as published; 10 for a Genotype. 0: pooled features in place of logits.
-        image_size: pixels per side; None: as published, 32 for a Genotype. Other sizes work too, only the
-            auxiliary head is bound to it.
-        weights: 'timm:TAG' (fetched through timm: 'timm:tf_in1k'), a .safetensors or .pt file, or a state
-            dict, with raynas's or timm's names. With another `num_classes` the classifier starts afresh.
-        features_only: give feature maps at several strides in place of logits.
-        settings: fields of NetworkConfig that are to differ: auxiliary_head=True,
+        network: name of a published network (see NETWORKS), or a Genotype.
+        num_classes: number of classes. Defaults to the published network's, or to 10 for a Genotype. 0 gives
+            pooled features instead of logits.
+        in_channels: channels of the images: 1 for grey, 3 for colour.
+        image_size: pixels per side. Defaults to the published network's, or to 32 for a Genotype. The network
+            takes other sizes too; only the auxiliary head is built for this one.
+        weights: 'timm:TAG' (fetched through timm, such as 'timm:tf_in1k'), a .safetensors or .pt file, or a
+            state dict, with raynas's or timm's parameter names. If `num_classes` differs from what they were
+            trained with, the classifier is initialised anew.
+        features_only: return feature maps at several strides instead of logits.
+        settings: fields of NetworkConfig to override, such as auxiliary_head=True or
             conventions={"padding": "timm"}.
     Raises:
-        UnknownName: no network is called that.
+        UnknownName: no network has this name.
         InvalidConfig: a setting is unknown or out of bounds.
-        WeightsError: the weights can't be had, read, or don't fit.
+        WeightsError: the weights can't be fetched or read, or they don't fit.
     """
-    published = _as_published(network)
-    name = network if isinstance(network, str) else "your own genotype"
-    config = validated(NetworkConfig, merged(published.config.model_dump(), settings), where="network")
-    state = None if weights is None else read_weights(weights, name)
-    built = Network(
-        published.genotype if isinstance(network, str) else network,
-        config,
+    default = on_cifar(network) if isinstance(network, Genotype) else published_network(network).spec
+    spec = replace(
+        default,
+        config=validated(NetworkConfig, merged(default.config.model_dump(), settings), where="network"),
         in_channels=in_channels,
-        num_classes=published.num_classes if num_classes is None or state is not None else num_classes,
-        image_size=image_size or published.image_size,
+        num_classes=default.num_classes if num_classes is None else num_classes,
+        image_size=image_size or default.image_size,
     )
-    if state is not None:
-        load_weights(built, state)
-        if num_classes not in (None, built.num_classes):
-            built.reset_classifier(num_classes)
+    if weights is None:
+        built = spec.build()
+    else:
+        name = network if isinstance(network, str) else "your own genotype"
+        built = _with_weights(spec, read_weights(weights, name), trained_classes=default.num_classes)
     return FeatureExtractor(built) if features_only else built
 
 
-def _as_published(network: str | Genotype) -> PublishedNetwork:
-    if isinstance(network, Genotype):
-        return PublishedNetwork("", NetworkConfig(), 32, 10, "")
-    return published_network(network)
+def _with_weights(spec: NetworkSpec, state: Mapping[str, Tensor], *, trained_classes: int) -> Network:
+    """The network with `state`; its classifier is new if it has other classes than it was trained for."""
+    # Weights fit a classifier of their own size only, so another one takes its place after they are loaded.
+    network = replace(spec, num_classes=trained_classes).build()
+    load_weights(network, state)
+    if spec.num_classes != trained_classes:
+        network.reset_classifier(spec.num_classes)
+    return network

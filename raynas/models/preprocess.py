@@ -1,4 +1,4 @@
-"""From a picture of any size to a network's input, as ImageNet networks are evaluated."""
+"""Turns a picture of any size into a network's input, as ImageNet networks are evaluated."""
 
 # Shapes: C channels, H x W pixels.
 
@@ -19,12 +19,14 @@ from raynas.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """Resizes, cuts out the middle, and scales the values; by default to [-1, 1].
+    """Resizes a picture, cuts out its middle, and scales the values, by default to [-1, 1].
 
     Args:
-        image_size: pixels per side of the cut.
-        crop_fraction: share of the resized picture's shorter side that it is.
-        mean, std: of each channel's values in [0, 1], taken off and divided by; one channel is grey.
+        image_size: pixels per side of the central crop.
+        crop_fraction: side of the crop, as a fraction of the resized picture's shorter side.
+        mean: subtracted from each channel's values in [0, 1]; a single number means a grey picture.
+        std: what each channel is divided by after that.
+        interpolation: how pictures are resized.
     Source: timm's configuration of nasnetalarge.tf_in1k and pnasnet5large.tf_in1k.
     """
 
@@ -34,8 +36,17 @@ class Preprocessing:
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
 
+    @property
+    def shorter_side(self) -> int:
+        """Pixels of the shorter side to which a picture is resized before the crop."""
+        return math.floor(self.image_size / self.crop_fraction)
+
     def __call__(self, picture: Image.Image) -> Tensor:
-        """(C, image_size, image_size) float32 of a picture in any mode; DataError if it is much too long."""
+        """float32 (C, image_size, image_size) from a picture in any PIL mode.
+
+        Raises:
+            DataError: the picture is so long and thin that resizing it would fill the memory.
+        """
         resized = self._resized(picture.convert("L" if len(self.mean) == 1 else "RGB"))
         left = round((resized.width - self.image_size) / 2)
         top = round((resized.height - self.image_size) / 2)
@@ -45,13 +56,13 @@ class Preprocessing:
         return scaled_HWC.permute(2, 0, 1)
 
     def _resized(self, picture: Image.Image) -> Image.Image:
-        shorter = math.floor(self.image_size / self.crop_fraction)
+        shorter = self.shorter_side
         width, height = picture.size
         longer = int(shorter * max(width, height) / min(width, height))
         if shorter * longer > MAX_PIXELS:
             raise DataError(
                 f"A picture of {width}x{height} pixels would be resized to {shorter:,}x{longer:,}; at most "
-                f"{MAX_PIXELS:,} pixels are allowed. Cut it to a shape that is less long."
+                f"{MAX_PIXELS:,} pixels are allowed. Crop it to a shape that is less long and thin."
             )
         size = (shorter, longer) if width <= height else (longer, shorter)
         return picture.resize(size, Image.Resampling[self.interpolation.upper()])

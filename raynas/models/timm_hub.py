@@ -1,4 +1,4 @@
-"""Fetches published weights from where timm has them, where timm is installed and there is a network."""
+"""Downloads published weights from the hub that timm uses; needs timm and an Internet connection."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ from torch import Tensor
 from raynas.errors import WeightsError
 from raynas.models.torchvision_import import make_torchvision_importable
 
-FILE_NAME = "model.safetensors"
+HUB_FILE = "model.safetensors"
 SECONDS_TO_REACH_HUB = 10.0
 TIMM_NETWORKS = {"nasnet_a_large": "nasnetalarge", "pnasnet5_large": "pnasnet5large"}
-"""What they are called there."""
+"""Names of published networks in timm, by their name in raynas."""
 
 
 def fetch_from_timm(tag: str, network: str) -> Mapping[str, Tensor]:
-    """The state dict, with timm's names, of a published network, trained as `tag` says: 'tf_in1k'.
+    """The state dict of a published network, with timm's parameter names.
 
+    Args:
+        tag: which of timm's weights, such as 'tf_in1k'.
+        network: name of the published network.
     Raises:
         WeightsError: timm is not installed, has no such network or tag, or can't reach its hub.
     """
     if network not in TIMM_NETWORKS:
         raise WeightsError(
-            f"timm has no weights for {network}. It has them for {', '.join(TIMM_NETWORKS)}. Give a file of "
+            f"timm has no weights for {network}, only for {', '.join(TIMM_NETWORKS)}. Give a file of "
             "weights, or none."
         )
     make_torchvision_importable()
@@ -48,24 +51,25 @@ def fetch_from_timm(tag: str, network: str) -> Mapping[str, Tensor]:
 
 
 def _in_cache(repository: str, name: str) -> Path:
-    """The file of weights, downloaded if it wasn't before."""
+    """The file of weights, downloaded unless it is in the cache."""
     import huggingface_hub
 
-    cached = huggingface_hub.try_to_load_from_cache(repository, FILE_NAME)
+    cached = huggingface_hub.try_to_load_from_cache(repository, HUB_FILE)
     if isinstance(cached, str):
         return Path(cached)
     try:
-        # The hub's own client goes on trying for a minute where there is no network.
+        # Without a connection the hub's own client keeps trying for a minute.
         _reach(huggingface_hub.constants.ENDPOINT)
-        return Path(huggingface_hub.hf_hub_download(repository, FILE_NAME))
+        return Path(huggingface_hub.hf_hub_download(repository, HUB_FILE))
     except (OSError, huggingface_hub.errors.HfHubHTTPError) as error:
         raise WeightsError(
             f"The weights {name!r} could not be fetched from {huggingface_hub.constants.ENDPOINT}: "
-            f"{str(error).partition(chr(10))[0]}. Without a network give a file: weights='FILE.safetensors'."
+            f"{str(error).partition(chr(10))[0]}. Without a connection, give a file: "
+            "weights='FILE.safetensors'."
         ) from error
 
 
 def _reach(address: str) -> None:
-    """OSError unless the server answers, whatever it says."""
+    """OSError unless the server answers, with whatever status."""
     with contextlib.suppress(urllib.error.HTTPError):
         urllib.request.urlopen(address, timeout=SECONDS_TO_REACH_HUB).close()

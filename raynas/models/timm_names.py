@@ -1,7 +1,7 @@
-"""timm's names for the parameters of nasnetalarge and pnasnet5large, and ours.
+"""Translates parameter names between raynas and timm's nasnetalarge and pnasnet5large.
 
 Source: huggingface/pytorch-image-models timm/models/nasnet.py and pnasnet.py. There `left` and `right` are
-the first and the second half of a block, and conv_prev_1x1 and the paths match the previous state.
+the first and the second half of a block; conv_prev_1x1 and the paths match the previous state.
 """
 
 from __future__ import annotations
@@ -18,30 +18,31 @@ STEM_NAMES = {"nasnet": "conv0", "pnasnet": "conv_0"}
 
 
 def is_timm(state: Mapping[str, Tensor]) -> bool:
+    """Whether a state dict has timm's parameter names."""
     return any(key.startswith("cell_stem_0.") for key in state)
 
 
 def from_timm(state: Mapping[str, Tensor], network: Network) -> dict[str, Tensor]:
-    """The state dict of timm's network with our names; keys that it has no equal for keep theirs."""
+    """timm's state dict with raynas's names; keys that have no counterpart in `network` stay as they are."""
     ours = {timm: name for name, timm in _names(network, _family(state)).items()}
     return {_renamed(key, ours): value for key, value in state.items()}
 
 
 def to_timm(network: Network) -> dict[str, Tensor]:
-    """The network's state dict with timm's names: nasnetalarge's or pnasnet5large's.
+    """The network's state dict with the parameter names of nasnetalarge or pnasnet5large.
 
     Raises:
-        WeightsError: the network has other cells than timm's, or an ImageNet stem is missing.
+        WeightsError: the network's cells or stem don't exist in timm.
     """
-    # PNASNet has one cell, which is the reduction too.
+    # PNASNet has a single cell, which also serves as the reduction cell.
     is_pnasnet = network.genotype.normal == network.genotype.reduction
     names = _names(network, "pnasnet" if is_pnasnet else "nasnet")
     state = {_renamed(k, names): v for k, v in network.state_dict().items() if not k.startswith("auxiliary.")}
     foreign = [key for key in state if key.startswith(("cells.", "stem."))]
     if foreign:
         raise WeightsError(
-            f"timm has no name for {foreign[0]}: it has networks of nasnet_a and pnasnet5 with the ImageNet "
-            "stem alone."
+            f"timm has no name for {foreign[0]}: it has only networks of nasnet_a and pnasnet5 with the "
+            "ImageNet stem."
         )
     return state
 
@@ -51,13 +52,13 @@ def _family(state: Mapping[str, Tensor]) -> str:
 
 
 def _renamed(key: str, names: Mapping[str, str]) -> str:
-    """`key` is the path of a module and the name of a tensor in it."""
+    """`key`, which is the path of a module and the name of a tensor in it, with the module's other name."""
     module, _, tensor = key.rpartition(".")
     return f"{names[module]}.{tensor}" if module in names else key
 
 
 def _names(network: Network, family: str) -> dict[str, str]:
-    """timm's path of each module that owns tensors, by ours."""
+    """timm's path of each module that owns tensors, by its path in raynas."""
     stem = STEM_NAMES[family]
     names = {"stem.0.0": f"{stem}.conv", "stem.0.1": f"{stem}.bn", "classifier": "last_linear"}
     for index, timm_cell in enumerate(_cell_names(network, family)):
@@ -69,7 +70,7 @@ def _names(network: Network, family: str) -> dict[str, str]:
 
 
 def _cell_names(network: Network, family: str) -> Iterator[str]:
-    """PNASNet numbers its reductions among the cells; NASNet numbers them apart."""
+    """timm's names of the cells: PNASNet numbers reductions among the cells, NASNet separately."""
     num_normal = num_reductions = 0
     for index, cell in enumerate(network.cells):
         if index < 2:
@@ -84,7 +85,7 @@ def _cell_names(network: Network, family: str) -> Iterator[str]:
 
 def _names_in_cell(cell: Cell, family: str) -> Iterator[tuple[str, str]]:
     yield from _names_in_projection("match.0", "conv_1x1")
-    # NASNet's paths lie in the cell itself.
+    # timm's NASNet has the two paths directly in the cell, its PNASNet in conv_prev_1x1.
     prefix = "" if family == "nasnet" else "conv_prev_1x1."
     if cell.plan.shape.previous_is_larger:
         yield "match.1.1.path_1", f"{prefix}path_1.conv"

@@ -1,9 +1,9 @@
 """Makes `import torchvision` work where PyTorch has no CUDA.
 
-torchvision's published wheel is compiled for CUDA; on a CPU build of PyTorch its compiled part can't be
-loaded, and importing the package fails as it registers shapes for operators that are not there
-(pytorch/vision issues 9077 and 9085). Their names alone are enough for the import; models and transforms then
-work, nms and decode_jpeg do not.
+torchvision's published wheel is compiled for CUDA. With a CPU build of PyTorch its compiled part can't be
+loaded, and importing the package fails when it registers shape functions for operators that don't exist
+(pytorch/vision issues 9077 and 9085). Declaring the operators is enough for the import: models and transforms
+then work, nms and decode_jpeg do not.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _SCHEMAS = {
 
 
 _declared: list[torch.library.Library] = []
-"""Kept alive: a library that is collected takes its operators away."""
+"""Libraries kept alive here, because their operators vanish when they are garbage-collected."""
 
 
 @functools.cache
 def make_torchvision_importable() -> None:
-    """Declares the operators that the import asks for; nothing where they are compiled, or no torchvision."""
+    """Declares the operators that torchvision's import needs, unless its compiled part can be loaded."""
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None or _loads_compiled_part(Path(spec.origin).parent):
         return

@@ -1,4 +1,4 @@
-"""Reads weights and puts them into a network. Nothing is unpickled but tensors."""
+"""Reads weights and loads them into a network. Nothing but tensors is unpickled."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ TIMM_PREFIX = "timm:"
 
 
 def read_weights(weights: str | Path | Mapping[str, Tensor], network: str) -> Mapping[str, Tensor]:
-    """A state dict, with raynas's or timm's names.
+    """A state dict, with raynas's or timm's parameter names.
 
     Args:
-        weights: 'timm:TAG', a .safetensors, .pt or .pth file, or a state dict, which is returned.
-        network: name of the published network, by which timm's is found.
+        weights: 'timm:TAG', a .safetensors, .pt or .pth file, or a state dict, which is returned as it is.
+        network: name of the published network, for 'timm:TAG'.
     Raises:
-        WeightsError: they can't be fetched or read.
+        WeightsError: the weights can't be fetched or read.
     """
     if isinstance(weights, Mapping):
         return weights
@@ -36,10 +36,11 @@ def read_weights(weights: str | Path | Mapping[str, Tensor], network: str) -> Ma
 
 
 def load_weights(network: Network, state: Mapping[str, Tensor]) -> None:
-    """Copies `state` into `network`; an auxiliary head that it lacks stays as it is.
+    """Copies `state` into `network`; if `state` has no auxiliary head, the network's stays as it is.
 
     Raises:
-        WeightsError: names the first missing, unexpected or misshapen tensors; nothing was copied.
+        WeightsError: tensors are missing, unexpected or of another shape; the first ones are named, and
+            nothing was copied.
     """
     if is_timm(state):
         state = from_timm(state, network)
@@ -84,16 +85,16 @@ def _read_file(path: Path) -> Mapping[str, Tensor]:
 def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
     try:
         return safetensors.torch.load_file(path)
-    # Everything: beside its own errors it lets through KeyError, TypeError, MemoryError, ...
+    # A damaged file raises not only the library's own error but also KeyError, TypeError, MemoryError, ...
     except Exception as error:
         raise WeightsError(f"{path} can't be read as weights: {_first_line(error)}.") from error
 
 
 def load_tensors(path: Path, *, device: str = "cpu") -> Any:
-    """What `torch.save` wrote of tensors, numbers and containers of them; nothing else is unpickled.
+    """What `torch.save` wrote, as long as it is tensors, numbers and containers of them.
 
     Raises:
-        WeightsError: the file is damaged, or holds anything else.
+        WeightsError: the file is damaged, or holds anything else; that is not unpickled.
     """
     try:
         return torch.load(path, map_location=device, weights_only=True)
@@ -104,7 +105,7 @@ def load_tensors(path: Path, *, device: str = "cpu") -> Any:
         ) from error
     except torch.OutOfMemoryError:
         raise
-    # Everything: a damaged pickle raises whatever its instructions come upon.
+    # A damaged pickle can raise anything, depending on where its instructions lead.
     except Exception as error:
         raise WeightsError(f"{path} can't be read as weights: {_first_line(error)}.") from error
 

@@ -1,4 +1,4 @@
-"""The second classifier, in training only."""
+"""The auxiliary classifier, which only training uses."""
 
 # Shapes: N images, C channels, H x W pixels, K classes.
 
@@ -11,15 +11,18 @@ from raynas.nn.config import Conventions
 from raynas.nn.modules import batch_norm
 
 NUM_FEATURES = 768
+"""Inputs of the auxiliary head's last layer."""
 
 
 class AuxiliaryHead(nn.Module):
     """ReLU, 5x5 average pool, 1x1 to 128, convolution over the whole remaining map to 768, classifier.
 
     Args:
-        size: pixels per side of the map; on maps below 5x5 the pool covers the map. Maps of another size, of
-            images of another size, are averaged to what the convolution covers.
-        kind: 'nasnet' and 'darts' pool at stride 3; 'darts_imagenet' at stride 2, and without second norm.
+        in_channels: channels of the feature map.
+        size: pixels per side of the feature map. On maps below 5x5 the pool covers the whole map. Maps of
+            another size, from images of another size, are averaged down to what the convolution covers.
+        kind: 'nasnet' and 'darts' pool with stride 3; 'darts_imagenet' pools with stride 2 and has no second
+            norm.
     Source: slim nasnet.py, _build_aux_head; quark0/darts cnn/model.py, AuxiliaryHead*.
     """
 
@@ -30,7 +33,8 @@ class AuxiliaryHead(nn.Module):
         stride = 2 if kind == "darts_imagenet" else 3
         kernel = min(5, size)
         remaining = (size - kernel) // stride + 1
-        self.size, self.remaining = size, remaining
+        self.size = size
+        self.remaining = remaining
         self.features = nn.Sequential(
             nn.ReLU(),
             nn.AvgPool2d(kernel, stride),

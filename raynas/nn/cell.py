@@ -1,4 +1,4 @@
-"""One module that executes any CellGenotype, at stride 1 (Normal) or 2 (Reduction)."""
+"""One torch module that executes any CellGenotype, with stride 1 (Normal) or 2 (Reduction)."""
 
 # Shapes: N images, C channels, H x W pixels.
 
@@ -11,22 +11,25 @@ from raynas.nn.cell_plan import BlockPlan, CellPlan
 from raynas.nn.config import Conventions
 from raynas.nn.drop_path import DropPath
 from raynas.nn.layers import Layers
-from raynas.nn.modules import build
+from raynas.nn.modules import build_layers
 
 
 class Cell(nn.Module):
-    """Maps (current, previous) hidden states to the next one; a chained cell takes the current alone.
+    """Maps the current and the previous hidden state to the next one; a chained cell takes only the current.
 
-    Inputs that do not fit are matched first: the current state always passes ReLU, 1x1, norm; a larger
-    previous state a factorised reduction. Stride 2 goes to operations on the inputs alone. States given out
-    that are still too large or too wide are fixed up without ReLU.
+    The inputs are matched first: the current state always passes ReLU, 1x1 convolution and norm, a larger
+    previous state a factorised reduction. Only operations on the cell's inputs have stride 2. An input that
+    is also an output, and still too large or too wide, is fixed up without a ReLU.
     """
 
     def __init__(self, plan: CellPlan, conventions: Conventions, *, drop_path: float = 0.0) -> None:
         super().__init__()
         self.plan = plan
         self.match = nn.ModuleDict(
-            {str(s): build(layers, conventions) for s, layers in zip(plan.inputs, plan.match, strict=True)}
+            {
+                str(s): build_layers(layers, conventions)
+                for s, layers in zip(plan.inputs, plan.match, strict=True)
+            }
         )
         self.blocks = nn.ModuleDict(
             {
@@ -34,14 +37,14 @@ class Cell(nn.Module):
                 for state, block in plan.blocks
             }
         )
-        self.fix_up = nn.ModuleDict({str(s): build(layers, conventions) for s, layers in plan.fix_ups})
+        self.fix_up = nn.ModuleDict({str(s): build_layers(layers, conventions) for s, layers in plan.fix_ups})
 
     @property
     def out_channels(self) -> int:
         return self.plan.out_channels
 
     def forward(self, current_NCHW: Tensor, previous_NCHW: Tensor) -> Tensor:
-        """(N, C, H, W) twice -> (N, out_channels, H / stride, W / stride), rounded up."""
+        """Two maps (N, C, H, W) -> (N, out_channels, H / stride, W / stride), rounded up."""
         inputs = dict(zip(self.plan.inputs, self._inputs(current_NCHW, previous_NCHW), strict=True))
         states = {int(state): match(inputs[int(state)]) for state, match in self.match.items()}
         for index, block in self.blocks.items():
@@ -56,6 +59,7 @@ class Cell(nn.Module):
             return [(current_NCHW, previous_NCHW)[state] for state in self.plan.inputs]
         if self.plan.shape.is_first:
             return [current_NCHW] * len(self.plan.inputs)
+        # The cell before concatenated its outputs; each of them is one of this cell's inputs.
         return list(current_NCHW.chunk(len(self.plan.inputs), dim=1))
 
 
@@ -65,11 +69,12 @@ class BlockModule(nn.Module):
     def __init__(self, plan: BlockPlan, conventions: Conventions, *, drop_path: float) -> None:
         super().__init__()
         block = plan.block
-        self.input_a, self.input_b = block.input_a, block.input_b
+        self.input_a = block.input_a
+        self.input_b = block.input_b
         self.is_concat = block.combiner == "concat"
         self.op_a = _half(block.op_a, plan.op_a, conventions, drop_path)
         self.op_b = _half(block.op_b, plan.op_b, conventions, drop_path)
-        self.merge = build(plan.merge, conventions)
+        self.merge = build_layers(plan.merge, conventions)
 
     def forward(self, states: dict[int, Tensor]) -> Tensor:
         half_a, half_b = self.op_a(states[self.input_a]), self.op_b(states[self.input_b])
@@ -78,8 +83,8 @@ class BlockModule(nn.Module):
 
 
 def _half(op: str, layers: Layers, conventions: Conventions, drop_path: float) -> nn.Module:
-    module = build(layers, conventions)
-    # Never on an identity, not even on one that projects: the reference code's rule.
+    module = build_layers(layers, conventions)
+    # As in the reference code, an identity is never dropped, not even one that projects.
     if op not in ("identity", "none") and drop_path > 0.0:
         assert isinstance(module, nn.Sequential)
         module.append(DropPath(drop_path))

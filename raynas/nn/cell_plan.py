@@ -1,4 +1,4 @@
-"""Which layers a cell consists of at its place in a network: the plan that is built and counted. No torch.
+"""The layer plan of a cell at its place in a network, from which it is built and counted. No torch.
 
 Source for how shapes are matched: tensorflow/models slim nasnet_utils.py, class NasNetABaseCell.
 """
@@ -25,24 +25,22 @@ from raynas.nn.ops import OpShape, op_layers
 
 @dataclass(frozen=True, slots=True)
 class CellShape:
-    """Where a cell stands in its network.
-
-    `filters` is what every state inside has; `previous_is_larger`: the previous state has twice the
-    current's H x W; `is_first`: there is no previous cell yet, and what the stem gives out, as it comes,
-    stands in for every further input.
-    """
+    """What a cell must map between at its place in a network."""
 
     current_channels: int
     previous_channels: int
     filters: int
+    """Channels of every state inside the cell."""
     stride: int = 1
     previous_is_larger: bool = False
+    """Whether the previous state has twice the current state's height and width."""
     is_first: bool = False
+    """Whether there is no cell before: the stem's unchanged output then stands in for every further input."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlockPlan:
-    """One block's two operations, and what follows its sum or concatenation."""
+    """The layers of a block's two operations, and those that follow its sum or concatenation."""
 
     block: Block
     op_a: Layers
@@ -52,14 +50,14 @@ class BlockPlan:
 
 @dataclass(frozen=True, slots=True)
 class CellPlan:
-    """The layers of a cell. What nobody uses is not in it: no layer is without a gradient.
+    """The layers of a cell. Unused states are left out, so that every layer gets a gradient.
 
-    Args:
-        inputs: the inputs of the genotype that are used; a chained cell takes just these.
-        match: for each of them the layers that make it fit.
-        blocks: by state.
-        fix_ups: by state, of those given out that are still too large or too wide.
-        outputs: the states given out, concatenated in this order.
+    Attributes:
+        inputs: the genotype's inputs that are used; a chained cell takes only these.
+        match: for each of `inputs`, the layers that bring it to the cell's size and width.
+        blocks: (state, plan) of each block that is used.
+        fix_ups: (state, layers) of each input that is also an output and is still too large or too wide.
+        outputs: the states that the cell returns, concatenated in this order.
     """
 
     shape: CellShape
@@ -77,7 +75,7 @@ class CellPlan:
 
 
 def used_states(genotype: CellGenotype, outputs: tuple[int, ...]) -> frozenset[int]:
-    """Every state that `outputs` depend on."""
+    """Every state that `outputs` depend on, themselves included."""
     used = set(outputs)
     for state in reversed(range(genotype.num_inputs, genotype.num_states)):
         if state in used:
@@ -93,10 +91,11 @@ def plan_cell(
     conventions: Conventions,
     outputs: tuple[int, ...] | None = None,
 ) -> CellPlan:
-    """The cell's layers.
+    """The cell's layer plan.
 
     Args:
-        outputs: of a chained cell, those that the next one takes; None: all that the genotype lists.
+        outputs: the outputs that the next cell takes, in a chained network. Defaults to all that the genotype
+            lists.
     """
     outputs = genotype.concat if outputs is None else outputs
     used = used_states(genotype, outputs)
@@ -121,13 +120,14 @@ def plan_cell(
 def _matched(
     genotype: CellGenotype, shape: CellShape, conventions: Conventions, inputs: tuple[int, ...]
 ) -> tuple[dict[int, int], tuple[Layers, ...]]:
-    """Channels of each input when the blocks take it, and the layers that bring it there."""
+    """Channels of each input once it is matched, and the layers that match it."""
     channels: dict[int, int] = {}
     match: list[Layers] = []
     for state in inputs:
         layers: Layers
         if genotype.is_chained:
-            # The operations on the inputs change the width, as they do in NAS-Bench-201's residual blocks.
+            # Inputs are not matched: the operations on them change the width, as in NAS-Bench-201's
+            # residual blocks.
             source, layers = shape.current_channels // (1 if shape.is_first else len(inputs)), ()
         elif state == 0:
             source, layers = shape.current_channels, relu_conv_norm(shape.current_channels, shape.filters)
@@ -141,7 +141,7 @@ def _matched(
 def _match_previous(shape: CellShape, conventions: Conventions) -> Layers:
     if shape.previous_is_larger:
         return relu_factorized_reduction(shape.previous_channels, shape.filters)
-    # With no previous cell NASNet's code hands the stem's output on as it is, whatever its width.
+    # Where there is no previous cell, NASNet's code uses the stem's output unchanged, whatever its width.
     is_other = shape.previous_channels != shape.filters and not shape.is_first
     if is_other or conventions.match_previous == "always":
         return relu_conv_norm(shape.previous_channels, shape.filters)
@@ -166,8 +166,10 @@ def _plan_block(
 
 
 def _merge(block: Block, filters: int) -> Layers:
-    """After the combiner. A concatenation comes back to `filters` channels, so that every state has the same
-    width ("1x1 convolutions are inserted where shapes disagree", Zoph et al. 2018, A.4; the place is ours).
+    """Layers after the combiner.
+
+    A concatenation is brought back to `filters` channels, so that every state has the same width ("1x1
+    convolutions are inserted where shapes disagree", Zoph et al. 2018, A.4, which does not say where).
     """
     return {
         "add": (),

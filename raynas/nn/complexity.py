@@ -1,5 +1,6 @@
-"""Parameters, multiply-adds and activations of a (Genotype, NetworkConfig): arithmetic over the network's
-plan, in milliseconds; nothing is built.
+"""Parameters, multiply-adds and activations of a network, computed from its layer plan in milliseconds.
+
+Nothing is built. No torch.
 """
 
 from __future__ import annotations
@@ -17,15 +18,13 @@ from raynas.nn.plan import check_image_size, plan_network
 
 @dataclass(frozen=True, slots=True)
 class Complexity:
-    """For one image at inference.
-
-    `mult_adds` counts convolutions and linear layers, as the NAS papers do; `activations` the numbers that
-    convolutions give out (Radosavovic et al. 2020, "Designing Network Design Spaces").
-    """
+    """Size of a network, and its cost for one image at inference."""
 
     parameters: int = 0
     mult_adds: int = 0
+    """Multiply-adds of convolutions and linear layers, which is what NAS papers count."""
     activations: int = 0
+    """Outputs of all convolutions (Radosavovic et al. 2020, "Designing Network Design Spaces")."""
 
     def __add__(self, other: Complexity) -> Complexity:
         return Complexity(
@@ -38,10 +37,10 @@ class Complexity:
 def complexity(
     genotype: Genotype, config: NetworkConfig, *, in_channels: int, num_classes: int, image_size: int
 ) -> Complexity:
-    """What the network costs; the auxiliary head is left out, as in the papers' tables.
+    """The network's size without its auxiliary head, as in the papers' tables.
 
     Raises:
-        InvalidConfig: what Network raises.
+        InvalidConfig: the images are too small for so many reductions, or the stem needs more filters.
     """
     plan = plan_network(genotype, config, in_channels=in_channels)
     check_image_size(plan, image_size, config)
@@ -57,7 +56,7 @@ def complexity(
 
 @functools.lru_cache(maxsize=512)
 def _cell_cost(cell: CellPlan, current_size: int, previous_size: int) -> Complexity:
-    # An input has the current's size once it is matched.
+    # Once they are matched, all inputs have the current state's size.
     inside = -(-current_size // cell.shape.stride)
     sizes = dict.fromkeys(cell.inputs, current_size) | {state: inside for state, _ in cell.blocks}
     parts: list[tuple[Layers, int]] = [
@@ -80,13 +79,13 @@ def _cost(layers: Layers, size: tuple[int, int]) -> Complexity:
 
 
 def _layer_cost(layer: Layer, size: tuple[int, int]) -> Complexity:
-    """Of a layer that gives out `size` (height, width)."""
+    """The cost of a layer whose output has `size` (height, width)."""
     area = size[0] * size[1]
     if isinstance(layer, Conv):
         weights = layer.out_channels * (layer.in_channels // layer.groups) * layer.kernel[0] * layer.kernel[1]
         return Complexity(weights, weights * area, layer.out_channels * area)
     if isinstance(layer, FactorizedReduction):
-        # Its two convolutions together are as large as one 1x1.
+        # Its two convolutions, of half the channels each, are together as large as one 1x1 convolution.
         weights = layer.in_channels * layer.out_channels
         return Complexity(weights + 2 * layer.out_channels, weights * area, layer.out_channels * area)
     if isinstance(layer, Norm | GroupNorm):

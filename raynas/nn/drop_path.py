@@ -1,4 +1,4 @@
-"""ScheduledDropPath: each path of a cell is dropped with a probability that grows over training and depth."""
+"""ScheduledDropPath: paths of a cell are dropped with a probability that grows over training and depth."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 
 class DropPath(nn.Module):
-    """Zeroes a whole example's path with probability `probability` * `progress`, and rescales the others.
+    """Zeroes the path for a whole example with probability `probability` * `progress`; rescales the others.
 
     Args:
-        probability: for this cell at the end of training: drop_path * (cell_index + 1) / num_cells.
-    Source: slim nasnet_utils.py, _apply_drop_path (v3); the paper gives the linear growth over time only.
+        probability: probability at the end of training. By depth, it is drop_path * (cell_index + 1) /
+            num_cells.
+    Source: slim nasnet_utils.py, _apply_drop_path (v3); the paper only gives the linear growth over time.
     """
 
     def __init__(self, probability: float) -> None:
@@ -31,7 +32,7 @@ class DropPath(nn.Module):
 
 
 def set_drop_path_progress(network: nn.Module, progress: float) -> None:
-    """Tells every DropPath in `network` the share of training that is done, in [0, 1]."""
+    """Sets the fraction of training that is done, in [0, 1], in every DropPath of `network`."""
     for module in network.modules():
         if isinstance(module, DropPath):
             module.progress = progress

@@ -1,6 +1,6 @@
-"""What networks are made of, as data: modules.py builds layers, complexity.py counts them. No torch.
+"""The layers of networks as plain data: modules.py builds them, complexity.py counts them. No torch.
 
-Every layer pads so that stride 1 keeps H x W and stride 2 gives ceil(H/2) x ceil(W/2), but for a valid Conv.
+Every layer pads so that stride 1 keeps H x W and stride 2 gives ceil(H/2) x ceil(W/2), except a valid Conv.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Norm:
 
 @dataclass(frozen=True, slots=True)
 class GroupNorm:
-    """Norm over each example's groups of channels: 1 group is layer norm, `channels` groups instance norm."""
+    """Group norm: with 1 group it is layer norm, with `channels` groups instance norm."""
 
     channels: int
     groups: int
@@ -31,7 +31,7 @@ class GroupNorm:
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """Convolution without bias; kernel and stride as (height, width)."""
+    """Convolution without bias; kernel and stride are (height, width)."""
 
     in_channels: int
     out_channels: int
@@ -40,12 +40,12 @@ class Conv:
     dilation: int = 1
     groups: int = 1
     is_valid: bool = False
-    """No padding at all."""
+    """Whether there is no padding at all, as with TensorFlow's VALID."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Maximum or average over a square window; an average is over the pixels that are there."""
+    """Maximum or average over a square window; an average leaves the padding out."""
 
     kind: Literal["max", "avg"]
     kernel: int
@@ -56,7 +56,8 @@ class Pool:
 class FactorizedReduction:
     """Stride 2 by two 1x1 convolutions on grids one pixel apart, concatenated, then batch norm.
 
-    The second takes the odd channel. No ReLU inside. Source: slim nasnet_utils.py, factorized_reduction.
+    If the number of output channels is odd, the second has one more. There is no ReLU inside.
+    Source: slim nasnet_utils.py, factorized_reduction.
     """
 
     in_channels: int
@@ -65,7 +66,7 @@ class FactorizedReduction:
 
 @dataclass(frozen=True, slots=True)
 class Zero:
-    """Zeros of the output's shape, with a gradient of zeros: NAS-Bench-201's 'none'."""
+    """Zeros of the output's shape, with a zero gradient: NAS-Bench-201's 'none'."""
 
     out_channels: int
     stride: int
@@ -73,11 +74,11 @@ class Zero:
 
 Layer = Relu | Norm | GroupNorm | Conv | Pool | FactorizedReduction | Zero
 Layers = tuple[Layer, ...]
-"""Applied one after the other; no layers are the identity."""
+"""Layers that are applied in order; an empty tuple is the identity."""
 
 
 def out_size(layer: Layer, size: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) that a layer gives for an input of `size`."""
+    """(height, width) of a layer's output for an input of `size`."""
     if isinstance(layer, Conv):
         if layer.is_valid:
             pairs = zip(size, layer.kernel, layer.stride, strict=True)
@@ -94,6 +95,7 @@ def out_size(layer: Layer, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def conv(in_channels: int, out_channels: int, kernel: int, *, stride: int = 1) -> Conv:
+    """A convolution with a square kernel and equal strides."""
     return Conv(in_channels, out_channels, (kernel, kernel), (stride, stride))
 
 

@@ -1,4 +1,4 @@
-"""Layers as torch modules."""
+"""Builds layers as torch modules."""
 
 # Shapes: N images, C channels, H x W pixels.
 
@@ -15,8 +15,8 @@ from raynas.nn import layers
 from raynas.nn.config import Conventions
 
 
-def build(parts: layers.Layers, conventions: Conventions) -> nn.Module:
-    """The layers as one module; no layers are nn.Identity. The n-th layer is the n-th child."""
+def build_layers(parts: layers.Layers, conventions: Conventions) -> nn.Module:
+    """The layers as one module, whose n-th child is the n-th layer; without layers it is nn.Identity."""
     if not parts:
         return nn.Identity()
     return nn.Sequential(*(_module(part, conventions) for part in parts))
@@ -39,7 +39,7 @@ def _norm(layer: layers.Norm, conventions: Conventions) -> nn.Module:
 
 @_module.register
 def _group_norm(layer: layers.GroupNorm, conventions: Conventions) -> nn.Module:
-    return GroupNorm(layer.groups, layer.channels, eps=conventions.norm_epsilon)
+    return GroupNorm2d(layer.groups, layer.channels, eps=conventions.norm_epsilon)
 
 
 @_module.register
@@ -76,27 +76,27 @@ def _pool(layer: layers.Pool, conventions: Conventions) -> nn.Module:
 
 @_module.register
 def _factorized_reduction(layer: layers.FactorizedReduction, conventions: Conventions) -> nn.Module:
-    return FactorizedReduction(layer.in_channels, layer.out_channels, conventions)
+    return FactorizedReduction2d(layer.in_channels, layer.out_channels, conventions)
 
 
 @_module.register
 def _zero(layer: layers.Zero, conventions: Conventions) -> nn.Module:
-    return Zero(layer.out_channels, layer.stride)
+    return Zero2d(layer.out_channels, layer.stride)
 
 
 def batch_norm(channels: int, conventions: Conventions) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=conventions.norm_epsilon, momentum=conventions.norm_momentum)
 
 
-class GroupNorm(nn.GroupNorm):
-    """nn.GroupNorm, which refuses a single example with one number a group even in evaluation."""
+class GroupNorm2d(nn.GroupNorm):
+    """nn.GroupNorm that also takes a single example with one number per group, which torch refuses."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
-class FactorizedReduction(nn.Module):
-    """See layers.FactorizedReduction. Any size: H x W become ceil(H/2) x ceil(W/2)."""
+class FactorizedReduction2d(nn.Module):
+    """See layers.FactorizedReduction. Takes any size: H x W becomes ceil(H/2) x ceil(W/2)."""
 
     def __init__(self, in_channels: int, out_channels: int, conventions: Conventions) -> None:
         super().__init__()
@@ -113,20 +113,22 @@ class FactorizedReduction(nn.Module):
         return self.norm(torch.cat(paths, dim=1))  # type: ignore[no-any-return]
 
 
-class Zero(nn.Module):
+class Zero2d(nn.Module):
     """See layers.Zero."""
 
     def __init__(self, out_channels: int, stride: int) -> None:
         super().__init__()
-        self.out_channels, self.stride = out_channels, stride
+        self.out_channels = out_channels
+        self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
+        # Multiplied instead of created, so that the input gets a gradient, of zeros.
         zeros_N1HW = x[:, :1, :: self.stride, :: self.stride] * 0.0
         return zeros_N1HW.expand(-1, self.out_channels, -1, -1)
 
 
 class SameConv2d(nn.Conv2d):
-    """nn.Conv2d with TensorFlow's SAME padding, which depends on the size of the input."""
+    """nn.Conv2d with TensorFlow's SAME padding, which depends on the input's size."""
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = self.kernel_size
@@ -135,16 +137,17 @@ class SameConv2d(nn.Conv2d):
 
 
 class StridedPointwiseConv2d(nn.Conv2d):
-    """Strided 1x1 nn.Conv2d of few channels, as a convolution of stride 1 over the pixels that it reads.
+    """Strided 1x1 nn.Conv2d of few channels, computed with stride 1 over the pixels that it reads.
 
-    oneDNN's weight gradient of a strided 1x1 convolution writes past its workspace where the channels are
-    last and fewer than fill a vector: the process dies, hangs or gets wrong gradients. Stride 1 has no such
-    workspace. Wider ones stay torch's, since this one rounds differently, and published weights are to give
-    the published numbers bit for bit. Source: uxlfoundation/oneDNN#6035; oneDNN 3.12 in torch 2.13.
+    oneDNN's weight gradient of a strided 1x1 convolution writes past its workspace if channels are last and
+    too few to fill a vector register: the process crashes, hangs or gets wrong gradients. Stride 1 has no
+    such workspace. Wider convolutions stay torch's own, because this one rounds differently, and published
+    weights must give the published numbers bit for bit. Source: uxlfoundation/oneDNN#6035; oneDNN 3.12 in
+    torch 2.13.
     """
 
     VECTOR_FLOATS = 16
-    """AVX-512's; AVX2's vector holds 8."""
+    """float32 numbers in a vector register of AVX-512; AVX2's holds 8."""
 
     def forward(self, x: Tensor) -> Tensor:
         rows, columns = self.stride
@@ -152,15 +155,20 @@ class StridedPointwiseConv2d(nn.Conv2d):
 
 
 class SamePool2d(nn.Module):
-    """Pool with TensorFlow's SAME padding.
+    """Pooling with TensorFlow's SAME padding.
 
     Args:
-        counts_padding: whether an average divides by the window instead of by the pixels that are there.
+        kind: 'max' or 'avg'.
+        counts_padding: whether an average divides by the size of the window, padding included, instead of by
+            the number of the image's pixels in it.
     """
 
     def __init__(self, kind: str, kernel: int, stride: int, *, counts_padding: bool = False) -> None:
         super().__init__()
-        self.kind, self.kernel, self.stride, self.counts_padding = kind, kernel, stride, counts_padding
+        self.kind = kind
+        self.kernel = kernel
+        self.stride = stride
+        self.counts_padding = counts_padding
 
     def forward(self, x: Tensor) -> Tensor:
         spans, strides = [self.kernel] * 2, [self.stride] * 2
@@ -169,6 +177,7 @@ class SamePool2d(nn.Module):
         mean = F.avg_pool2d(_pad_same(x, spans, strides, 0.0), self.kernel, self.stride)
         if self.counts_padding:
             return mean
+        # The average of ones over the same windows is the share of each window that lies in the image.
         ones_11HW = x.new_ones(1, 1, *x.shape[2:])
         return mean / F.avg_pool2d(_pad_same(ones_11HW, spans, strides, 0.0), self.kernel, self.stride)
 

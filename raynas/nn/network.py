@@ -1,6 +1,6 @@
-"""A genotype as an image classifier: the plan's cells, stacked, and a head.
+"""A genotype as an image classifier: stem, cells and head, built from the network's layer plan.
 
-Methods and attributes that timm's models have are called as there: forward_features, forward_head,
+Methods and attributes that timm's models have go by timm's names: forward_features, forward_head,
 num_features, reset_classifier.
 """
 
@@ -21,27 +21,30 @@ from raynas.nn import auxiliary
 from raynas.nn.auxiliary import AuxiliaryHead
 from raynas.nn.cell import Cell
 from raynas.nn.config import NetworkConfig
-from raynas.nn.modules import build
+from raynas.nn.modules import build_layers
 from raynas.nn.plan import NetworkPlan, check_image_size, plan_network
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureMap:
-    """Which output a feature map is, its channels, and how many times smaller than the image it is."""
+    """One of the maps that a network gives to a detector."""
 
     output: int
+    """Number of the stem's or cell's output that it is."""
     channels: int
     stride: int
+    """How many times smaller than the image it is."""
 
 
 class Network(nn.Module):
-    """A genotype stacked as `config` says.
+    """A genotype, stacked as `config` describes.
 
     Args:
-        num_classes: 0 for pooled features in place of logits.
-        image_size: pixels per side that the auxiliary head is made for; all of the network takes any.
+        in_channels: channels of the images.
+        num_classes: 0 to return pooled features instead of logits.
+        image_size: pixels per side for which the auxiliary head is built; the network itself takes any size.
     Raises:
-        InvalidConfig: images too small for so many reductions, or too few filters for the stem.
+        InvalidConfig: the images are too small for so many reductions, or the stem needs more filters.
     """
 
     def __init__(
@@ -56,17 +59,20 @@ class Network(nn.Module):
         super().__init__()
         plan = plan_network(genotype, config, in_channels=in_channels)
         check_image_size(plan, image_size, config)
-        self.genotype, self.config = genotype, config
-        self.image_size, self.num_classes, self.num_features = image_size, num_classes, plan.num_features
+        self.genotype = genotype
+        self.config = config
+        self.image_size = image_size
+        self.num_classes = num_classes
+        self.num_features = plan.num_features
         self.feature_maps = _feature_maps(plan)
-        self.stem = nn.ModuleList(build(layers, config.conventions) for layers in plan.stem)
+        self.stem = nn.ModuleList(build_layers(layers, config.conventions) for layers in plan.stem)
         self.cells = nn.ModuleList(
             Cell(cell.plan, config.conventions, drop_path=_drop_path(config, index, len(plan.cells)))
             for index, cell in enumerate(plan.cells)
         )
         self.auxiliary = _auxiliary_head(plan, config, num_classes, image_size)
         self.auxiliary_output = plan.auxiliary
-        self.head = build(plan.head, config.conventions)
+        self.head = build_layers(plan.head, config.conventions)
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = _classifier(plan.num_features, num_classes)
         self._sources = [(cell.current, cell.previous) for cell in plan.cells]
@@ -85,14 +91,14 @@ class Network(nn.Module):
         return self.head(self._outputs(images_NCHW)[-1])  # type: ignore[no-any-return]
 
     def forward_head(self, features_NFHW: Tensor, pre_logits: bool = False) -> Tensor:
-        """Logits (N, K) of what `forward_features` gave; `pre_logits`: the pooled features (N, F)."""
+        """Logits (N, K) of `forward_features`'s result; with `pre_logits`, the pooled features (N, F)."""
         features_NF: Tensor = self.dropout(features_NFHW.mean(dim=(2, 3)))
         return features_NF if pre_logits else self.classifier(features_NF)
 
     def forward_feature_maps(self, images_NCHW: Tensor) -> list[Tensor]:
-        """One map per stride, largest first; `feature_maps` says of which channels and stride. After a ReLU.
+        """One map per stride after a ReLU, the largest first; `self.feature_maps` describes them.
 
-        The last one is what `forward_features` gives.
+        The last map is what `forward_features` returns.
         """
         outputs = self._outputs(images_NCHW, {feature.output for feature in self.feature_maps})
         larger = [F.relu(outputs[feature.output]) for feature in self.feature_maps[:-1]]
@@ -102,10 +108,10 @@ class Network(nn.Module):
         return self.classifier
 
     def reset_classifier(self, num_classes: int) -> None:
-        """Another last layer, freshly initialised, for another set of classes; the auxiliary head's too.
+        """Replaces the last layer, and the auxiliary head's, with a newly initialised one for other classes.
 
         Args:
-            num_classes: 0 for pooled features in place of logits.
+            num_classes: 0 to return pooled features instead of logits.
         """
         self.num_classes = num_classes
         self.classifier = _fitted(_classifier(self.num_features, num_classes), self)
@@ -113,13 +119,13 @@ class Network(nn.Module):
             self.auxiliary.classifier = _fitted(_classifier(auxiliary.NUM_FEATURES, num_classes), self)
 
     def _outputs(self, images_NCHW: Tensor, kept: Collection[int] = ()) -> list[Tensor]:
-        """What stem and cells gave out, by number; only the last one and the `kept` ones are still there."""
+        """Outputs of stem and cells, by number; only the last one and those in `kept` are still held."""
         outputs: list[Tensor] = []
         for part in self.stem:
             outputs.append(part(outputs[-1] if outputs else images_NCHW))
         for cell, (current, previous) in zip(self.cells, self._sources, strict=True):
             outputs.append(cell(outputs[current], outputs[previous]))
-            # No cell looks back further than the two outputs before its current one.
+            # No cell takes an output older than the two before its current one, so the memory is freed.
             if (forgotten := len(outputs) - 4) >= 0 and forgotten not in kept:
                 outputs[forgotten] = images_NCHW
         return outputs
@@ -150,14 +156,14 @@ def _classifier(num_features: int, num_classes: int) -> nn.Module:
 
 
 def _fitted(module: nn.Module, network: nn.Module) -> nn.Module:
-    """`module` initialised, in the network's mode, on its device and of its type."""
+    """`module`, initialised, in the network's mode, on its device and with its dtype."""
     weight = next(network.parameters())
     return module.apply(_initialise).to(weight.device, weight.dtype).train(network.training)
 
 
 @torch.no_grad()
 def _initialise(module: nn.Module) -> None:
-    # slim: variance scaling, FAN_OUT, where a depthwise filter's fan-out is its own k x k.
+    # slim's variance scaling with FAN_OUT, where the fan-out of a depthwise filter is its own k x k.
     if isinstance(module, nn.Conv2d):
         height, width = module.kernel_size
         fan_out = height * width * module.out_channels / module.groups

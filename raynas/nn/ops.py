@@ -1,13 +1,13 @@
-"""The operations of a cell: for each name in genotype.OPERATIONS the layers that it is.
+"""The operations of a cell: the layers of each name in block.OPERATIONS. No torch.
 
-Order inside an operation: ReLU, convolution, batch norm (Zoph et al. 2018, A.4). Separable convolutions are
-applied twice, the stride sits in the first, and nothing stands between depthwise and pointwise. Pools have
-neither ReLU nor norm, but where the number of channels changes they are followed by a 1x1 convolution and
-batch norm. (slim nasnet_utils.py)
+The order in an operation is ReLU, convolution, batch norm (Zoph et al. 2018, A.4). Separable convolutions are
+applied twice, the first has the stride, and nothing comes between depthwise and pointwise. Pools have neither
+ReLU nor norm; if the number of channels changes, a 1x1 convolution and batch norm follow (slim
+nasnet_utils.py).
 
-The paper gives names only for the plain, factorised and dilated convolutions. Here they are as in
-facebookresearch/unnas: no bottleneck, nothing between the halves of a 1xk-kx1 pair, dilation 2 in a single
-depthwise-separable layer. AmoebaNet's code puts its convolutions between two 1x1 instead: bottleneck_*.
+For the plain, factorised and dilated convolutions the paper only gives names. Here they are as in
+facebookresearch/unnas: no bottleneck, nothing between the halves of a 1xk-kx1 pair, and dilation 2 in a
+single depthwise-separable layer. AmoebaNet's code puts its convolutions between two 1x1: bottleneck_*.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from raynas.nn.layers import (
 
 @dataclass(frozen=True, slots=True)
 class OpShape:
-    """What an operation must map between, and how an identity halves the image."""
+    """The channels and the stride of an operation, and what replaces an identity of stride 2."""
 
     in_channels: int
     out_channels: int
@@ -41,7 +41,7 @@ class OpShape:
 
 
 def op_layers(name: str, shape: OpShape) -> Layers:
-    """The operation called `name`: (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
+    """Layers of the operation `name`: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)."""
     return _LAYERS[name](shape)
 
 
@@ -107,7 +107,7 @@ def _separable(in_channels: int, out_channels: int, kernel: int, *, stride: int,
 
 def _separable_twice(kernel: int) -> Callable[[OpShape], Layers]:
     def layers(shape: OpShape) -> Layers:
-        # The width changes in the first: slim's stacked separable convolution.
+        # The first one changes the width, as in slim's stacked separable convolution.
         first = _separable(shape.in_channels, shape.out_channels, kernel, stride=shape.stride)
         return (*first, *_separable(shape.out_channels, shape.out_channels, kernel, stride=1))
 
@@ -131,7 +131,8 @@ def _pool(kind: Literal["max", "avg"], kernel: int) -> Callable[[OpShape], Layer
 
 
 def _pooled_shortcut(shape: OpShape) -> Layers:
-    # No norm: NAS-Bench-201's residual block (AutoDL-Projects, cell_operations.py, ResNetBasicblock).
+    # Without a norm, as in NAS-Bench-201's residual block (AutoDL-Projects cell_operations.py,
+    # ResNetBasicblock).
     project = conv(shape.in_channels, shape.out_channels, 1)
     return (project,) if shape.stride == 1 else (Pool("avg", 2, shape.stride), project)
 

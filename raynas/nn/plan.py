@@ -1,5 +1,5 @@
-"""Which cells a network consists of, and what each of them takes: built by network.py, counted by
-complexity.py. No torch.
+"""The layer plan of a network: its cells and what each of them takes. network.py builds it, complexity.py
+counts it. No torch.
 
 Source: tensorflow/models slim nasnet.py, _build_nasnet_base and _imagenet_stem; for DARTS quark0/darts
 cnn/model.py.
@@ -18,7 +18,7 @@ from raynas.nn.layers import Conv, Layers, Norm, Relu, conv, out_size
 
 @dataclass(frozen=True, slots=True)
 class PlacedCell:
-    """A cell, and the outputs that it takes as its current and previous state.
+    """A cell, and the numbers of the outputs that it takes as its current and its previous state.
 
     Outputs are numbered through the network: first the stem's, then the cells'.
     """
@@ -30,7 +30,7 @@ class PlacedCell:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a stem or a cell gives out: its channels, and how many times smaller than the image it is."""
+    """The output of a stem or a cell: its channels, and how many times smaller than the image it is."""
 
     channels: int
     stride: int
@@ -40,10 +40,12 @@ class Output:
 class NetworkPlan:
     """The layers of a network up to the pooling.
 
-    Args:
-        stem: each entry continues the one before, and is an output.
+    Attributes:
+        stem: each entry takes the output of the one before, and is itself an output.
+        head: the layers between the last cell and the pooling.
+        num_features: channels that the classifier takes.
         auxiliary: number of the output that the auxiliary head takes.
-        outputs: all of them, in order.
+        outputs: all outputs of stem and cells, in order.
     """
 
     stem: tuple[Layers, ...]
@@ -74,10 +76,10 @@ class _Place:
 
 
 def plan_network(genotype: Genotype, config: NetworkConfig, *, in_channels: int) -> NetworkPlan:
-    """The whole network, layer by layer.
+    """The layer plan of the whole network.
 
     Raises:
-        InvalidConfig: too few filters for the stem.
+        InvalidConfig: the stem needs more filters.
     """
     stem, outputs = _plan_stem(config, in_channels, 1 if genotype.normal.is_chained else 3)
     places: list[_Place] = []
@@ -113,7 +115,7 @@ def plan_network(genotype: Genotype, config: NetworkConfig, *, in_channels: int)
 
 
 def check_image_size(plan: NetworkPlan, image_size: int, config: NetworkConfig) -> None:
-    """InvalidConfig unless every map of the network has a pixel of its own."""
+    """InvalidConfig unless every map of the network has at least one pixel."""
     needed = plan.outputs[-1].stride
     if image_size < needed:
         raise InvalidConfig(
@@ -151,7 +153,7 @@ def _plan_stem(
 
 
 def _schedule(config: NetworkConfig) -> list[tuple[int, int, bool]]:
-    """(filters, stride, whether the previous state is the one before the usual) of each cell."""
+    """(filters, stride, whether the previous state is one output further back than usual) of each cell."""
     cells: list[tuple[int, int, bool]] = []
     if config.stem == "imagenet":
         cells += [(config.filters // 4, 2, False), (config.filters // 2, 2, False)]
@@ -165,7 +167,10 @@ def _schedule(config: NetworkConfig) -> list[tuple[int, int, bool]]:
 
 
 def _chained(places: list[_Place], config: NetworkConfig) -> tuple[PlacedCell, ...]:
-    """From the last cell on: each gives out what the next one uses, and consists of what that takes."""
+    """The cells of a chained network, each with only those outputs that the next one uses.
+
+    Which outputs a cell needs is known only from the cells after it, so they are determined backwards.
+    """
     wanted = [places[-1].genotype.concat]
     for place, before in zip(places[:0:-1], places[-2::-1], strict=True):
         used = used_states(place.genotype, wanted[0])
@@ -181,7 +186,7 @@ def _chained(places: list[_Place], config: NetworkConfig) -> tuple[PlacedCell, .
 
 
 def _auxiliary_index(places: list[_Place], config: NetworkConfig) -> int:
-    """The last cell before the last reduction; DARTS: that reduction."""
+    """Number of the cell whose output the auxiliary head takes: before the last reduction, or in DARTS it."""
     reductions = [index for index, place in enumerate(places) if place.shape.stride == 2]
     if not config.num_reductions:
         return len(places) - 1

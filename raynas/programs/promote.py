@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from raynas.config import merged
 from raynas.errors import RunFolderError
-from raynas.files import JOURNAL_FILE
+from raynas.programs.search.execute import execute
 from raynas.programs.search.prepare import PreparedSearch
 from raynas.programs.search.recipes import search_config
-from raynas.run.events import Started
+from raynas.programs.search.result import SearchResult
 from raynas.run.folder import check_is_free, find_run, new_run_folder
-from raynas.run.journal import read_events
-from raynas.run.leaderboard import leaderboard
-from raynas.run.records import ChildRecord, records_of
-from raynas.strategies.rewards.pareto import ParetoConfig, recorded_trade
+from raynas.run.recorded import RecordedRun
+from raynas.run.records import RunListener
 
 STRATEGY = "raynas.strategies.listed:Listed"
 
@@ -30,52 +28,82 @@ def prepare_promotion(
     out: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> PreparedSearch:
-    """The best cells of `run`, to be trained by `recipe`; `raynas.programs.search.execute.execute` does it.
+    """Prepares the training of a run's best cells; `raynas.programs.search.execute.execute` starts it.
 
     Args:
-        run: folder of a search, finished or not; None: the newest.
-        top: how many different cells, best first; fewer if the run has fewer.
-        repeats: trainings of each, with seeds of their own.
-        out: the promotion's own run folder; None: a new one.
-        settings: fields of SearchConfig laid over the recipe.
+        run: Folder of a search, finished or not. Defaults to the newest.
+        top: Number of different cells, best first; fewer if the run has fewer.
+        repeats: Number of trainings of each, with seeds of their own.
+        recipe: Name of the search recipe by which they are trained.
+        out: The promotion's own run folder. Defaults to a new one below runs/.
+        settings: Fields of SearchConfig laid over the recipe.
+
     Raises:
-        RunFolderError: no such run, or none of its children has a score.
+        RunFolderError: there is no such run, or none of its children has a score.
         UsageError: a setting can't be used.
     """
-    folder = find_run(Path(run) if run is not None else None)
-    events = read_events(folder / JOURNAL_FILE)
-    started = events[0]
-    assert isinstance(started, Started)
-    trade = recorded_trade(started.config)
-    architectures = best_architectures(records_of(events), top, trade=trade)
+    source = RecordedRun.read(find_run(Path(run) if run is not None else None))
+    architectures = best_architectures(source, top)
     if not architectures:
-        raise RunFolderError(f"No child of {folder} has a score yet, so there is nothing to promote.")
-    words = {
-        "space": started.config.get("space"),
-        "data": started.config.get("data"),
+        raise RunFolderError(f"No child of {source.folder} has a score yet, so there is nothing to promote.")
+    overrides = {
+        "space": source.started.config.get("space"),
+        "data": source.started.config.get("data"),
         "strategy": {"name": STRATEGY, "architectures": architectures},
-        "origin": {"run_id": started.run_id, "folder": str(folder)},
+        "origin": {"run_id": source.started.run_id, "folder": str(source.folder)},
         "children": len(architectures) * repeats,
         # Each repeat is a training of its own.
         "equal_cells": "retrain",
     }
-    config = search_config(recipe, merged(words, settings or {}))
-    # Its list is checked before anything is started.
+    config = search_config(recipe, merged(overrides, settings or {}))
+    # Made only to check the list of architectures before anything is started.
     config.make_strategy(config.make_space())
     target = Path(out) if out is not None else new_run_folder(config.space.name, "promotion")
     check_is_free(target)
-    return PreparedSearch(target, config, [])
+    return PreparedSearch(target, config)
 
 
-def best_architectures(
-    records: Iterable[ChildRecord], top: int, *, trade: ParetoConfig | None = None
-) -> list[tuple[int, ...]]:
-    """The actions of the `top` best different cells, in the leaderboard's order; two writings of one cell are
-    the same.
+def best_architectures(run: RecordedRun, top: int) -> list[tuple[int, ...]]:
+    """The actions of the `top` best different cells, in the leaderboard's order.
+
+    A cell that was proposed in two ways, such as with the halves of a block exchanged, is listed once.
     """
-    by_child = {record.id: record for record in records}
     best: dict[str, tuple[int, ...]] = {}
-    for entry in leaderboard(by_child.values(), trade=trade):
+    for entry in run.entries:
         if entry.reward is not None:
-            best.setdefault(entry.arch_id, by_child[entry.child].proposed.actions)
+            best.setdefault(entry.arch_id, run.records[entry.child].proposed.actions)
     return list(best.values())[:top]
+
+
+def promote(
+    run: str | Path | None = None,
+    *,
+    top: int = 250,
+    repeats: int = 1,
+    recipe: str = "cifar_final",
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    address: str | None = None,
+    listeners: Sequence[RunListener] = (),
+) -> SearchResult:
+    """Trains the best cells of a run longer, to choose the winner; `raynas promote` as a function.
+
+        result = raynas.promote("runs/mine", top=10, repeats=3, settings={"child": {"epochs": 100}})
+
+    To continue an interrupted promotion, call `raynas.run_search(out=..., resume=True)`.
+
+    Args:
+        run: folder of a search, finished or not; defaults to the newest run.
+        top: number of different cells, best first; fewer if the run has fewer.
+        repeats: number of trainings of each cell, with different seeds.
+        recipe: the settings to start from, as in `raynas.run_search`.
+        out: the promotion's own run folder; defaults to a new one below runs/.
+        settings: fields of SearchConfig, nested; they take precedence over the recipe.
+        address: address of a Ray cluster; defaults to RAY_ADDRESS, or else Ray is started on this machine.
+        listeners: objects that are called at every event of the promotion.
+    Raises:
+        UsageError: an argument can't be used, or none of the run's children has a score.
+        SearchFailed, KeyboardInterrupt: as in `raynas.run_search`.
+    """
+    promotion = prepare_promotion(run, top=top, repeats=repeats, recipe=recipe, out=out, settings=settings)
+    return execute(promotion, address=address, listeners=listeners)

@@ -1,18 +1,17 @@
-"""A finished or unfinished run under another reward: what its leaderboard would be. Nothing is trained, and
-nothing is written. Pure Python.
-"""
+"""The leaderboard that a run would have under another reward. Nothing is trained or written. Pure Python."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from raynas.config import merged
 from raynas.errors import InvalidConfig
-from raynas.run.events import Event, Finished, Proposed, recorded_config
+from raynas.run.events import Event, Finished, Proposed
 from raynas.run.leaderboard import LeaderboardEntry, final_front, leaderboard
+from raynas.run.recorded import RecordedRun
 from raynas.run.records import outcome_of, records_of
 from raynas.strategies.rewards.pareto import Pareto
 from raynas.strategies.rewards.reward import Outcome, Reward, make_reward
@@ -23,18 +22,20 @@ class Rescored:
     """A run's children under a reward."""
 
     entries: list[LeaderboardEntry]
-    """Best first; a child that has an accuracy and can't be scored says why in its `reason`."""
+    """The leaderboard, best first. The `reason` of a child with an accuracy and no reward says why it has
+    none.
+    """
     unscored: dict[str, list[int]]
-    """Those children, by what is missing."""
+    """Ids of the children with an accuracy and no reward, by the reason."""
     num_infeasible: int
     hypervolume: float | None
-    """Below the front; None: the reward keeps none."""
+    """Share of the unit square below the front, in [0, 1]. None means that the reward keeps no front."""
 
 
-def rescore(events: Sequence[Event], reward: Reward) -> Rescored:
-    """The leaderboard of a journal under `reward`, which must be new."""
+def rescore(run: RecordedRun, reward: Reward) -> Rescored:
+    """The leaderboard of a run under `reward`, which must not have observed anything yet."""
     trade = reward.config if isinstance(reward, Pareto) else None
-    records = records_of(rescored_events(events, reward))
+    records = records_of(rescored_events(run.events, reward)).values()
     unscored: defaultdict[str, list[int]] = defaultdict(list)
     for record in records:
         if record.outcome is not None and record.outcome.accuracy is not None and record.reward is None:
@@ -52,10 +53,10 @@ def rescore(events: Sequence[Event], reward: Reward) -> Rescored:
 
 
 def rescored_events(events: Iterable[Event], reward: Reward) -> list[Event]:
-    """The events as a run with this reward would have them, had its strategy proposed the same.
+    """The events of a run with this reward whose strategy had proposed the same children.
 
     Args:
-        reward: has observed nothing yet.
+        reward: A new one, which has observed nothing yet.
     """
     proposed: dict[int, Proposed] = {}
     found: list[Event] = []
@@ -71,15 +72,16 @@ def rescored_events(events: Iterable[Event], reward: Reward) -> list[Event]:
     return found
 
 
-def chosen_reward(events: Sequence[Event], name: str | None, settings: Mapping[str, Any]) -> Reward:
+def chosen_reward(run: RecordedRun, name: str | None, settings: Mapping[str, Any]) -> Reward:
     """The reward that a user asks for.
 
     Args:
-        name: registered, or 'package.module:ClassName'; None: that of the run.
-        settings: nested, of which `reward` alone may be set; laid over the run's own options if the reward is
-            the run's.
+        name: A registered name, or 'package.module:ClassName'. Defaults to the reward of the run.
+        settings: Nested settings, of which only `reward` may be given. If the reward is the run's, they are
+            laid over the run's own options.
+
     Raises:
-        UsageError: no such reward, or an option that it doesn't have.
+        UsageError: there is no such reward, or it doesn't have such an option.
     """
     other = sorted(set(settings) - {"reward"})
     if other:
@@ -89,7 +91,7 @@ def chosen_reward(events: Sequence[Event], name: str | None, settings: Mapping[s
     asked = settings.get("reward", {})
     if not isinstance(asked, Mapping):
         raise InvalidConfig(f"reward = {asked!r}: give its options as reward.*, and its name as --reward.")
-    recorded = recorded_config(events).get("reward", {})
+    recorded = run.config.get("reward", {})
     recorded = dict(recorded) if isinstance(recorded, Mapping) else {}
     options = dict(asked)
     asked_name = str(options.pop("name", None) or recorded.get("name", "accuracy")) if name is None else name

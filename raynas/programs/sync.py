@@ -1,42 +1,45 @@
-"""Fills MLflow in from a run's journal: what the tracker could not write while its server was away.
+"""Adds to MLflow, from a run's journal, what the tracker could not write while the server didn't answer.
 
-It is what a resume would do, without the search: the journal is replayed to a tracker, which adds what the
-store lacks.
+It does what a resume would do, without the search: the journal is replayed to a tracker, which writes what
+the store lacks.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raynas.config import validated
 from raynas.errors import RunFolderError, TrackingFailed
 from raynas.files import JOURNAL_FILE
 from raynas.programs.search.config import SearchConfig
-from raynas.run.events import Event, Interrupted, Started, last_of_driver, recorded_config
-from raynas.run.folder import default_store
+from raynas.programs.search.open_run import search_page
+from raynas.run.events import Event, Interrupted, last_of_driver
 from raynas.run.journal import Journal, read_events
+from raynas.run.recorded import RecordedRun
 from raynas.run.run import Run
-from raynas.tracking.search_tracker import Tracker
-from raynas.tracking.store import reason
-from raynas.tracking.writer import Backlog
+from raynas.tracking.search_tracker import SearchTracker
+from raynas.tracking.store import error_text
+from raynas.tracking.writer import DeferredWriter
 
 STOPPED = ("KILLED", "FAILED")
+"""MLflow's statuses of a run that ended early."""
 
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What MLflow has of a run now."""
+    """What a sync wrote."""
 
     uri: str
-    """Of the store, without credentials."""
+    """The store's URI, without credentials."""
     num_children: int
+    """Number of finished children in the journal."""
     num_added: int
-    """Children that were not there before, or not completely."""
+    """Number of children that MLflow did not have before, or not completely."""
     status: str
-    """Of the parent run, in MLflow's words."""
+    """The parent run's status in MLflow."""
 
 
 def sync_run(
@@ -45,71 +48,63 @@ def sync_run(
     """Writes what MLflow lacks of the run in `folder`; a second time it changes nothing.
 
     Args:
-        uri: of the store; None: that of the run's config, MLFLOW_TRACKING_URI, or the file beside the runs.
-        report: called with how many steps of the writing are done, and of how many.
+        uri: URI of the store; defaults to the run's tracking.uri, MLFLOW_TRACKING_URI, or else the SQLite
+            file beside the runs.
+        report: called after each write with the number of writes done and of all writes.
     Raises:
-        UsageError: the store can't be used, a driver or another sync is at work on the run, or its journal is
+        UsageError: the store can't be used, a search or another sync is writing the run, or its journal is
             damaged.
-        TrackingFailed: MLflow went away, or refused something.
+        TrackingFailed: MLflow stopped answering, or refused something.
     """
-    with _held(folder / JOURNAL_FILE):
+    with _locked(folder / JOURNAL_FILE):
         events = read_events(folder / JOURNAL_FILE)
-        backlog = Backlog(report=report)
-        config = validated(SearchConfig, recorded_config(events))
-        tracker = _open_tracker(folder, config, events, uri=uri, writer=backlog)
+        recorded = RecordedRun(folder, events)
+        writer = DeferredWriter(report=report)
+        config = validated(SearchConfig, recorded.config)
+        tracker = _open_tracker(recorded, config, uri=uri, writer=writer)
         run = _replayed(config, events, tracker)
         tracker.close(_status(run, events, tracker), end_time=max(event.time for event in events))
-    if backlog.refused:
+    if writer.refused:
         raise TrackingFailed(
-            f"MLflow at {tracker.uri} refused {len(backlog.refused)} of the writes, the first with: "
-            f"{reason(backlog.refused[0])}\nThe others are done; the same command tries these again."
+            f"MLflow at {tracker.uri} refused {len(writer.refused)} of the writes, the first with: "
+            f"{error_text(writer.refused[0])}\nThe others are done; a repeated sync tries these again."
         )
     return SyncResult(tracker.uri, run.num_finished, tracker.num_written, tracker.status)
 
 
 @contextlib.contextmanager
-def _held(path: Path) -> Iterator[None]:
-    """The journal's lock, so that no driver and no other sync writes the run's pages at the same time."""
+def _locked(path: Path) -> Iterator[None]:
+    """Holds the journal's lock, so that no search and no other sync writes the same MLflow runs meanwhile."""
     try:
         journal = Journal(path)
     except RunFolderError:
         raise RunFolderError(
             f"{path} is being written: a search, or another sync, is at work on it. A search writes MLflow "
-            "itself. Wait for its end, or stop it, and try again."
+            "itself. Wait until it has ended, or stop it, and try again."
         ) from None
     except OSError as error:
         raise RunFolderError(
-            f"{path} can't be locked: {error.strerror}. Sync from where the run's folder can be written."
+            f"{path} can't be locked: {error.strerror}. Sync on a machine that can write the run's folder."
         ) from error
     with journal:
         yield
 
 
 def _open_tracker(
-    folder: Path, config: SearchConfig, events: list[Event], *, uri: str | None, writer: Backlog
-) -> Tracker:
-    started = events[0]
-    assert isinstance(started, Started)
-    tracker = Tracker.open(
-        uri or config.tracking.uri,
-        experiment=config.tracking.experiment,
-        run_name=folder.name,
-        run_id=started.run_id,
-        # As it was written down, and not as this version of raynas would complete it.
-        config=started.config,
-        space=config.make_space(),
-        default_store=default_store(folder),
-        run_folder=folder,
-        origin=config.origin,
-        start_time=started.time,
-        writer=writer,
-    )
+    recorded: RecordedRun, config: SearchConfig, *, uri: str | None, writer: DeferredWriter
+) -> SearchTracker:
+    started = recorded.started
+    tracking = config.tracking.model_copy(update={"uri": uri or config.tracking.uri})
+    # The config as the journal has it: validation would add settings that this version of raynas knows and
+    # the one that ran the search did not.
+    page = replace(search_page(recorded.folder, started, config), tracking=tracking, config=started.config)
+    tracker = SearchTracker.open(page, space=config.make_space(), writer=writer)
     if tracker.is_new:
-        tracker.config_changed(recorded_config(events))
+        tracker.config_changed(recorded.config)
     return tracker
 
 
-def _replayed(config: SearchConfig, events: list[Event], tracker: Tracker) -> Run:
+def _replayed(config: SearchConfig, events: list[Event], tracker: SearchTracker) -> Run:
     space = config.make_space()
     run = Run(
         space,
@@ -122,8 +117,12 @@ def _replayed(config: SearchConfig, events: list[Event], tracker: Tracker) -> Ru
     return run
 
 
-def _status(run: Run, events: list[Event], tracker: Tracker) -> str:
-    """How the search ended, as far as the journal knows; of a driver that was killed, MLflow may know."""
+def _status(run: Run, events: list[Event], tracker: SearchTracker) -> str:
+    """How the search ended, in MLflow's terms.
+
+    A driver that was killed left no event about its end. If MLflow shows that the run ended early, its status
+    is kept.
+    """
     if run.is_complete:
         return "FINISHED"
     last = last_of_driver(events)

@@ -1,7 +1,7 @@
-"""What happens in a run, as its journal has it: one validated event a line. Pure Python.
+"""The events of a run, as they stand in its journal: one validated event a line. Pure Python.
 
-A journal opens with `Started`. Then each child is `Proposed` and later `Finished`, while drivers come and go:
-`Resumed`, `Interrupted`, and workers: `Resized`.
+A journal opens with `Started`. Then each child is `Proposed` and later `Finished`. Meanwhile drivers come and
+go (`Resumed`, `Interrupted`), and so do workers (`Resized`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pydantic import Field
 from raynas.child import ChildResult
 from raynas.config import FrozenModel
 
-FORMAT = 2
-"""Of what is written."""
-OLDEST_FORMAT = 1
-"""That is read: 1 had no 'interrupted' and 'resized' events, no digest of the images and no scores of other
-runs, and is the same otherwise.
+JOURNAL_FORMAT = 2
+"""Format of the journals that are written."""
+OLDEST_JOURNAL_FORMAT = 1
+"""Oldest format that is read. It had no 'interrupted' and 'resized' events, no digest of the images and no
+scores of other runs, and is like format 2 otherwise.
 """
 
 Time = Annotated[float, Field(ge=0, lt=253402300800)]
@@ -32,31 +32,33 @@ class Driver(FrozenModel):
 
     host: str
     slots: int = Field(ge=1, lt=2**31)
-    """Children that it trains at the same time, until it is `Resized`."""
+    """Number of children that it trains at the same time, until it is `Resized`."""
     machine: str = ""
-    """Its processors, memory and GPUs; empty: not known. Workers may be on other machines."""
+    """Processors, memory and GPUs of its machine; empty if not known. Workers may be on other machines."""
     versions: dict[str, str] = Field(default_factory=dict)
-    """Of Python and packages."""
+    """Versions of Python and packages."""
 
 
 class Started(FrozenModel):
-    """First line: what run this is."""
+    """The first line of a journal: which run this is."""
 
     kind: Literal["started"] = "started"
-    format: int = Field(FORMAT, ge=OLDEST_FORMAT, le=FORMAT, strict=True)
+    format: int = Field(JOURNAL_FORMAT, ge=OLDEST_JOURNAL_FORMAT, le=JOURNAL_FORMAT, strict=True)
     run_id: str
     raynas: str
-    """Version that wrote it."""
+    """Version of raynas that wrote it."""
     time: Time
     config: dict[str, Any]
     driver: Driver | None = None
-    """None: not known, here and below."""
+    """None means that it is not known, here and below."""
     images: str | None = Field(None, pattern="^[0-9a-f]{16}$")
-    """What its children were trained and scored on: ImageSplit.digest. None: not known, or not that alone."""
+    """ImageSplit.digest of the images that its children were trained and scored on. None means that they are
+    not known, as where a user's own function trains the children.
+    """
 
 
 class Proposed(FrozenModel):
-    """A strategy's proposal, which is a child from now on; `child` is the proposal's id."""
+    """A strategy's proposal, from now on a child. Its id is the proposal's."""
 
     kind: Literal["proposed"] = "proposed"
     child: Count
@@ -70,7 +72,7 @@ class Proposed(FrozenModel):
 
 
 class Finished(FrozenModel):
-    """A child's end; the strategy observed `reward`."""
+    """The end of a child. The strategy observed `reward`."""
 
     kind: Literal["finished"] = "finished"
     child: Count
@@ -78,9 +80,11 @@ class Finished(FrozenModel):
     reward: float | None
     result: ChildResult
     reused_from: Count | None = None
-    """The child of the same architecture whose score this is; None: no other of this run."""
+    """Another child of this run, of the same architecture, whose score this is."""
     memo: Origin | None = None
-    """The child of another run whose score this is; None: of none. Without either it was trained itself."""
+    """A child of another run whose score this is. Without `reused_from` and `memo` the child itself was
+    trained.
+    """
 
     @property
     def is_reused(self) -> bool:
@@ -93,19 +97,19 @@ class Resumed(FrozenModel):
     kind: Literal["resumed"] = "resumed"
     time: Time
     children: int = Field(ge=1, lt=2**31)
-    """How many children the run is to have from now on."""
+    """Number of children that the run is to have from now on."""
     driver: Driver | None = None
 
 
 class Interrupted(FrozenModel):
-    """The driver ended before the run did, and had the time to say so; one that is killed has not."""
+    """The driver ended before the run did, and had the time to write so; one that is killed does not."""
 
     kind: Literal["interrupted"] = "interrupted"
     time: Time
     reason: str
     """A signal, such as SIGTERM, or what went wrong."""
     children: tuple[Annotated[int, Field(ge=0)], ...]
-    """Handed out and not ended: a resume trains them again."""
+    """Ids of the children that were handed out and had not ended: a resume trains them again."""
 
     @property
     def is_by_signal(self) -> bool:
@@ -118,32 +122,24 @@ class Resized(FrozenModel):
     kind: Literal["resized"] = "resized"
     time: Time
     slots: int = Field(ge=0, lt=2**31)
-    """Children that it trains at the same time from now on."""
+    """Number of children that it trains at the same time from now on."""
 
 
 AnyEvent = Started | Proposed | Finished | Resumed | Interrupted | Resized
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
 
 
-def recorded_config(events: Sequence[Event]) -> dict[str, Any]:
-    """The config that a run was started with, and the number of children that it was last asked for."""
-    started = events[0]
-    assert isinstance(started, Started)
-    targets = [event.children for event in events if isinstance(event, Resumed)]
-    return started.config | {"children": targets[-1]} if targets else started.config
-
-
 def last_of_driver(events: Sequence[Event]) -> Started | Resumed | Interrupted:
-    """The last word of a driver about itself."""
+    """The last event in which a driver wrote of its own beginning or end."""
     return [event for event in events if isinstance(event, Started | Resumed | Interrupted)][-1]
 
 
 class Origin(FrozenModel):
-    """The run that cells were taken from; MLflow shows what became of them below it."""
+    """The run that cells were taken from. MLflow shows what became of them below that run."""
 
     run_id: str
-    """As its journal begins."""
+    """Id in the first line of its journal."""
     folder: str
-    """Where it was then."""
+    """Folder in which it lay then."""
     child: int | None = None
-    """Whose cell it is; None: those of several."""
+    """The child whose cell it is. None means that the cells of several were taken."""

@@ -1,4 +1,4 @@
-"""Children without a score: why, how many, and when they are so many that a search should end. Pure."""
+"""Children without a score: why they have none, and when there are so many that a search should end. Pure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pydantic import Field
 
 from raynas.child import ChildResult, LimitsConfig, Sized
 from raynas.config import FrozenModel
-from raynas.errors import SearchFailed
+from raynas.errors import SearchFailed, shortened
 
-MAX_REASON_LENGTH = 100
+SHORT_REASON_LENGTH = 100
+"""Characters."""
 NUM_REASONS = 3
-"""That a diagnosis names."""
+"""Number of reasons that a diagnosis names, the most frequent first."""
 
 NO_NUMBER = "its reward was no finite number"
 
-# What a reason says, and what helps; the first that is found counts.
 ADVICE = (
     (
         r"out of GPU memory|CUDA out of memory",
@@ -39,52 +39,57 @@ ADVICE = (
         "try one child alone (--children 1 --workers 1), and 'raynas doctor' for data, devices and storage",
     ),
 )
+"""A pattern to find in a reason, and what helps then; the first pattern that is found counts."""
 MAX_REFUSALS_IN_A_ROW = 1000
-"""A strategy that proposes nothing else would never come to an end."""
+"""Number of refusals in a row after which a search ends. Without this bound, one whose strategy proposes
+nothing within the limits would go on for ever.
+"""
 WAY_OUT = "or with smaller networks (network.filters, network.cells_per_stack)."
 
 
 class FailuresConfig(FrozenModel):
-    """When a search ends because hardly any of its children gets a score.
+    """When a search ends because hardly any of its children get a score.
 
-    Counted are the children that were trained by the present driver, and not their beginning: a search that
-    went well for days ends as well, once everything fails.
+    It looks at the children that were trained by the present driver and ended last. So a search that went
+    well for days ends too, once everything fails.
     """
 
     last: int | None = Field(20, ge=1)
-    """So many children, the last that ended, are looked at; None: a search never ends so."""
+    """Number of children to look at, those that ended last. None means that a search never ends for this."""
     share: float = Field(0.95, gt=0, le=1)
-    """Of them without a score, at least, when the search ends."""
+    """Fraction of these children that have no score at least, when the search ends."""
 
 
 class FailureWatch:
-    """Looks at the last children of a search."""
+    """Ends a search of whose last children hardly any got a score."""
 
     def __init__(self, config: FailuresConfig) -> None:
         self.config = config
         self._last: deque[str | None] = deque(maxlen=config.last or 1)
+        """Reasons of the last children; None for one with a reward."""
 
-    @property
-    def rule(self) -> str:
-        """Why that ends a search, and how to have it otherwise."""
-        return (
-            f"A search ends when so many fail: failures.last = {self.config.last}, failures.share = "
-            f"{self.config.share:g}. Resumed with failures.last=null it never does."
-        )
-
-    def child_ended(self, result: ChildResult, reward: float | None) -> str | None:
-        """A diagnosis, if the search should end here."""
+    def child_ended(self, result: ChildResult, reward: float | None) -> None:
+        """SearchFailed, with a diagnosis, if the search should end here."""
+        if result.status == "infeasible":
+            return
         self._last.append(None if reward is not None else result.reason)
         reasons = [reason for reason in self._last if reason is not None]
         if self.config.last is None or len(self._last) < self.config.last:
-            return None
-        if len(reasons) < self.config.share * self.config.last:
-            return None
-        return diagnosis(reasons, len(self._last))
+            return
+        if len(reasons) >= self.config.share * self.config.last:
+            raise SearchFailed(
+                f"{diagnosis(reasons, len(self._last))}\n"
+                f"A search ends when so many fail: failures.last = {self.config.last}, failures.share = "
+                f"{self.config.share:g}. Resumed with failures.last=null it never does."
+            )
 
 
 def diagnosis(reasons: Iterable[str], num_children: int) -> str:
-    """What to say of `num_children` of which those with reasons got no score: why, and what to do."""
+    """A message about the last `num_children`: why those with `reasons` got no score, and what helps.
+
+    Args:
+        reasons: One for each child without a score.
+    """
     counts = Counter(short_reason(reason) or NO_NUMBER for reason in reasons)
     lines = [f"{counts.total()} of the last {num_children} children got no score. Why, and what helps:"]
     for reason, count in counts.most_common(NUM_REASONS):
@@ -93,21 +98,22 @@ def diagnosis(reasons: Iterable[str], num_children: int) -> str:
 
 
 def short_reason(reason: str) -> str:
-    """The first line of a failure's reason without its place and numbers, so that equal failures look
-    equal.
+    """The first line of a failure's reason, without its place and with N for numbers.
+
+    Failures that differ in an address, a size or an epoch only are counted together.
     """
     line = reason.strip().partition("\n")[0].partition(" (in ")[0]
     line = re.sub(r"\b0x[0-9a-fA-F]+|\d+(?:\.\d+)*", "N", printable(line)).strip()
-    return line if len(line) <= MAX_REASON_LENGTH else line[: MAX_REASON_LENGTH - 3] + "..."
+    return shortened(line, SHORT_REASON_LENGTH)
 
 
 def printable(text: str) -> str:
-    """A stranger's text without what would control a terminal."""
+    """`text` with spaces for all that is not printable, such as a sequence that controls the terminal."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def reasons_of(results: Iterable[ChildResult | None]) -> dict[str, int]:
-    """The failed ones by their short reasons, the most frequent first."""
+    """How many of the results have failed, by short reason, the most frequent first."""
     failed = [result for result in results if result is not None and result.status == "failed"]
     return dict(Counter(short_reason(result.reason) for result in failed).most_common())
 
@@ -117,9 +123,9 @@ def _advice(reason: str) -> str:
 
 
 class RefusalWatch:
-    """Counts refusals in a row, of proposals for their size and of children for their latency.
+    """Ends a search in which too many in a row are beyond the limits: proposals in size, children in latency.
 
-    Its methods raise SearchFailed for too many: with the limits, and how near the best came.
+    Its methods raise SearchFailed then. The message names the limits and how near the best came.
     """
 
     def __init__(self, limits: LimitsConfig) -> None:
@@ -132,16 +138,19 @@ class RefusalWatch:
         self._too_large.clear()
 
     def refused(self, size: Sized) -> None:
-        """A proposal was beyond them."""
+        """A proposal was beyond the limits."""
         self._too_large.append(size)
         if len(self._too_large) >= MAX_REFUSALS_IN_A_ROW:
             raise SearchFailed(self._too_large_text())
 
-    def latency_measured(self, latency_ms: float, *, is_refused: bool) -> None:
-        if not is_refused:
+    def child_ended(self, result: ChildResult) -> None:
+        """A worker has sent a child back, which may have been too slow, if its latency was measured."""
+        if result.latency_ms is None:
+            return
+        if result.status != "infeasible":
             self._too_slow_ms.clear()
             return
-        self._too_slow_ms.append(latency_ms)
+        self._too_slow_ms.append(result.latency_ms)
         if len(self._too_slow_ms) >= MAX_REFUSALS_IN_A_ROW:
             raise SearchFailed(self._too_slow_text())
 

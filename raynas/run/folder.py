@@ -1,5 +1,7 @@
-"""Where runs lie on disk: runs/NAME/journal.jsonl, the best cell beside it, and runs/mlflow.db beside the
-runs.
+"""Where runs lie on disk.
+
+runs/NAME/journal.jsonl    a run; its best cell lies beside the journal
+runs/mlflow.db             MLflow's store of all runs in this folder
 """
 
 from __future__ import annotations
@@ -9,25 +11,23 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from raynas.errors import RunFolderError
-from raynas.files import JOURNAL_FILE
+from raynas.files import JOURNAL_FILE, TRAINING_FILE
 
 RUNS = Path("runs")
-TRAINING_FILE = "training.json"
-"""In the folder of a final training, which has no journal."""
 
 
 def new_run_folder(space: str, strategy: str) -> Path:
-    """A folder below runs/ that does not exist yet, named after the moment and what is searched."""
-    return _new_folder(word.rpartition(":")[2].lower() for word in (space, strategy))
+    """A folder below runs/ that does not exist yet, named after the time, the space and the strategy."""
+    return _new_folder(name.rpartition(":")[2].lower() for name in (space, strategy))
 
 
 def new_training_folder() -> Path:
-    """The same for a final training."""
+    """A folder below runs/ that does not exist yet, for a final training, named after the time."""
     return _new_folder(["training"])
 
 
-def _new_folder(words: Iterable[str]) -> Path:
-    name = "-".join([time.strftime("%Y%m%d-%H%M%S"), *words])
+def _new_folder(parts: Iterable[str]) -> Path:
+    name = "-".join([time.strftime("%Y%m%d-%H%M%S"), *parts])
     folder, number = RUNS / name, 1
     while folder.exists():
         number += 1
@@ -39,10 +39,10 @@ def check_is_free(folder: Path) -> None:
     """RunFolderError if a run lies in `folder`, or if it can't become a folder."""
     if (folder / JOURNAL_FILE).exists():
         raise RunFolderError(
-            f"{folder} already holds a run. Add --resume to go on with it, or give another --out."
+            f"{folder} already holds a run. Resume it (--resume, resume=True) or choose another folder."
         )
     if folder.exists() and not folder.is_dir():
-        raise RunFolderError(f"--out {folder} is a file. Give a folder, or a path that does not exist yet.")
+        raise RunFolderError(f"{folder} is a file. Give a folder, or a path that does not exist yet.")
 
 
 def find_run(folder: Path | None) -> Path:

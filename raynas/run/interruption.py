@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM (a spot machine's notice, a scheduler's time limit) as one exception. Pure Python.
 
-Only a program's entrance takes signals over, with `interruptible`. A loop that is not to be torn in the
-middle of a step says `held`, and asks `check` between two steps.
+Only the entry point of a program handles signals, with `interruptible`. A loop that must not be interrupted
+in the middle of a step runs in `held`, and calls `check` between two steps.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-SECONDS = 27.0
-"""That a program may take to end; a scheduler kills it after 30, a cloud takes its machine away after 30."""
+SECONDS_TO_END = 27.0
+"""Seconds that a program may take to end. Schedulers kill it after 30, and clouds take a spot machine away
+after 30.
+"""
 
 
 class Interruption(KeyboardInterrupt):
-    """Somebody wants the program to end now."""
+    """A signal asks the program to end now."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -26,17 +28,17 @@ class Interruption(KeyboardInterrupt):
 
     @property
     def name(self) -> str:
-        """Of the signal."""
+        """Name of the signal, such as SIGTERM."""
         return signal.Signals(self.number).name
 
     @property
     def exit_code(self) -> int:
-        """As a shell has it: 130 for SIGINT, 143 for SIGTERM."""
+        """The code by which shells know it: 130 for SIGINT, 143 for SIGTERM."""
         return 128 + self.number
 
 
 class _Signals:
-    """What came, in this process, while it is interruptible."""
+    """What this process knows of signals while it is interruptible."""
 
     received: int | None = None
     is_held = False
@@ -44,13 +46,13 @@ class _Signals:
 
 @contextlib.contextmanager
 def interruptible(last_words: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """In the block SIGINT and SIGTERM raise Interruption, and the process ends SECONDS later at the latest.
+    """In the block SIGINT and SIGTERM raise Interruption.
 
-    For the main thread. A second SIGINT raises again, so that an impatient user cuts waiting short; a second
-    SIGTERM is not heard.
+    For the main thread. The process ends SECONDS_TO_END after the first signal, at the latest. A second
+    SIGINT raises again, so that an impatient user cuts waiting short; a second SIGTERM is ignored.
 
     Args:
-        last_words: called before the process is ended by force.
+        last_words: Called before the process is ended by force.
     """
     _Signals.received, _Signals.is_held = None, False
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -76,7 +78,7 @@ def interruptible(last_words: Callable[[], None] = lambda: None) -> Iterator[Non
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """In the block a signal raises nothing: `check` does."""
+    """In the block a signal does not raise; `check` raises for it."""
     _Signals.is_held = True
     try:
         with _other_ends_translated():
@@ -86,7 +88,7 @@ def held() -> Iterator[None]:
 
 
 def check() -> None:
-    """Interruption if a signal has come meanwhile."""
+    """Raises Interruption if a signal has come meanwhile."""
     if _Signals.received is not None:
         raise Interruption(_Signals.received)
 
@@ -98,22 +100,23 @@ def _other_ends_translated() -> Iterator[None]:
     except Interruption:
         raise
     except KeyboardInterrupt as error:
-        # Ray, where it waits, has its own in the place of what a handler raises.
+        # Where Ray waits, it raises a KeyboardInterrupt of its own in place of what the handler raised.
         raise Interruption(_Signals.received or signal.SIGINT) from error
     except SystemExit as error:
-        # Ray's own handler, while it starts: the number of the signal is the code.
+        # Raised by Ray's own handler while Ray starts, with the number of the signal as its code.
         if error.code == signal.SIGTERM:
             raise Interruption(signal.SIGTERM) from error
         raise
     except Exception as error:
-        # Other processes that got the signal too, such as Ray's, may be gone before this one hears of it.
+        # Other processes that got the signal too, such as Ray's, may have ended before this one handles it.
+        # Then the error is that they don't answer.
         if _Signals.received is not None:
             raise Interruption(_Signals.received) from error
         raise
 
 
 def signal_name() -> str:
-    """Of the signal that has come; of Ctrl-C where nobody has taken signals over."""
+    """Name of the signal that has come; SIGINT where no block is interruptible."""
     return signal.Signals(_Signals.received or signal.SIGINT).name
 
 
@@ -122,7 +125,7 @@ def _end_by_force(code: int, last_words: Callable[[], None]) -> None:
         last_words()
         os._exit(code)
 
-    # Also while the interpreter shuts down, which waits for whatever other libraries have started.
-    timer = threading.Timer(SECONDS, end)
+    # A thread, which also runs while the interpreter shuts down and waits for what other libraries started.
+    timer = threading.Timer(SECONDS_TO_END, end)
     timer.daemon = True
     timer.start()

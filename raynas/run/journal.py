@@ -1,10 +1,9 @@
-"""The append-only record of a run: one validated JSON event a line. The truth; everything else is a view of
-it.
+"""The append-only record of a run, one validated JSON event a line. All views of a run are made of it.
 
-Each event is written before anything is done about it, and the end of each child is flushed to disk, so a
-killed driver, or a machine, loses at most the children that were running. A last line that was torn by a
-crash or a full disk is dropped; a broken line anywhere else is an error. Nothing is unpickled: a journal from
-a stranger is data.
+Each event is written before anything is done about it, and the end of each child is flushed to disk. So a
+driver that is killed, or whose machine is, loses at most the children that were running. A last line that was
+torn by a crash or a full disk is dropped; a broken line anywhere else is an error. Nothing is unpickled, so
+that a journal from a stranger is harmless.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from raynas.errors import JournalFailed, RunFolderError
 from raynas.files import JOURNAL_FILE
-from raynas.run.events import FORMAT, OLDEST_FORMAT, AnyEvent, Event, Proposed, Started
+from raynas.run.events import JOURNAL_FORMAT, OLDEST_JOURNAL_FORMAT, AnyEvent, Event, Proposed, Started
 
 LOCKS = Path("/proc/locks")
 """Linux's list of the file locks that are held."""
@@ -42,12 +41,12 @@ class Journal:
             self._file.close()
             raise RunFolderError(
                 f"{path} is being written by another process. Wait for that search to end, "
-                "or give another --out."
+                "or choose another folder."
             ) from None
 
     @classmethod
     def create(cls, path: Path, started: Started) -> Journal:
-        """A new journal that opens with `started`; it is there with its first line or not at all.
+        """A new journal whose first event is `started`. The file appears with that line or not at all.
 
         Raises:
             RunFolderError: the file exists, or nothing can be made there.
@@ -55,22 +54,24 @@ class Journal:
         """
         if path.exists():
             raise RunFolderError(
-                f"{path} exists already. Add --resume to go on with that run, or give another --out."
+                f"{path} exists already. Resume that run (--resume, resume=True) or choose another folder."
             )
-        begun = path.with_name(f".{path.name}.{os.getpid()}")
+        # An empty journal would be taken for a damaged run, so the file gets its name after its first line.
+        # The lock is on the open file and stays with it.
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            journal = cls(begun)
+            journal = cls(temporary)
         except OSError as error:
             raise RunFolderError(
-                f"{path} can't be written: {error.strerror}. Give an --out where you may write."
+                f"{path} can't be written: {error.strerror}. Choose a folder where you may write."
             ) from error
         try:
             journal.append(started)
-            begun.rename(path)
+            temporary.rename(path)
         except BaseException:
             journal.close()
-            begun.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
         journal.path = path
         return journal
@@ -97,10 +98,10 @@ class Journal:
     def append(self, event: AnyEvent) -> None:
         """Writes one event and waits until it is on the disk.
 
-        A proposal isn't waited for: it is lost with the power at worst, and then so is its child's training.
+        A proposal isn't waited for. If the power fails it may be lost, but then its child's training is too.
 
         Raises:
-            JournalFailed: it can't be written. What was there before is intact, and nothing else is.
+            JournalFailed: it can't be written. The file is as it was before.
         """
         try:
             self._write(event.model_dump_json().encode() + b"\n")
@@ -109,19 +110,20 @@ class Journal:
         except OSError as error:
             raise JournalFailed(
                 f"{self.path} can't be written: {error.strerror}. What it holds is intact, and the search "
-                "ends here. Make room on the disk, or mend it, and go on with --resume."
+                "ends here. Make room on the disk, or repair it, and resume the search."
             ) from error
 
     def _write(self, line: bytes) -> None:
-        """The whole line or nothing of it, as far as that is up to this process."""
+        """Writes the whole line or nothing of it, as far as this process can make sure of that."""
         intact_bytes = os.fstat(self._file.fileno()).st_size
         rest = memoryview(line)
         try:
-            # A disk that is nearly full takes a part of a line and says so; the rest then raises.
+            # A disk that is nearly full takes a part of the line, as the return value says. Only the attempt
+            # to write the rest raises.
             while rest:
                 rest = rest[self._file.write(rest) :]
         except BaseException:
-            # What follows a part of a line would be lost with it.
+            # If a part of a line stayed, the next event would be appended to it, and both would be lost.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file.fileno(), intact_bytes)
             raise
@@ -137,7 +139,7 @@ class Journal:
 
 
 def read_events(path: Path) -> list[Event]:
-    """The events of a journal, `Started` first, also while another process writes it.
+    """The events of a journal, the first of them `Started`; another process may be writing it.
 
     Raises:
         RunFolderError: no such file, not a journal, or a broken line that is not the last.
@@ -148,28 +150,29 @@ def read_events(path: Path) -> list[Event]:
 
 
 def is_being_written(path: Path) -> bool | None:
-    """Whether a process that this machine knows of holds the journal's lock; None: the system doesn't tell.
+    """Whether a process on this machine holds the journal's lock. None means that the system doesn't tell.
 
-    Only looks: a lock taken to find out would turn away a driver that starts at that moment.
+    It reads the system's list of locks. To try and take the lock would turn away a driver that starts at that
+    moment.
     """
     try:
         lines = LOCKS.read_text().splitlines()
         inode = path.stat().st_ino
     except OSError:
         return None
-    # By inode alone: the device is another one than stat's on btrfs and overlays.
+    # Found by the inode alone: on btrfs and overlay file systems the list has another device than stat.
     return any(" FLOCK " in line and f":{inode} " in line for line in lines)
 
 
 def _read(path: Path) -> tuple[list[Event], int]:
-    """Events, and how many bytes they take: what follows is a torn line."""
+    """The events, and how many bytes they take; what follows these bytes is a torn line."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise RunFolderError(f"{path} can't be read: {error.strerror}.") from error
     intact_bytes = content.rfind(b"\n") + 1
     if not intact_bytes:
-        raise RunFolderError(f"{path} is empty: that run ended before it began. Give another --out.")
+        raise RunFolderError(f"{path} is empty: that run ended before it began. Choose another folder.")
     lines = content[: intact_bytes - 1].split(b"\n")
     _check_format(path, lines[0])
     events: list[Event] = []
@@ -190,12 +193,12 @@ def _check_format(path: Path, line: bytes) -> None:
     except (ValueError, RecursionError):
         return
     found = first.get("format") if isinstance(first, dict) and first.get("kind") == "started" else None
-    # A bool is an int in Python, and no format.
-    if type(found) is int and not OLDEST_FORMAT <= found <= FORMAT:
+    # isinstance would let `true` through, which is an int in Python.
+    if type(found) is int and not OLDEST_JOURNAL_FORMAT <= found <= JOURNAL_FORMAT:
         raise RunFolderError(
             f"{path} is in journal format {found}, written by raynas {str(first.get('raynas'))[:40]!r}; this "
-            f"raynas, {version('raynas')}, reads the formats {OLDEST_FORMAT} to {FORMAT}. Read the run, or "
-            "go on with it, with the version that wrote it. Nothing was changed."
+            f"raynas, {version('raynas')}, reads the formats {OLDEST_JOURNAL_FORMAT} to {JOURNAL_FORMAT}. "
+            "Read the run, or go on with it, with the version that wrote it. Nothing was changed."
         )
 
 
@@ -207,8 +210,8 @@ def _parse(path: Path, number: int, line: bytes) -> Event:
         where = ".".join(map(str, problem["loc"]))
         raise RunFolderError(
             f"{path}, line {number}: {where + ': ' if where else ''}{problem['msg']}. The line is damaged or "
-            "from another version of raynas; nothing was changed. Put a good copy of the file there, or mend "
-            f"the line.{_salvage(path, number)}"
+            "from another version of raynas; nothing was changed. Put a good copy of the file there, or "
+            f"repair the line.{_salvage(path, number)}"
         ) from None
 
 

@@ -16,33 +16,33 @@ from raynas.strategies.rewards.front import Front
 from raynas.strategies.rewards.pareto import ParetoConfig, front_of
 
 FileFormat = Literal["json", "csv", "md"]
-Format = Literal["table", "json", "csv", "md"]
+PrintFormat = Literal["table", "json", "csv", "md"]
 
 
 class LeaderboardEntry(FrozenModel):
-    """One child's line."""
+    """The line of one child."""
 
     arch_id: str
     child: int
     status: Literal["completed", "stopped", "failed", "interrupted", "unfinished"]
-    """'interrupted' is unfinished too: its driver said so as it ended; a resume trains it again."""
+    """'interrupted' is unfinished too: its driver wrote so as it ended, and a resume trains it again."""
     accuracy: float | None
     reward: float | None
     parameters: int | None
     mult_adds: int | None
     activations: int | None
     latency_ms: float | None = None
-    """Of a forward pass; None: not measured."""
+    """Milliseconds of a forward pass. None means that it was not measured."""
     on_front: bool | None = None
-    """Whether no child is better in accuracy and cost; None: the run's reward keeps no front."""
+    """Whether no child is better in accuracy and cost. None means that the run's reward keeps no front."""
     seconds: float | None
     epochs: int
     reused_from: int | None = None
-    """The child whose score it is, of the same architecture; None: no other of this run."""
+    """Another child of this run, of the same architecture, whose score this is."""
     memo_run: str | None = None
-    """The folder of the other run whose score it is; None: of none."""
+    """Folder of another run whose score this is."""
     memo_child: int | None = None
-    """And the child in it."""
+    """The child of that run whose score this is."""
     reason: str
 
     @property
@@ -53,12 +53,13 @@ class LeaderboardEntry(FrozenModel):
 def leaderboard(
     records: Iterable[ChildRecord], *, trade: ParetoConfig | None = None
 ) -> list[LeaderboardEntry]:
-    """Entries by reward, then fewer parameters; children without a reward come last, infeasible ones are
+    """Entries by reward, then by fewer parameters. Children without a reward come last, infeasible ones are
     left out.
 
     Args:
-        trade: of a run whose reward keeps a front: its children come first, by accuracy, then the others by
-            their distance to it. Their rewards were given against the front of that moment.
+        trade: What the reward trades, if it keeps a front. The children on the front then come first, by
+            accuracy, and the others by their distance to it. Their rewards don't rank them: each was given
+            against the front of its moment.
     """
     chosen = [record for record in records if not record.is_infeasible]
     if trade is None:
@@ -76,11 +77,11 @@ class ArchitectureEntry(FrozenModel):
 
     arch_id: str
     trainings: int
-    """Those with a score."""
+    """Number of trainings with a score."""
     mean: float
-    """Of their accuracies."""
+    """Mean of their accuracies."""
     standard_deviation: float
-    """Between them, of the sample; 0 for a single one."""
+    """Standard deviation of their accuracies, of the sample; 0 for a single training."""
 
 
 def by_architecture(entries: Iterable[LeaderboardEntry]) -> list[ArchitectureEntry]:

@@ -11,36 +11,34 @@ from raynas.cells.space import make_space
 from raynas.config import Choice, validated
 from raynas.errors import RunFolderError, UnknownName, UsageError
 from raynas.files import JOURNAL_FILE
-from raynas.run.events import Origin, Started
+from raynas.run.events import Origin
 from raynas.run.folder import find_run
-from raynas.run.journal import read_events
-from raynas.run.leaderboard import leaderboard
-from raynas.run.records import ChildRecord, records_of
-from raynas.strategies.rewards.pareto import recorded_trade
+from raynas.run.recorded import RecordedRun
 
 
 @dataclass(frozen=True, slots=True)
 class FoundCell:
-    """A cell, and the child of a run that it was found at, if it was."""
+    """A cell, and the child of a run whose cell it is, if it was found in a run."""
 
     genotype: Genotype
     origin: Origin | None = None
 
 
 def find_genotype(cell: str | None, run: Path | None = None) -> Genotype:
-    """The genotype called `cell`; arguments and errors as of `find_cell`."""
+    """The genotype of a cell. Arguments and errors are those of `find_cell`."""
     return find_cell(cell, run).genotype
 
 
 def find_cell(cell: str | None, run: Path | None = None) -> FoundCell:
-    """What is called `cell`.
+    """The cell that a user means by a name, a file, a run or an arch_id.
 
     Args:
-        cell: a published cell, a JSON file, a run's folder (its best cell), or the beginning of an arch_id;
-            None: the best cell of `run`.
-        run: where arch_ids are looked up; None: the newest run.
+        cell: A published cell, a JSON file, a run's folder (its best cell), or the beginning of an arch_id.
+            Defaults to the best cell of `run`.
+        run: The run in which arch_ids are looked up. Defaults to the newest.
+
     Raises:
-        UsageError: nothing is called that; suggests the nearest name.
+        UsageError: nothing is found by that; the message suggests the nearest name.
     """
     if cell is not None and cell in published_cells():
         return FoundCell(published_cell(cell).genotype)
@@ -53,7 +51,8 @@ def find_cell(cell: str | None, run: Path | None = None) -> FoundCell:
     except RunFolderError:
         if run is not None or cell is None:
             raise
-        # Raises: it is unknown.
+        # There is no run to look in, so `cell` can only have been meant as a published one: this raises
+        # UnknownName, which lists them.
         return FoundCell(published_cell(cell).genotype)
     return _in_run(cell, folder)
 
@@ -67,25 +66,22 @@ def _read(path: Path) -> Genotype:
         ) from error
 
 
-def _decoded(started: Started, record: ChildRecord) -> Genotype:
-    choice = validated(Choice, started.config.get("space", {}), where="the journal's space")
-    space = make_space(choice.name, **choice.options)
-    try:
-        return space.decode(record.proposed.actions)
-    except ValueError as error:
-        raise RunFolderError(f"the journal's child {record.id} is not from its space: {error}.") from error
-
-
 def _in_run(cell: str | None, folder: Path) -> FoundCell:
-    events = read_events(folder / JOURNAL_FILE)
-    records = {record.id: record for record in records_of(events)}
-    started = events[0]
-    assert isinstance(started, Started)
-    for entry in leaderboard(records.values(), trade=recorded_trade(started.config)):
+    run = RecordedRun.read(folder)
+    for entry in run.entries:
         if cell is None or entry.arch_id.startswith(cell):
-            genotype = _decoded(started, records[entry.child])
-            return FoundCell(genotype, Origin(run_id=started.run_id, folder=str(folder), child=entry.child))
+            origin = Origin(run_id=run.started.run_id, folder=str(folder), child=entry.child)
+            return FoundCell(_decoded(run, entry.child), origin)
     if cell is None:
         raise RunFolderError(f"{folder} has no children yet.")
     hint = f"It is no file, and no arch_id in {folder} begins so; --run looks in another run."
     raise UnknownName("published cell", cell, published_cells(), hint)
+
+
+def _decoded(run: RecordedRun, child_id: int) -> Genotype:
+    choice = validated(Choice, run.started.config.get("space", {}), where="the journal's space")
+    space = make_space(choice.name, **choice.options)
+    try:
+        return space.decode(run.records[child_id].proposed.actions)
+    except ValueError as error:
+        raise RunFolderError(f"the journal's child {child_id} is not from its space: {error}.") from error

@@ -1,13 +1,17 @@
-"""Scores of other runs: what was trained there at the same fidelity is not trained again here. Pure Python.
+"""Scores that are used again: those of equal cells in one run, and those of other runs. Pure Python.
 
-The fidelity is the network around the cell (with what the search space says of it), the child's training, and
-the very images with their labels, as they are split into training and validation. Not of it are the seeds of
-initialisation and batches, which are chance, and which equal cells of one run share a score over; the search
-space and the strategy, as an arch_id is the whole cell; the scheduler, as full trainings alone count; the
-workers and their machines. A field that the other version of raynas did not know counts as a difference.
+A score of another run counts if it was measured at the same fidelity. That is the network around the cell
+(with what the search space says of it), the child's training, and the very images with their labels, as they
+are split into training and validation. A field of these that the other version of raynas did not know counts
+as a difference. Not part of the fidelity are
 
-Read once, when a search begins. What is reused goes into the search's own journal, so that resuming it needs
-no other run.
+- the seeds of initialisation and batches: they are chance, and equal cells of one run share a score too;
+- the search space and the strategy: an arch_id stands for the whole cell;
+- the scheduler: only trainings to the last epoch count;
+- the workers and their machines.
+
+Other runs are read once, when a search begins. What is reused goes into the search's own journal, so that
+resuming it needs no other run.
 """
 
 from __future__ import annotations
@@ -17,22 +21,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from raynas.child import ChildResult
-from raynas.errors import RunFolderError, UsageError
+from raynas.child import Child, ChildResult
+from raynas.config import differences
+from raynas.errors import RunFolderError, UsageError, shortened
 from raynas.files import JOURNAL_FILE
-from raynas.run.events import Event, Finished, Origin, Started
-from raynas.run.journal import read_events
-from raynas.run.records import ChildRecord, records_of
+from raynas.run.events import Origin
+from raynas.run.recorded import RecordedRun
+from raynas.run.records import ChildRecord, outcome_of
+from raynas.run.state import RunState
 
 TRAINING_FIELDS = ("network", "child")
-"""Of the config, what a score depends on beside the images."""
+"""Fields of the config that a score depends on, beside the images."""
 IMAGE_FIELDS = ("data", "seed")
-"""What chose the images: why they are others."""
+"""Fields of the config that choose the images. They tell why the images differ, if they do."""
+SHOWN_VALUE_LENGTH = 60
+"""Characters of a setting's value in a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemoScore:
-    """What came of an architecture, and the child that was trained for it."""
+    """The result of an architecture, and the child that was trained for it."""
 
     result: ChildResult
     origin: Origin
@@ -40,22 +48,26 @@ class MemoScore:
 
 @dataclass
 class Memo:
-    """By arch_id, the first full score of each architecture."""
+    """The scores of other runs."""
 
     scores: dict[str, MemoScore] = field(default_factory=dict)
+    """The first score of each architecture that was trained to its last epoch, by arch_id."""
     notes: list[str] = field(default_factory=list)
     """Sentences about what was found, for the user."""
 
 
 def read_memo(place: Path, *, images: str, config: Mapping[str, Any], own: Path) -> Memo:
-    """The scores that a run of this fidelity can take over.
+    """The scores that a search can use again.
 
     Args:
-        place: a run's folder, or a folder of runs: a store. In a store only what fits is taken.
-        images, config: of the run that asks, as its journal has them.
-        own: its folder, which is left out of a store.
+        place: A run's folder, or a store, a folder of runs. In a store, runs of another fidelity are left
+            out.
+        images: Digest of the search's images, as in its journal.
+        config: The search's config, as in its journal.
+        own: The search's folder, which is left out of a store.
+
     Raises:
-        UsageError: there is no such folder, or the one run that it names has another fidelity or is damaged.
+        UsageError: there is no such folder, or it is one run that has another fidelity or is damaged.
     """
     if (place / JOURNAL_FILE).is_file():
         return _of_run(place, images, config)
@@ -67,37 +79,37 @@ def read_memo(place: Path, *, images: str, config: Mapping[str, Any], own: Path)
 
 
 def _of_run(folder: Path, images: str, config: Mapping[str, Any]) -> Memo:
-    events = read_events(folder / JOURNAL_FILE)
-    problem = _mismatch(events, images, config)
+    run = RecordedRun.read(folder)
+    problem = _mismatch(run, images, config)
     if problem:
         raise RunFolderError(
             f"The scores of {folder} can't be reused here: {problem}. Make these settings equal, or leave "
-            "--memo out."
+            "memo out."
         )
-    memo = Memo(_scores(folder, events))
+    memo = Memo(_scores(run))
     memo.notes.append(f"memo: {len(memo.scores):,} scores of {folder} are there to be reused")
     return memo
 
 
 def _of_store(store: Path, images: str, config: Mapping[str, Any], own: Path) -> Memo:
-    memo, fitting, others = Memo(), dict[Path, list[Event]](), list[str]()
+    memo, fitting, others = Memo(), list[RecordedRun](), list[str]()
     folders = sorted(path.parent for path in store.glob(f"*/{JOURNAL_FILE}"))
     for folder in folders:
         if folder.resolve() == own.resolve():
             continue
         try:
-            events = read_events(folder / JOURNAL_FILE)
+            run = RecordedRun.read(folder)
         except RunFolderError as error:
             others.append(f"memo: {folder} is left out: {error}")
             continue
-        problem = _mismatch(events, images, config)
+        problem = _mismatch(run, images, config)
         if problem:
             others.append(f"memo: {folder} is left out: {problem}")
         else:
-            fitting[folder] = events
-    # The oldest first, so that it does not depend on names whose score counts.
-    for folder, events in sorted(fitting.items(), key=lambda item: item[1][0].time):
-        memo.scores = _scores(folder, events) | memo.scores
+            fitting.append(run)
+    # The oldest run first, so that whose score counts does not depend on the names of the folders.
+    for run in sorted(fitting, key=lambda run: run.started.time):
+        memo.scores = _scores(run) | memo.scores
     memo.notes.append(
         f"memo: {len(memo.scores):,} scores of {len(fitting)} runs in {store} are there to be reused"
     )
@@ -105,80 +117,122 @@ def _of_store(store: Path, images: str, config: Mapping[str, Any], own: Path) ->
     return memo
 
 
-def _scores(folder: Path, events: list[Event]) -> dict[str, MemoScore]:
-    started = events[0]
-    assert isinstance(started, Started)
+def _scores(run: RecordedRun) -> dict[str, MemoScore]:
     scores: dict[str, MemoScore] = {}
-    for record in records_of(events):
+    for record in run.records.values():
         if _is_full(record):
             assert record.finished is not None
-            here = Origin(run_id=started.run_id, folder=str(folder), child=record.id)
+            here = Origin(run_id=run.started.run_id, folder=str(run.folder), child=record.id)
             result = record.finished.result
             scores.setdefault(record.proposed.arch_id, MemoScore(result, record.finished.memo or here))
     return scores
 
 
 def _is_full(record: ChildRecord) -> bool:
-    """Whether it was trained to its last epoch, here or in a run whose score it has; not by another child."""
-    finished: Finished | None = record.finished
+    """Whether it was trained to its last epoch, in this run or in the one whose score it took over.
+
+    A child with the score of another of its own run adds nothing: that other child is in the journal.
+    """
+    finished = record.finished
     return finished is not None and finished.result.status == "completed" and finished.reused_from is None
 
 
-def _mismatch(events: list[Event], images: str, config: Mapping[str, Any]) -> str:
-    """Why scores of that run are no scores of this one; empty if they are."""
-    started = events[0]
-    assert isinstance(started, Started)
+def _mismatch(run: RecordedRun, images: str, config: Mapping[str, Any]) -> str:
+    """Why the scores of that run don't count in a search with this config; empty if they do."""
+    started = run.started
     if started.images is None:
         return "its journal does not say on which images its children were trained"
     are_equal = started.images == images
-    differences = [
-        f"{name} is {_short(theirs)} there and {_short(ours)} here"
-        for field_name in (*TRAINING_FIELDS, *(() if are_equal else IMAGE_FIELDS))
-        for name, theirs, ours in _differences(
-            field_name, started.config.get(field_name), config.get(field_name)
-        )
+    fields = TRAINING_FIELDS if are_equal else TRAINING_FIELDS + IMAGE_FIELDS
+    theirs, ours = ({name: values.get(name) for name in fields} for values in (started.config, config))
+    found = [
+        f"{name} is {_shown(there)} there and {_shown(here)} here"
+        for name, (there, here) in differences(theirs, ours).items()
     ]
-    if not are_equal and not differences:
+    if not are_equal and not found:
         return "its images are others, though they come from a place of the same name"
-    return "; ".join(differences)
+    return "; ".join(found)
 
 
-def _differences(name: str, theirs: Any, ours: Any) -> list[tuple[str, Any, Any]]:
-    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
-        keys = sorted({*theirs, *ours}, key=str)
-        return [
-            found for key in keys for found in _differences(f"{name}.{key}", theirs.get(key), ours.get(key))
-        ]
-    # A journal has lists where a config has tuples.
-    return [] if theirs == ours else [(name, theirs, ours)]
+def _shown(value: Any) -> str:
+    return shortened(repr(value), SHOWN_VALUE_LENGTH)
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+@dataclass(frozen=True, slots=True)
+class ChildEnd:
+    """How a child ended, and whose training that was; without `reused_from` and `memo`, its own."""
+
+    result: ChildResult
+    reused_from: int | None = None
+    """The child of this run that was trained for it."""
+    memo: Origin | None = None
+    """The child of another run that was trained for it."""
 
 
-class EqualCells:
-    """One owner for each architecture: the child that is trained, or was, for all that are equal to it."""
+class SharedScores:
+    """Tells a driver which children need no training of their own.
 
-    def __init__(self) -> None:
-        self._owners: dict[str, int] = {}
+    One child is trained for all that have the same architecture. Those that are proposed after it has ended
+    get its score at once; those that are proposed while it is being trained wait for it.
+
+    What waits for what is not in the journal. After a resume the children that waited are proposals without
+    an end, which are handed out again, and then wait again or not.
+    """
+
+    def __init__(self, state: RunState, memo: Mapping[str, MemoScore]) -> None:
+        self._state = state
+        self._memo = memo
+        self._training: dict[str, int] = {}
+        """The child that is being trained for all of its architecture, by arch_id."""
         self._waiting: dict[int, list[int]] = {}
+        """The children that wait for the score of another, by the id of that one."""
 
     @property
     def is_awaited(self) -> bool:
         """Whether any child waits for another's score."""
         return bool(self._waiting)
 
-    def owner(self, child_id: int, arch_id: str) -> int:
-        """The child whose score counts for `arch_id`; `child_id` itself if there is none yet."""
-        return self._owners.setdefault(arch_id, child_id)
+    def find(self, child: Child) -> ChildEnd | None:
+        """How `child` ends without being trained, if this run or another has a score of its architecture."""
+        owner = self._state.scored.get(child.arch_id)
+        if owner is not None:
+            return self._of_child(owner)
+        known = self._memo.get(child.arch_id)
+        if known is None or child.arch_id in self._training:
+            return None
+        outcome = outcome_of(self._state.records[child.id].proposed, known.result)
+        # A reward may need what the other run did not measure, such as the latency.
+        if self._state.reward.missing(outcome):
+            return None
+        return ChildEnd(_untrained(known.result), memo=known.origin)
 
-    def wait(self, child_id: int, owner: int) -> None:
-        self._waiting.setdefault(owner, []).append(child_id)
+    def train(self, child_id: int, arch_id: str) -> int:
+        """The child that is trained for all of this architecture; `child_id` itself if there was none."""
+        return self._training.setdefault(arch_id, child_id)
 
-    def ended(self, child_id: int, arch_id: str, *, is_scored: bool) -> list[int]:
-        """The children that waited for this one; without a score the next of them is to be trained."""
-        if not is_scored and self._owners.get(arch_id) == child_id:
-            del self._owners[arch_id]
-        return self._waiting.pop(child_id, [])
+    def wait(self, child_id: int, trained: int) -> None:
+        """Notes that a child waits for the end of `trained`, an equal cell that is being trained."""
+        self._waiting.setdefault(trained, []).append(child_id)
+
+    def release(self, child_id: int, arch_id: str) -> tuple[list[int], ChildEnd | None]:
+        """The children that waited for this one, which has ended, and how they end with its score.
+
+        If it has no score, the second is None. They are then to be handed out again, and the first of them
+        is trained for the others.
+        """
+        if self._training.get(arch_id) == child_id:
+            del self._training[arch_id]
+        waiting = self._waiting.pop(child_id, [])
+        result = self._state.records[child_id].result
+        is_scored = result is not None and result.status == "completed"
+        return waiting, self._of_child(child_id) if is_scored else None
+
+    def _of_child(self, child_id: int) -> ChildEnd:
+        result = self._state.records[child_id].result
+        assert result is not None
+        return ChildEnd(_untrained(result), reused_from=child_id)
+
+
+def _untrained(result: ChildResult) -> ChildResult:
+    """Another child's result, for one that takes no worker's time."""
+    return result.model_copy(update={"seconds": 0.0})

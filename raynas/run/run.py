@@ -1,9 +1,14 @@
-"""A run: a strategy, its journal, and what is known of each child. Pure Python; the engine calls it.
+"""A run while its driver is at work: it hands out children, takes them back, journals, and tells listeners.
 
-The order of a child's life: `next_child` (journal: proposed) -> `report` per epoch -> `finish` (journal:
-finished, then the strategy observes). A proposal beyond the limits is finished as infeasible at once, or when
-its worker has measured its latency, and no child of the run. The strategy's and the reward's state are a
-function of the journal's events, and `replay` restores them.
+The life of a child::
+
+    next_child()    the strategy proposes it; the journal gets a 'proposed' event
+    report(...)     once per epoch
+    finish(...)     the reward scores it; the journal gets a 'finished' event; the strategy observes
+
+A proposal beyond the limits is finished as infeasible at once, or after its worker has measured its latency,
+and does not count as a child of the run. What strategy and reward know is in state.RunState, a function of
+the journal's events, which `replay` restores. What is out, and what waits for it, is known here alone.
 """
 
 from __future__ import annotations
@@ -12,21 +17,20 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 from raynas.cells.genotype import Genotype
 from raynas.cells.space import SearchSpace
 from raynas.child import NO_LIMITS, Child, ChildResult, EpochReport, LimitsConfig, Sized, child_seed
-from raynas.errors import RunFolderError, SearchFailed
-from raynas.run.events import Event, Finished, Interrupted, Origin, Proposed, Resized
+from raynas.run.events import AnyEvent, Event, Finished, Interrupted, Proposed, Resized
 from raynas.run.failures import FailuresConfig, FailureWatch, RefusalWatch
 from raynas.run.journal import Journal
-from raynas.run.records import ChildRecord, RunListener, check_finished, check_proposed, outcome_of
-from raynas.run.reuse import EqualCells, MemoScore
+from raynas.run.records import ChildRecord, RunListener, outcome_of
+from raynas.run.reuse import ChildEnd, MemoScore, SharedScores
+from raynas.run.state import ChildEvent, RunState, proposed_event
 from raynas.strategies.rewards.accuracy import Accuracy
 from raynas.strategies.rewards.reward import Reward
-from raynas.strategies.strategy import Proposal, Strategy
+from raynas.strategies.strategy import Strategy
 
 Measure = Callable[[Genotype], Sized]
 
@@ -35,15 +39,17 @@ class Run:
     """Hands out children and takes back their results.
 
     Args:
-        num_children: the run is complete when this many have finished, infeasible ones not counted.
-        reward: what the strategy observes of a child; None: its accuracy.
-        measure: the size of a genotype's network, if known before training.
-        limits: of that size, then they need a `measure`, and of the latency that workers measure.
-        reuses: a proposal whose architecture was trained before, to its last epoch, gets that score and is
-            not trained; one whose architecture is being trained waits for it.
-        memo: scores of other runs by arch_id, which count as if they were of this one; they need `reuses`.
-        failures: when the run fails because hardly any child gets a score.
-        journal: None keeps the run in memory alone.
+        num_children: Number of children after which the run is complete, infeasible ones not counted. None
+            means that it has no end.
+        reward: What the strategy observes of a child. Defaults to its accuracy.
+        measure: Size of a genotype's network, where it is known before training.
+        limits: Limits of that size, which need a `measure`, and of the latency that workers measure.
+        reuses: Whether a proposal whose architecture was trained before, to its last epoch, gets that score
+            and is not trained. If the architecture is being trained, the proposal waits for its score.
+        memo: Scores of other runs by arch_id, which count as if they were of this run. They need `reuses`.
+        failures: When the run fails because hardly any child gets a score.
+        journal: Where events are written. None means that the run is kept in memory alone.
+        listeners: Objects whose methods are called when something happens.
     """
 
     def __init__(
@@ -64,25 +70,48 @@ class Run:
     ) -> None:
         if measure is None and limits.bounds_size:
             raise ValueError("A run with limits of size needs `measure`, which tells how large a network is.")
-        self.space, self.strategy, self.seed = space, strategy, seed
-        self.num_children, self.reward = num_children, reward or Accuracy()
-        self.measure, self.limits = measure, limits
-        self.journal, self.listeners = journal, list(listeners)
-        self.records: dict[int, ChildRecord] = {}
-        self.events: list[Proposed | Finished] = []
-        self.num_finished = self.num_infeasible = 0
+        self.state = RunState(space, strategy, reward or Accuracy())
+        self.num_children = num_children
+        self.seed = seed
+        self.measure = measure
+        self.limits = limits
+        self.reuses = reuses
+        self.journal = journal
+        self.listeners = list(listeners)
         self._queue: deque[int] = deque()
-        self._refusals = RefusalWatch(limits)
+        """Children to hand out before anything new is proposed."""
         self._curves: dict[int, list[EpochReport]] = {}
-        self.reuses, self._equals, self.memo = reuses, EqualCells(), memo or {}
+        """Reports of the children that are out, by their ids."""
+        self._scores = SharedScores(self.state, memo or {})
+        self._refusals = RefusalWatch(limits)
         self._failures = FailureWatch(failures or FailuresConfig(last=None))
         self._is_closed = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles its searcher; a copy of a run is in memory alone, journal and listeners stay where
-        they are.
-        """
+        """Leaves out journal and listeners: Tune pickles its searcher, and a copy must not write to them."""
         return self.__dict__ | {"journal": None, "listeners": []}
+
+    @property
+    def strategy(self) -> Strategy:
+        return self.state.strategy
+
+    @property
+    def records(self) -> dict[int, ChildRecord]:
+        """The children by their ids, infeasible proposals too."""
+        return self.state.records
+
+    @property
+    def events(self) -> list[ChildEvent]:
+        """What has been proposed and what has finished, in order; `replay` of it makes an equal run."""
+        return self.state.events
+
+    @property
+    def num_finished(self) -> int:
+        return self.state.num_finished
+
+    @property
+    def num_infeasible(self) -> int:
+        return self.state.num_infeasible
 
     @property
     def is_complete(self) -> bool:
@@ -90,17 +119,17 @@ class Run:
 
     @property
     def num_unfinished(self) -> int:
-        """Children still to come, the running ones among them; of an endless run as many as one likes."""
+        """Number of children to come, with the running ones; sys.maxsize for a run without an end."""
         return sys.maxsize if self.num_children is None else self.num_children - self.num_finished
 
     @property
     def has_more(self) -> bool:
-        """Whether there is, or will be, another child to hand out."""
+        """Whether there is, or may still be, another child to hand out."""
         if self._is_closed:
             return False
-        # A child that turns out to be too slow makes room for another.
+        # A child that turns out to be too slow is infeasible, and another takes its place.
         may_be_refused = self.limits.latency_ms is not None and bool(self._curves)
-        return bool(self._queue) or self._equals.is_awaited or self._may_propose or may_be_refused
+        return bool(self._queue) or self._scores.is_awaited or self._may_propose or may_be_refused
 
     @property
     def _may_propose(self) -> bool:
@@ -110,17 +139,20 @@ class Run:
         """The next child to train: one that was interrupted, else a new proposal that is within the limits.
 
         Args:
-            max_refusals: and reused scores, in this call; for a caller that can't wait, and comes back while
-                the run `has_more`.
+            max_refusals: Number of refused proposals and reused scores after which this call returns. It is
+                for a caller that can't wait, and comes back while the run `has_more`.
+
         Returns:
             None if all are handed out, or after `max_refusals`.
+
         Raises:
             SearchFailed: too many proposals in a row are beyond the limits.
         """
         num_refused = 0
         while not self._is_closed and (self._queue or self._may_propose) and num_refused != max_refusals:
             child = self.child(self._queue.popleft()) if self._queue else self._propose()
-            # As the journal has it: a killed driver may have left a proposal that it was about to refuse.
+            # Looked up in the record, and not only after a proposal: a driver that was killed may have left
+            # a proposal in the journal that it was about to refuse.
             excess = self.limits.excess(self.records[child.id].proposed)
             if excess:
                 self._refuse(child.id, excess)
@@ -131,7 +163,7 @@ class Run:
         return None
 
     def report(self, child_id: int, report: EpochReport) -> None:
-        """One more epoch of a running child; one that was reported before is ignored."""
+        """Takes one more epoch of a running child; one that was reported before is ignored."""
         curve = self._curves.get(child_id)
         if curve is None or (curve and report.epoch <= curve[-1].epoch):
             return
@@ -139,8 +171,23 @@ class Run:
         for listener in self.listeners:
             listener.epoch_reported(self.records[child_id], report)
 
+    def finish(self, child_id: int, result: ChildResult) -> None:
+        """Takes back a child. A second result of a child changes nothing, nor does any after `close`.
+
+        Raises:
+            SearchFailed: it is one of too many without a score, or too slow; the journal has it.
+            JournalFailed: it could not be written, and does not count as finished.
+        """
+        if self._is_closed or self.records[child_id].finished is not None:
+            return
+        self._record_end(child_id, ChildEnd(result))
+        self._release_waiting(child_id)
+        # Last, as both may raise: by now everything about this end is recorded.
+        self._failures.child_ended(result, self.records[child_id].reward)
+        self._refusals.child_ended(result)
+
     def finish_as_reported(self, child_id: int, status: Literal["completed", "stopped"]) -> None:
-        """Finishes a child with the score of its last report; one that never reported has failed."""
+        """Takes back a child with the score of its last report; one that never reported has failed."""
         curve = self._curves.get(child_id, [])
         if curve:
             result = ChildResult(
@@ -150,68 +197,40 @@ class Run:
             result = ChildResult(status="failed", reason="it ended without a report")
         self.finish(child_id, result)
 
-    def finish(self, child_id: int, result: ChildResult) -> None:
-        """A child's end. A second end of the same child changes nothing, nor does any after `close`.
-
-        Raises:
-            SearchFailed: it is one of too many without a score, or too slow; the journal has it.
-            JournalFailed: it could not be written, and has not ended.
-        """
-        if self._is_closed or self.records[child_id].finished is not None:
-            return
-        self._finish(child_id, result)
-        is_scored = result.status == "completed"
-        arch_id = self.records[child_id].proposed.arch_id
-        for waiting in self._equals.ended(child_id, arch_id, is_scored=is_scored):
-            if is_scored:
-                self._reuse(waiting, child_id)
-            else:
-                self._queue.append(waiting)
-        if result.status != "infeasible":
-            diagnosis = self._failures.child_ended(result, self.records[child_id].reward)
-            if diagnosis is not None:
-                raise SearchFailed(f"{diagnosis}\n{self._failures.rule}")
-        if result.latency_ms is not None:
-            self._refusals.latency_measured(result.latency_ms, is_refused=result.status == "infeasible")
-
     def resized(self, num_slots: int) -> None:
-        """So many children are trained at the same time from now on."""
-        if self.journal is not None:
-            self.journal.append(Resized(time=time.time(), slots=num_slots))
+        """Writes down how many children are trained at the same time from now on."""
+        self._write(Resized(time=time.time(), slots=num_slots))
 
     def close(self) -> None:
-        """From now on nothing is handed out or taken back: what runs stays unfinished."""
+        """Hands out and takes back nothing from now on; what is running stays unfinished."""
         self._is_closed = True
 
     def interrupt(self, reason: str) -> None:
         """Closes a run before its end, and writes down which children are interrupted, and why.
 
         Args:
-            reason: a signal, or what went wrong.
+            reason: Name of a signal, or what went wrong.
         """
         self.close()
-        if self.journal is not None:
-            children = tuple(sorted(self._curves))
-            self.journal.append(Interrupted(time=time.time(), reason=reason, children=children))
+        self._write(Interrupted(time=time.time(), reason=reason, children=tuple(sorted(self._curves))))
 
     def replay(self, events: Iterable[Event], *, running: Collection[int] = ()) -> None:
         """Takes in the events of an earlier process; what it left unfinished is handed out first.
 
         Args:
-            running: unfinished children that somebody trains already, and that are not handed out again.
+            running: Ids of unfinished children that are being trained already, and are not handed out again.
+
         Raises:
             RunFolderError: an event contradicts the space or an earlier event.
         """
         for event in events:
             if isinstance(event, Proposed):
-                check_proposed(event, self.space, self.records)
-                self._record(event, ChildRecord(event))
-                self.strategy.adopt(_proposal(event))
+                self.state.replay(event)
             elif isinstance(event, Finished):
-                check_finished(event, self.records)
-                self._replay_finished(event)
+                self._tell_end(event.child, self.state.replay(event))
+        # So that equal proposals wait for what is being trained.
         for child_id in self.records.keys() & set(running):
-            self._equals.owner(child_id, self.records[child_id].proposed.arch_id)
+            self._scores.train(child_id, self.records[child_id].proposed.arch_id)
         self._curves.update({child_id: [] for child_id in running})
         self._queue.extend(
             id for id, record in self.records.items() if record.finished is None and id not in running
@@ -222,51 +241,17 @@ class Run:
     def child(self, child_id: int) -> Child:
         """The child as the workers get it."""
         proposed = self.records[child_id].proposed
-        return Child(
-            child_id, self.space.decode(proposed.actions), proposed.arch_id, child_seed(self.seed, child_id)
-        )
+        genotype = self.state.space.decode(proposed.actions)
+        return Child(child_id, genotype, proposed.arch_id, child_seed(self.seed, child_id))
 
-    def _is_reused(self, child: Child) -> bool:
-        """Whether it is not to be trained: its architecture has a score, or is about to get one."""
-        if not self.reuses:
-            return False
-        owner = self._equals.owner(child.id, child.arch_id)
-        if owner == child.id:
-            return self._is_remembered(child)
-        if self.records[owner].finished is not None:
-            self._reuse(child.id, owner)
-        else:
-            self._equals.wait(child.id, owner)
-        return True
-
-    def _is_remembered(self, child: Child) -> bool:
-        known = self.memo.get(child.arch_id)
-        if known is None or self.reward.missing(outcome_of(self.records[child.id].proposed, known.result)):
-            return False
-        self._finish(child.id, _untrained(known.result), memo=known.origin)
-        return True
-
-    def _reuse(self, child_id: int, owner: int) -> None:
-        result = self.records[owner].result
-        assert result is not None
-        self._finish(child_id, _untrained(result), reused_from=owner)
-
-    def _finish(
-        self,
-        child_id: int,
-        result: ChildResult,
-        *,
-        reused_from: int | None = None,
-        memo: Origin | None = None,
-    ) -> None:
-        reward = self.reward(outcome_of(self.records[child_id].proposed, result))
-        finished = Finished(
-            child=child_id, time=time.time(), reward=reward, result=result, reused_from=reused_from, memo=memo
-        )
-        if self.journal is not None:
-            self.journal.append(finished)
-        self._curves.pop(child_id, None)
-        self._apply_finished(finished)
+    def _propose(self) -> Child:
+        proposal = self.strategy.propose()
+        genotype = self.state.space.decode(proposal.actions)
+        size = self.measure(genotype) if self.measure else None
+        proposed = proposed_event(proposal, genotype.arch_id, size)
+        self._write(proposed)
+        self.state.apply(proposed)
+        return Child(proposal.id, genotype, proposed.arch_id, child_seed(self.seed, proposal.id))
 
     def _hand_out(self, child: Child) -> None:
         self._refusals.handed_out()
@@ -278,67 +263,56 @@ class Run:
         self.finish(child_id, ChildResult(status="infeasible", reason=excess))
         self._refusals.refused(self.records[child_id].proposed)
 
-    def _propose(self) -> Child:
-        proposal = self.strategy.propose()
-        genotype = self.space.decode(proposal.actions)
-        size = self.measure(genotype) if self.measure else None
-        proposed = Proposed(
-            child=proposal.id,
+    def _is_reused(self, child: Child) -> bool:
+        """Whether it is not to be trained: its architecture has a score, or is about to get one."""
+        if not self.reuses:
+            return False
+        end = self._scores.find(child)
+        if end is not None:
+            self._record_end(child.id, end)
+            return True
+        trained = self._scores.train(child.id, child.arch_id)
+        if trained != child.id:
+            self._scores.wait(child.id, trained)
+        return trained != child.id
+
+    def _release_waiting(self, child_id: int) -> None:
+        waiting, end = self._scores.release(child_id, self.records[child_id].proposed.arch_id)
+        for waiting_id in waiting:
+            if end is not None:
+                self._record_end(waiting_id, end)
+            else:
+                self._queue.append(waiting_id)
+
+    def _record_end(self, child_id: int, end: ChildEnd) -> None:
+        # A reward may depend on the outcomes before this one, so it is given before the state takes this in.
+        reward = self.state.reward(outcome_of(self.records[child_id].proposed, end.result))
+        finished = Finished(
+            child=child_id,
             time=time.time(),
-            actions=proposal.actions,
-            arch_id=genotype.arch_id,
-            parameters=size.parameters if size else None,
-            mult_adds=size.mult_adds if size else None,
-            activations=size.activations if size else None,
-            info=dict(proposal.info),
+            reward=reward,
+            result=end.result,
+            reused_from=end.reused_from,
+            memo=end.memo,
         )
+        self._write(finished)
+        self._curves.pop(child_id, None)
+        self._tell_end(child_id, self.state.apply(finished))
+
+    def _write(self, event: AnyEvent) -> None:
+        """Appends an event to the journal, always before anything is done about it."""
         if self.journal is not None:
-            self.journal.append(proposed)
-        self._record(proposed, ChildRecord(proposed))
-        return Child(proposal.id, genotype, proposed.arch_id, child_seed(self.seed, proposal.id))
+            self.journal.append(event)
 
-    def _record(self, event: Proposed | Finished, record: ChildRecord) -> None:
-        self.events.append(event)
-        self.records[event.child] = record
-
-    def _replay_finished(self, event: Finished) -> None:
-        try:
-            self._apply_finished(event)
-        except (KeyError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
-            raise RunFolderError(
-                f"the journal's child {event.child} can't be learned from: {error!r}. "
-                "The journal was changed by hand, or is from another version of raynas."
-            ) from error
-
-    def _apply_finished(self, event: Finished) -> None:
-        record = replace(self.records[event.child], finished=event)
-        self._record(event, record)
-        if record.is_infeasible:
-            self.num_infeasible += 1
-            for listener in self.listeners:
-                listener.child_refused(record)
-        else:
-            self.num_finished += 1
-            self.reward.observe(outcome_of(record.proposed, event.result))
-            if event.result.status == "completed":
-                self._equals.owner(event.child, record.proposed.arch_id)
-            self._tell_finished(record)
-        statistics = self.strategy.observe(_proposal(record.proposed), event.reward)
-        for listener in self.listeners if statistics else ():
-            assert statistics is not None
-            listener.policy_updated(statistics)
-
-    def _tell_finished(self, record: ChildRecord) -> None:
-        child = self.child(record.id) if self.listeners else None
+    def _tell_end(self, child_id: int, statistics: dict[str, float] | None) -> None:
+        record = self.records[child_id]
+        # Decoding takes time, which a replay of thousands of children without listeners should not cost.
+        child = self.child(child_id) if self.listeners and not record.is_infeasible else None
         for listener in self.listeners:
-            assert child is not None
-            listener.child_finished(record, child)
-
-
-def _untrained(result: ChildResult) -> ChildResult:
-    """Another's result, for a child that takes no worker's time."""
-    return result.model_copy(update={"seconds": 0.0})
-
-
-def _proposal(event: Proposed) -> Proposal:
-    return Proposal(event.child, event.actions, event.info)
+            if child is None:
+                listener.child_refused(record)
+            else:
+                listener.child_finished(record, child)
+        if statistics:
+            for listener in self.listeners:
+                listener.policy_updated(statistics)

@@ -1,7 +1,7 @@
-"""When drivers were at work on a run, and how much of that their workers spent training. Pure Python.
+"""When drivers were at work on a run, and how much of that time their workers trained. Pure Python.
 
-The journal has no line for the moment a driver is killed, nor for the moment a worker takes a child: a shift
-that was cut off ends with its last event, and what a worker does since its last child's end is not known.
+The journal has no event for a driver that is killed, nor for a worker that takes a child. So a shift that was
+cut off ends with its last event, and what a worker has done since the end of its last child is not known.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from raynas.run.events import Event, Finished, Proposed, Resized, Resumed, Start
 
 @dataclass
 class Shift:
-    """One driver's time at work, from its start to its last event; times in seconds since 1970."""
+    """The time at which one driver was at work, until its last event; times are in seconds since 1970."""
 
     began: float
     ended: float
     sizes: list[tuple[float, int]]
-    """From when on how many children were trained at the same time; empty: not known."""
+    """(time, how many children were trained at the same time from then on); empty if not known."""
     ends: list[float] = field(default_factory=list)
-    """Of its children, in the journal's order."""
+    """When its children ended, in the journal's order."""
     training_seconds: float = 0.0
-    """That workers spent on these children."""
+    """Seconds that workers spent on these children."""
     num_unfinished: int = 0
-    """Children handed out that had not ended when the shift did."""
+    """Number of children handed out that had not ended when the shift did."""
 
     @property
     def seconds(self) -> float:
@@ -34,12 +34,12 @@ class Shift:
 
     @property
     def slots(self) -> int | None:
-        """Children that were trained at the same time at its end; None: not known."""
+        """How many children were trained at the same time at its end. None means that it is not known."""
         return self.sizes[-1][1] if self.sizes else None
 
     @property
     def worker_seconds(self) -> float:
-        """Time of all workers, those that came and went included."""
+        """Seconds of all workers together, also of those that came and went."""
         times = [*(time for time, _ in self.sizes), self.ended]
         return math.fsum(
             slots * max(until - since, 0.0)
@@ -48,12 +48,16 @@ class Shift:
 
     @property
     def known_worker_seconds(self) -> float:
-        """The same, but not what those that train at the end have done since their last child."""
+        """`worker_seconds` up to what is known: a worker that is busy at the shift's end counts until the
+        end of its last child.
+        """
         if not self.sizes:
             return 0.0
         resized, slots = self.sizes[-1]
         num_idle = max(slots - self.num_unfinished, 0)
-        # The latest ends are of the workers that found no child any more, those before of the busy ones.
+        # The journal doesn't say which worker trained a child. The latest ends are taken as those of the
+        # workers that found no child any more, the ends before as those of the busy ones. A busy worker
+        # without an end is known from the last change of size only.
         last_ends = sorted(self.ends, reverse=True)[num_idle:slots]
         last_ends += [resized] * (slots - num_idle - len(last_ends))
         return max(self.worker_seconds - math.fsum(self.ended - end for end in last_ends), 0.0)
@@ -63,7 +67,7 @@ def shifts_of(events: Sequence[Event], *, until: float | None = None) -> list[Sh
     """The shifts of a run, in order.
 
     Args:
-        until: the present, if the last driver is at work.
+        until: The present, if the last driver is still at work. Its shift then lasts until now.
     """
     shifts: list[Shift] = []
     unfinished: set[int] = set()
@@ -88,7 +92,7 @@ def shifts_of(events: Sequence[Event], *, until: float | None = None) -> list[Sh
 
 
 def utilisation(shifts: Iterable[Shift]) -> float | None:
-    """Share of the known worker time that was training, in [0, 1]; None before there is any."""
+    """Share of the known worker time that was spent on training, in [0, 1]; None before there is any."""
     known = [shift for shift in shifts if shift.sizes]
     total = sum(shift.known_worker_seconds for shift in known)
     return min(sum(shift.training_seconds for shift in known) / total, 1.0) if total > 0 else None

@@ -62,7 +62,7 @@ def _check_sequence(reward: Reward[Any], outcomes: Sequence[Outcome]) -> None:
 
 
 def _observe(reward: Reward[Any], outcome: Outcome) -> None:
-    """As a run does it, which leaves out infeasible children."""
+    """Observes an outcome like a run, which leaves out infeasible children."""
     if outcome.result.status != "infeasible":
         reward.observe(outcome)
 

@@ -1,13 +1,14 @@
-"""The MLflow view: a parent run per search, a nested one per child; trainings and their registered networks.
+"""MLflow tracking: a parent run per search, a nested run per child, trainings and their registered networks.
 
-The only package that imports mlflow. Nothing is re-exported: its settings below must be applied before any
-module of it imports mlflow, and those that don't import it stay light.
+MLflow is a view of a run and the journal is its record. MLflow may be switched off, unreachable or late; the
+next resume, or `raynas sync`, adds what it lacks from the journal.
 
-A view, not the record: it may be lost, switched off or late, and the journal fills it in at the next resume,
-or by `raynas sync`.
+No other package imports mlflow. May import run and what is below it. Nothing is re-exported here: the
+settings below must be applied before any module imports mlflow, and the modules that don't need mlflow stay
+fast to import.
 """
 
 from __future__ import annotations
 
-# MLflow reads these settings while it is imported.
+# MLflow reads these settings during its import.
 import raynas.tracking.settings  # noqa: F401

@@ -1,4 +1,7 @@
-"""What MLflow is to show of a search and of a child. Made from the journal alone, so always the same."""
+"""What MLflow shows of a child: params, metrics, tags and artifacts.
+
+It depends on the journal alone, so that a replay writes the same values again.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,18 @@ from raynas.child import Child
 from raynas.config import without_credentials
 from raynas.run.records import ChildRecord
 
-RUN_ID, KIND, CHILD, ARCH_ID = "raynas.run_id", "raynas.kind", "raynas.child", "raynas.arch_id"
+RUN_ID_TAG = "raynas.run_id"
+"""Tag with raynas's own ID of the run or training."""
+KIND_TAG = "raynas.kind"
+"""Tag with 'search', 'child' or 'training'."""
+CHILD_TAG = "raynas.child"
+"""Tag with the child's number."""
+ARCH_ID_TAG = "raynas.arch_id"
 
 
 @dataclass(frozen=True, slots=True)
 class ChildPage:
-    """One finished child, ready to be written."""
+    """The MLflow run of one finished child, ready to be written."""
 
     child: int
     name: str
@@ -30,22 +39,22 @@ class ChildPage:
     params: list[Param]
     metrics: list[Metric]
     texts: dict[str, str]
-    """Artifacts: content by file name."""
+    """Artifacts, content by file name."""
     status: str
-    """MLflow's: FINISHED or FAILED."""
+    """Status in MLflow: FINISHED or FAILED."""
     start_ms: int
     end_ms: int
 
 
 def child_page(record: ChildRecord, child: Child, space: SearchSpace) -> ChildPage:
-    """The page of a child that is finished."""
-    # Only here: a tracker can be opened, and the store checked, without what draws.
+    """The page of a finished child."""
+    # Imported late: opening a tracker and checking the store need no drawing.
     from raynas.cells.draw import genotype_svg
 
     assert record.finished is not None
     result = record.finished.result
     name = f"child-{child.id:04d} {child.arch_id}"
-    tags = {KIND: "child", CHILD: str(child.id), ARCH_ID: child.arch_id}
+    tags = {KIND_TAG: "child", CHILD_TAG: str(child.id), ARCH_ID_TAG: child.arch_id}
     if result.reason:
         tags["raynas.reason"] = without_credentials(result.reason)[:MAX_TAG_VAL_LENGTH]
     if record.finished.reused_from is not None:
@@ -70,13 +79,17 @@ def child_page(record: ChildRecord, child: Child, space: SearchSpace) -> ChildPa
 
 
 def param(key: str, value: Any) -> Param:
-    """Cut to MLflow's limits; what is no string is written as JSON."""
+    """A param, cut to MLflow's limits; values other than strings are written as JSON."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return Param(_key(key), text[:MAX_PARAM_VAL_LENGTH])
 
 
 def metric(key: str, value: float, *, step: int, time: float) -> Metric:
-    """A point; `time` is in seconds since 1970. MLflow knows a point by all four: twice written is once."""
+    """A point of a curve; `time` is in seconds since 1970.
+
+    MLflow ignores a point with the same key, value, step and time as an earlier one, so it is safe to write
+    one again.
+    """
     return Metric(_key(key), float(value), milliseconds(time), step)
 
 

@@ -1,4 +1,4 @@
-"""What is set about MLflow. Pure Python: raynas.tracking itself imports mlflow."""
+"""Settings of MLflow tracking. Pure Python, like everything that a config imports."""
 
 from __future__ import annotations
 
@@ -7,37 +7,38 @@ from pydantic import Field, field_validator
 from raynas.config import FrozenModel
 
 TRACKER_SECONDS = 60.0
-"""In which MLflow is to take what it has not got yet when a run ends."""
+"""Time that MLflow gets at the end of a run to take what is still queued."""
 INTERRUPTED_TRACKER_SECONDS = 5.0
-"""And when it is interrupted; `raynas sync` or a resume writes what is left of a search."""
-FORBIDDEN = "/:"
-"""In the name of a registered model; MLflow's rule."""
+"""Time that it gets after an interruption; `raynas sync` or a resume later writes the rest of a search."""
+FORBIDDEN_IN_MODEL_NAMES = "/:"
+"""Characters that MLflow refuses in the name of a registered model."""
 
 
 class TrackingConfig(FrozenModel):
-    """Where MLflow is written."""
+    """Whether and where MLflow is written."""
 
     enabled: bool = True
-    """false: the journal alone."""
+    """false writes the journal only."""
     uri: str | None = None
-    """None: MLFLOW_TRACKING_URI, or else a SQLite file beside the run folders."""
+    """URI of MLflow's store. Defaults to MLFLOW_TRACKING_URI, or else a SQLite file beside the run folder."""
     experiment: str = Field("raynas", min_length=1)
-    """MLflow's experiment."""
+    """Name of the MLflow experiment."""
 
 
 class TrainTrackingConfig(TrackingConfig):
-    """Where a final training is written, and what its network is registered as."""
+    """Where a final training is written, and under which name its network is registered."""
 
     registered_model: str | None = None
-    """In MLflow's model registry; None: 'raynas-' and the published cell's name, or the arch_id."""
+    """Name in MLflow's model registry. Defaults to 'raynas-' and the published cell's name or the arch_id."""
 
     @field_validator("registered_model")
     @classmethod
     def _fits_mlflow(cls, name: str | None) -> str | None:
-        if name is None or (
-            name.strip(" .") and not name.startswith("..") and not set(name) & set(FORBIDDEN)
-        ):
+        if name is None:
+            return None
+        if name.strip(" .") and not name.startswith("..") and not set(name) & set(FORBIDDEN_IN_MODEL_NAMES):
             return name
         raise ValueError(
-            "a registered model's name has neither '/' nor ':' and does not begin with '..'. Give another"
+            "the name of a registered model is not empty, contains neither '/' nor ':' and does not begin "
+            "with '..'. Give another"
         )

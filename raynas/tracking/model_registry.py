@@ -1,7 +1,8 @@
-"""Trained networks in MLflow's model registry: files that anyone can load, and nothing pickled.
+"""Trained networks in MLflow's model registry, as files without pickle.
 
-A network becomes a LoggedModel of its training's run, with the files of its model folder, and a version of
-the registered model points at it. Every step looks for what an earlier try has left: it can be repeated.
+A network becomes a LoggedModel of its training's MLflow run, with the files of its model folder, and a
+version of the registered model points to it. Every step first looks for the result of an earlier try, so that
+all of them can be repeated after an outage.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ from raynas.models.card import model_card
 from raynas.models.folder import INFO_FILE, WEIGHTS_FILE, ModelInfo, read_info
 
 LOADER = "raynas.models.classifier"
-"""Imported by MLflow, by this name, whenever such a model is loaded."""
+"""Module that MLflow imports, by this name, whenever such a model is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """The versions of a registered model that a training made."""
+    """The versions of a registered model that a training created."""
 
     name: str
     versions: dict[str, int]
-    """By alias: 'best' and 'last', which can be one."""
+    """Version by alias; 'best' and 'last' have the same one if the last epoch is the best."""
 
     def __str__(self) -> str:
         """'NAME, version 1 (best), version 2 (last)'."""
@@ -48,11 +49,11 @@ class Registered:
 
 
 def register(client: MlflowClient, run: RunInfo, name: str, models: Mapping[str, Path]) -> Registered:
-    """Makes the networks versions of the registered model `name`; what is there already stays as it is.
+    """Makes the networks versions of the registered model `name`; existing versions stay as they are.
 
     Args:
-        run: of the training.
-        models: model folders by alias; those that are of one epoch become one version.
+        run: the training's MLflow run.
+        models: model folders by alias; two folders of the same epoch become one version.
     """
     _make_registered_model(client, name)
     versions = {}
@@ -72,20 +73,21 @@ def _make_registered_model(client: MlflowClient, name: str) -> None:
 
 
 def _version(client: MlflowClient, run: RunInfo, name: str, folder: Path) -> int:
-    """Its number: of the version that an earlier try has made, or of a new one."""
+    """Number of the network's version, which an earlier try may have created."""
     info = read_info(folder)
-    words = _words(info)
-    model = _logged_model(client, run, info, words, folder)
+    tags = _tags(info)
+    model = _logged_model(client, run, info, tags, folder)
     found = client.search_model_versions(f"run_id = '{run.run_id}'")
-    version = next((v for v in found if v.name == name and v.tags.get("epoch") == words["epoch"]), None)
+    version = next((v for v in found if v.name == name and v.tags.get("epoch") == tags["epoch"]), None)
     if version is None:
         version = client.create_model_version(
             name,
-            # Not 'models:/ID': a SQL store would look it up where MLflow's global settings point.
+            # The source is not 'models:/ID': a SQL store would look that up at MLflow's global URI, which may
+            # be another store.
             model.artifact_location,
             run.run_id,
-            tags=words,
-            description=_description(words),
+            tags=tags,
+            description=_description(tags),
             await_creation_for=0,
             model_id=model.model_id,
         )
@@ -94,7 +96,7 @@ def _version(client: MlflowClient, run: RunInfo, name: str, folder: Path) -> int
 
 
 def _link(client: MlflowClient, model: LoggedModel, version: ModelVersion) -> None:
-    """By this tag the pages of run and model show the version; a server sets it itself, a SQL store not."""
+    """Adds the version to the model's tag that MLflow's UI reads; a SQL store doesn't do so."""
     links = json.loads(client.get_logged_model(model.model_id).tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
     link = {"name": version.name, "version": version.version}
     if (link["name"], str(link["version"])) not in [(old["name"], str(old["version"])) for old in links]:
@@ -102,35 +104,39 @@ def _link(client: MlflowClient, model: LoggedModel, version: ModelVersion) -> No
 
 
 def _move_alias(client: MlflowClient, name: str, alias: str, version: int) -> None:
-    """To the version, unless a newer one has it."""
+    """Lets the alias point to the version, unless it points to a newer one."""
     if int(client.get_registered_model(name).aliases.get(alias, 0)) < version:
         client.set_registered_model_alias(name, alias, str(version))
 
 
 def _logged_model(
-    client: MlflowClient, run: RunInfo, info: ModelInfo, words: Mapping[str, str], folder: Path
+    client: MlflowClient, run: RunInfo, info: ModelInfo, tags: Mapping[str, str], folder: Path
 ) -> LoggedModel:
-    """The network with its files; one that is READY is complete."""
-    model_name = f"{info.genotype.arch_id}-epoch-{words['epoch']}"
+    """The network's LoggedModel with its files, created unless an earlier try has completed it."""
+    model_name = f"{info.genotype.arch_id}-epoch-{tags['epoch']}"
     found = client.search_logged_models([run.experiment_id], f"source_run_id = '{run.run_id}'")
     model = next((model for model in found if model.name == model_name), None)
     if model is None:
         model = client.create_logged_model(
-            run.experiment_id, model_name, run.run_id, params=dict(words), model_type="image classifier"
+            run.experiment_id, model_name, run.run_id, params=dict(tags), model_type="image classifier"
         )
+    # The status is set last, so that a model which is READY is complete.
     if str(model.status) == "READY":
         return model
     _upload(client, run, model, info, folder)
     outputs = client.get_run(run.run_id).outputs
     if outputs is None or model.model_id not in [output.model_id for output in outputs.model_outputs]:
-        output = LoggedModelOutput(model.model_id, step=int(words["epoch"]))
+        output = LoggedModelOutput(model.model_id, step=int(tags["epoch"]))
         client.log_outputs(run.run_id, [output])
-    client.log_batch(run.run_id, metrics=_scores(client, run, model, int(words["epoch"])))
+    client.log_batch(run.run_id, metrics=_scores(client, run, model, int(tags["epoch"])))
     return client.finalize_logged_model(model.model_id, "READY")
 
 
 def _scores(client: MlflowClient, run: RunInfo, model: LoggedModel, epoch: int) -> list[Metric]:
-    """The points of the run's curves at this epoch; written again as they are, they are the model's too."""
+    """The points of the run's curves at this epoch, with the model's ID.
+
+    The run keeps one copy of a point that is written twice; this second time it becomes the model's too.
+    """
     history = [point for key in ("top1", "top5") for point in client.get_metric_history(run.run_id, key)]
     return [
         Metric(point.key, point.value, point.timestamp, point.step, model_id=model.model_id)
@@ -142,10 +148,10 @@ def _scores(client: MlflowClient, run: RunInfo, model: LoggedModel, epoch: int) 
 def _upload(client: MlflowClient, run: RunInfo, model: LoggedModel, info: ModelInfo, folder: Path) -> None:
     for name in (WEIGHTS_FILE, INFO_FILE):
         client.log_model_artifact(model.model_id, str(folder / name))
-    # Only here, as in raynas.tracking.child_page.
+    # Imported late, as in child_page.
     from raynas.cells.draw import genotype_svg
 
-    card = model_card(info, info.complexity(), file=WEIGHTS_FILE, difference=None)
+    card = model_card(info, info.spec.complexity(), file=WEIGHTS_FILE, difference=None)
     with tempfile.TemporaryDirectory(prefix="raynas-") as upload:
         Path(upload, f"{WEIGHTS_FILE}.md").write_text(card, encoding="utf-8")
         picture = genotype_svg(info.genotype, title=info.genotype.arch_id)
@@ -155,14 +161,14 @@ def _upload(client: MlflowClient, run: RunInfo, model: LoggedModel, info: ModelI
 
 
 def _mlflow_model(run: RunInfo, model: LoggedModel, info: ModelInfo) -> Any:
-    """What MLflow must know to load it: raynas.models.classifier does, from the files beside."""
+    """The MLmodel file: raynas.models.classifier loads the network from the files beside it."""
     described = Model(
         artifact_path=model.artifact_location,
         run_id=run.run_id,
         model_id=model.model_id,
         model_uuid=model.model_id,
         signature=ModelSignature(
-            # Without names: with them MLflow would take dicts of arrays alone.
+            # The tensors have no names: with names MLflow would accept nothing but dicts of arrays.
             Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, -1, -1))]),
             Schema([TensorSpec(np.dtype(np.float32), (-1, info.num_classes))]),
         ),
@@ -171,21 +177,21 @@ def _mlflow_model(run: RunInfo, model: LoggedModel, info: ModelInfo) -> Any:
     return described
 
 
-def _words(info: ModelInfo) -> dict[str, str]:
-    """What tells the versions of one registered model apart."""
+def _tags(info: ModelInfo) -> dict[str, str]:
+    """What distinguishes the versions of one registered model."""
     known = info.training
-    words = {
+    tags = {
         "epoch": known["epochs"],
         "top1": known["top1"],
         "top5": known["top5"],
         "recipe": known["recipe"],
         "data": known["data"],
         "arch_id": info.genotype.arch_id,
-        "parameters": info.complexity().parameters,
+        "parameters": info.spec.complexity().parameters,
     }
-    return {key: str(value) for key, value in scrubbed(words).items() if value is not None}
+    return {key: str(value) for key, value in scrubbed(tags).items() if value is not None}
 
 
-def _description(words: Mapping[str, str]) -> str:
-    score = f", top-1 {float(words['top1']):.4f}" if "top1" in words else ""
-    return f"Trained on {words['data']} by recipe {words['recipe']}: epoch {words['epoch']}{score}."
+def _description(tags: Mapping[str, str]) -> str:
+    score = f", top-1 {float(tags['top1']):.4f}" if "top1" in tags else ""
+    return f"Trained on {tags['data']} by recipe {tags['recipe']}: epoch {tags['epoch']}{score}."

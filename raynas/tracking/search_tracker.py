@@ -1,4 +1,4 @@
-"""The listener that shows a search in MLflow. What it hears it queues; a thread of its own writes it."""
+"""The listener that shows a search in MLflow; a thread of its own does the writing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric
@@ -14,95 +13,66 @@ from mlflow.entities import Metric
 from raynas.cells.space import SearchSpace
 from raynas.child import Child
 from raynas.config import without_credentials
-from raynas.errors import UsageError
-from raynas.run.events import Origin
 from raynas.run.records import ChildRecord, RunListener
 from raynas.tracking.child_page import child_page, metric
-from raynas.tracking.runs import SearchRuns
-from raynas.tracking.store import connect, experiment_id, is_outage, reason, resolved_uri, unusable
-from raynas.tracking.writer import JobQueue, Writer
+from raynas.tracking.run_page import RunPage
+from raynas.tracking.search_runs import SearchRuns
+from raynas.tracking.store import error_text, is_outage, store_errors
+from raynas.tracking.writer import BackgroundWriter, JobQueue
 
 logger = logging.getLogger("raynas.tracking")
 
 ENOUGH_POINTS = 900
-"""To be written together: with the rest of their step they are still one request."""
+"""Number of points after which a request is sent; with the rest of their step they still fit into one."""
 
 
-class Tracker(RunListener):
-    """Writes each child once, however often it hears of it, in this process or in an earlier one.
+class SearchTracker(RunListener):
+    """Writes each child once, however often it is reported, in this process or in an earlier one.
 
     Attributes:
-        uri: of the store, fit to be printed: without credentials.
-        mlflow_run_id: of the parent run.
+        uri: the store's URI without credentials.
+        mlflow_run_id: ID of the parent run.
     """
 
     def __init__(
         self, runs: SearchRuns, *, space: SearchSpace, uri: str, writer: JobQueue | None = None
     ) -> None:
-        self.uri, self.mlflow_run_id = without_credentials(uri), runs.parent_id
-        self._runs, self._space = runs, space
-        self._num_finished = self._num_infeasible = 0
+        self.uri = without_credentials(uri)
+        self.mlflow_run_id = runs.parent_id
+        self._runs = runs
+        self._space = space
+        self._num_finished = 0
+        self._num_infeasible = 0
         self._finish_time = 0.0
         self._best_accuracy: float | None = None
+        # Steps of the parent's curves. The search appends to it and the writer's thread takes from it; both
+        # operations are atomic in a deque.
         self._points: deque[list[Metric]] = deque()
         self._is_flush_queued = False
         self._unwritten: set[int] = set()
-        self._is_closed = self._has_warned = False
-        self._writer = writer or Writer(is_outage=is_outage, on_failure=self._warn_once)
+        self._is_closed = False
+        self._has_warned = False
+        self._writer = writer or BackgroundWriter(is_outage=is_outage, on_failure=self._warn_once)
 
     @classmethod
-    def open(
-        cls,
-        uri: str | None,
-        *,
-        experiment: str,
-        run_name: str,
-        run_id: str,
-        config: Mapping[str, Any],
-        space: SearchSpace,
-        default_store: Path,
-        run_folder: Path | None = None,
-        origin: Origin | None = None,
-        start_time: float | None = None,
-        writer: JobQueue | None = None,
-    ) -> Tracker:
-        """The tracker of the search `run_id`, new or resumed.
+    def open(cls, page: RunPage, *, space: SearchSpace, writer: JobQueue | None = None) -> SearchTracker:
+        """The tracker of a search, new or resumed.
 
         Args:
-            uri: None for MLFLOW_TRACKING_URI, or else the SQLite file `default_store`.
-            config: of the search; credentials in its URIs are left out.
-            run_folder: where the journal is; becomes a tag.
-            origin: of a promotion; a new one is nested in that run, if the store has it.
-            start_time: of a new search, in seconds since 1970; None: now.
-            writer: of a search that nobody runs any more: its parent is not RUNNING again. None: a thread.
+            writer: defaults to a thread that writes while the search runs. One that is given belongs to a
+                search that no driver runs any more, whose parent run must not become RUNNING again.
         Raises:
-            UsageError: the store can't be used; names the URI, what went wrong and what to do.
+            UsageError: the store can't be used; the message names the URI, what went wrong and what to do.
         """
-        resolved = resolved_uri(uri, default_store)
-        client = connect(resolved)
-        tags = {"raynas.run_folder": str(run_folder.absolute())} if run_folder else {}
-        try:
-            runs = SearchRuns.open(
-                client,
-                experiment_id(client, experiment, resolved),
-                run_name=run_name,
-                run_id=run_id,
-                config=config,
-                tags=tags,
-                origin=origin,
-                start_time=start_time,
-            )
+        with store_errors(page.uri):
+            runs = SearchRuns(page)
             if writer is None and not runs.is_new:
-                runs.resume(config)
-        except UsageError:
-            raise
-        except Exception as error:
-            raise unusable(resolved, error) from None
-        return cls(runs, space=space, uri=resolved, writer=writer)
+                runs.resume(page.config)
+        return cls(runs, space=space, uri=page.uri, writer=writer)
 
     @property
     def status(self) -> str:
-        """Of the parent run, in MLflow's words."""
+        """The parent run's status in MLflow."""
         return self._runs.status
 
     @property
@@ -112,11 +82,11 @@ class Tracker(RunListener):
 
     @property
     def num_written(self) -> int:
-        """Children that were not in MLflow, and now are."""
+        """Number of children that were added to MLflow."""
         return self._runs.num_written
 
     def config_changed(self, config: Mapping[str, Any]) -> None:
-        """The search goes on with another config than it was opened with."""
+        """Replaces the config that the search was opened with."""
         self._writer.put(partial(self._runs.write_config, config))
 
     def child_finished(self, record: ChildRecord, child: Child) -> None:
@@ -134,10 +104,10 @@ class Tracker(RunListener):
             values["children_infeasible"] = self._num_infeasible
         if self._best_accuracy is not None:
             values["best_accuracy"] = self._best_accuracy
-        self._add_points(values, step=self._num_finished, clock="children_finished")
+        self._add_points(values, step=self._num_finished, progress_key="children_finished")
 
     def child_refused(self, record: ChildRecord) -> None:
-        """Counted alone: a page for each would bury the children that were trained."""
+        """Counts the proposal. It gets no run of its own: refused ones can outnumber the trained children."""
         if self._is_closed or record.finished is None:
             return
         self._num_infeasible += 1
@@ -145,30 +115,36 @@ class Tracker(RunListener):
 
     def policy_updated(self, statistics: dict[str, float]) -> None:
         if "policy_version" in statistics:
-            self._add_points(statistics, step=int(statistics["policy_version"]), clock="policy_version")
+            step = int(statistics["policy_version"])
+            self._add_points(statistics, step=step, progress_key="policy_version")
         else:
-            self._add_points(statistics, step=self._num_finished, clock="children_finished")
+            self._add_points(statistics, step=self._num_finished, progress_key="children_finished")
 
     def close(self, status: str, *, end_time: float | None = None, timeout: float = 60.0) -> int:
         """Writes what is queued, for about `timeout` seconds at most, and ends the parent run.
 
         Args:
-            status: MLflow's: FINISHED, KILLED or FAILED.
-            end_time: in seconds since 1970; None: now.
+            status: in MLflow: FINISHED, KILLED or FAILED.
+            end_time: in seconds since 1970; defaults to now.
         Returns:
-            How many children could not be written; `raynas sync`, or a resume, fills them in.
+            Number of children that could not be written; `raynas sync`, or a resume, adds them later.
         """
         if not self._is_closed:
             if self._num_infeasible > self._runs.logged_values.get("children_infeasible", 0):
-                # Those refused after the last child's end are on no curve yet.
+                # Proposals that were refused after the last child had ended are on no curve yet.
                 self._queue_points({"children_infeasible": self._num_infeasible}, step=self._num_finished)
             self._is_closed = True
             self._writer.close(partial(self._runs.end, status, end_time), timeout=timeout)
         return len(self._unwritten)
 
-    def _add_points(self, values: Mapping[str, float], *, step: int, clock: str) -> None:
-        """Queues one step of some of the parent's curves, unless an earlier driver got as far as this."""
-        if self._is_closed or step <= self._runs.logged_values.get(clock, 0):
+    def _add_points(self, values: Mapping[str, float], *, step: int, progress_key: str) -> None:
+        """Queues one step of the parent's curves, unless an earlier driver has written it.
+
+        Args:
+            progress_key: metric whose value grows with the steps of these curves. Its last value in MLflow
+                tells how far earlier drivers got, so that a replayed journal adds no point twice.
+        """
+        if self._is_closed or step <= self._runs.logged_values.get(progress_key, 0):
             return
         self._queue_points(values, step=step)
 
@@ -185,16 +161,19 @@ class Tracker(RunListener):
         self._unwritten.discard(child.id)
 
     def _write_points(self) -> None:
-        # Before they are counted: whoever adds one from now on queues a job for it.
+        # Reset before the points are read: a step that is added from now on queues a job of its own. In the
+        # other order a step that comes between the two would be left behind.
         self._is_flush_queued = False
         while self._points:
-            # Whole steps in one request: what a later driver finds of a step is all of it.
-            num_steps, points = 0, list[Metric]()
-            # By index: the search may append meanwhile, which an iterator does not bear.
+            # A request holds whole steps: a later driver concludes from one metric of a step that it has all.
+            num_steps = 0
+            points: list[Metric] = []
+            # By index, since the search may append meanwhile and iterators don't allow that.
             while num_steps < len(self._points) and len(points) < ENOUGH_POINTS:
                 points += self._points[num_steps]
                 num_steps += 1
             self._runs.write_points(points)
+            # Removed only now: if the request fails, the job is tried again with the same points.
             for _ in range(num_steps):
                 self._points.popleft()
 
@@ -202,8 +181,8 @@ class Tracker(RunListener):
         if not self._has_warned:
             self._has_warned = True
             logger.warning(
-                "MLflow can't be written at %s (%s). The search goes on, what is missing is tried "
-                "again, and the journal has everything: 'raynas sync' fills in what stays missing.",
+                "MLflow can't be written at %s (%s). The search continues and the writes are tried again. "
+                "The journal holds everything: 'raynas sync' later adds to MLflow what is still missing.",
                 self.uri,
-                reason(error),
+                error_text(error),
             )

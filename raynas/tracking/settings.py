@@ -1,4 +1,4 @@
-"""What MLflow must be told before it is imported. What the user has set stays, but for one variable."""
+"""Environment variables that MLflow reads during its import. All but one keep a value set by the user."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import os
 
 DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # Seconds without an answer. MLflow's own 120 s and 7 retries make a quarter of an hour of a mistyped URI.
+    # Seconds to wait for an answer. With MLflow's own 120 s and 7 retries, a mistyped URI costs 15 minutes.
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
-    # The writer tries again by itself, and can be told to stop; MLflow's retries also warn at each attempt.
+    # Our writer retries by itself and can be stopped; MLflow's retries can't, and warn at each attempt.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
 }
 
 
 def apply() -> None:
-    """Sets the defaults, and quietens the INFO lines of MLflow and of alembic, which makes its tables."""
+    """Sets the defaults and silences the INFO lines of MLflow and of alembic, which creates its tables."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
-    # Always: at the end of each run MLflow would print the server's URL, password included, into our table.
+    # Always set: at the end of each run MLflow would print the server's URL, password included, to stdout.
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         os.environ["MLFLOW_LOGGING_LEVEL"] = "WARNING"

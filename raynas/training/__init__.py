@@ -1,4 +1,7 @@
-"""Training of one network on one device (or a few ranks). Needs torch; knows neither Ray nor MLflow."""
+"""Training of one network on one or several ranks.
+
+Needs torch, and neither Ray nor MLflow. May import nn, data, child and what is below them.
+"""
 
 from raynas.training.child import ChildConfig, train_child
 from raynas.training.device import Placement

@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch at once, on the batch's device; each image draws its own parameters.
+"""Augmentation of a whole batch at once, on its device, with random parameters for each image.
 
 Shapes: N images, H x W pixels, C channels. Images are normalised floats, so that 0 is the mean colour.
 """
@@ -11,21 +11,22 @@ from torch.nn import functional as F
 
 
 def random_crop(images_NHWC: Tensor, padding: int, generator: torch.Generator) -> Tensor:
-    """Pads each side by `padding` mean-coloured pixels and cuts H x W at a random place."""
+    """Pads each side by `padding` pixels of the mean colour and crops H x W at a random place."""
     num_images, height, width, _ = images_NHWC.shape
     padded = F.pad(images_NHWC, (0, 0, padding, padding, padding, padding))
+    # Drawn on the CPU in one call, whatever the device, so that the draws don't depend on it.
     corners_2N = torch.randint(0, 2 * padding + 1, (2, num_images), generator=generator).to(
         images_NHWC.device
     )
     steps = torch.arange(max(height, width), device=images_NHWC.device)
     rows_NH = corners_2N[0][:, None] + steps[:height]
     columns_NW = corners_2N[1][:, None] + steps[:width]
-    which_N = torch.arange(num_images, device=images_NHWC.device)
-    return padded[which_N[:, None, None], rows_NH[:, :, None], columns_NW[:, None, :]]
+    images_N = torch.arange(num_images, device=images_NHWC.device)
+    return padded[images_N[:, None, None], rows_NH[:, :, None], columns_NW[:, None, :]]
 
 
 def random_flip(images_NHWC: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirrors left and right with probability one half."""
+    """Mirrors each image left to right with probability one half."""
     chosen_N = (torch.rand(len(images_NHWC), generator=generator) < 0.5).to(images_NHWC.device)
     return torch.where(chosen_N[:, None, None, None], images_NHWC.flip(2), images_NHWC)
 

@@ -1,4 +1,4 @@
-"""When a checkpoint within an epoch is due."""
+"""When a training checkpoint within an epoch is due."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from collections.abc import Callable
 from raynas.training.device import Placement
 
 STEPS_PER_LOOK = 50
-"""Updates between two looks at the time, at most: each makes a GPU wait for the host."""
+"""Most updates between two looks at the time. Each look makes a GPU wait for the host."""
 
 
 class CheckpointClock:
-    """By updates, and by rank 0's time: the ranks' clocks differ, and all must write at the same update.
+    """Says when a checkpoint is due, by number of updates or by rank 0's time.
+
+    The clocks of the ranks differ, and all ranks must write at the same update.
 
     Args:
-        steps: between two checkpoints; None: not by updates.
-        minutes: between two checkpoints; None: not by time.
-        clock: in seconds.
+        steps: updates between two checkpoints; None means that updates don't count.
+        minutes: minutes between two checkpoints; None means that time doesn't count.
+        clock: returns the time in seconds.
     """
 
     def __init__(
@@ -28,16 +30,22 @@ class CheckpointClock:
         minutes: float | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._placement, self._steps, self._clock = placement, steps, clock
+        self._placement = placement
+        self._steps = steps
         self._seconds = None if minutes is None else 60.0 * minutes
+        self._clock = clock
         self.restart(0)
 
     def restart(self, step: int) -> None:
-        """A checkpoint was written after update `step`, or training begins there."""
-        self._began, self._first_step, self._next_look = self._clock(), step, step + 1
+        """Starts to count at update `step`, after which a checkpoint was written or training began."""
+        self._began = self._clock()
+        self._first_step = step
+        self._next_look = step + 1
 
     def is_due(self, step: int) -> bool:
-        """After each update, on every rank; true on all of them or on none."""
+        """Whether a checkpoint is due; called after each update on every rank, with the same answer on
+        all.
+        """
         if self._steps is not None and step % self._steps == 0:
             return True
         if self._seconds is None or step < self._next_look:
@@ -47,7 +55,7 @@ class CheckpointClock:
         return wait == 0
 
     def _updates_left(self, step: int, seconds: float) -> int:
-        """Until the time has come, at the pace so far; 0: it has."""
+        """Updates until the next look at the time, estimated from the pace so far; 0 if the time has come."""
         passed = self._clock() - self._began
         if passed >= seconds:
             return 0

@@ -1,8 +1,10 @@
-"""The child loop: trains a network for a few epochs and reports validation accuracy after each.
+"""Child training: trains a network for a few epochs and reports validation accuracy after each.
 
 Source: Zoph et al. 2018, A.1 and A.6: SGD with momentum 0.9, a single-period cosine, 20 epochs. Batch size,
-learning rate and weight decay are not in the paper; the defaults here are ours.
+learning rate and weight decay are not in the paper; the defaults here are raynas's own.
 """
+
+# Shapes: N images, C channels, H x W pixels, K classes.
 
 from __future__ import annotations
 
@@ -14,14 +16,12 @@ from typing import Any
 import torch
 from pydantic import Field
 from torch import Tensor, distributed, nn
-from torch.nn import functional as F
-from torch.nn.parallel import DistributedDataParallel
 
 from raynas.child import ChildResult, EpochReport, Report, ShouldStop
 from raynas.config import FrozenModel
 from raynas.nn.drop_path import set_drop_path_progress
 from raynas.training.child_checkpoint import (
-    Checkpoints,
+    ChildCheckpoints,
     from_bytes,
     random_state,
     set_random_state,
@@ -29,6 +29,7 @@ from raynas.training.child_checkpoint import (
 )
 from raynas.training.device import Placement, Precision, autocast_type
 from raynas.training.images import AugmentationConfig, DeviceImages
+from raynas.training.losses import classification_loss, validation_counts
 
 
 class ChildConfig(FrozenModel):
@@ -39,19 +40,19 @@ class ChildConfig(FrozenModel):
     batch_size: int = Field(64, ge=1)
     """Images per step, over all ranks."""
     learning_rate: float = Field(0.05, gt=0)
-    """At the first step; a cosine takes it to 0 at the last."""
+    """Learning rate at the first step; a cosine lowers it to 0 at the last."""
     momentum: float = Field(0.9, ge=0, lt=1)
-    """Of SGD, in Nesterov's form."""
+    """Nesterov momentum of SGD."""
     weight_decay: float = Field(5e-4, ge=0)
-    """L2, on every parameter."""
+    """L2 penalty on every parameter."""
     gradient_clip: float = Field(5.0, gt=0)
-    """Largest global norm of the gradient."""
+    """Norm of the whole gradient at which it is clipped."""
     auxiliary_weight: float = Field(0.4, ge=0)
     """Weight of the auxiliary head's loss, where the network has one."""
     augmentation: AugmentationConfig = AugmentationConfig()
-    """Of the training images."""
+    """Augmentation of the training images."""
     precision: Precision = "auto"
-    """'auto' computes in bfloat16 where the hardware has it, else in float32."""
+    """Number format of forward passes. 'auto' is bfloat16 where the hardware has it, else float32."""
 
 
 def train_child(
@@ -61,26 +62,27 @@ def train_child(
     *,
     seed: int,
     placement: Placement | None = None,
-    report: Report = lambda _: None,
+    report_epoch: Report = lambda _: None,
     should_stop: ShouldStop = lambda: False,
-    checkpoints: Checkpoints | None = None,
+    checkpoints: ChildCheckpoints | None = None,
 ) -> ChildResult:
-    """Trains `network` in place; a child that diverges is a result, not an exception.
+    """Trains `network` in place. A child that diverges is a result with status 'failed', not an exception.
 
     Args:
-        seed: of the order of images and of their augmentation.
-        report: called on rank 0 after each epoch.
-        should_stop: asked before each step, where rank 0's answer counts; True ends the child with status
+        seed: seed of the order of images and of their augmentation.
+        report_epoch: called on rank 0 after each epoch.
+        should_stop: called before each step; if it returns True on rank 0, the child ends with status
             'stopped'.
-        checkpoints: where it goes on if an earlier attempt was kept; on a CPU the result is the same to the
-            last bit, but for the seconds.
+        checkpoints: checkpoints of the child, from which training continues if there is one. On a CPU the
+            result is then the same to the bit as that of an uninterrupted training, except for the seconds.
     Raises:
-        Whatever torch raises, such as running out of memory.
+        Exception: whatever torch raises, such as running out of memory.
     """
     loop = _ChildLoop(network, images, config, seed, placement or Placement(device=images.device))
     curve = loop.resume(checkpoints)
-    for told in curve if loop.placement.rank == 0 else ():
-        report(told)
+    # Reported again: the earlier attempt may have died after it saved an epoch and before it reported it.
+    for epoch_report in curve if loop.placement.rank == 0 else ():
+        report_epoch(epoch_report)
     began = time.perf_counter() - (curve[-1].seconds if curve else 0.0)
     for epoch in range(len(curve) + 1, config.epochs + 1):
         ended = loop.train_epoch(epoch, should_stop)
@@ -93,9 +95,9 @@ def train_child(
         seconds = time.perf_counter() - began
         curve.append(EpochReport(epoch=epoch, accuracy=accuracy, train_loss=loop.mean_loss, seconds=seconds))
         if loop.placement.rank == 0:
-            report(curve[-1])
+            report_epoch(curve[-1])
         if checkpoints is not None and epoch < config.epochs and checkpoints.is_due(epoch):
-            loop.keep(checkpoints, curve)
+            loop.save(checkpoints, curve)
     return ChildResult(status="completed", accuracy=curve[-1].accuracy, curve=tuple(curve))
 
 
@@ -109,14 +111,12 @@ class _ChildLoop:
     def __init__(
         self, network: nn.Module, images: DeviceImages, config: ChildConfig, seed: int, placement: Placement
     ) -> None:
-        self.images, self.config, self.placement = images, config, placement
+        self.images = images
+        self.config = config
+        self.placement = placement
         self.batch_size = min(config.batch_size, len(images.train_labels_N))
         self.network = network.to(placement.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model = (
-            DistributedDataParallel(self.network, find_unused_parameters=True)
-            if placement.num_ranks > 1
-            else self.network
-        )
+        self.model = placement.wrap(self.network)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),
             lr=config.learning_rate,
@@ -125,6 +125,7 @@ class _ChildLoop:
             weight_decay=config.weight_decay,
             foreach=True,
         )
+        # Drop path and learning rate follow steps, not epochs, and end with the last step.
         self.total_steps = config.epochs * images.num_steps(self.batch_size)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, self.total_steps)
         self.autocast = autocast_type(config.precision, placement.device)
@@ -133,40 +134,41 @@ class _ChildLoop:
         self.steps_done = 0
         self.mean_loss = math.nan
 
-    def keep(self, checkpoints: Checkpoints, curve: list[EpochReport]) -> None:
-        """Between two epochs; all ranks take part and rank 0 saves."""
-        draws: list[Any] = [random_state(self.placement.device)]
+    def save(self, checkpoints: ChildCheckpoints, curve: list[EpochReport]) -> None:
+        """Saves a child checkpoint between two epochs; called on all ranks, whose random states differ."""
+        random_states: list[Any] = [random_state(self.placement.device)]
         if self.placement.num_ranks > 1:
-            draws = [None] * self.placement.num_ranks
-            distributed.all_gather_object(draws, random_state(self.placement.device))
+            random_states = [None] * self.placement.num_ranks
+            distributed.all_gather_object(random_states, random_state(self.placement.device))
         if self.placement.rank == 0:
             state = {
                 "network": self.network.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "schedule": self.schedule.state_dict(),
                 "generator": self.generator.get_state(),
-                "random": draws,
+                "random": random_states,
                 "steps_done": self.steps_done,
                 "curve": [report.model_dump() for report in curve],
             }
             checkpoints.save(len(curve), to_bytes(state))
 
-    def resume(self, checkpoints: Checkpoints | None) -> list[EpochReport]:
-        """Goes to where an earlier attempt was kept; returns its curve, empty if there was none."""
-        kept = checkpoints.load() if checkpoints is not None else None
-        if kept is None:
+    def resume(self, checkpoints: ChildCheckpoints | None) -> list[EpochReport]:
+        """Loads the last child checkpoint; returns its curve, which is empty if there was none."""
+        saved = checkpoints.load() if checkpoints is not None else None
+        if saved is None:
             return []
-        state: Mapping[str, Any] = from_bytes(kept, self.placement.device)
+        state: Mapping[str, Any] = from_bytes(saved, self.placement.device)
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
+        # from_bytes has moved it to the device; a generator on the CPU takes its state from there only.
         self.generator.set_state(state["generator"].cpu())
         set_random_state(state["random"][self.placement.rank], self.placement.device)
         self.steps_done = state["steps_done"]
         return [EpochReport(**report) for report in state["curve"]]
 
     def train_epoch(self, epoch: int, should_stop: ShouldStop) -> ChildResult | None:
-        """One pass; a result if the child has to end here."""
+        """Trains for one epoch; returns a result if the child ends within it."""
         self.model.train()
         losses = []
         batches = self.images.train_batches(
@@ -190,8 +192,10 @@ class _ChildLoop:
         set_drop_path_progress(self.network, self.steps_done / self.total_steps)
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(images_NCHW.device.type, self.autocast, enabled=self.autocast is not None):
-            loss = self._loss(self.model(images_NCHW), labels_N)
-        # Before the update: a diverged child must not spoil the ranks' weights or its last report.
+            output = self.model(images_NCHW)
+            loss = classification_loss(output, labels_N, auxiliary_weight=self.config.auxiliary_weight)
+        # Checked before the update, which would spoil the weights. The mean over the ranks is checked, so
+        # that all of them end at the same step.
         mean_loss = self.placement.total(loss.detach().clone()).item() / self.placement.num_ranks
         if math.isfinite(mean_loss):
             loss.backward()  # type: ignore[no-untyped-call]
@@ -201,26 +205,21 @@ class _ChildLoop:
         self.steps_done += 1
         return float(mean_loss)
 
-    def _loss(self, output: Tensor | tuple[Tensor, Tensor], labels_N: Tensor) -> Tensor:
-        if isinstance(output, Tensor):
-            return F.cross_entropy(output.float(), labels_N)
-        logits_NK, auxiliary_NK = output
-        auxiliary_loss = F.cross_entropy(auxiliary_NK.float(), labels_N)
-        return F.cross_entropy(logits_NK.float(), labels_N) + self.config.auxiliary_weight * auxiliary_loss
-
-    @torch.no_grad()
     def validation_accuracy(self) -> float | None:
-        """Share of the validation images that the network gets right, over all ranks; None: it diverged."""
-        self.network.eval()
-        self.placement.share(self.network.buffers())
-        counts = torch.zeros(3, device=self.placement.device)
-        for images_NCHW, labels_N in self.images.validation_batches(
+        """Fraction of validation images classified correctly, over all ranks; None if the network
+        diverged.
+        """
+        batches = self.images.validation_batches(
             2 * self.batch_size, rank=self.placement.rank, num_ranks=self.placement.num_ranks
-        ):
-            with torch.autocast(images_NCHW.device.type, self.autocast, enabled=self.autocast is not None):
-                logits_NK = self.network(images_NCHW)
-            num_right = (logits_NK.argmax(dim=1) == labels_N).sum()
-            num_broken = (~logits_NK.isfinite()).sum()
-            counts += torch.stack([num_right, torch.full_like(num_right, len(labels_N)), num_broken])
-        right, total, broken = self.placement.total(counts).tolist()
-        return None if broken else float(right / total)
+        )
+        num_right, num_images, num_broken = validation_counts(
+            self.network, batches, _counts, placement=self.placement, autocast=self.autocast
+        )
+        return None if num_broken else num_right / num_images
+
+
+def _counts(logits_NK: Tensor, labels_N: Tensor) -> Tensor:
+    """Images classified correctly, images, and logits that are not finite."""
+    num_right = (logits_NK.argmax(dim=1) == labels_N).sum()
+    num_broken = (~logits_NK.isfinite()).sum()
+    return torch.stack([num_right, torch.full_like(num_right, len(labels_N)), num_broken])

@@ -1,41 +1,50 @@
-"""Where a child trains: device, ranks, CPU threads and number format."""
+"""Where a network trains: device, ranks, CPU threads, number format and seeds."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One rank's place. With num_ranks > 1 torch.distributed must be initialised."""
+    """Device and rank of one process. With num_ranks > 1 torch.distributed must be initialised."""
 
     device: str = "cpu"
     num_threads: int = 1
     rank: int = 0
     num_ranks: int = 1
 
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """`network`, wrapped to average gradients over the ranks if there are several."""
+        if self.num_ranks == 1:
+            return network
+        # A cell may ignore one of its inputs, which leaves the cell before it without a gradient.
+        return DistributedDataParallel(network, find_unused_parameters=True)
+
     def total(self, value: Tensor) -> Tensor:
-        """Sum of `value` over the ranks, on each of them; changes `value`."""
+        """Sum of `value` over the ranks, the same on each; changes `value` in place."""
         if self.num_ranks > 1:
             distributed.all_reduce(value)
         return value
 
     def share(self, values: Iterable[Tensor]) -> None:
-        """Rank 0's `values`, on every rank, in place: batch norm's statistics differ between ranks."""
+        """Copies rank 0's `values` to every rank, in place."""
         if self.num_ranks > 1:
             for value in values:
                 distributed.broadcast(value, src=0)
 
     def agree(self, number: int) -> int:
-        """Rank 0's `number`, on every rank, so that all do the same at the same step."""
+        """Rank 0's `number`, on every rank, for decisions that all ranks must take at the same step."""
         if self.num_ranks == 1:
             return number
         shared = torch.tensor([number], device=self.device)
@@ -44,14 +53,14 @@ class Placement:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether torch could not allocate, on a GPU or on the host."""
+    """Whether torch or Python could not allocate memory, on a GPU or on the host."""
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
 
 
 def autocast_type(precision: Precision, device: str) -> torch.dtype | None:
-    """The type to compute in, or None for plain float32; 'auto' is bfloat16 where the hardware has it.
+    """The type to compute in, or None for float32. 'auto' is bfloat16 where the hardware has it.
 
-    Emulated bfloat16 on a CPU is ten times slower than float32 for these cells, so it is never chosen.
+    Emulated bfloat16 on a CPU is ten times slower than float32 for these cells, so 'auto' never chooses it.
     """
     if precision == "float32":
         return None
@@ -66,9 +75,18 @@ def autocast_type(precision: Precision, device: str) -> torch.dtype | None:
     )
 
 
+def hashed_seed(*numbers: int) -> int:
+    """A seed of 60 bits from several numbers, such as a seed, an epoch and a rank; the same in every process.
+
+    Hashed, because sums or products of small numbers would give equal seeds to different combinations.
+    """
+    text = "/".join(map(str, numbers))
+    return int(hashlib.sha256(text.encode()).hexdigest()[:15], 16)
+
+
 @contextlib.contextmanager
 def reproducible(seed: int, placement: Placement) -> Iterator[None]:
-    """Seeds torch and pins threads and algorithms for the block; what the caller had comes back after it."""
+    """Seeds torch and fixes threads and algorithms for the block; restores the caller's state after it."""
     is_cuda = torch.device(placement.device).type == "cuda"
     threads = torch.get_num_threads()
     torch.set_num_threads(placement.num_threads)
@@ -85,7 +103,7 @@ def reproducible(seed: int, placement: Placement) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _deterministic() -> Iterator[None]:
-    """CUDA kernels that give the same bits each time, where there are any; on a CPU all used here do."""
+    """Chooses CUDA kernels that give the same bits each time, where there are any; CPU kernels always do."""
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True, warn_only=True)

@@ -1,4 +1,4 @@
-"""Whether what was read from a disk is the state of a training, and of this one."""
+"""Checks that a training checkpoint is one, and that it belongs to the training that loads it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ _ZERO = torch.zeros(())
 
 
 def checked_state(state: Any) -> Mapping[str, Any]:
-    """What was read from a disk, if it is of the form of `FinalTraining.state_dict`; else WeightsError."""
+    """Returns `state`, which was read from disk, if it has the form of `FinalTraining.state_dict`.
+
+    Raises:
+        WeightsError: it does not.
+    """
     parts = state if isinstance(state, Mapping) else {}
     place, average = parts.get("place"), parts.get("average")
     is_sound = (
@@ -23,6 +27,7 @@ def checked_state(state: Any) -> Mapping[str, Any]:
         and isinstance(parts.get("optimizer"), Mapping)
         and (average is None or (_are_tensors(average) and average.get("n_averaged", _ZERO).ge(0).all()))
         and isinstance(place, Mapping)
+        # `type`, because a bool is an int; below 2^63, because tensors and data loaders take no larger ones.
         and all(type(place.get(key)) is int and 0 <= place[key] < 2**63 for key in _PLACE)
     )
     if not is_sound:
@@ -35,27 +40,27 @@ def _are_tensors(value: Any) -> bool:
 
 
 def check_state(own: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """Compares the networks and averages of two of FinalTraining's state dicts, but for their numbers.
+    """Compares two state dicts of FinalTraining: names and shapes of the network's tensors, and the average.
 
     Args:
-        own: of the training that is to go on.
-        state: from a checkpoint.
+        own: state of the training that loads the checkpoint.
+        state: state in the checkpoint.
     Raises:
-        RunFolderError: names the first differences; nothing was loaded.
+        RunFolderError: they differ; names the first differences.
     """
     problems = list(_problems(own, state))
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise RunFolderError(
-            f"The checkpoint is of another training: {'; '.join(problems[:3])}{more}. A training goes on "
-            "with the cell, network, optimiser and average that it was started with alone: put its own "
-            "checkpoints and training.json back, or train anew with another --out."
+            f"The checkpoint is of another training: {'; '.join(problems[:3])}{more}. A training resumes "
+            "only with the cell, network, optimiser and average that it was started with: put its own "
+            "checkpoints and training.json back, or start a new training in another folder."
         )
 
 
 def _problems(own: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[str]:
     if own.keys() != state.keys():
-        yield f"it holds {', '.join(sorted(state))} in place of {', '.join(sorted(own))}"
+        yield f"it holds {', '.join(sorted(state))} instead of {', '.join(sorted(own))}"
         return
     yield from _tensor_problems(own["network"], state["network"])
     if (own["average"] is None) != (state["average"] is None):

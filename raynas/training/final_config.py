@@ -1,4 +1,4 @@
-"""How a network is trained to the end, how its batch is divided, and what is told on the way."""
+"""Settings of final training, the division of its batch over ranks, and the summaries that it reports."""
 
 from __future__ import annotations
 
@@ -11,40 +11,45 @@ from raynas.training.optimizers import OptimizerConfig, ScheduleConfig
 
 
 class FinalConfig(FrozenModel):
-    """How a network is trained to the end."""
+    """Final training of one network."""
 
     epochs: int = Field(600, ge=1)
     """Full passes over the training images."""
     batch_size: int = Field(96, ge=1)
     """Images per update, over all ranks and accumulated steps."""
     accumulate: int = Field(1, ge=1)
-    """Steps whose gradients are added up to one update; batch norm sees one step's images."""
+    """Number of steps whose gradients are added up to one update. Batch norm sees the images of one step."""
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """Share of the target that is spread over all classes; 0.1 for ImageNet."""
+    """Fraction of the target that is spread over all classes; 0.1 for ImageNet."""
     gradient_clip: float | None = Field(5.0, gt=0)
-    """Largest global norm of the gradient; None: any."""
+    """Norm of the whole gradient at which it is clipped; None means that it never is."""
     auxiliary_weight: float = Field(0.4, ge=0)
-    """Of the auxiliary head's loss."""
+    """Weight of the auxiliary head's loss, where the network has one."""
     average_decay: float | None = Field(None, gt=0, lt=1)
-    """Of the moving average of the weights, with which the network is evaluated; 0.9999 for ImageNet. It
-    begins lower: (1 + n) / (10 + n) after n updates, as TensorFlow's does. None: no average.
+    """Decay of the moving average of the weights, with which the network is evaluated; 0.9999 for ImageNet.
+    After n updates it is at most (1 + n) / (10 + n), as in TensorFlow. None means no average.
     """
     sync_norm: bool = False
-    """Batch norm over the images of all ranks; GPUs alone can do it. false: over each rank's own."""
+    """Whether batch norm uses the images of all ranks, which works on GPUs only, instead of each rank's own.
+    """
     precision: Precision = "auto"
-    """'auto' computes in bfloat16 where the hardware has it, else in float32."""
+    """Number format of forward passes. 'auto' is bfloat16 where the hardware has it, else float32."""
     checkpoint_steps: int | None = Field(None, ge=1)
-    """Updates after which a checkpoint is written within an epoch; None: not by updates. There is one after
-    each epoch.
+    """Number of updates between training checkpoints within an epoch; there is always one after each epoch.
+    None means that updates don't count.
     """
     checkpoint_minutes: float | None = Field(None, gt=0)
-    """Minutes after the last checkpoint at which one is written within an epoch; None: not by time."""
+    """Minutes between training checkpoints within an epoch; None means that time doesn't count."""
 
 
 def micro_batch(config: FinalConfig, num_ranks: int) -> int:
-    """Images of one step of one rank; InvalidConfig if the batch can't be divided so."""
+    """Images of one step of one rank.
+
+    Raises:
+        InvalidConfig: the batch can't be divided evenly.
+    """
     parts = num_ranks * config.accumulate
     if config.batch_size % parts:
         raise InvalidConfig(
@@ -55,42 +60,44 @@ def micro_batch(config: FinalConfig, num_ranks: int) -> int:
 
 
 def divisible(config: FinalConfig, num_ranks: int) -> FinalConfig:
-    """With the batch rounded down to what so many ranks can share, and at least one image for each."""
+    """`config` with a batch size that these ranks can divide: rounded down, and at least one image for
+    each.
+    """
     parts = num_ranks * config.accumulate
     size = max(config.batch_size // parts, 1) * parts
     return config.model_copy(update={"batch_size": size})
 
 
 class EpochSummary(FrozenModel):
-    """What is known after an epoch; accuracies are fractions, over all ranks, with the averaged weights."""
+    """TrainingSummary of an epoch. Accuracies are fractions, over all ranks, with the averaged weights."""
 
     epoch: int = Field(ge=1)
     train_loss: AnyFloat
     top1: float = Field(ge=0, le=1)
     top5: float = Field(ge=0, le=1)
     learning_rate: float
-    """Of the epoch's last update."""
+    """Learning rate of the epoch's last update."""
     images_per_second: float
-    """Over all ranks, training alone."""
+    """Training images per second over all ranks; validation doesn't count."""
     seconds: float
-    """Since this process began to train."""
+    """Seconds since this process began to train."""
     seconds_left: float
-    """Of the whole training, at this process's pace so far."""
+    """Seconds to the end of the training, at this process's pace so far."""
 
 
 class StepSummary(FrozenModel):
-    """What is known at a checkpoint within an epoch."""
+    """TrainingSummary of an epoch so far, at a training checkpoint within it."""
 
     epoch: int
-    """From 1."""
+    """Number of the epoch, from 1."""
     step: int
-    """Updates so far, over all epochs."""
+    """Number of updates so far, over all epochs."""
     train_loss: float
     """Rank 0's mean over the epoch so far."""
     images_per_second: float
-    """Over all ranks, in this epoch so far."""
+    """Training images per second over all ranks, in this epoch so far."""
     seconds_left: float
-    """As in EpochSummary."""
+    """Seconds to the end of the training, at this process's pace so far."""
 
 
-Summary = EpochSummary | StepSummary
+TrainingSummary = EpochSummary | StepSummary

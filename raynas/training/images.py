@@ -21,27 +21,29 @@ if TYPE_CHECKING:
 
 
 class AugmentationConfig(FrozenModel):
-    """What is done to training images."""
+    """Augmentation of training images that are in memory."""
 
     crop_padding: int | None = Field(None, ge=0)
-    """Pixels added on each side before a random crop; None: an eighth of the image size, which is 4 at 32
-    pixels.
+    """Pixels added on each side before a random crop. None means an eighth of the image size, which is 4 at
+    32 pixels.
     """
     flip: bool = True
-    """Mirror left and right at random."""
+    """Whether images are mirrored left to right at random."""
     cutout: int = Field(0, ge=0)
-    """Side in pixels of the square that is blanked; 0 is off, 16 is usual at 32 pixels."""
+    """Side in pixels of the square that cutout blanks; 0 turns it off, 16 is usual at 32 pixels."""
 
 
 class DeviceImages:
     """An ImageSplit on one device. On a CPU the tensors share the arrays' memory."""
 
     def __init__(self, split: ImageSplit, device: str = "cpu") -> None:
-        self.split, self.device = split, device
+        self.split = split
+        self.device = device
         self.train_images_NHWC = _tensor(split.train_images_NHWC, device)
         self.train_labels_N = _tensor(split.train_labels_N, device)
         self.validation_images_NHWC = _tensor(split.validation_images_NHWC, device)
         self.validation_labels_N = _tensor(split.validation_labels_N, device)
+        # (pixel / 255 - mean) / std as one multiplication and one subtraction.
         self._scale_C = 1.0 / (255.0 * torch.tensor(split.std_C, device=device))
         self._shift_C = torch.tensor(split.mean_C, device=device) / torch.tensor(split.std_C, device=device)
 
@@ -58,8 +60,10 @@ class DeviceImages:
         rank: int = 0,
         num_ranks: int = 1,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """One epoch of (images_NCHW, labels_N) in random order; a rank gets every num_ranks-th image of a
-        batch.
+        """One epoch of (images_NCHW, labels_N) in random order.
+
+        Every rank must pass a generator in the same state: it draws for the whole batch, and takes every
+        num_ranks-th image of it.
         """
         order_N = torch.randperm(len(self.train_labels_N), generator=generator)
         for step in range(self.num_steps(batch_size)):
@@ -70,7 +74,7 @@ class DeviceImages:
     def batch(
         self, chosen_N: Tensor, augmentation: AugmentationConfig, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """The training images of these numbers, augmented, as (images_NCHW, labels_N)."""
+        """The training images with these indices, augmented, as (images_NCHW, labels_N)."""
         chosen_N = chosen_N.to(self.device)
         images_NHWC = self._normalised(self.train_images_NHWC[chosen_N])
         images_NHWC = self._augmented(images_NHWC, augmentation, generator)
@@ -79,14 +83,14 @@ class DeviceImages:
     def validation_batches(
         self, batch_size: int, *, rank: int = 0, num_ranks: int = 1
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """(images_NCHW, labels_N) of the whole validation set, split over the ranks."""
-        images, labels = (
-            self.validation_images_NHWC[rank::num_ranks],
-            self.validation_labels_N[rank::num_ranks],
-        )
-        for start in range(0, len(labels), batch_size):
-            images_NHWC = self._normalised(images[start : start + batch_size])
-            yield images_NHWC.permute(0, 3, 1, 2), labels[start : start + batch_size]
+        """(images_NCHW, labels_N) of this rank's share of the validation set; the last batch may be
+        smaller.
+        """
+        pixels_NHWC = self.validation_images_NHWC[rank::num_ranks]
+        labels_N = self.validation_labels_N[rank::num_ranks]
+        for start in range(0, len(labels_N), batch_size):
+            images_NHWC = self._normalised(pixels_NHWC[start : start + batch_size])
+            yield images_NHWC.permute(0, 3, 1, 2), labels_N[start : start + batch_size]
 
     def _normalised(self, images_NHWC: Tensor) -> Tensor:
         return images_NHWC.float() * self._scale_C - self._shift_C
@@ -107,6 +111,6 @@ class DeviceImages:
 
 def _tensor(array: Any, device: str) -> Tensor:
     with warnings.catch_warnings():
-        # The arrays lie read-only in shared memory, and nothing here writes to them.
+        # The arrays are read-only in shared memory, and nothing here writes to the tensors.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array).to(device)

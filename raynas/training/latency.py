@@ -1,4 +1,4 @@
-"""How long a network's forward pass takes: measured on the worker's own device, before training."""
+"""Latency of a network's forward pass, measured in the worker before it trains the network."""
 
 # Shapes: N images, C channels, H x W pixels.
 
@@ -19,28 +19,27 @@ from raynas.training.device import Precision, autocast_type
 
 
 class LatencyConfig(FrozenModel):
-    """How a child's latency is measured: a forward pass of its network in evaluation mode, as PyTorch runs
-    it, without compilation.
+    """How a child's latency is measured: a forward pass in evaluation mode, in eager PyTorch.
 
-    It is measured if `limits.latency_ms` or the reward asks for it. What else runs on the machine at that
-    moment, other children among it, is in the number: compare latencies of one run alone.
+    It is measured if `limits.latency_ms` or the reward needs it. Everything that runs on the machine at that
+    moment, such as other children, affects it: compare latencies only within one run.
     """
 
     always: bool = False
-    """Measure it though nothing asks for it: to be looked at, or for `raynas rescore`."""
+    """Whether it is measured although nothing needs it, such as for a later `raynas rescore`."""
     batch_size: int = Field(1, ge=1)
-    """Images per pass."""
+    """Images per forward pass."""
     device: Literal["worker", "cpu"] = "worker"
-    """Where: the device that trains the child, or the CPU, with the worker's number of threads."""
+    """'worker' is the device that trains the child; 'cpu' is the CPU, with the worker's number of threads."""
     warmup: int = Field(5, ge=0)
-    """Passes before the first that counts."""
+    """Number of passes before the first that counts."""
     repeats: int = Field(30, ge=1)
-    """Passes that count; the latency is their median."""
+    """Number of passes that count; the latency is their median."""
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyCheck:
-    """Measure as `config` says, and refuse what is beyond `limits`."""
+    """How to measure latency, and the limits beyond which a child is not trained."""
 
     config: LatencyConfig
     limits: LimitsConfig
@@ -56,17 +55,19 @@ def measured_latency(
     device: str = "cpu",
     precision: Precision = "auto",
 ) -> float:
-    """Milliseconds, the median of `config.repeats` passes. Leaves weights, statistics, mode and torch's
-    random numbers as they were, but not the network's device.
+    """Median latency in milliseconds of `config.repeats` forward passes.
+
+    Weights, batch norm statistics, mode and torch's random state are left as they were; the network may be on
+    another device afterwards.
 
     Args:
-        device: of the worker.
-        precision: what the child trains in.
+        device: device of the worker.
+        precision: number format in which the child trains.
     """
     device = "cpu" if config.device == "cpu" else device
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     shape = (config.batch_size, in_channels, image_size, image_size)
-    # Not zeros: a processor may be faster with them.
+    # Not zeros, with which a processor may be faster.
     images_NCHW = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     images_NCHW = images_NCHW.to(device, memory_format=torch.channels_last)
     autocast = autocast_type(precision, device)
@@ -81,8 +82,9 @@ def measured_latency(
 
 
 def _timed(network: nn.Module, images_NCHW: torch.Tensor) -> float:
-    """Seconds of one pass, to the end of what a GPU has to do for it."""
+    """Seconds of one pass, including all kernels that it starts on a GPU."""
     is_cuda = images_NCHW.is_cuda
+    # CUDA kernels run asynchronously: the clock may start and stop only when none is left.
     if is_cuda:
         torch.cuda.synchronize(images_NCHW.device)
     began = time.perf_counter()

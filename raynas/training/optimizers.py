@@ -1,7 +1,7 @@
-"""Optimisers and learning rates of final training.
+"""Optimisers and learning rate schedules of final training.
 
-Source: Zoph et al. 2018, A.7 (RMSProp with decay 0.9 and epsilon 1.0, exponential decay of the rate), and the
-notes in tensorflow/models slim nasnet.py.
+Source: Zoph et al. 2018, A.7 (RMSProp with decay 0.9 and epsilon 1.0, exponential decay of the learning
+rate), and the notes in tensorflow/models slim nasnet.py.
 """
 
 from __future__ import annotations
@@ -18,44 +18,50 @@ from raynas.config import FrozenModel
 
 
 class OptimizerConfig(FrozenModel):
-    """How weights are updated."""
+    """Optimiser of final training."""
 
     name: Literal["sgd", "rmsprop", "adamw"] = "sgd"
-    """'rmsprop' is TensorFlow's, which adds epsilon under the root: with the paper's epsilon of 1.0 the two
-    differ.
+    """Optimiser. 'rmsprop' is TensorFlow's, which adds epsilon under the root; with the paper's epsilon of
+    1.0 it differs much from PyTorch's.
     """
     learning_rate: float = Field(0.025, gt=0)
-    """At the schedule's full height, for a batch of `reference_batch`; proportional to the batch."""
+    """Learning rate at the full height of the schedule, for a batch of `reference_batch` images."""
     reference_batch: int | None = Field(None, ge=1)
-    """None: the rate is as given, whatever the batch."""
+    """Batch size for which `learning_rate` is given; for others it is scaled in proportion. None means that
+    it is never scaled.
+    """
     momentum: float = Field(0.9, ge=0, lt=1)
-    """Of sgd (in Nesterov's form) and rmsprop; adamw's first beta."""
+    """Momentum of sgd (Nesterov) and rmsprop; first beta of adamw."""
     decay: float = Field(0.9, gt=0, lt=1)
-    """Of rmsprop's mean square; adamw's second beta is 0.999."""
+    """Decay of rmsprop's mean square. adamw's second beta is 0.999."""
     epsilon: float = Field(1.0, gt=0)
-    """Of rmsprop; adamw has 1e-8."""
+    """Epsilon of rmsprop. adamw has 1e-8."""
     weight_decay: float = Field(5e-4, ge=0)
-    """L2 on convolutions and linear layers; decoupled in adamw. Norms and biases have none."""
+    """Weight decay of convolutions and linear layers: an L2 penalty, decoupled in adamw. Norms and biases
+    have none.
+    """
 
     def rate(self, batch_size: int) -> float:
-        """The learning rate for a batch of so many images, over all workers and accumulated steps."""
+        """The learning rate for this batch size, counted over all workers and accumulated steps."""
         return self.learning_rate * (batch_size / self.reference_batch if self.reference_batch else 1.0)
 
 
 class ScheduleConfig(FrozenModel):
-    """The learning rate over time, as a share of its full height."""
+    """Schedule of the learning rate, as a fraction of its full height."""
 
     name: Literal["cosine", "exponential", "constant"] = "cosine"
+    """Shape of the schedule after the warm-up."""
     warmup_epochs: float = Field(0.0, ge=0)
-    """It rises linearly from zero for so long."""
+    """Number of epochs in which the learning rate rises linearly from zero."""
     decay_rate: float = Field(0.97, gt=0, le=1)
-    """Of 'exponential': this factor every `decay_epochs`, in steps, as in slim."""
+    """'exponential' only: factor that is applied every `decay_epochs`, in steps, as in slim."""
     decay_epochs: float = Field(2.4, gt=0)
+    """'exponential' only: number of epochs between two steps."""
     floor: float = Field(0.0, ge=0, le=1)
-    """It never falls below this share after the warm-up."""
+    """Fraction below which the learning rate never falls after the warm-up."""
 
     def factor(self, epoch: float, epochs: int) -> float:
-        """The share at a time in epochs, fractions included, of a training of `epochs`."""
+        """The fraction at `epoch`, which need not be whole, of a training of `epochs` epochs."""
         if epoch < self.warmup_epochs:
             return epoch / self.warmup_epochs
         share = {
@@ -67,7 +73,9 @@ class ScheduleConfig(FrozenModel):
 
 
 def build_optimizer(network: nn.Module, config: OptimizerConfig, batch_size: int) -> torch.optim.Optimizer:
-    """The optimiser over `network`, weights and norms in two groups."""
+    """The optimiser of `network`: weights in one group, norms and biases, without weight decay, in
+    another.
+    """
     parameters = [p for p in network.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
@@ -82,10 +90,11 @@ def build_optimizer(network: nn.Module, config: OptimizerConfig, batch_size: int
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Takes the moments of `state`, an optimiser's state_dict; how it updates, it keeps as it is configured.
+    """Loads the moments in `state`, an optimiser's state_dict. Learning rate and other options stay as they
+    are.
 
     Raises:
-        ValueError: they are not of this optimiser's parameters.
+        ValueError: the moments don't fit this optimiser and its parameters.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for index, moments in state["state"].items():
@@ -96,25 +105,28 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
         for name, value in moments.items():
             if not _is_moment(value, torch.Size() if name == "step" else parameters[index].shape):
                 raise ValueError(f"{name} of parameter {index} is damaged, or of another network")
-    # Cloned: elements of a damaged tensor may share their memory, and it could not be updated in place.
+    # Cloned, because elements of a damaged tensor may share memory, which breaks updates in place.
     moments_of = {
         index: {name: None if value is None else value.clone() for name, value in moments.items()}
         for index, moments in state["state"].items()
     }
+    # The optimiser's own groups, so that its settings, such as a changed learning rate, stay.
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": moments_of, "param_groups": groups})
 
 
 def _is_moment(value: object, shape: torch.Size) -> bool:
-    """None is a momentum of zero; a number of steps is not negative."""
+    """Whether a value can be a moment of this shape. None is a momentum of zero; a step count is not
+    negative.
+    """
     if value is None:
         return True
     return isinstance(value, Tensor) and value.shape == shape and (bool(shape) or bool(value >= 0))
 
 
 class TensorFlowRMSprop(torch.optim.Optimizer):
-    """RMSProp as TensorFlow has it: epsilon under the root, mean squares that begin at one, and the learning
-    rate inside the momentum.
+    """TensorFlow's RMSProp: epsilon under the root, mean squares that begin at one, and the learning rate
+    inside the momentum.
 
     Source: tensorflow/core/kernels/training_ops.cc, ApplyRMSProp.
     """
@@ -139,6 +151,7 @@ class TensorFlowRMSprop(torch.optim.Optimizer):
                 self._update(parameters, group)
 
     def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        # torch._foreach_* updates all parameters in a few kernels instead of a few per parameter.
         for parameter in parameters:
             if not self.state[parameter]:
                 self.state[parameter]["mean_square"] = torch.ones_like(parameter)
@@ -149,6 +162,7 @@ class TensorFlowRMSprop(torch.optim.Optimizer):
         mean_squares = [self.state[p]["mean_square"] for p in parameters]
         velocities = [self.state[p]["velocity"] for p in parameters]
         torch._foreach_lerp_(mean_squares, torch._foreach_mul(gradients, gradients), 1.0 - group["decay"])
+        # velocity = momentum * velocity + rate * gradient / sqrt(mean_square + epsilon)
         roots = torch._foreach_add(mean_squares, group["epsilon"])
         torch._foreach_sqrt_(roots)
         torch._foreach_mul_(velocities, group["momentum"])
@@ -161,4 +175,4 @@ _MOMENTS = {
     torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
     TensorFlowRMSprop: {"mean_square", "velocity"},
 }
-"""What each optimiser keeps of a parameter."""
+"""Names of the values that each optimiser keeps for a parameter."""

@@ -1,4 +1,4 @@
-"""From a Child to its ChildResult: builds the network, measures it if asked, and trains it."""
+"""Turns a Child into its ChildResult: builds the network, measures its latency if asked, and trains it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from raynas.child import Child, ChildResult, Report, ShouldStop, TrainChild
-from raynas.nn import Network, NetworkConfig
+from raynas.nn import Network, NetworkConfig, NetworkSpec
 from raynas.training.child import ChildConfig, train_child
-from raynas.training.child_checkpoint import Checkpoints
+from raynas.training.child_checkpoint import ChildCheckpoints
 from raynas.training.device import Placement, reproducible
 from raynas.training.images import DeviceImages
 from raynas.training.latency import LatencyCheck, measured_latency
@@ -17,18 +17,20 @@ from raynas.training.latency import LatencyCheck, measured_latency
 
 @runtime_checkable
 class Resumable(Protocol):
-    """What trains children, and can go on with one that another began."""
+    """A TrainChild that can save checkpoints, and continue a child that another worker began."""
 
-    def keeping(self, checkpoints: Checkpoints) -> TrainChild:
-        """The same for one child, which is kept in `checkpoints`."""
+    def with_checkpoints(self, checkpoints: ChildCheckpoints) -> TrainChild:
+        """A TrainChild for the one child whose checkpoints these are."""
 
 
 @dataclass(frozen=True)
 class ChildTrainer:
-    """Trains one child after another on the same images and device; same child and device, same result.
+    """Trains one child after another on the same images. The same child on the same device has the same
+    result.
 
     Args:
-        latency: None: it is not measured, and no child is refused.
+        latency: how to measure latency, and its limit; None means that it is not measured.
+        checkpoints: checkpoints of the child that is trained; None means that none are saved.
     """
 
     network: NetworkConfig
@@ -36,23 +38,20 @@ class ChildTrainer:
     images: DeviceImages
     placement: Placement
     latency: LatencyCheck | None = None
-    checkpoints: Checkpoints | None = None
+    checkpoints: ChildCheckpoints | None = None
 
-    def keeping(self, checkpoints: Checkpoints) -> ChildTrainer:
-        """For one child, which is kept in `checkpoints`."""
+    def with_checkpoints(self, checkpoints: ChildCheckpoints) -> ChildTrainer:
+        """A trainer of the one child whose checkpoints these are."""
         return replace(self, checkpoints=checkpoints)
 
-    def __call__(self, child: Child, report: Report, should_stop: ShouldStop) -> ChildResult:
+    def __call__(self, child: Child, report_epoch: Report, should_stop: ShouldStop) -> ChildResult:
         began = time.perf_counter()
         split = self.images.split
+        # The network is built inside, as its initial weights come from the child's seed too.
         with reproducible(child.seed, self.placement):
-            network = Network(
-                child.genotype,
-                self.network,
-                in_channels=split.num_channels,
-                num_classes=split.num_classes,
-                image_size=split.image_size,
-            )
+            network = NetworkSpec(
+                child.genotype, self.network, split.num_channels, split.num_classes, split.image_size
+            ).build()
             latency_ms = self._latency_ms(network)
             result = self._refusal(latency_ms) or train_child(
                 network,
@@ -60,7 +59,7 @@ class ChildTrainer:
                 self.config,
                 seed=child.seed,
                 placement=self.placement,
-                report=report,
+                report_epoch=report_epoch,
                 should_stop=should_stop,
                 checkpoints=self.checkpoints,
             )
@@ -68,7 +67,9 @@ class ChildTrainer:
         return result.model_copy(update={"seconds": seconds, "latency_ms": latency_ms})
 
     def _latency_ms(self, network: Network) -> float | None:
-        """Of rank 0, while the others wait for what it says."""
+        """Latency of a forward pass, measured on rank 0 only; None on the others, or if nothing asks for
+        it.
+        """
         if self.latency is None or self.placement.rank != 0:
             return None
         return measured_latency(
@@ -81,7 +82,7 @@ class ChildTrainer:
         )
 
     def _refusal(self, latency_ms: float | None) -> ChildResult | None:
-        """The end of a child that is too slow, on every rank."""
+        """The result of a child that is beyond the latency limit, on every rank; None if it is within."""
         if self.latency is None:
             return None
         excess = "" if latency_ms is None else self.latency.limits.excess_latency(latency_ms)

@@ -6,7 +6,6 @@ import ast
 import csv
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from typer.testing import CliRunner
 import raynas.cli
 from raynas.child import ChildResult, LimitsConfig
 from raynas.cli.main import app
+from raynas.cli.terminal.console import message_console, output_console
 from raynas.nn import Complexity
 from raynas.programs.search.recipes import search_config
 from raynas.run.events import Started
@@ -209,19 +209,18 @@ def test_what_is_converted_is_no_markup(folder):
     assert "'[/]' is not a path" in result.output.replace("\n", "")
 
 
-def calls_of_print(path: Path) -> Iterator[ast.Call]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "print":
-            yield node
+@pytest.mark.parametrize("console", [output_console(), message_console()], ids=["output", "messages"])
+def test_no_console_reads_markup(console):
+    assert console.render_str("[red]x[/red]").plain == "[red]x[/red]"
 
 
-def test_no_text_that_is_put_together_is_markup():
-    files = list(Path(raynas.cli.__file__).parent.rglob("*.py"))
-    calls = [(file.name, call) for file in files for call in calls_of_print(file)]
-    put_together = [
-        (name, call) for name, call in calls if call.args and isinstance(call.args[0], ast.JoinedStr)
-    ]
-    assert len(put_together) > 5
-    for name, call in put_together:
-        words = {word.arg: ast.unparse(word.value) for word in call.keywords}
-        assert words.get("markup") == "False", f"{name}, line {call.lineno}"
+def is_call_of_console(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Console"
+
+
+def test_consoles_are_made_in_one_place_and_markup_is_never_turned_on():
+    files = Path(raynas.cli.__file__).parent.rglob("*.py")
+    nodes = [(file.name, node) for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    assert [name for name, node in nodes if is_call_of_console(node)] == ["console.py"]
+    switches = [node for _, node in nodes if isinstance(node, ast.keyword) and node.arg == "markup"]
+    assert [ast.unparse(switch.value) for switch in switches] == ["False"]

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from raynas.child import ChildResult, LimitsConfig
+from raynas.cli.terminal.console import output_console
 from raynas.cli.terminal.progress import LiveTable, PlainLines, make_progress
 from raynas.nn import Complexity
 from raynas.run.events import Origin
@@ -16,13 +17,27 @@ from raynas.run.run import Run
 from tests.run.builders import Formula, completed, failed, make_run, report
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def console_into(text: io.StringIO) -> Console:
+    console = output_console()
+    console.file, console.width = text, 200
+    return console
+
+
 class Screen:
     """A progress that writes into a string."""
 
-    def __init__(self, *, num_children: int, is_terminal: bool = False, **words: bool) -> None:
-        self.text = io.StringIO()
-        console = Console(file=self.text, width=200, force_terminal=is_terminal)
-        self.progress = make_progress(num_children, console, **words)
+    def __init__(
+        self, *, num_children: int, is_terminal: bool = False, best_by_accuracy: bool = False
+    ) -> None:
+        self.text = Terminal() if is_terminal else io.StringIO()
+        self.progress = make_progress(
+            num_children, console_into(self.text), best_by_accuracy=best_by_accuracy
+        )
 
     @property
     def lines(self) -> list[str]:
@@ -170,6 +185,6 @@ def test_the_live_table_shows_running_and_finished_children(num_children):
 
 
 def shown(screen: Screen) -> str:
-    console = Console(file=io.StringIO(), width=200)
-    console.print(screen.progress._render())
-    return console.file.getvalue()
+    text = io.StringIO()
+    console_into(text).print(screen.progress._render())
+    return text.getvalue()

@@ -61,10 +61,10 @@ def test_a_run_that_goes_on_is_told_in_lines(run):
     assert lines["children"] == "2 of 4 done; 1 completed, 1 failed, 2 running"
     assert lines["failed"] == "1  boom [red]N[/red]"
     assert lines["best"] == f"0.7500  {0:012x}  (child 0)"
-    assert lines["rate"] == "72.0 children per hour, in 1 min 40 s at work"
-    assert lines["workers"] == "100% of their time spent on training"
+    assert lines["rate"] == "72.0 children per hour, over 1 min 40 s of work"
+    assert lines["workers"] == "100% of their time spent training"
     assert lines["time"] == "left   about 1 min 40 s"
-    assert lines["driver"].startswith("at work since 2023-11-1")
+    assert lines["driver"].startswith("running since 2023-11-1")
     assert lines["driver"].endswith(", 1 min 40 s; last event 1 min 30 s ago")
 
 
@@ -99,7 +99,7 @@ def test_a_run_on_another_machine_is_not_called_dead(run, monkeypatch):
     run.close()
     monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
     _, out, _ = call()
-    assert "not seen from this machine" in out and "2 running" in out
+    assert "not on this machine" in out and "2 running" in out
 
 
 def test_scores_of_other_children_are_told_apart(run):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
 
 import pytest
 
 from raynas.cli.terminal.train_plan import Pace, plan_lines
 from raynas.errors import UsageError
 from raynas.models.networks import NETWORKS
+from raynas.programs.train.data import IMAGENET
 from raynas.programs.train.pace import measured_images_per_second
-from raynas.programs.train.prepared import PreparedTraining
+from raynas.programs.train.prepare import PreparedTraining, prepare_training
 from raynas.programs.train.recipes import TRAIN_RECIPES, train_config
-from raynas.programs.train.train import prepare_training
 from search_spaces.nasnet import NASNET_A
 
 WORDS = {"cell": "nasnet_a", "genotype": NASNET_A.to_dict()}
@@ -50,7 +49,7 @@ def test_the_imagenet_recipes_have_the_papers_numbers():
 def test_the_plan_says_what_is_going_to_be_done(tmp_path):
     training = prepared(tmp_path, training={"epochs": 600})
     text = "\n".join(plan_lines(training, images_per_second=100.0))
-    assert "600 epochs of 50 updates, 30,000 in all; 32 images each" in text
+    assert "600 epochs of 50 updates, 30,000 in total; 32 images each" in text
     assert "2.7 GPU hours" in text
     assert "note:" not in text
 
@@ -59,17 +58,16 @@ def test_the_plan_has_the_whole_recipe(tmp_path):
     words = {"cell": "nasnet_a", "genotype": NASNET_A.to_dict()}
     settings = {**words, "data": {"streamed": True}, "workers": {"nodes": 4}}
     config = train_config("imagenet_today", settings)
-    images = SimpleNamespace(num_images=1_281_167)
-    training = PreparedTraining(tmp_path, config, SimpleNamespace(train=images, num_classes=1000))
+    training = PreparedTraining(tmp_path, config, IMAGENET)
     text = "\n".join(plan_lines(training, images_per_second=500.0))
     assert (
         "training images: 128 pixels for 75, 160 pixels for 75, 192 pixels for 75, 224 pixels for 75" in text
     )
-    assert "300 epochs of 1,251 updates, 375,300 in all; 1024 images each" in text
-    assert "sgd, learning rate 0.5 at most, cosine after 5 epochs of warm-up; weight decay 2e-05" in text
-    assert "label smoothing 0.1, auxiliary loss 0.4, dropout 0.5, gradients' norm 5 at most" in text
-    assert "moving average 0.9999, batch norm of each worker, bfloat16" in text
-    assert "those of 4 nodes; checkpoints after each epoch, 15 minutes" in text
+    assert "300 epochs of 1,251 updates, 375,300 in total; 1024 images each" in text
+    assert "sgd, learning rate at most 0.5, cosine after 5 epochs of warm-up; weight decay 2e-05" in text
+    assert "label smoothing 0.1, auxiliary loss 0.4, dropout 0.5, gradient norm at most 5" in text
+    assert "moving average 0.9999, batch norm per worker, bfloat16" in text
+    assert "all GPUs of 4 nodes; checkpoints after each epoch, 15 minutes" in text
     # (128^2 + 160^2 + 192^2 + 224^2) / 4 / 224^2 of 300 x 1,281,167 images.
     assert "time: 137.3 GPU hours" in text
 
@@ -82,12 +80,12 @@ def test_the_plan_has_the_whole_recipe(tmp_path):
     ],
 )
 def test_imagenet_is_planned_where_it_is_not_at_hand(tmp_path, cell, recipe, expected):
-    genotype = NETWORKS[cell].genotype
+    genotype = NETWORKS[cell].spec.genotype
     training = prepare_training(genotype, cell=cell, recipe=recipe, out=tmp_path, is_plan=True)
     text = "\n".join(plan_lines(training, images_per_second=100.0))
     assert re.search(expected, text)
-    assert "none given, so as ImageNet-1k, 1,281,167 training images" in text
-    assert "312 epochs of 800 updates, 249,600 in all; 1600 images each" in text
+    assert "none given, planned for ImageNet-1k, 1,281,167 training images" in text
+    assert "312 epochs of 800 updates, 249,600 in total; 1600 images each" in text
     assert "exponential, times 0.97 every 2.4 epochs" in text
     assert "time: 1,110.3 GPU hours" in text
 
@@ -131,7 +129,7 @@ def test_nothing_is_written_before_training_begins(tmp_path):
         ({"training": {"batch_size": 2000}}, r"batch_size = 2000 is more than the 1,618 training images"),
         (
             {"data": {"streamed": True}},
-            "This recipe streams images, and the digits are in memory. Give --data",
+            "This recipe streams images, and the digits are in memory. Set data.source",
         ),
         ({"data": {"source": "s3://bucket/x"}}, "'s3://bucket/x' is an address.*data.streamed=true"),
         ({"data": {"first_image_size": 8}}, r"first_image_size = 8: only streamed images grow"),

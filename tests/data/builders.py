@@ -17,7 +17,7 @@ NUM_IMAGES = 20
 
 
 def picture(value: int = 0, *, size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Image.Image:
-    """One colour, the same in every channel."""
+    """A picture of one value in every pixel and channel."""
     shape_HWC = (size[1], size[0], len(mode)) if len(mode) > 1 else (size[1], size[0])
     return Image.fromarray(np.full(shape_HWC, value, dtype=np.uint8))
 
@@ -29,7 +29,7 @@ def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
 
 
 def pictures(count: int = NUM_IMAGES) -> list[bytes]:
-    """Image i has the value 10 * i, so that its row can be told from its pixels."""
+    """PNG pictures whose values are 10 times their number, so that pixels tell the row."""
     return [encoded(picture(10 * index)) for index in range(count)]
 
 
@@ -43,7 +43,7 @@ def write_parquet(
     class_names: Sequence[str] | None = ("cat", "dog"),
     row_group_size: int = 6,
 ) -> Path:
-    """A file in the Hugging Face layout; labels alternate between 0 and 1 unless given."""
+    """Writes a file in the Hugging Face layout; labels alternate between 0 and 1 unless given."""
     images = pictures() if images is None else images
     labels = [index % 2 for index in range(len(images))] if labels is None else labels
     cells = [{"bytes": image, "path": None} for image in images]
@@ -57,6 +57,7 @@ def write_parquet(
 
 
 def hugging_face(label_column: str, class_names: Sequence[str]) -> dict[str, str]:
+    """Schema metadata with the names of the classes."""
     features = {label_column: {"names": list(class_names), "_type": "ClassLabel"}}
     return {"huggingface": json.dumps({"info": {"features": features}})}
 
@@ -64,7 +65,7 @@ def hugging_face(label_column: str, class_names: Sequence[str]) -> dict[str, str
 def write_folder(
     root: Path, *, classes: Sequence[str] = ("cat", "dog"), per_class: int = 10, ending: str = "png"
 ) -> Path:
-    """An ImageFolder tree; the pixels of class i have the value 100 * i."""
+    """Writes one folder of pictures per class; the pixels of class i have the value 100 * i."""
     for index, name in enumerate(classes):
         (root / name).mkdir(parents=True)
         for number in range(per_class):

@@ -1,4 +1,4 @@
-"""Sizes, colours and corrupt images."""
+"""Decoding: sizes, colours and corrupt images."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_damaged_bytes_decode_or_raise_data_error(kind, data):
 
 
 def test_formats_that_start_other_programs_are_refused():
-    with pytest.raises(DataError, match=r"none of the formats PNG, JPEG"):
+    with pytest.raises(DataError, match=r"in none of the formats PNG, JPEG"):
         decode_images(as_rows(encoded(picture(), "EPS")), image_size=None)
 
 

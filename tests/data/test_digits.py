@@ -1,4 +1,4 @@
-"""The data set that needs no path."""
+"""The digits, which are the default data source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders with one sub folder per class, and sources that are none."""
+"""Folders with one sub folder of images per class, and sources that can't be read."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_folder_with_other_files_only_is_refused(tmp_path):
 
 def test_images_without_class_folders_are_refused(tmp_path):
     picture().save(tmp_path / "a.png")
-    with pytest.raises(DataError, match=r"have no class.*one sub folder per class"):
+    with pytest.raises(DataError, match=r"has no class.*one sub folder per class"):
         split(tmp_path)
 
 

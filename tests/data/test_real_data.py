@@ -1,4 +1,4 @@
-"""CIFAR-10 and Tiny-ImageNet, where they are: RAYNAS_TEST_DATA, by default ../shared/data."""
+"""CIFAR-10 and Tiny-ImageNet, if they are in RAYNAS_TEST_DATA, by default ../shared/data."""
 
 from __future__ import annotations
 

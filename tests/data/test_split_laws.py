@@ -1,4 +1,4 @@
-"""What holds for every split, whatever the kind of data set."""
+"""Laws of every split, whatever the kind of data set."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def split(source: str, *, seed: int = 0, **options: int) -> ImageSplit:
 counts = st.integers(1, NUM_IMAGES - 2).flatmap(
     lambda validation: st.tuples(st.integers(2, NUM_IMAGES - validation), st.just(validation))
 )
-"""Of training and validation: together at most what there is, and two training images for two classes."""
+"""Numbers of training and validation images: together at most all images, at least two for training."""
 
 few_examples = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -151,7 +151,7 @@ def test_less_than_one_validation_image_is_refused(tmp_path):
 
 
 def test_fewer_training_images_than_classes_are_refused(source):
-    with pytest.raises(DataError, match=r"1 training images are fewer than the 2 classes"):
+    with pytest.raises(DataError, match=r"1 training images and 2 classes"):
         split(source, train_images=1)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from raynas.child import Child, ChildResult, EpochReport
+from raynas.engine.attempts import TimeLimit
 from raynas.engine.queue import WorkQueue
-from raynas.engine.work import TimeLimit
 from search_spaces.nasnet import NASNET_A
 
 ARCH_ID = NASNET_A.arch_id
@@ -31,14 +31,14 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(scenario, timeout=20))
 
 
-async def begun(call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+async def started(call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     """The call as a task that has gone as far as it can without anybody else."""
     task = asyncio.create_task(call)
-    await settled()
+    await run_all_ready()
     return task
 
 
-async def settled() -> None:
+async def run_all_ready() -> None:
     """Every task that can go on has done so."""
     for _ in range(20):
         await asyncio.sleep(0)

@@ -1,6 +1,8 @@
-"""How many workers fit where, and what is said when they don't."""
+"""How many workers fit on which nodes, and the messages when they don't."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from raynas.engine.pool_plan import (
     more_groups,
     plan_pool,
     plan_what_fits,
-    settled,
+    with_gpus,
 )
 from raynas.errors import DoesNotFit
 
@@ -23,13 +25,17 @@ def node(cpus: float, gpus: float = 0, id: str = "n") -> NodeResources:
     return NodeResources(id, cpus, gpus)
 
 
-def plan(*nodes: NodeResources, **words: object) -> PoolPlan:
-    return plan_pool(WorkerConfig(**words), nodes)
+def plan(*nodes: NodeResources, **fields: object) -> PoolPlan:
+    return plan_pool(with_gpus(WorkerConfig(**fields), nodes), nodes)
 
 
-def assert_refused(message: str, *nodes: NodeResources, **words: object) -> None:
+def what_fits(*nodes: NodeResources, **fields: object) -> PoolPlan:
+    return plan_what_fits(with_gpus(WorkerConfig(**fields), nodes), nodes)
+
+
+def assert_refused(message: str, *nodes: NodeResources, **fields: object) -> None:
     with pytest.raises(DoesNotFit) as caught:
-        plan(*nodes, **words)
+        plan(*nodes, **fields)
     assert str(caught.value) == message
 
 
@@ -38,12 +44,12 @@ def test_auto_is_a_worker_per_cpu_where_there_is_no_gpu():
 
 
 def test_auto_is_a_worker_per_gpu_where_there_are_some():
-    assert plan(node(8, 2)) == PoolPlan((WorkerGroup(2, "n", 1),), cpus=1, gpus=1, per_child=1)
+    assert plan(node(8, 2)) == PoolPlan((WorkerGroup(2, "n"),), cpus=1, gpus=1, per_child=1)
 
 
 def test_auto_leaves_out_nodes_without_a_gpu():
     chosen = plan(node(64, 0, "a"), node(8, 2, "b"))
-    assert chosen.groups == (WorkerGroup(2, "b", 1),)
+    assert chosen.groups == (WorkerGroup(2, "b"),)
 
 
 def test_auto_is_as_many_as_have_their_cpus():
@@ -99,8 +105,9 @@ worker_configs = st.builds(
 
 @given(worker_configs, node_lists)
 def test_a_plan_has_the_workers_that_were_asked_for_and_no_node_has_too_many(config, nodes):
+    request = with_gpus(config, nodes)
     try:
-        chosen = plan_pool(config, nodes)
+        chosen = plan_pool(request, nodes)
     except DoesNotFit:
         return
     assert config.count in ("auto", chosen.num_workers)
@@ -115,17 +122,18 @@ def test_a_plan_has_the_workers_that_were_asked_for_and_no_node_has_too_many(con
 
 @given(worker_configs, node_lists)
 def test_what_auto_chooses_can_be_asked_for(config, nodes):
+    request = replace(with_gpus(config, nodes), count="auto")
     try:
-        chosen = plan_pool(config.model_copy(update={"count": "auto"}), nodes)
+        chosen = plan_pool(request, nodes)
     except DoesNotFit:
         return
-    assert plan_pool(config.model_copy(update={"count": chosen.num_workers}), nodes) == chosen
+    assert plan_pool(replace(request, count=chosen.num_workers), nodes) == chosen
 
 
 def test_too_many_workers_are_refused_with_how_many_there_is_room_for():
     assert_refused(
         "Asked for 9 workers of 1 CPU each; the cluster has 8 CPU and 0 GPU on 2 nodes, which is room for 8. "
-        "Use --workers 8 or fewer, or smaller workers (--set workers.cpus=..., workers.gpus=...).",
+        "Set workers.count to 8 or less, or choose smaller workers (workers.cpus, workers.gpus).",
         node(4, 0, "a"),
         node(4, 0, "b"),
         count=9,
@@ -191,17 +199,17 @@ def test_auto_with_room_for_less_than_one_child_says_how_many_workers_a_child_ne
     with pytest.raises(DoesNotFit) as caught:
         plan(node(2), per_child=4)
     assert "workers.per_child" in str(caught.value)
-    assert "Use --workers 2" not in str(caught.value)
+    assert "Set workers.count" not in str(caught.value)
 
 
-@pytest.mark.parametrize("words", [{"gpus": -1}, {"gpus": -0.5}, {"cpus": 0}, {"per_child": 0}])
-def test_a_worker_of_no_or_negative_size_is_no_config(words):
-    with pytest.raises(ValueError, match=next(iter(words))):
-        WorkerConfig(**words)
+@pytest.mark.parametrize("fields", [{"gpus": -1}, {"gpus": -0.5}, {"cpus": 0}, {"per_child": 0}])
+def test_a_worker_of_no_or_negative_size_is_no_config(fields):
+    with pytest.raises(ValueError, match=next(iter(fields))):
+        WorkerConfig(**fields)
 
 
 def test_fewer_workers_than_asked_for_start_with_a_notice():
-    chosen = plan_what_fits(WorkerConfig(count=9), [node(4, 0, "a"), node(4, 0, "b")])
+    chosen = what_fits(node(4, 0, "a"), node(4, 0, "b"), count=9)
     assert chosen.num_workers == 8
     assert chosen.notice == (
         "Asked for 9 workers of 1 CPU each; the cluster has 8 CPU and 0 GPU on 2 nodes, which is room for 8. "
@@ -212,55 +220,35 @@ def test_fewer_workers_than_asked_for_start_with_a_notice():
 @pytest.mark.parametrize("count", ["auto", 3, 8])
 def test_as_many_workers_as_asked_for_need_no_notice(count):
     nodes = [node(4, 0, "a"), node(4, 0, "b")]
-    assert plan_what_fits(WorkerConfig(count=count), nodes) == plan_pool(WorkerConfig(count=count), nodes)
+    assert what_fits(*nodes, count=count) == plan(*nodes, count=count)
 
 
 @pytest.mark.parametrize(
-    "words", [{"count": 9, "gpus": 1}, {"count": 3, "per_child": 2}, {"count": 16, "per_child": 16}]
+    "fields", [{"count": 9, "gpus": 1}, {"count": 3, "per_child": 2}, {"count": 16, "per_child": 16}]
 )
-def test_what_does_not_fit_at_all_is_refused(words):
+def test_what_does_not_fit_at_all_is_refused(fields):
     with pytest.raises(DoesNotFit):
-        plan_what_fits(WorkerConfig(**words), [node(8)])
+        what_fits(node(8), **fields)
 
 
 def test_fewer_children_than_asked_for_keep_all_of_their_workers():
-    assert plan_what_fits(WorkerConfig(count=9, per_child=3), [node(8)]).num_slots == 2
-
-
-def test_cpu_only_workers_take_what_the_others_leave():
-    chosen = plan(node(8, 2, "a"), node(4, 0, "b"), cpu_workers="auto")
-    assert chosen.groups == (WorkerGroup(2, "a", 1), WorkerGroup(6, "a"), WorkerGroup(4, "b"))
-    assert (chosen.num_workers, chosen.num_gpus) == (12, 2)
-
-
-def test_as_many_cpu_only_workers_as_asked_for():
-    chosen = plan(node(8, 2, "a"), node(4, 0, "b"), count=1, cpu_workers=8)
-    assert chosen.groups == (WorkerGroup(1, "a", 1), WorkerGroup(7, "a"), WorkerGroup(1, "b"))
-
-
-def test_cpu_only_workers_are_nothing_beside_workers_without_a_gpu():
-    assert plan(node(8), count=2, cpu_workers=4) == plan(node(8), count=2)
-
-
-def test_cpu_only_workers_can_not_share_a_child():
-    with pytest.raises(ValueError, match="cpu_workers = 2 can't be had with per_child = 2"):
-        WorkerConfig(cpu_workers=2, per_child=2)
+    assert what_fits(node(8), count=9, per_child=3).num_slots == 2
 
 
 @given(worker_configs, node_lists, node_lists)
 def test_what_is_started_later_fits_beside_what_runs(config, before, joined):
     """As nodes join, there are at most as many workers as asked for, and as many as fit if there is room."""
-    config = settled(config, before)
-    running = more_groups(config, before, ())
+    request = with_gpus(config, before)
+    running = more_groups(request, before, ())
     everything = [*before, *joined]
-    more = more_groups(config, everything, running)
+    more = more_groups(request, everything, running)
     for there in everything:
         groups = [group for group in [*running, *more] if group.node == there.id]
         assert sum(group.num_workers for group in groups) * config.cpus <= there.cpus + 1e-3
-        assert sum(group.num_workers * group.gpus for group in groups) <= there.gpus + 1e-3
+        assert sum(group.num_workers for group in groups) * request.gpus <= there.gpus + 1e-3
     total = sum(group.num_workers for group in [*running, *more])
     try:
-        assert total == plan_what_fits(config, everything).num_workers
+        assert total == plan_what_fits(request, everything).num_workers
     except DoesNotFit:
         assert total < config.per_child or config.count % config.per_child
-    assert more_groups(config, everything, [*running, *more]) == []
+    assert more_groups(request, everything, [*running, *more]) == []

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from raynas.child import ChildResult
+from raynas.engine.attempts import ChildUpdate
 from raynas.engine.queue import WorkQueue
-from raynas.engine.work import News
 
-from .queues import begun, child, done, queue_with, report, run, taken
+from .queues import child, done, queue_with, report, run, started, taken
 
 
 def test_children_are_handed_out_in_the_order_they_came():
@@ -24,7 +24,7 @@ def test_children_are_handed_out_in_the_order_they_came():
 def test_waiting_workers_get_a_child_each():
     async def scenario():
         queue = await queue_with()
-        waiting = [await begun(taken(queue, worker)) for worker in "abc"]
+        waiting = [await started(taken(queue, worker)) for worker in "abc"]
         for id in range(3):
             await queue.submit(child(id))
         assert sorted([await task for task in waiting]) == [0, 1, 2]
@@ -37,25 +37,25 @@ def test_a_worker_finishes_a_child_and_takes_the_next_in_one_call():
         queue = await queue_with(1, 2)
         assert await taken(queue) == 1
         assert await taken(queue, finished=(1, done(0.75))) == 2
-        assert await queue.news() == [News(1, None, done(0.75))]
+        assert await queue.updates() == [ChildUpdate(1, None, done(0.75))]
 
     run(scenario())
 
 
-def test_a_result_is_heard_while_its_worker_waits_for_the_next_child():
+def test_a_result_arrives_while_its_worker_waits_for_the_next_child():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue)
-        news = await begun(queue.news())
-        waiting = await begun(taken(queue, finished=(1, done())))
-        assert await news == [News(1, None, done())]
+        updates = await started(queue.updates())
+        waiting = await started(taken(queue, finished=(1, done())))
+        assert await updates == [ChildUpdate(1, None, done())]
         await queue.submit(child(2))
         assert await waiting == 2
 
     run(scenario())
 
 
-def test_one_call_brings_the_news_of_all_children_in_order():
+def test_one_call_returns_the_updates_about_all_children_in_order():
     async def scenario():
         queue = await queue_with(1, 2)
         await taken(queue, "a")
@@ -64,25 +64,25 @@ def test_one_call_brings_the_news_of_all_children_in_order():
         await queue.report("a", 1, report(1))
         await queue.report("b", 2, report(2))
         await queue.finish("a", 1, done())
-        assert await queue.news() == [
-            News(2, report(1), None),
-            News(1, report(1), None),
-            News(2, report(2), None),
-            News(1, None, done()),
+        assert await queue.updates() == [
+            ChildUpdate(2, report(1), None),
+            ChildUpdate(1, report(1), None),
+            ChildUpdate(2, report(2), None),
+            ChildUpdate(1, None, done()),
         ]
 
     run(scenario())
 
 
-def test_news_are_waited_for_and_told_once():
+def test_updates_are_waited_for_and_returned_once():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue)
         for epoch in (1, 2):
-            news = await begun(queue.news())
-            assert not news.done()
+            updates = await started(queue.updates())
+            assert not updates.done()
             await queue.report("w", 1, report(epoch))
-            assert await news == [News(1, report(epoch), None)]
+            assert await updates == [ChildUpdate(1, report(epoch), None)]
 
     run(scenario())
 
@@ -102,7 +102,7 @@ def test_a_child_whose_worker_dies_too_often_has_failed():
         queue = await queue_with(1, 2, max_attempts=3)
         assert [await taken(queue) for _ in range(4)] == [1, 1, 1, 2]
         failed = ChildResult(status="failed", reason="its worker died 3 times")
-        assert await queue.news() == [News(1, None, failed)]
+        assert await queue.updates() == [ChildUpdate(1, None, failed)]
 
     run(scenario())
 
@@ -111,7 +111,7 @@ def test_with_one_attempt_a_dead_workers_child_has_failed():
     async def scenario():
         queue = await queue_with(1, 2, max_attempts=1)
         assert [await taken(queue) for _ in range(2)] == [1, 2]
-        assert [news.result.reason for news in await queue.news()] == ["its worker died once"]
+        assert [update.result.reason for update in await queue.updates()] == ["its worker died once"]
 
     run(scenario())
 
@@ -126,8 +126,8 @@ def test_reports_that_a_second_attempt_repeats_are_left_out():
         for epoch in (1, 2, 3):
             await queue.report("w", 1, report(epoch))
         await queue.finish("w", 1, done())
-        heard = [news.report.epoch for news in await queue.news() if news.report]
-        assert heard == [1, 2, 3]
+        epochs = [update.report.epoch for update in await queue.updates() if update.report]
+        assert epochs == [1, 2, 3]
 
     run(scenario())
 
@@ -135,8 +135,8 @@ def test_reports_that_a_second_attempt_repeats_are_left_out():
 def test_a_dead_workers_waiting_call_takes_no_child():
     async def scenario():
         queue = await queue_with()
-        left_behind = await begun(taken(queue, "a"))
-        new_life = await begun(taken(queue, "a"))
+        left_behind = await started(taken(queue, "a"))
+        new_life = await started(taken(queue, "a"))
         assert await left_behind is None
         await queue.submit(child(1))
         assert await new_life == 1
@@ -153,17 +153,17 @@ def test_a_waiting_child_that_is_stopped_is_not_handed_out():
     run(scenario())
 
 
-def test_a_running_child_that_is_stopped_is_told_and_what_it_still_says_is_thrown_away():
+def test_a_running_child_is_asked_to_stop_and_what_it_still_reports_is_discarded():
     async def scenario():
         queue = await queue_with(1, 2)
         await taken(queue)
-        told = await begun(queue.stopped(1))
-        assert not told.done()
+        stopped = await started(queue.stopped(1))
+        assert not stopped.done()
         await queue.stop(1)
-        await told
+        await stopped
         await queue.report("w", 1, report(1))
         assert await taken(queue, finished=(1, done())) == 2
-        assert not (await begun(queue.news())).done()
+        assert not (await started(queue.updates())).done()
 
     run(scenario())
 
@@ -187,13 +187,13 @@ def test_a_second_search_trains_its_own_children_of_the_same_numbers():
         await queue.submit(child(1))
         assert await taken(queue) == 1
         await queue.finish("w", 1, done(0.75))
-        assert await queue.news() == [News(1, None, done(0.75))]
+        assert await queue.updates() == [ChildUpdate(1, None, done(0.75))]
 
     run(scenario())
 
 
 def test_a_second_search_does_not_hear_of_what_the_first_one_stopped():
-    """A stopped child's worker may need a while to let go of it, and by then another search has begun."""
+    """A stopped child's worker may need a while to let go of it, and by then another search has started."""
 
     async def scenario():
         queue = await queue_with(1)
@@ -201,33 +201,33 @@ def test_a_second_search_does_not_hear_of_what_the_first_one_stopped():
         await queue.stop(1)
         await queue.begin()
         await queue.submit(child(1))
-        news = await begun(queue.news())
-        next_one = await begun(taken(queue, finished=(1, done(0.25))))
+        updates = await started(queue.updates())
+        next_one = await started(taken(queue, finished=(1, done(0.25))))
         assert next_one.done()
         assert next_one.result() == 1
         await queue.finish("w", 1, done(0.75))
-        assert await news == [News(1, None, done(0.75))]
+        assert await updates == [ChildUpdate(1, None, done(0.75))]
 
     run(scenario())
 
 
-def test_a_call_that_the_first_search_left_behind_takes_no_news_of_the_second():
+def test_a_call_that_the_first_search_left_behind_takes_no_updates_of_the_second():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue)
-        left_behind = await begun(queue.news())
+        left_behind = await started(queue.updates())
         await queue.begin()
         assert await left_behind == []
         await queue.submit(child(1))
         await taken(queue, "other")
         await queue.finish("other", 1, done())
-        assert await queue.news() == [News(1, None, done())]
+        assert await queue.updates() == [ChildUpdate(1, None, done())]
 
     run(scenario())
 
 
 @pytest.mark.parametrize("id", [1, 99])
-def test_stopping_or_hearing_of_what_is_not_there_is_nothing(id):
+def test_calls_about_an_unknown_child_do_nothing(id):
     async def scenario():
         queue = await queue_with()
         await queue.stop(id)
@@ -242,28 +242,28 @@ def test_stopped_returns_when_the_child_is_over():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue)
-        told = await begun(queue.stopped(1))
+        stopped = await started(queue.stopped(1))
         await queue.finish("w", 1, done())
-        await told
+        await stopped
 
     run(scenario())
 
 
-def test_a_result_that_comes_twice_is_told_once():
+def test_a_result_that_comes_twice_is_returned_once():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue)
         for _ in range(2):
             await queue.finish("w", 1, done())
-        assert await queue.news() == [News(1, None, done())]
+        assert await queue.updates() == [ChildUpdate(1, None, done())]
 
     run(scenario())
 
 
-def test_close_sends_waiting_and_later_workers_home():
+def test_close_lets_waiting_and_later_workers_return():
     async def scenario():
         queue = await queue_with()
-        waiting = [await begun(taken(queue, worker)) for worker in "ab"]
+        waiting = [await started(taken(queue, worker)) for worker in "ab"]
         await queue.close()
         assert [await task for task in waiting] == [None, None]
         assert await taken(queue, "c") is None
@@ -271,13 +271,13 @@ def test_close_sends_waiting_and_later_workers_home():
     run(scenario())
 
 
-def test_close_tells_running_children_to_stop_and_hands_out_no_more():
+def test_close_asks_running_children_to_stop_and_hands_out_no_more():
     async def scenario():
         queue = await queue_with(1, 2)
         await taken(queue)
-        told = await begun(queue.stopped(1))
+        stopped = await started(queue.stopped(1))
         await queue.close()
-        await told
+        await stopped
         assert await taken(queue, finished=(1, done())) is None
 
     run(scenario())
@@ -286,7 +286,7 @@ def test_close_tells_running_children_to_stop_and_hands_out_no_more():
 def test_the_first_worker_is_waited_for():
     async def scenario():
         queue = await queue_with(1, 2)
-        ready = await begun(queue.wait_for_worker())
+        ready = await started(queue.wait_for_worker())
         assert not ready.done()
         await taken(queue, "a")
         await ready
@@ -310,13 +310,13 @@ def test_many_children_and_dying_workers_give_every_child_one_end():
         workers = [asyncio.create_task(worker(queue, name)) for name in "abcde"]
         for id in range(60):
             await queue.submit(child(id))
-        heard: list[News] = []
-        while sum(news.result is not None for news in heard) < 60:
-            heard += await queue.news()
+        updates: list[ChildUpdate] = []
+        while sum(update.result is not None for update in updates) < 60:
+            updates += await queue.updates()
         await queue.close()
         await asyncio.gather(*workers)
         for id in range(60):
-            of_child = [(news.report, news.result) for news in heard if news.child_id == id]
+            of_child = [(update.report, update.result) for update in updates if update.child_id == id]
             assert of_child == [(report(1), None), (None, done(id / 100))]
 
     run(scenario())

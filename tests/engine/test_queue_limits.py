@@ -5,48 +5,50 @@ from __future__ import annotations
 import pytest
 
 from raynas.child import ChildResult
+from raynas.engine.attempts import MAX_EVICTIONS, ChildUpdate, TimeLimit
 from raynas.engine.queue import WorkQueue
-from raynas.engine.work import MAX_EVICTIONS, News, TimeLimit
 
-from .queues import begun, child, done, queue_with, report, run, settled, taken
+from .queues import child, done, queue_with, report, run, run_all_ready, started, taken
 
 SOON = TimeLimit(0.01, grace=1000)
 AT_ONCE = TimeLimit(0.01, grace=0.01)
 
 
 async def failure_of(queue: WorkQueue) -> str:
-    (news,) = await queue.news()
-    assert news.result is not None
-    assert (news.result.status, news.result.accuracy) == ("failed", None)
-    return news.result.reason
+    (update,) = await queue.updates()
+    assert update.result is not None
+    assert (update.result.status, update.result.accuracy) == ("failed", None)
+    return update.result.reason
 
 
-def test_a_child_beyond_its_time_limit_is_told_and_has_failed_when_it_stops():
+def test_a_child_beyond_its_time_limit_is_asked_to_stop_and_has_then_failed():
     async def scenario():
         queue = await queue_with(1, 2, time_limit=SOON)
         await taken(queue)
         await queue.report("w", 1, report(1))
-        await queue.news()
+        await queue.updates()
         await queue.stopped(1)
         stopped = ChildResult(status="stopped", accuracy=0.5, curve=(report(1),), seconds=7.0)
         assert await taken(queue, finished=(1, stopped)) == 2
-        (news,) = await queue.news()
-        assert news.result.status == "failed"
-        assert news.result.accuracy is None
-        assert news.result.reason.startswith("not done within the time limit, after epoch 1: workers.time_li")
-        assert (news.result.seconds, news.result.curve) == (7.0, (report(1),))
+        (update,) = await queue.updates()
+        assert update.result.status == "failed"
+        assert update.result.accuracy is None
+        assert update.result.reason.startswith(
+            "not done within the time limit, after epoch 1: workers.time_li"
+        )
+        assert (update.result.seconds, update.result.curve) == (7.0, (report(1),))
 
     run(scenario())
 
 
 @pytest.mark.parametrize("result", [done(), ChildResult(status="failed", reason="boom")])
-def test_a_late_child_that_comes_to_its_own_end_has_that_end(result):
+def test_a_late_child_that_ends_by_itself_keeps_its_result(result):
     async def scenario():
         queue = await queue_with(1, time_limit=SOON)
         await taken(queue)
         await queue.stopped(1)
         await queue.finish("w", 1, result)
-        assert await queue.news() == [News(1, None, result)]
+        assert await queue.updates() == [ChildUpdate(1, None, result)]
 
     run(scenario())
 
@@ -81,7 +83,7 @@ def test_a_late_child_that_loses_its_node_was_too_slow():
         queue = await queue_with(1, time_limit=SOON)
         await taken(queue)
         await queue.stopped(1)
-        await queue.lost("w", "its node was lost", is_its_own=False)
+        await queue.lost("w", "its node was lost", caused_by_child=False)
         assert "not done within the time limit" in await failure_of(queue)
 
     run(scenario())
@@ -115,7 +117,7 @@ def test_a_lost_workers_child_goes_at_once_to_one_that_waits():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue, "a")
-        waiting = await begun(taken(queue, "b"))
+        waiting = await started(taken(queue, "b"))
         await queue.lost("a", "killed")
         assert await waiting == 1
 
@@ -125,7 +127,7 @@ def test_a_lost_workers_child_goes_at_once_to_one_that_waits():
 def test_a_lost_worker_that_waited_takes_no_child():
     async def scenario():
         queue = await queue_with()
-        left_behind = await begun(taken(queue, "a"))
+        left_behind = await started(taken(queue, "a"))
         await queue.lost("a", "killed")
         assert await left_behind is None
         await queue.submit(child(1))
@@ -146,7 +148,7 @@ def test_a_child_that_takes_its_workers_with_it_has_failed_with_what_they_died_o
     run(scenario())
 
 
-def test_a_death_that_is_heard_of_twice_counts_once():
+def test_a_death_that_is_reported_twice_counts_once():
     async def scenario():
         queue = await queue_with(1, max_attempts=2)
         assert await taken(queue) == 1
@@ -162,13 +164,13 @@ def test_lost_nodes_are_not_held_against_a_child_until_there_are_very_many():
         queue = await queue_with(1, max_attempts=1)
         for _ in range(MAX_EVICTIONS):
             assert await taken(queue) == 1
-            await queue.lost("w", "its node was lost", is_its_own=False)
+            await queue.lost("w", "its node was lost", caused_by_child=False)
         assert await failure_of(queue) == f"its node or worker group was lost {MAX_EVICTIONS} times"
 
     run(scenario())
 
 
-def test_a_group_that_is_gone_gives_its_children_back_and_gets_no_more():
+def test_the_children_of_a_lost_group_are_queued_again_and_it_gets_no_more():
     async def scenario():
         queue = await queue_with(1, 2, 3)
         for rank in range(2):
@@ -192,7 +194,7 @@ def test_which_groups_have_served_is_known():
     run(scenario())
 
 
-def test_a_child_is_kept_for_its_next_attempt_and_forgotten_at_its_end():
+def test_a_checkpoint_is_kept_for_the_next_attempt_and_discarded_when_the_child_ends():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue, "a")
@@ -208,7 +210,7 @@ def test_a_child_is_kept_for_its_next_attempt_and_forgotten_at_its_end():
     run(scenario())
 
 
-def test_what_a_lost_worker_still_keeps_is_thrown_away():
+def test_a_checkpoint_of_a_lost_worker_is_discarded():
     async def scenario():
         queue = await queue_with(1)
         await taken(queue, "a")
@@ -216,6 +218,6 @@ def test_what_a_lost_worker_still_keeps_is_thrown_away():
         await queue.save("a", 1, b"late")
         await taken(queue, "b")
         assert await queue.saved(1) is None
-        await settled()
+        await run_all_ready()
 
     run(scenario())

@@ -1,4 +1,4 @@
-"""What is said of a child that failed and of a worker that died."""
+"""The reasons given for failed children and dead workers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ from ray.core.generated.common_pb2 import ActorDiedErrorContext
 from ray.exceptions import ActorDiedError, ActorUnavailableError, OutOfMemoryError
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 
-from raynas.engine.reasons import CRASHED, GPU_MEMORY, HOST_MEMORY, NODE_LOST, Death, death_of, failed
+from raynas.engine.reasons import (
+    CRASHED,
+    GPU_MEMORY,
+    HOST_MEMORY,
+    NODE_LOST,
+    WorkerDeath,
+    explain_death,
+    failed_result,
+)
 
 
 def raised(error: BaseException) -> BaseException:
-    """With a traceback, as a child's error has one."""
+    """The error with a traceback, as a child's error has one."""
     try:
         raise error
     except BaseException as caught:
@@ -31,19 +39,19 @@ def raised(error: BaseException) -> BaseException:
     ],
 )
 def test_a_child_without_memory_says_which(error, reason):
-    assert failed(raised(error), 3.0).reason == reason
+    assert failed_result(raised(error), 3.0).reason == reason
 
 
 @pytest.mark.parametrize("error", [ValueError("boom"), SystemExit("boom")])
 def test_a_child_that_raises_says_what_and_where(error):
-    result = failed(raised(error), 3.0)
+    result = failed_result(raised(error), 3.0)
     assert (result.status, result.seconds) == ("failed", 3.0)
     assert result.reason.startswith(f"{type(error).__name__}: boom (in raised, ")
     assert "test_reasons.py, line " in result.reason
 
 
 def test_a_reason_has_an_end():
-    assert len(failed(raised(ValueError("x" * 9999))).reason) == 1000
+    assert len(failed_result(raised(ValueError("x" * 9999))).reason) == 1000
 
 
 def poll_failed(cause: Exception) -> Exception:
@@ -69,17 +77,17 @@ NODE_DIED = "The actor died because its node has died. Node Id: 0123\nthe node w
 @pytest.mark.parametrize(
     ("error", "death"),
     [
-        (poll_failed(died(KILLED)), Death(CRASHED, is_its_own=True)),
-        (poll_failed(died(NO_MEMORY)), Death(HOST_MEMORY, is_its_own=True)),
-        (poll_failed(OutOfMemoryError("Task was killed")), Death(HOST_MEMORY, is_its_own=True)),
-        (poll_failed(died(NODE_DIED)), Death(NODE_LOST, is_its_own=False)),
+        (poll_failed(died(KILLED)), WorkerDeath(CRASHED, caused_by_child=True)),
+        (poll_failed(died(NO_MEMORY)), WorkerDeath(HOST_MEMORY, caused_by_child=True)),
+        (poll_failed(OutOfMemoryError("Task was killed")), WorkerDeath(HOST_MEMORY, caused_by_child=True)),
+        (poll_failed(died(NODE_DIED)), WorkerDeath(NODE_LOST, caused_by_child=False)),
         (
             poll_failed(ActorUnavailableError("lost", b"0" * 16)),
-            Death(NODE_LOST, is_its_own=False),
+            WorkerDeath(NODE_LOST, caused_by_child=False),
         ),
-        (ValueError("boom"), Death("ValueError: boom", is_its_own=True)),
+        (ValueError("boom"), WorkerDeath("ValueError: boom", caused_by_child=True)),
     ],
     ids=["killed", "memory", "memory error", "node", "unreachable", "raised"],
 )
 def test_a_dead_worker_has_a_reason(error, death):
-    assert death_of(error) == death
+    assert explain_death(error) == death

@@ -16,11 +16,11 @@ from ray.tune.search.search_algorithm import SearchAlgorithm
 
 from raynas.cells.space import make_space
 from raynas.child import Child, ChildResult, EpochReport, LimitsConfig
+from raynas.engine.attempts import ChildUpdate
 from raynas.engine.config import SchedulerConfig
 from raynas.engine.schedulers import MedianStopping, build_scheduler
 from raynas.engine.searcher import TuneSearcher
 from raynas.engine.tune_controller import ChildActors, SearchController
-from raynas.engine.work import News
 from raynas.run.events import Finished
 from raynas.run.run import Run
 from raynas.strategies.strategy import make_strategy
@@ -33,7 +33,7 @@ def report(epoch: int, accuracy: float) -> EpochReport:
 
 
 class Trainers:
-    """Two slots that train an epoch of each of their children whenever they are asked for news."""
+    """Two slots that train an epoch of each of their children whenever they are asked for updates."""
 
     def __init__(self, curve_of: Curve) -> None:
         self.curve_of = curve_of
@@ -51,14 +51,14 @@ class Trainers:
         self.stopped.append(child_id)
         self.running.pop(child_id, None)
 
-    def news(self, timeout: float) -> list[News]:
+    def updates(self, timeout: float) -> list[ChildUpdate]:
         self.timeouts.append((len(self.waiting) + len(self.running), timeout))
         while self.waiting and len(self.running) < 2:
             child = self.waiting.popleft()
             self.running[child.id] = []
-        return [news for id in list(self.running) for news in self._epoch(id)]
+        return [update for id in list(self.running) for update in self._epoch(id)]
 
-    def _epoch(self, id: int) -> list[News]:
+    def _epoch(self, id: int) -> list[ChildUpdate]:
         curve, done = self.curve_of(id), self.running[id]
         if len(done) == len(curve):
             del self.running[id]
@@ -67,32 +67,32 @@ class Trainers:
                 status=status, accuracy=curve[-1] if curve else None,
                 curve=tuple(report(epoch, accuracy) for epoch, accuracy in enumerate(curve, start=1)),
             )  # fmt: skip
-            return [News(id, None, result)]
+            return [ChildUpdate(id, None, result)]
         done.append(curve[len(done)])
-        return [News(id, report(len(done), done[-1]), None)]
+        return [ChildUpdate(id, report(len(done), done[-1]), None)]
 
 
 class SlowFinders(Trainers):
     """Find every third child too slow, and don't train it."""
 
-    def _epoch(self, id: int) -> list[News]:
+    def _epoch(self, id: int) -> list[ChildUpdate]:
         if id % 3:
             return super()._epoch(id)
         del self.running[id]
-        return [News(id, None, ChildResult(status="infeasible", latency_ms=9.0, reason="too slow"))]
+        return [ChildUpdate(id, None, ChildResult(status="infeasible", latency_ms=9.0, reason="too slow"))]
 
 
 class FastTrainers(Trainers):
-    """One slot, which is through with all that waits before anybody asks for news."""
+    """One slot, which has trained all waiting children before it is asked for updates."""
 
-    def news(self, timeout: float) -> list[News]:
-        heard: list[News] = []
+    def updates(self, timeout: float) -> list[ChildUpdate]:
+        updates: list[ChildUpdate] = []
         while self.waiting:
             child = self.waiting.popleft()
             self.running[child.id] = []
             while child.id in self.running:
-                heard += self._epoch(child.id)
-        return heard
+                updates += self._epoch(child.id)
+        return updates
 
 
 def make_run(num_children: int, **options: object) -> Run:
@@ -130,7 +130,7 @@ def statuses(run: Run) -> Counter[str]:
     return Counter(record.result.status for record in run.records.values())
 
 
-def test_every_child_is_trained_once_with_what_it_said():
+def test_every_child_is_trained_once_and_its_reports_are_kept():
     run = make_run(20)
     _, trainers = search(run, lambda id: (0.1, id / 20))
     assert trainers.stopped == []
@@ -195,7 +195,7 @@ class StopAtFirstReport(FIFOScheduler):
         return TrialScheduler.STOP
 
 
-def test_a_stopped_child_is_scored_as_reported_and_its_worker_is_told():
+def test_a_stopped_child_is_scored_as_reported_and_its_worker_is_asked_to_stop():
     run = make_run(6)
     _, trainers = search(run, lambda id: [0.25] * 1000, scheduler=StopAtFirstReport())
     assert statuses(run) == {"stopped": 6}
@@ -224,7 +224,7 @@ class Pauses(FIFOScheduler):
         return TrialScheduler.PAUSE
 
 
-def test_a_scheduler_that_pauses_is_refused_in_words():
+def test_a_scheduler_that_pauses_is_refused_with_a_reason():
     with pytest.raises(NotImplementedError, match=r"'save'.* use a scheduler that stops trials"):
         search(make_run(2), lambda id: (0.5, 0.5), scheduler=Pauses())
 
@@ -246,11 +246,15 @@ class TuneStub:
 
 
 def test_median_stopping_decides_as_tunes_own_rule_does():
-    """Both hear of thirty children of up to six epochs, ten at a time; who is stopped says no more."""
+    """Both get the reports of thirty children of up to six epochs, ten at a time; a stopped child reports
+    no more.
+    """
     rng = random.Random(0)
-    words = {"time_attr": "epoch", "metric": "accuracy", "mode": "max", "grace_period": 2}
-    ours = MedianStopping(min_samples_required=3, **words)
-    tunes = MedianStoppingRule(min_samples_required=3, min_time_slice=100, **words)
+    ours = MedianStopping(grace_epochs=2, min_children=3)
+    tunes = MedianStoppingRule(
+        time_attr="epoch", metric="accuracy", mode="max", grace_period=2,
+        min_samples_required=3, min_time_slice=100,
+    )  # fmt: skip
     decisions = Counter[str]()
     for first in (0, 10, 20):
         trials = [Trial("t", stub=True, trial_id=str(first + n)) for n in range(10)]
@@ -266,7 +270,7 @@ def test_median_stopping_decides_as_tunes_own_rule_does():
 
 
 def test_median_stopping_keeps_nothing_of_a_child_that_ended_without_a_score():
-    rule = MedianStopping(min_samples_required=1, time_attr="epoch", metric="accuracy", mode="max")
+    rule = MedianStopping(grace_epochs=1, min_children=1)
     trial = Trial("t", stub=True)
     rule.on_trial_result(TuneStub(), trial, {"child_result": None})
     rule.on_trial_complete(TuneStub(), trial, {"done": True})
@@ -281,7 +285,7 @@ ADVICE = (
 def test_tune_asks_its_actor_manager_for_nothing_that_ours_does_not_have():
     source = inspect.getsource(TuneController)
     asked = set(re.findall(r"self\._actor_manager\.(\w+)", source))
-    # Of export_formats alone, which no child has.
+    # Asked for by export_formats only, which no child has.
     missing = asked - {"_actor_task_events"} - set(dir(ChildActors(Trainers(lambda id: ()))))
     assert asked and not missing, ADVICE
 

@@ -6,9 +6,9 @@ from collections import deque
 from typing import cast
 
 from raynas.child import Child, ChildResult
+from raynas.engine.attempts import ChildUpdate
 from raynas.engine.pool import ChildPool
 from raynas.engine.tuning import tune_run
-from raynas.engine.work import News
 from raynas.files import JOURNAL_FILE
 from raynas.run.events import Resized, Started
 from raynas.run.journal import Journal, read_events
@@ -31,11 +31,11 @@ class GrowingPool:
     def submit(self, child: Child) -> None:
         self.waiting.append(child)
 
-    def news(self, timeout: float) -> list[News]:
+    def updates(self, timeout: float) -> list[ChildUpdate]:
         if not self.waiting:
             return []
         self.num_ended += 1
-        return [News(self.waiting.popleft().id, None, ChildResult(status="completed", accuracy=0.5))]
+        return [ChildUpdate(self.waiting.popleft().id, None, ChildResult(status="completed", accuracy=0.5))]
 
 
 def test_the_journal_has_how_many_children_train_at_the_same_time(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from raynas.child import Child, ChildResult
-from raynas.engine.worker import CONTEXT_BYTES, _keep_to_share, _Worker
+from raynas.engine.worker import CONTEXT_BYTES, _limit_memory, _Worker
 from raynas.training import Placement
 from search_spaces.nasnet import NASNET_A
 
@@ -50,5 +50,5 @@ def test_workers_that_share_a_card_keep_to_their_share_with_room_for_their_conte
     monkeypatch.setattr(
         torch.cuda, "set_per_process_memory_fraction", lambda share, device: kept.update({device: share})
     )
-    _keep_to_share("cuda:1", gpus)
+    _limit_memory("cuda:1", gpus)
     assert kept == {"cuda:1": pytest.approx(fraction)}

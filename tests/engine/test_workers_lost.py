@@ -1,4 +1,4 @@
-"""What the user is told when Ray gave a training up."""
+"""The error for the user when Ray has given up on a training."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ ZeroDivisionError: division by zero
         (TRACEBACK, "ZeroDivisionError: division by zero.", False),
     ],
 )
-def test_the_reason_is_told_in_one_line_with_the_batch_where_memory_ran_out(text, reason, is_memory):
+def test_the_message_is_one_line_with_the_reason_and_the_batch_if_memory_ran_out(text, reason, is_memory):
     error = WorkerGroupError(f"[Rank 0,1 Error Snippet]:\n{text}", {0: RuntimeError(text)})
-    told = str(workers_lost(error, 96))
-    assert told.startswith(f"The workers could not be kept training: {reason}")
-    assert ("memory ran out. Updates are of 96 images" in told) == is_memory
-    assert told.endswith("go on with --resume.")
-    assert "\n" not in told
+    message = str(workers_lost(error, 96))
+    assert message.startswith(f"The workers could not be kept training: {reason}")
+    assert ("memory ran out. An update has 96 images" in message) == is_memory
+    assert message.endswith("resume the training from there (resume=True, --resume).")
+    assert "\n" not in message

@@ -1,6 +1,7 @@
-"""`python -m tests.fuzz`: mutated inputs for everything that raynas reads, in one process per core.
+"""`python -m tests.fuzz`: feeds mutated inputs to everything that raynas reads, in several processes.
 
-Prints a line per target, and of each finding the input's number: `--target NAME --only NUMBER` repeats it.
+Prints a line per target, and the number of the input behind each finding: `--target NAME --only NUMBER`
+repeats it.
 """
 
 from __future__ import annotations
@@ -17,21 +18,23 @@ from tests.fuzz.trial import Tally
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--inputs", type=int, default=10_000, help="of all targets together")
+    parser.add_argument("--inputs", type=int, default=10_000, help="number of inputs of all targets together")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--target", choices=sorted(TARGETS), action="append", help="these alone")
-    parser.add_argument("--only", type=int, help="number of the one input that is tried")
+    parser.add_argument(
+        "--target", choices=sorted(TARGETS), action="append", help="only this target; repeatable"
+    )
+    parser.add_argument("--only", type=int, help="try only the input with this number")
     parser.add_argument("--json", action="store_true")
-    words = parser.parse_args()
+    arguments = parser.parse_args()
 
-    targets = [TARGETS[name] for name in words.target or TARGETS]
+    targets = [TARGETS[name] for name in arguments.target or TARGETS]
     total = sum(target.share for target in targets)
-    ranges = {target.name: range(-(-words.inputs * target.share // total)) for target in targets}
-    if words.only is not None:
-        ranges = {name: range(words.only, words.only + 1) for name in ranges}
-    tallies = fuzz(targets, ranges, seed=words.seed, num_workers=words.workers)
-    if words.json:
+    ranges = {target.name: range(-(-arguments.inputs * target.share // total)) for target in targets}
+    if arguments.only is not None:
+        ranges = {name: range(arguments.only, arguments.only + 1) for name in ranges}
+    tallies = fuzz(targets, ranges, seed=arguments.seed, num_workers=arguments.workers)
+    if arguments.json:
         print(json.dumps({name: asdict(tally) for name, tally in tallies.items()}))
     else:
         _print(tallies)

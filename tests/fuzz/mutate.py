@@ -1,4 +1,4 @@
-"""Mutations of valid inputs: of bytes, of text, and of JSON with its structure in mind; all from one rng."""
+"""Random mutations of valid inputs: of bytes, of text, and of the structure of JSON."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 COUNTS = (1, 1, 1, 1, 2, 3, 4)
-"""Of changes to one input: most are nearly whole, and get far."""
-# Texts that json.dumps would not write, or not in reasonable time; they stand where a marker was.
+"""Numbers of changes to one input. Most inputs have a single one, so that they pass the first checks."""
+# Texts that json.dumps would not write, or not in reasonable time. They replace markers in its output.
 RAW = (
     "NaN",
     "-Infinity",
@@ -44,7 +44,7 @@ _MARK = "raw-text-{}-here"
 
 
 def mutated_bytes(rng: random.Random, data: bytes, others: Sequence[bytes] = ()) -> bytes:
-    """`data` after one to four changes; `others` are what it may be spliced with."""
+    """`data` after one to four changes; its end may be replaced by that of one of `others`."""
     changed = bytearray(data)
     for _ in range(rng.choice(COUNTS)):
         if others and rng.random() < 0.1:
@@ -55,7 +55,7 @@ def mutated_bytes(rng: random.Random, data: bytes, others: Sequence[bytes] = ())
 
 
 def mutated_text(rng: random.Random, text: str) -> str:
-    """The same for a word: letters are dropped, doubled, or replaced by odd ones."""
+    """`text` after one to three changes: letters are dropped, doubled, or replaced by odd ones."""
     letters = list(text)
     for _ in range(rng.randint(1, 3)):
         place = rng.randint(0, len(letters))
@@ -74,7 +74,8 @@ def mutated_text(rng: random.Random, text: str) -> str:
 
 
 def mutated_json(rng: random.Random, value: Any) -> str:
-    """The text of `value` after one to four changes of its structure; it may be no JSON any more."""
+    """The JSON text of `value` after one to four changes of its structure; it may not be valid JSON any
+    more."""
     box = [copy.deepcopy(value)]
     for _ in range(rng.choice(COUNTS)):
         _change_a_place(rng, box)
@@ -85,7 +86,7 @@ def mutated_json(rng: random.Random, value: Any) -> str:
 
 
 def json_bytes(rng: random.Random, value: Any) -> bytes:
-    """What stands in a file: mutated as JSON, as bytes, or both."""
+    """The content of a JSON file, mutated as JSON, as bytes, or both."""
     kind = rng.random()
     text = json.dumps(value) if kind < 0.2 else mutated_json(rng, value)
     data = text.encode("utf-8", "surrogatepass")
@@ -98,7 +99,7 @@ def _change_a_place(rng: random.Random, box: list[Any]) -> None:
 
 
 def _places(node: Any) -> Iterator[tuple[Any, Any]]:
-    """Every (container, key or index) below `node`."""
+    """Every container below `node` with every key or index of it."""
     keys = list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
     for key in keys:
         yield node, key
@@ -114,7 +115,7 @@ def _replace_raw(rng: random.Random, parent: Any, key: Any) -> None:
 
 
 def _nudge(rng: random.Random, parent: Any, key: Any) -> None:
-    """A little, so that it stays of its kind."""
+    """Changes the value a little, so that its type stays the same."""
     value = parent[key]
     if isinstance(value, bool) or value is None:
         parent[key] = not value
@@ -139,7 +140,7 @@ def _rename(rng: random.Random, parent: Any, key: Any) -> None:
 
 
 def _repeat(rng: random.Random, parent: Any, key: Any) -> None:
-    """Many times what is there: long lists, wide objects."""
+    """Repeats an item many times, for long lists and objects with many keys."""
     count = rng.choice((2, 13, 300))
     if isinstance(parent, list):
         parent[key:key] = [copy.deepcopy(parent[key]) for _ in range(count)]

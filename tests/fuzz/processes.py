@@ -1,5 +1,6 @@
-"""The inputs spread over forked processes, which are watched from outside: a crash in a C library, or a call
-that never comes back from it, is a finding and not the end.
+"""Tries inputs in forked processes, which are watched from outside.
+
+So a crash in a C library, or a call into one that never returns, is a finding and does not end the fuzzer.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ import torch
 from tests.fuzz.trial import Tally, Target, raise_hang, run_target
 
 WALL_SECONDS = 300.0
-"""For one input, before its process is killed; generous, for a busy machine."""
+"""Time limit of one input, after which its process is killed; generous, because the machine may be busy."""
 MAX_ADDRESS_BYTES = 12 * 2**30
-"""Above what libraries reserve without using it: an input must not take the machine down."""
+"""Limit on address space, so that no input takes the machine down; libraries reserve much that they never
+use."""
 
 _forking = multiprocessing.get_context("fork")
 
@@ -31,7 +33,7 @@ _forking = multiprocessing.get_context("fork")
 def fuzz(
     targets: Sequence[Target], ranges: Mapping[str, range], *, seed: int, num_workers: int
 ) -> dict[str, Tally]:
-    """Tries the inputs of these numbers, every `num_workers`-th in one process."""
+    """Tries the inputs with these numbers; each process takes every `num_workers`-th of them."""
     torch.set_num_threads(1)
     running = [
         _Worker(targets, {name: numbers[first::num_workers] for name, numbers in ranges.items()}, seed)
@@ -53,15 +55,17 @@ class _Worker:
     """A process that goes through the targets and sends each one's tally.
 
     Attributes:
-        rest: what it has not come to, if an input ended it; of what it has tried of that input's target
-            nothing more is known than how much it was.
+        rest: the inputs that are left if an input ended the process. Of the ended target's inputs before it,
+            only their number is known.
     """
 
     def __init__(self, targets: Sequence[Target], ranges: Mapping[str, range], seed: int) -> None:
         self.results, sender = _forking.Pipe(duplex=False)
-        # Number of the target, of its input, and the moment it was begun.
+        # Index of the target, number of its input, and the time at which it started.
         self.place: Any = _forking.Array("d", 3, lock=False)
-        self.targets, self.ranges, self.is_running = targets, ranges, True
+        self.targets = targets
+        self.ranges = ranges
+        self.is_running = True
         self.rest: dict[str, range] = {}
         self.place[2] = time.monotonic()
         self.process = _forking.Process(target=_work, args=(targets, ranges, seed, self.place, sender))
@@ -69,7 +73,7 @@ class _Worker:
         sender.close()
 
     def collect(self, tallies: dict[str, Tally]) -> None:
-        """Adds what has come to `tallies`; kills the process if it hangs."""
+        """Adds the finished targets to `tallies`; kills the process if it hangs."""
         try:
             while self.results.poll():
                 name, tally = self.results.recv()
@@ -78,18 +82,18 @@ class _Worker:
             self.process.join()
             self.is_running = False
             if self.process.exitcode:
-                self._bury(tallies)
+                self._record_crash(tallies)
             return
         if time.monotonic() - self.place[2] > WALL_SECONDS:
             self.process.kill()
 
-    def _bury(self, tallies: dict[str, Tally]) -> None:
+    def _record_crash(self, tallies: dict[str, Tally]) -> None:
         place, number = int(self.place[0]), int(self.place[1])
         name = self.targets[place].name
         how = f"the process ended with exit code {self.process.exitcode}"
         tallies[name].findings.setdefault(how, []).append(f"input {number}: {how}")
         numbers = self.ranges[name]
-        # Before the first input, the target itself is at fault.
+        # A crash before the first input is the target's own fault, so none of its inputs is tried.
         num_tried = numbers.index(number) + 1 if number in numbers else len(numbers)
         tallies[name].inputs += num_tried
         left = {target.name: self.ranges[target.name] for target in self.targets[place:]}
@@ -102,7 +106,7 @@ def _work(
 ) -> None:
     signal.signal(signal.SIGPROF, raise_hang)
     resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_BYTES, MAX_ADDRESS_BYTES))
-    # What commands and decoders print is nobody's business; tracebacks come as findings.
+    # Output of commands and decoders is discarded; tracebacks are part of the findings.
     with open(os.devnull, "w", errors="backslashreplace") as nowhere:
         sys.stdout = sys.stderr = nowhere
         os.dup2(nowhere.fileno(), 1)
@@ -118,5 +122,5 @@ def _work(
                 say(-1)
                 results.send((target.name, run_target(target, Path(folder), seed, ranges[target.name], say)))
     results.close()
-    # Without the interpreter's end: threads of libraries that were there before the fork are not.
+    # Skips the interpreter's shutdown, which waits for library threads that did not survive the fork.
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Small valid inputs that mutations start from."""
+"""Small valid inputs, which mutations start from."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STRATEGIES: tuple[dict[str, Any], ...] = (
 
 
 class Bomb:
-    """Unpickled, it makes the file `path`."""
+    """Creates the file `path` when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,7 +39,7 @@ class Bomb:
 
 
 def bombs(path: Path) -> list[bytes]:
-    """Pickles that make a file if they are loaded: bare, and as torch wraps them."""
+    """Pickles that create a file if they are loaded: bare ones, and one in torch's archive format."""
     bare = [pickle.dumps(Bomb(path), protocol) for protocol in (0, 2, 4)]
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
@@ -50,8 +50,8 @@ def bombs(path: Path) -> list[bytes]:
 
 def journal_lines(path: Path, *, strategy: dict[str, Any]) -> list[dict[str, Any]]:
     """The events of a run whose children were scored, reused, failed, refused or interrupted."""
-    words = {"space": SPACE, "strategy": strategy, "children": 5, "equal_cells": "reuse"}
-    config = search_config("small", words)
+    overrides = {"space": SPACE, "strategy": strategy, "children": 5, "equal_cells": "reuse"}
+    config = search_config("small", overrides)
     started = Started(
         run_id="1f", raynas="0", time=1.0, config=config.model_dump(mode="json"),
         driver=Driver(host="here", slots=2),

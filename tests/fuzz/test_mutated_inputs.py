@@ -1,4 +1,4 @@
-"""Ten thousand mutated inputs, in processes of their own: one may crash. `make fuzz` tries a million."""
+"""Ten thousand mutated inputs, in separate processes, which may crash. `make fuzz` tries a million."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -17,12 +18,12 @@ NUM_INPUTS = 10_000
 
 
 @pytest.fixture(scope="module")
-def tallies():
-    words = ["--inputs", str(NUM_INPUTS), "--seed", "0", "--json"]
+def tallies() -> dict[str, Any]:
+    arguments = ["--inputs", str(NUM_INPUTS), "--seed", "0", "--json"]
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", *words], cwd=ROOT, stdout=subprocess.PIPE, check=False
+        [sys.executable, "-m", "tests.fuzz", *arguments], cwd=ROOT, stdout=subprocess.PIPE, check=False
     )
-    return json.loads(ended.stdout)
+    return cast(dict[str, Any], json.loads(ended.stdout))
 
 
 @pytest.mark.parametrize("name", sorted(TARGETS))
@@ -30,7 +31,7 @@ def test_a_mutated_input_is_accepted_or_refused_in_words_of_ours(tallies, name):
     tally = tallies[name]
     assert not tally["findings"], "\n\n".join(texts[0] for texts in tally["findings"].values())
     assert tally["inputs"] == tally["refused"] + tally["accepted"]
-    # Otherwise nothing is tried of what lies behind the first check, or nothing of the checks.
+    # If none is accepted, nothing behind the first check is tested; if none is refused, no check is.
     assert tally["accepted"] > 0 and tally["refused"] > 0
 
 

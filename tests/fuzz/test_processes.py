@@ -1,4 +1,4 @@
-"""An input that ends its process is a finding, and those behind it are tried all the same."""
+"""An input that ends its process is a finding, and the inputs after it are still tried."""
 
 from __future__ import annotations
 

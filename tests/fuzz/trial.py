@@ -1,4 +1,4 @@
-"""One mutated input at a time, watched: time, memory, errors that are not raynas's own, code that ran."""
+"""Tries one mutated input at a time, and watches time, memory, foreign errors and executed code."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from typing import NoReturn
 from raynas.errors import UsageError
 
 CPU_SECONDS = 10.0
-"""An input that takes longer is a hang. Of processor time: a busy machine must not fail a test."""
+"""Processor time after which an input counts as a hang; wall time would fail tests on a busy machine."""
 MEMORY_BYTES = 512 * 2**20
-"""By which one input may raise the process's peak."""
+"""Largest increase of the process's peak memory by one input."""
 
 Attempt = Callable[[random.Random], None]
-"""Mutates a seed, reads it, and uses what was accepted; lets errors through."""
+"""Mutates a seed, reads the result, and uses it if it is accepted. Errors are passed on."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Target:
     """Something that raynas reads.
 
     Args:
-        start: makes the seeds in an empty folder, and knows of a file that would appear there if code from
-            the inputs were executed.
-        share: of all inputs, in proportion to the other targets'.
+        start: writes the seeds to an empty folder. Its second argument is a file that appears only if code
+            from an input is executed.
+        share: number of inputs in proportion to the other targets.
     """
 
     name: str
@@ -43,19 +43,18 @@ class Target:
 
 @dataclass
 class Tally:
-    """What came of the inputs of one target."""
+    """Results of the inputs of one target."""
 
     inputs: int = 0
     refused: int = 0
     accepted: int = 0
     slowest_seconds: float = 0.0
-    """Of processor time."""
+    """Processor time of the slowest input."""
     slowest_input: int = 0
     cpu_seconds: float = 0.0
     findings: dict[str, list[str]] = field(default_factory=dict)
-    """What was wrong, by a signature, so that a thousand equal ones are one: the first, and the others'
-    numbers.
-    """
+    """Findings by signature, so that a thousand equal ones are listed once: the first in full, then
+    numbers."""
 
     def add(self, other: Tally) -> None:
         self.inputs += other.inputs
@@ -65,23 +64,25 @@ class Tally:
         for signature, texts in other.findings.items():
             self.findings.setdefault(signature, []).extend(texts)
         if other.slowest_seconds > self.slowest_seconds:
-            self.slowest_seconds, self.slowest_input = other.slowest_seconds, other.slowest_input
+            self.slowest_seconds = other.slowest_seconds
+            self.slowest_input = other.slowest_input
 
 
 class Hang(BaseException):
-    """Outside Exception, so that no reader takes it for an error of its input."""
+    """Not an Exception, so that no reader handles it as an error of its input."""
 
 
 def run_target(
     target: Target, folder: Path, seed: int, numbers: Iterable[int], say: Callable[[int], None]
 ) -> Tally:
-    """Tries the inputs with these numbers; each follows from seed, target and number alone.
+    """Tries the inputs with these numbers; an input depends only on the seed, the target and its number.
 
     Args:
-        folder: empty, for this call alone.
+        folder: an empty folder for this call.
         say: called with each number before its input is tried.
     """
-    tally, bomb = Tally(), folder / "executed"
+    tally = Tally()
+    bomb = folder / "executed"
     work = folder / "work"
     work.mkdir()
     attempt = target.start(work, bomb)
@@ -106,7 +107,7 @@ def run_target(
 
 
 def _finding(attempt: Attempt, rng: random.Random, tally: Tally) -> str:
-    """What is wrong with how this input was dealt with, or nothing."""
+    """What went wrong with an input; empty if it was accepted or refused properly."""
     try:
         with _watched():
             attempt(rng)
@@ -122,7 +123,7 @@ def _finding(attempt: Attempt, rng: random.Random, tally: Tally) -> str:
 
 
 def _signature(finding: str) -> str:
-    """The kind of error, and the last line of raynas that it went through."""
+    """The type of error and the last line of raynas in its traceback."""
     places = re.findall(r'File "[^"]*/(raynas/[^"]+|search_spaces/[^"]+)", line (\d+)', finding)
     kind = finding.strip().splitlines()[-1].partition(":")[0]
     return f"{kind} at {':'.join(places[-1])}" if places else kind[:100]

@@ -1,4 +1,4 @@
-"""The launchers are programs, not a package: their folder goes onto the path."""
+"""The launchers are programs and not a package, so their folder is put onto the path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A `ray start --head` of a test's own, with ports, folder and token of its own, and a proxy before it."""
+"""Starts a Ray head for a test, with its own ports, folder and token, and a proxy in front of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 START_SECONDS = 180
-# Whoever starts the tests in the background has them, and so the head and its jobs, ignore SIGINT.
+# Tests that were started in the background ignore SIGINT, and so would the head and its jobs.
 WITH_SIGINT = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -28,7 +28,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 @dataclass(frozen=True)
 class Head:
-    """A running head; `environment` is for its clients."""
+    """A running head, and the environment variables that its clients need."""
 
     port: int
     token: str
@@ -37,8 +37,8 @@ class Head:
 
 @contextlib.contextmanager
 def running_head(**resources: int) -> Iterator[Head]:
-    """Starts a head and ends all of its processes, and only those, whatever happens."""
-    # Short: a socket's path has 107 characters at most.
+    """Starts a head. In the end, all of its processes are ended, and no others."""
+    # A short path, because that of a socket has 107 characters at most.
     folder = Path(tempfile.mkdtemp(prefix="rn-", dir="/tmp"))
     mark = f"RAYNAS_TEST_HEAD={folder.name}"
     token = secrets.token_hex(32)
@@ -71,7 +71,7 @@ def running_head(**resources: int) -> Iterator[Head]:
 
 
 class Proxy:
-    """Passes connections on to a port, and drops all of them when told to."""
+    """Forwards connections to a port, and drops all of them on request."""
 
     def __init__(self, port: int) -> None:
         self._target = ("127.0.0.1", port)
@@ -109,7 +109,7 @@ class Proxy:
 
 
 def _clean_environment() -> dict[str, str]:
-    """Without what an in-process Ray or the user has set; `python` and `ray` are those of the tests."""
+    """The environment without variables of Ray and MLflow; `python` and `ray` are those of the tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MLFLOW_"))}
     return kept | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
 
@@ -120,7 +120,7 @@ def _free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + START_SECONDS
     while True:
         with contextlib.suppress(OSError):
@@ -131,7 +131,7 @@ def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
 
 
 def _end_all_with(mark: str) -> None:
-    """Asks first, so that they tidy up; then does not ask."""
+    """Ends the processes with SIGTERM, so that they clean up, and after five seconds with SIGKILL."""
     asked = time.monotonic()
     while left := _processes_with(mark):
         for pid in left:

@@ -1,4 +1,4 @@
-"""What KubeRay's resource definitions say of the fields that launchers/kuberay uses, and of nothing else.
+"""JSON schemas of the fields of KubeRay's resources that launchers/kuberay uses.
 
 From ray-operator/apis/ray/v1/{rayjob,raycluster}_types.go and the API reference of KubeRay 1.6.2
 (docs.ray.io, "KubeRay CRD API reference"); pod fields from the Kubernetes API, core/v1. Objects are closed,

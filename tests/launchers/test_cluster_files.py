@@ -1,4 +1,4 @@
-"""The files for ray up and KubeRay: valid, safe, and of the versions that requirements.txt pins."""
+"""The files for ray up and KubeRay are valid, safe, and have the versions that requirements.txt pins."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-import yaml
-from jsonschema import Draft202012Validator
+import yaml  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from .kuberay_schema import SCHEMAS
 
@@ -23,7 +23,7 @@ COMMANDS = ("search", "promote", "train")
 
 
 def read(path: str) -> dict[str, Any]:
-    return yaml.safe_load((LAUNCHERS / path).read_text())
+    return cast(dict[str, Any], yaml.safe_load((LAUNCHERS / path).read_text()))
 
 
 def rayjob(command: str) -> dict[str, Any]:

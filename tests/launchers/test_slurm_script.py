@@ -1,4 +1,4 @@
-"""The Slurm script, run by a real bash with stand-ins for srun, ray and python."""
+"""The Slurm script, run by bash with stand-ins for srun, ray and python."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "RAYNAS_HEAD_IP": "10.0.0.1", **slurm, **folders, **files}
 
 
-def run(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess:
-    command = ["bash", str(SCRIPT), *words]
+def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["bash", str(SCRIPT), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 

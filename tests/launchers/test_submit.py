@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,7 +18,7 @@ LOG = "one\ntwo\nthree\nfour\n"
 
 
 class Client:
-    """A cluster with one job, whose log breaks off after each of `cuts` characters before it comes whole."""
+    """A client of a cluster with one job. Its log breaks off after each number of characters in `cuts`."""
 
     def __init__(
         self, *cuts: int, end: str = "SUCCEEDED", answers: tuple[Exception | None, ...] = ()
@@ -23,7 +26,7 @@ class Client:
         self.cuts = list(cuts)
         self.end = JobStatus(end)
         self.answers = list(answers)
-        self.submitted: list[dict] = []
+        self.submitted: list[dict[str, object]] = []
         self.is_stopped = False
 
     def submit_job(self, **job: object) -> None:
@@ -55,46 +58,46 @@ class Client:
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     taken: list[float] = []
-    monkeypatch.setattr(ray_job.time, "sleep", taken.append)
+    monkeypatch.setattr(time, "sleep", taken.append)
     return taken
 
 
-def options(*words: str):
-    return submit.parse(words)
+def options(*arguments: str) -> argparse.Namespace:
+    return submit.parse(arguments)
 
 
 @pytest.mark.parametrize("cuts", [(), (7,), (3, 3, 12), (0, 19)])
 def test_a_log_over_a_dropping_connection_is_printed_once(capsys, cuts):
-    assert ray_job.watch(Client(*cuts), "job", patience=60) == 0
+    assert ray_job.watch(Client(*cuts), "job", retry_seconds=60) == 0
     assert capsys.readouterr().out == LOG
 
 
-def test_the_rest_of_a_log_whose_last_connection_dropped_is_fetched(capsys):
+def test_the_rest_of_a_log_whose_last_connection_dropped_is_fetched(monkeypatch, capsys):
     client = Client(7)
-    client.get_job_status = lambda job: JobStatus.FAILED
-    assert ray_job.watch(client, "job", patience=60) == 1
+    monkeypatch.setattr(client, "get_job_status", lambda job: JobStatus.FAILED)
+    assert ray_job.watch(client, "job", retry_seconds=60) == 1
     assert capsys.readouterr().out == LOG
 
 
 def test_pauses_grow_while_nothing_comes_and_start_again_when_something_does(pauses):
-    ray_job.watch(Client(0, 0, 0, 8, 8), "job", patience=60)
+    ray_job.watch(Client(0, 0, 0, 8, 8), "job", retry_seconds=60)
     assert pauses == [2, 4, 8, 1]
 
 
 @pytest.mark.parametrize(("end", "code"), [("SUCCEEDED", 0), ("FAILED", 1), ("STOPPED", 1)])
 def test_the_exit_code_says_how_the_job_ended(end, code):
-    assert ray_job.watch(Client(end=end), "job", patience=60) == code
+    assert ray_job.watch(Client(end=end), "job", retry_seconds=60) == code
 
 
 def test_ctrl_c_stops_the_job_and_waits_for_its_end(monkeypatch, capsys):
     client = Client(7, 7)
 
     def interrupted(seconds: float) -> None:
-        monkeypatch.setattr(ray_job.time, "sleep", lambda seconds: None)
+        monkeypatch.setattr(time, "sleep", lambda seconds: None)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ray_job.time, "sleep", interrupted)
-    assert ray_job.watch(client, "job", patience=60) == 130
+    monkeypatch.setattr(time, "sleep", interrupted)
+    assert ray_job.watch(client, "job", retry_seconds=60) == 130
     assert client.is_stopped
     assert capsys.readouterr().out == LOG
 
@@ -102,7 +105,7 @@ def test_ctrl_c_stops_the_job_and_waits_for_its_end(monkeypatch, capsys):
 def test_a_submission_is_repeated_until_an_agent_is_there(pauses):
     busy = RuntimeError("Request failed with status code 500: No available agent to submit job")
     client = Client(answers=(busy, ConnectionError("reset"), None))
-    ray_job.submit(client, "job", "true", {}, patience=60)
+    ray_job.submit(client, "job", "true", {}, retry_seconds=60)
     assert len(client.submitted) == 3
     assert pauses == [1, 2]
 
@@ -110,14 +113,14 @@ def test_a_submission_is_repeated_until_an_agent_is_there(pauses):
 def test_a_lost_answer_does_not_start_a_second_job():
     there = RuntimeError("Request failed with status code 500: Job with submission_id job already exists.")
     client = Client(answers=(ConnectionError("reset"), there))
-    ray_job.submit(client, "job", "true", {}, patience=60)
+    ray_job.submit(client, "job", "true", {}, retry_seconds=60)
     assert [job["submission_id"] for job in client.submitted] == ["job", "job"]
 
 
 def test_a_request_that_is_wrong_is_not_repeated():
     client = Client(answers=(RuntimeError("Request failed with status code 400: no"),))
     with pytest.raises(ray_job.Refused, match="did not take the job"):
-        ray_job.submit(client, "job", "true", {}, patience=60)
+        ray_job.submit(client, "job", "true", {}, retry_seconds=60)
     assert len(client.submitted) == 1
 
 
@@ -125,14 +128,16 @@ def test_a_folder_that_is_too_large_is_named_with_what_is_large_in_it(tmp_path):
     (tmp_path / "weights.bin").write_bytes(bytes(3 * 2**20))
     error = RuntimeError("Request failed with status code 500: Maximum request body size 104857600 exceeded")
     with pytest.raises(ray_job.Refused, match=r"weights\.bin \(3 MiB\).*--exclude"):
-        ray_job.submit(Client(answers=(error,)), "job", "true", {"working_dir": str(tmp_path)}, patience=60)
+        ray_job.submit(
+            Client(answers=(error,)), "job", "true", {"working_dir": str(tmp_path)}, retry_seconds=60
+        )
 
 
-def test_patience_ends(monkeypatch):
+def test_retries_end_after_the_given_time(monkeypatch):
     seconds = iter(range(0, 1000, 10))
-    monkeypatch.setattr(ray_job.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(time, "monotonic", lambda: next(seconds))
     with pytest.raises(ConnectionError):
-        ray_job.retried(lambda: (_ for _ in ()).throw(ConnectionError("refused")), patience=60)
+        ray_job.retried(lambda: (_ for _ in ()).throw(ConnectionError("refused")), retry_seconds=60)
 
 
 REFUSED = [
@@ -153,7 +158,7 @@ REFUSED = [
 @pytest.mark.parametrize(("words", "message"), REFUSED, ids=[" ".join(words) for words, _ in REFUSED])
 def test_bad_usage_ends_with_code_2_before_anything_is_asked(monkeypatch, capsys, words, message):
     monkeypatch.setattr(submit, "connect", lambda *arguments: pytest.fail("connected"))
-    monkeypatch.setattr(submit.signal, "signal", lambda *arguments: None)
+    monkeypatch.setattr(signal, "signal", lambda *arguments: None)
     assert submit.main(words) == 2
     assert message in capsys.readouterr().err
 

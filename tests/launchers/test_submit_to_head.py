@@ -29,7 +29,7 @@ JOBS = {
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
-    # A GPU that is only a number: --gpus waits for it.
+    # The head claims a GPU, for which --gpus waits.
     with running_head(cpus=2, gpus=1) as head:
         yield head
 
@@ -45,7 +45,7 @@ def submit(
     head: Head,
     *words: str,
     port: int | None = None,
-    at: tuple[str, Callable[[subprocess.Popen], None]] | None = None,
+    at: tuple[str, Callable[[subprocess.Popen[str]], None]] | None = None,
     **environment: str,
 ) -> tuple[int, str, str]:
     """Exit code, stdout and stderr; `at` is called with the process at the first line with a text in it."""

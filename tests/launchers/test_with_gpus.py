@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import with_gpus
 
 
 def test_it_waits_until_the_gpus_are_there_and_says_what_changes(monkeypatch, capsys):
-    monkeypatch.setattr(with_gpus.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     counts = iter([0.0, 0.0, 2.0, 4.0])
     assert with_gpus.has_gpus(lambda: next(counts), 4, timeout=60)
     assert capsys.readouterr().out.splitlines() == [
@@ -18,7 +19,7 @@ def test_it_waits_until_the_gpus_are_there_and_says_what_changes(monkeypatch, ca
 
 
 def test_it_gives_up(monkeypatch):
-    monkeypatch.setattr(with_gpus.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     assert not with_gpus.has_gpus(lambda: 0.0, 1, timeout=0)
 
 

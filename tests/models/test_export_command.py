@@ -15,7 +15,7 @@ from raynas.cells.genotype import Genotype
 from raynas.cli.main import app
 from raynas.errors import ModelError, RaynasError
 from raynas.models import export as export_module
-from raynas.models.export import export
+from raynas.models.export import export_model
 from raynas.models.folder import LoadedModel, ModelInfo, load_model, save_model
 from raynas.models.networks import build
 
@@ -57,7 +57,7 @@ def test_a_run_is_exported_by_its_folder_or_its_models_folder(trained, folder):
     ]
     assert re.search(r"^out/mine\.safetensors  \d+\.\d MB$", out, re.M)
     assert re.search(r"^out/mine\.safetensors\.md ", out, re.M)
-    assert "largest difference from the network: 0.0e+00" in out
+    assert "largest difference from the network in PyTorch: 0.0e+00" in out
     assert call("run/model", "--format", "safetensors")[0] == 0
     assert (folder / "run.safetensors").read_bytes() == (folder / "out/mine.safetensors").read_bytes()
 
@@ -82,7 +82,7 @@ def test_what_was_exported_as_safetensors_can_be_read_and_exported_again(trained
 
 def test_exporting_leaves_the_network_as_it_is(folder, small):
     before = (small.network.training, small.network.auxiliary, small.network.config)
-    export(small, "safetensors", folder / "a.safetensors")
+    export_model(small, "safetensors", folder / "a.safetensors")
     assert (small.network.training, small.network.auxiliary, small.network.config) == before
 
 
@@ -109,8 +109,8 @@ def test_random_weights_are_the_same_each_time_and_the_card_says_so(folder):
 
 def test_the_card_says_what_the_network_is(folder, small):
     out = folder / "a cell.safetensors"
-    card = export(small, "safetensors", out).card.read_text()
-    cost = small.info.complexity()
+    card = export_model(small, "safetensors", out).card.read_text()
+    cost = small.info.spec.complexity()
     facts = dict(re.findall(r"^\| (.+?) \| (.+) \|$", card, re.M))
     assert facts["parameters"] == f"{cost.parameters:,}"
     assert facts["multiply-adds"] == f"{cost.mult_adds:,}"
@@ -145,11 +145,11 @@ MISTAKES = [
     (["nowhere"], "there is nothing at nowhere"),
     (["."], "holds no trained network: there is no model.json in it"),
     (["run", "--format", "onxx"], "onxx"),
-    (["run", "--out", "a.pt2"], "a.pt2 is not named .onnx"),
+    (["run", "--out", "a.pt2"], "a.pt2 does not end in .onnx"),
     (["run", "--format", "pt2", "--out", "a"], "Give a.pt2"),
-    (["run", "--weights", "w.pt"], "--weights goes with a published network"),
-    (["run", "--random-weights"], "--random-weights goes with a published network"),
-    (["run", "--num-classes", "3"], "--num-classes goes with a published network"),
+    (["run", "--weights", "w.pt"], "--weights is for published networks"),
+    (["run", "--random-weights"], "--random-weights is for published networks"),
+    (["run", "--num-classes", "3"], "--num-classes is for published networks"),
     (["run", "--image-size", "0"], "image-size"),
     (["run", "--image-size", "1"], "Images of 1 pixels are too small"),
     (["run", "--format", "pt2", "--out", "run/model/model.json/a.pt2"], "a.pt2 can't be written"),
@@ -194,11 +194,11 @@ def test_a_network_that_gives_no_finite_numbers_is_not_exported(folder, small):
     with torch.no_grad():
         broken.network.classifier.bias.fill_(torch.nan)
     with pytest.raises(RaynasError, match="not finite"):
-        export(broken, "safetensors", folder / "a.safetensors")
+        export_model(broken, "safetensors", folder / "a.safetensors")
     assert list(folder.iterdir()) == []
 
 
 def test_a_package_that_onnx_needs_is_named(folder, small, monkeypatch):
     monkeypatch.setattr(export_module, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match="Format onnx needs onnx and onnxscript, not installed"):
-        export(small, "onnx", folder / "a.onnx")
+        export_model(small, "onnx", folder / "a.onnx")

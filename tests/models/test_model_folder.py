@@ -95,7 +95,7 @@ DAMAGES = {
     "empty": (lambda value: "", "can't be read as JSON"),
     "nested": (lambda value: "[" * 100_000, "can't be read as JSON"),
     "a list": (lambda value: "[1]", "holds a JSON list"),
-    "of the future": (changed(format=2, raynas="9.0"), "is of format 2, written by raynas 9.0"),
+    "of the future": (changed(format=2, raynas="9.0"), "has format 2, written by raynas 9.0"),
     "unknown field": (changed(clases=["a"]), "clases is not an option. Did you mean 'classes'?"),
     "no genotype": (changed(genotype=None), "genotype = None"),
     "unknown op": (with_block(op_a="sep_conv_3x4"), "Did you mean 'sep_conv_3x3'?"),

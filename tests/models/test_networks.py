@@ -29,7 +29,7 @@ PRINTED = {
 @pytest.mark.parametrize("name", PRINTED)
 def test_size_is_the_papers(name):
     parameters, mult_adds = PRINTED[name]
-    cost = NETWORKS[name].complexity()
+    cost = NETWORKS[name].spec.complexity()
     assert cost.parameters / 1e6 == pytest.approx(parameters, abs=0.051)
     if mult_adds:
         assert cost.mult_adds / 1e6 == pytest.approx(mult_adds, rel=0.003)
@@ -41,7 +41,7 @@ def test_every_network_is_built_and_classifies(name):
     with torch.device("meta"):
         network = build(name, auxiliary_head=True).train()
     assert sum(p.numel() for n, p in network.named_parameters() if not n.startswith("auxiliary.")) == (
-        published.complexity().parameters
+        published.spec.complexity().parameters
     )
     images_NCHW = torch.empty(2, 3, published.image_size, published.image_size, device="meta")
     logits_NK, auxiliary_NK = network(images_NCHW)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from raynas.models.export import Exported, export
+from raynas.models.export import Exported, export_model
 from tests.models.small_models import SMALL_MODELS
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def exported(models, images_NCHW, tmp_path_factory) -> dict[tuple[str, str], Exp
     done: dict[tuple[str, str], Exported] = {}
     for name, model in models.items():
         for format in RUNNABLE:
-            done[name, format] = export(model, format, folder / f"{name}-{format}" / f"{name}.{format}")
+            done[name, format] = export_model(model, format, folder / f"{name}-{format}" / f"{name}.{format}")
             beside = done[name, format].file.parent
             np.save(beside / "images.npy", images_NCHW[:, : model.info.in_channels].numpy())
             if name in WITH_PICTURE:

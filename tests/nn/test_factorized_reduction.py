@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from raynas.nn import Conventions
-from raynas.nn.modules import FactorizedReduction
+from raynas.nn.modules import FactorizedReduction2d
 
 
-def reduction_of_ones(out_channels: int = 2) -> FactorizedReduction:
+def reduction_of_ones(out_channels: int = 2) -> FactorizedReduction2d:
     """All weights 1, and a batch norm that changes nothing."""
-    module = FactorizedReduction(1, out_channels, Conventions(norm_epsilon=1e-12)).eval()
+    module = FactorizedReduction2d(1, out_channels, Conventions(norm_epsilon=1e-12)).eval()
     for layer in convolutions(module):
         nn.init.ones_(layer.weight)
     return module

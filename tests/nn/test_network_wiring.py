@@ -10,7 +10,7 @@ from torch import nn
 
 from raynas.cells.genotype import Genotype
 from raynas.nn import Network, NetworkConfig
-from raynas.nn.modules import FactorizedReduction
+from raynas.nn.modules import FactorizedReduction2d
 from search_spaces.nasnet import NASNET_A
 from tests.nn.small_networks import meta_images, meta_network, one_block, small_network
 
@@ -100,7 +100,7 @@ def test_larger_previous_states_pass_a_factorised_reduction(skips):
     assert [
         index
         for index, cell in enumerate(network.cells)
-        if any(isinstance(module, FactorizedReduction) for module in cell.match["1"].modules())
+        if any(isinstance(module, FactorizedReduction2d) for module in cell.match["1"].modules())
     ] == [7, 14]
 
 

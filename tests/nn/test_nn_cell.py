@@ -13,7 +13,7 @@ from raynas.cells.genotype import CellGenotype
 from raynas.nn import Conventions
 from raynas.nn.cell_plan import plan_cell
 from raynas.nn.drop_path import DropPath
-from raynas.nn.modules import FactorizedReduction, StridedPointwiseConv2d
+from raynas.nn.modules import FactorizedReduction2d, StridedPointwiseConv2d
 from tests.nn.cell_shapes import FILTERS, first_shape, random_states, shape
 from tests.nn.small_networks import build_cell, one_block
 
@@ -74,7 +74,7 @@ def test_larger_previous_state_passes_relu_and_a_factorised_reduction(convention
     cell = build_cell(
         one_block("identity", "identity"), shape(previous_is_larger=True), conventions=conventions
     )
-    assert types(cell.match["1"]) == [nn.ReLU, FactorizedReduction]
+    assert types(cell.match["1"]) == [nn.ReLU, FactorizedReduction2d]
 
 
 def test_previous_state_of_other_width_passes_relu_1x1_norm():
@@ -102,8 +102,8 @@ def test_stride_goes_to_the_operations_on_the_cells_inputs_alone(stride):
     ("variant", "expected"),
     [
         ("conv", [nn.ReLU, StridedPointwiseConv2d, nn.BatchNorm2d]),
-        ("relu_factorized", [nn.ReLU, FactorizedReduction]),
-        ("factorized", [FactorizedReduction]),
+        ("relu_factorized", [nn.ReLU, FactorizedReduction2d]),
+        ("factorized", [FactorizedReduction2d]),
     ],
 )
 def test_strided_identity_follows_the_convention(variant, expected):
@@ -116,8 +116,8 @@ def test_inputs_in_concat_are_fixed_up_without_relu_where_they_do_not_fit():
     genotype = CellGenotype((Block(0, "identity", 1, "identity"),), (0, 1, 2))
     reduction = build_cell(genotype, shape(stride=2))
     assert {state: type(module[0]) for state, module in reduction.fix_up.items()} == {
-        "0": FactorizedReduction,
-        "1": FactorizedReduction,
+        "0": FactorizedReduction2d,
+        "1": FactorizedReduction2d,
     }
     assert not build_cell(genotype, shape()).fix_up
     first = build_cell(genotype, first_shape())

@@ -14,7 +14,7 @@ from torch import nn
 from raynas.cells.block import OPERATIONS
 from raynas.nn import Conventions
 from raynas.nn.layers import out_size
-from raynas.nn.modules import FactorizedReduction, SamePool2d, StridedPointwiseConv2d, build
+from raynas.nn.modules import FactorizedReduction2d, SamePool2d, StridedPointwiseConv2d, build_layers
 from raynas.nn.ops import OpShape, op_layers
 from tests.nn.small_networks import num_parameters
 
@@ -34,7 +34,7 @@ def built(
     **fields: object,
 ) -> nn.Module:
     shape = OpShape(in_channels, out_channels, stride, strided_identity)
-    return build(op_layers(op, shape), Conventions(**fields))
+    return build_layers(op_layers(op, shape), Conventions(**fields))
 
 
 def convolutions(module: nn.Module) -> list[nn.Conv2d]:
@@ -62,7 +62,7 @@ def test_each_layer_gives_the_size_that_it_says(op, stride):
     x_NCHW = torch.rand(2, 3, 7, 4)
     for layer in layers:
         expected = out_size(layer, tuple(x_NCHW.shape[2:]))
-        x_NCHW = build((layer,), Conventions())(x_NCHW)
+        x_NCHW = build_layers((layer,), Conventions())(x_NCHW)
         assert x_NCHW.shape[2:] == expected
     assert x_NCHW.shape[1] == 5
 
@@ -81,7 +81,7 @@ def test_other_identity_is_relu_1x1_norm(in_channels, stride):
 
 @pytest.mark.parametrize(
     ("variant", "expected"),
-    [("relu_factorized", [nn.ReLU, FactorizedReduction]), ("factorized", [FactorizedReduction])],
+    [("relu_factorized", [nn.ReLU, FactorizedReduction2d]), ("factorized", [FactorizedReduction2d])],
 )
 @pytest.mark.parametrize("in_channels", [3, 4])
 def test_strided_identity_can_be_a_factorised_reduction(variant, expected, in_channels):

@@ -11,7 +11,7 @@ import torch
 
 from raynas.nn import Conventions
 from raynas.nn.layers import Conv, Pool, conv
-from raynas.nn.modules import SameConv2d, SamePool2d, build
+from raynas.nn.modules import SameConv2d, SamePool2d, build_layers
 from search_spaces.nasnet import NASNET_A
 from tests.nn.small_networks import small_network
 
@@ -108,7 +108,7 @@ def test_same_convolution_is_the_windows_one_by_one(kernel, stride, dilation):
 @pytest.mark.parametrize("layer", [Conv(1, 1, (1, 7), (1, 2)), Conv(1, 1, (3, 1), (2, 1))])
 @torch.no_grad()
 def test_strided_halves_of_a_factorised_convolution_are_padded_along_their_own_side(layer):
-    (module,) = build((layer,), Conventions(padding="same"))
+    (module,) = build_layers((layer,), Conventions(padding="same"))
     for size in SIZES:
         image_HW = torch.randn(size, size % 5 + 1)
         by_hand_HW = convolved_HW(image_HW, module.weight[0, 0], layer.stride, 1)
@@ -119,7 +119,7 @@ def test_strided_halves_of_a_factorised_convolution_are_padded_along_their_own_s
 @pytest.mark.parametrize("padding", ["symmetric", "same"])
 @pytest.mark.parametrize("kernel", [2, 3])
 def test_average_divides_by_the_pixels_that_are_there(padding, stride, kernel):
-    pool = build((Pool("avg", kernel, stride),), Conventions(padding=padding))
+    pool = build_layers((Pool("avg", kernel, stride),), Conventions(padding=padding))
     for size in SIZES:
         torch.testing.assert_close(pool(torch.ones(1, 2, size, size)).unique(), torch.ones(1))
 
@@ -127,7 +127,7 @@ def test_average_divides_by_the_pixels_that_are_there(padding, stride, kernel):
 def test_timm_counts_the_padding_at_stride_2_alone():
     ones_NCHW = torch.ones(1, 1, 4, 4)
     of_stride = {
-        stride: build((Pool("avg", 3, stride),), Conventions(padding="timm"))(ones_NCHW)[0, 0]
+        stride: build_layers((Pool("avg", 3, stride),), Conventions(padding="timm"))(ones_NCHW)[0, 0]
         for stride in STRIDES
     }
     assert of_stride[1].unique().tolist() == [1]
@@ -138,7 +138,7 @@ def test_timm_counts_the_padding_at_stride_2_alone():
 def test_same_pads_an_even_image_at_the_right_and_bottom():
     image_NCHW = torch.arange(16.0).reshape(1, 1, 4, 4)
     results = {
-        padding: build((Pool("max", 3, 2),), Conventions(padding=padding))(image_NCHW)[0, 0].tolist()
+        padding: build_layers((Pool("max", 3, 2),), Conventions(padding=padding))(image_NCHW)[0, 0].tolist()
         for padding in ("same", "timm", "symmetric")
     }
     assert results["same"] == results["timm"] == [[10, 11], [14, 15]]
@@ -150,7 +150,9 @@ def test_same_pads_an_even_image_at_the_right_and_bottom():
 def test_same_is_symmetric_for_odd_kernels_on_odd_images(kernel):
     parts = [conv(2, 3, kernel, stride=2), Pool("max", kernel, 2), Pool("avg", kernel, 2)]
     for part in parts:
-        same, symmetric = (build((part,), Conventions(padding=padding)) for padding in ("same", "symmetric"))
+        same, symmetric = (
+            build_layers((part,), Conventions(padding=padding)) for padding in ("same", "symmetric")
+        )
         symmetric.load_state_dict(same.state_dict())
         for size in SIZES[::2]:
             x_NCHW = torch.randn(2, 2, size, 13 - size)[..., : 12 - size | 1]

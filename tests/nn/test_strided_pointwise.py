@@ -15,19 +15,19 @@ from torch.nn import functional as F
 
 from raynas.nn import Conventions
 from raynas.nn.layers import Conv
-from raynas.nn.modules import StridedPointwiseConv2d, build
+from raynas.nn.modules import StridedPointwiseConv2d, build_layers
 
 TRAINS_FEW_CHANNELS = """
 import torch
 from raynas.nn import Conventions
 from raynas.nn.layers import conv
-from raynas.nn.modules import build
+from raynas.nn.modules import build_layers
 
 torch.manual_seed(0)
 torch.set_num_threads(1)
 for in_channels in (1, 2, 4, 7, 8, 12, 16):
     for size in (8, 32) * 10:
-        module = build((conv(in_channels, 8, 1, stride=2),), Conventions())
+        module = build_layers((conv(in_channels, 8, 1, stride=2),), Conventions())
         module.to(memory_format=torch.channels_last)
         images_NCHW = torch.randn(32, in_channels, size, size).to(memory_format=torch.channels_last)
         out_NCHW = module(images_NCHW)
@@ -58,7 +58,7 @@ def test_few_channels_train_channels_last():
 @pytest.mark.parametrize("size", [(1, 1), (7, 8), (8, 5)])
 def test_it_is_the_strided_convolution(size, stride, groups, padding):
     layer = Conv(4, 8, (1, 1), stride, groups=groups)
-    (module,) = build((layer,), Conventions(padding=padding)).double()
+    (module,) = build_layers((layer,), Conventions(padding=padding)).double()
     assert isinstance(module, StridedPointwiseConv2d)
     x_NCHW = torch.randn(2, 4, *size, dtype=torch.double, requires_grad=True)
     out_NCHW = module(x_NCHW)
@@ -74,7 +74,9 @@ def test_it_is_the_strided_convolution(size, stride, groups, padding):
 
 
 def test_channels_stay_last():
-    (module,) = build((Conv(4, 8, (1, 1), (2, 2)),), Conventions()).to(memory_format=torch.channels_last)
+    (module,) = build_layers((Conv(4, 8, (1, 1), (2, 2)),), Conventions()).to(
+        memory_format=torch.channels_last
+    )
     out_NCHW = module(torch.rand(2, 4, 8, 8).to(memory_format=torch.channels_last))
     assert out_NCHW.is_contiguous(memory_format=torch.channels_last)
 
@@ -89,5 +91,5 @@ def test_channels_stay_last():
     ],
 )
 def test_convolutions_of_stride_1_wider_or_with_more_taps_are_torchs(layer):
-    (module,) = build((layer,), Conventions())
+    (module,) = build_layers((layer,), Conventions())
     assert type(module) is nn.Conv2d

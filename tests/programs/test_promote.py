@@ -10,8 +10,8 @@ from raynas.programs.promote import best_architectures, prepare_promotion
 from raynas.programs.search.recipes import search_config
 from raynas.run.events import Finished, Proposed, Started
 from raynas.run.journal import Journal
-from raynas.run.leaderboard import by_architecture, leaderboard
-from raynas.run.records import records_of
+from raynas.run.leaderboard import by_architecture
+from raynas.run.recorded import RecordedRun
 from raynas.strategies.strategy import make_strategy
 from tests.run.builders import completed, failed
 
@@ -101,13 +101,14 @@ def test_an_empty_list_is_refused():
         make_strategy("raynas.strategies.listed:Listed", SPACE, seed=0, architectures=[])
 
 
-def test_repeats_are_ranked_by_their_mean():
-    events = []
+def test_repeats_are_ranked_by_their_mean(tmp_path):
+    events = [Started(run_id="r", raynas="0", time=0.0, config={})]
     for child, (cell, accuracy) in enumerate([(0, 0.5), (1, 0.75), (0, 1.0), (1, 0.5)]):
         events.append(proposed(child, CELLS[cell]))
         result = completed(accuracy)
         events.append(Finished(child=child, time=2.0, reward=accuracy, result=result))
-    rows = by_architecture(leaderboard(records_of(events)))
+    run = RecordedRun(tmp_path, events)
+    rows = by_architecture(run.entries)
     assert [(row.trainings, row.mean) for row in rows] == [(2, 0.75), (2, 0.625)]
     assert rows[0].standard_deviation == pytest.approx(0.25 * 2**0.5)
-    assert best_architectures(records_of(events), 1) == [CELLS[0]]
+    assert best_architectures(run, 1) == [CELLS[0]]

@@ -27,7 +27,7 @@ REWARDS: dict[str, dict[str, Any]] = {
 
 
 def size_of(genotype) -> Complexity:
-    """As good as random."""
+    """A size as good as random."""
     return Complexity(int(genotype.arch_id[:4], 16))
 
 
@@ -40,8 +40,8 @@ def ended(child: int) -> ChildResult:
 
 def searched(path: Path, reward: Reward, recorded: dict[str, Any], *, results=ended) -> list:
     """The events of a random search of 24 children, which finish in an order of their own."""
-    words = {"space": {"num_blocks": 1}, "strategy": {"name": "random"}, "reward": recorded}
-    config = search_config(settings=words)
+    settings = {"space": {"num_blocks": 1}, "strategy": {"name": "random"}, "reward": recorded}
+    config = search_config(settings=settings)
     space = config.make_space()
     started = Started(run_id="r", raynas="0", time=0.0, config=config.model_dump(mode="json"))
     with Journal.create(path, started) as journal:
@@ -96,8 +96,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def call(*words: str) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, ["rescore", *words])
+def call(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["rescore", *arguments])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.stdout, result.stderr
 
@@ -137,8 +137,8 @@ def test_without_a_name_the_runs_own_reward_is_taken_with_its_options(folder):
 
 
 def test_who_cannot_be_scored_is_told_with_the_reason_and_comes_last(folder):
-    words = ("--reward", "mnasnet", "--set", "reward.latency_ms=2", "--format", "json")
-    code, out, error = call(*words)
+    arguments = ("--reward", "mnasnet", "--set", "reward.latency_ms=2", "--format", "json")
+    code, out, error = call(*arguments)
     entries = json.loads(out)
     assert code == 0
     unscored = [entry for entry in entries if entry["accuracy"] is not None and entry["reward"] is None]
@@ -149,20 +149,20 @@ def test_who_cannot_be_scored_is_told_with_the_reason_and_comes_last(folder):
 
 
 def test_a_file_is_written_where_asked_and_never_over_another(folder):
-    words = ("--reward", "accuracy", "--top", "4")
-    assert call(*words, "--out", "best.csv")[0] == 0
-    assert call(*words, "--out", "best.json")[0] == 0
+    arguments = ("--reward", "accuracy", "--top", "4")
+    assert call(*arguments, "--out", "best.csv")[0] == 0
+    assert call(*arguments, "--out", "best.json")[0] == 0
     accuracies = [entry["accuracy"] for entry in json.loads((folder / "best.json").read_text())]
     assert len((folder / "best.csv").read_text().splitlines()) == 5
     assert accuracies == sorted(accuracies, reverse=True)
     before = everything(folder)
-    code, _, error = call(*words, "--out", "best.json")
+    code, _, error = call(*arguments, "--out", "best.json")
     assert (code, "best.json exists already" in error) == (2, True)
     assert everything(folder) == before
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["--reward", "mnasnet"], "no target is set; set one or more of reward.parameters"),
         (["--reward", "acuracy"], "Did you mean 'accuracy'?"),
@@ -175,8 +175,8 @@ def test_a_file_is_written_where_asked_and_never_over_another(folder):
         (["--out", "nowhere/best.md"], "can't be written: No such file or directory"),
     ],
 )
-def test_a_mistake_ends_with_code_2_and_nothing_is_written(folder, words, message):
+def test_a_mistake_ends_with_code_2_and_nothing_is_written(folder, arguments, message):
     before = everything(folder)
-    code, _, error = call(*words)
+    code, _, error = call(*arguments)
     assert (code, message in error) == (2, True), error
     assert everything(folder) == before

@@ -18,7 +18,7 @@ from raynas.engine.pool import ChildPool
 from raynas.training import Placement
 
 NUM_WORKERS = 2
-# What a child does is told by its number, so that a test can choose it.
+# Seeds of children that misbehave; a test chooses them with the fixture `behave`.
 RAISES, NAN, DIES_ONCE, RUNS_FOR_EVER, DIES_FIRST, WAITS_FOR_IT = range(1000, 1006)
 
 
@@ -27,7 +27,7 @@ def accuracy_of(arch_id: str) -> float:
 
 
 def attempts_at(kind: int, marker: Path) -> int:
-    """How often a worker has begun with a child of a kind that leaves a file for it."""
+    """Number of times that a worker has begun a child of this kind, which leaves a file each time."""
     return len(list(marker.parent.glob(f"attempt-{kind}-*")))
 
 
@@ -66,7 +66,7 @@ def stand_in(marker: Path, child: Child, report: Report, should_stop: ShouldStop
 
 @pytest.fixture(scope="session")
 def marker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """That a child has died once; beside it lie the other traces that children leave."""
+    """A file that says that a child has died once; other traces of children are beside it."""
     return tmp_path_factory.mktemp("markers") / "died"
 
 

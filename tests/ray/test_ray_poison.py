@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from benchmarks.chaos.poison import REASONS, all_answer, new_run, with_roll_call, wrong
+from benchmarks.chaos.poison import REASONS, every_worker_trains, make_checked_trainer, new_run, wrong
 from raynas.data import DataConfig, load_split
 from raynas.engine.config import WorkerConfig
 from raynas.engine.pool import ChildPool
@@ -22,14 +22,14 @@ POISON = dict(zip([1, 2, 4, 5, 7, 8], REASONS, strict=True))
 def poisoned(pool, tmp_path_factory):
     """The run, and whether all workers still trained after it."""
     folder = tmp_path_factory.mktemp("poison") / "roll"
-    factory = functools.partial(with_roll_call, poison=POISON, folder=folder, num_workers=2)
+    factory = functools.partial(make_checked_trainer, poison=POISON, folder=folder, num_workers=2)
     split = load_split(DataConfig(train_images=64, validation_images=32), seed=0)
     # Beside the shared pool, which has no time limit: slivers of a CPU.
-    config = WorkerConfig(count=2, cpus=0.01, max_attempts=2, time_limit_seconds=20, grace_seconds=3)
+    config = WorkerConfig(count=2, cpus=0.01, max_attempts=2, time_limit_seconds=12, grace_seconds=2)
     with ChildPool(factory, data=split, config=config) as slivers:
         run = new_run(NUM_CHILDREN)
         tune_run(run, slivers)
-        return run, all_answer(slivers, folder, num_workers=2)
+        return run, every_worker_trains(slivers, folder, num_workers=2)
 
 
 def test_the_poisoned_have_failed_for_their_own_reasons_and_all_others_are_scored(poisoned):

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import mlflow
 import pytest
+import ray
 from typer.testing import CliRunner, Result
 
 from raynas.cli.main import app
+from raynas.engine.pool import ChildPool
 from raynas.run.events import Event, Finished, Interrupted, Proposed
 from raynas.run.journal import read_events
 
@@ -29,16 +31,18 @@ CHILDREN = 10
 SETTINGS = [
     "--children", str(CHILDREN), "--epochs", "1", "--seed", "5", "--set", "network.filters=4",
     "--set", "space.num_blocks=1", "--set", "data.train_images=256", "--set", "data.validation_images=64",
+    # Beside the pool of the other tests, which holds nearly all CPUs of the Ray that they share.
+    "--set", "workers.count=2", "--set", "workers.cpus=0.01",
 ]  # fmt: skip
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "raynas", *words]
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "raynas", *arguments]
 
 
-def call(*words: str) -> Result:
-    """What starts no Ray, in this process: importing torch and Ray again takes seconds."""
-    return CliRunner().invoke(app, list(words))
+def call(*arguments: str) -> Result:
+    """Runs a command that starts no Ray in this process, as importing torch and Ray again takes seconds."""
+    return CliRunner().invoke(app, list(arguments))
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,9 @@ def mlflow_runs(folder: Path) -> list[mlflow.entities.Run]:
     return list(client.search_runs([experiment.experiment_id], max_results=1000))
 
 
-def signalled(number: signal.Signals, words: list[str], environment: dict[str, str]) -> tuple[int, str]:
+def signalled(number: signal.Signals, arguments: list[str], environment: dict[str, str]) -> tuple[int, str]:
     """The end of a driver that gets a signal after two children, and what it said after them."""
-    driver = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+    driver = subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, text=True)
     assert driver.stdout is not None
     done = 0
     for line in driver.stdout:
@@ -72,11 +76,15 @@ def signalled(number: signal.Signals, words: list[str], environment: dict[str, s
 
 
 @pytest.fixture(scope="module")
-def search(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> tuple[Path, Terminated]:
-    """A run whose driver got SIGTERM, whose second was killed, and whose third came to the end."""
+def search(
+    pool: ChildPool, tmp_path_factory: pytest.TempPathFactory, empty_store: Path
+) -> tuple[Path, Terminated]:
+    """A run whose first driver got SIGTERM, whose second was killed, and whose third came to the end."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     shutil.copy(empty_store, folder.parent / "mlflow.db")
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    # The Ray that the tests share, as starting one for each driver takes longer than its search.
+    environment["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
     start = command("search", "--out", str(folder), *SETTINGS)
     resume = command("search", "--out", str(folder), "--resume")
     code, said = signalled(signal.SIGTERM, start, environment)
@@ -96,7 +104,7 @@ def killed_and_resumed(search: tuple[Path, Terminated]) -> Path:
     return search[0]
 
 
-def test_after_sigterm_running_children_are_interrupted_and_the_way_on_is_told(search):
+def test_after_sigterm_running_children_are_interrupted_and_the_command_to_resume_is_printed(search):
     folder, terminated = search
     last = terminated.events[-1]
     ended = {event.child for event in terminated.events if isinstance(event, Finished)}

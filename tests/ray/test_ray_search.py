@@ -19,7 +19,7 @@ from raynas.child import LimitsConfig
 from raynas.engine.cluster import nodes
 from raynas.engine.config import SchedulerConfig, WorkerConfig
 from raynas.engine.pool import ChildPool
-from raynas.engine.pool_plan import plan_pool
+from raynas.engine.pool_plan import plan_pool, with_gpus
 from raynas.engine.schedulers import build_scheduler
 from raynas.engine.searcher import TuneSearcher
 from raynas.engine.tuning import tune_run
@@ -157,7 +157,7 @@ def test_a_worker_that_dies_is_replaced_and_its_neighbours_child_goes_on(pool, b
 
 def test_more_workers_than_cpus_are_refused_with_what_there_is(pool):
     with pytest.raises(DoesNotFit, match=r"Asked for 64 workers of 1 CPU each; .* has 2 CPU and 0 GPU"):
-        plan_pool(WorkerConfig(count=64), nodes())
+        plan_pool(with_gpus(WorkerConfig(count=64), nodes()), nodes())
 
 
 def test_a_pool_beside_another_that_holds_the_cpus_is_refused(pool):

@@ -61,7 +61,7 @@ def test_ray_gives_the_batches_that_a_single_process_gives(
         assert ours.position == theirs.position
 
 
-def test_an_epoch_may_be_left_and_another_begun(pool: ChildPool, tmp_path: Path):
+def test_an_epoch_may_be_abandoned_and_another_started(pool: ChildPool, tmp_path: Path):
     images = ImageIndex.find(str(write_images(tmp_path / "a.parquet"))).train
     source = ray_batches(images, EvalTransform(8), shuffle=None, cpus_per_task=TINY_TASK)
     left = source.batches(epoch=0, batch_size=4)
@@ -78,7 +78,7 @@ def test_a_corrupt_image_in_a_task_is_one_sentence(pool: ChildPool, tmp_path: Pa
 
 
 def test_tasks_for_which_no_cpu_is_left_are_refused(pool: ChildPool, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("raynas.engine.ray_batches._PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr("raynas.engine.ray_batches._FIRST_TASK_TIMEOUT_SECONDS", 1.0)
     images = ImageIndex.find(str(write_images(tmp_path / "a.parquet"))).train
     with pytest.raises(DoesNotFit, match="are free"):
         next(ray_batches(images, EvalTransform(8), shuffle=None).batches(epoch=0, batch_size=8))

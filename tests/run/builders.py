@@ -18,10 +18,12 @@ from search_spaces.nasnet import NASNetSpace
 TINY = NASNetSpace(num_blocks=1, operations=("identity", "conv_1x1"), combiners=("add",))
 
 
-def make_run(*, strategy: str = "random", journal: Journal | None = None, seed: int = 3, **words: Any) -> Run:
+def make_run(
+    *, strategy: str = "random", journal: Journal | None = None, seed: int = 3, **overrides: Any
+) -> Run:
     options = {"batch_size": 2, "hidden_units": 4} if strategy == "ppo" else {}
     chosen = make_strategy(strategy, TINY, seed=seed, **options)
-    return Run(TINY, chosen, seed=seed, journal=journal, **{"num_children": 4} | words)
+    return Run(TINY, chosen, seed=seed, journal=journal, **{"num_children": 4} | overrides)
 
 
 def report(epoch: int = 1, accuracy: float = 0.5) -> EpochReport:
@@ -61,7 +63,7 @@ class Formula(Reward):
 
 
 class Diary(RunListener):
-    """What happened, in order, as short words."""
+    """What happened, in order, as short texts."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

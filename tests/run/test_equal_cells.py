@@ -17,7 +17,7 @@ from .builders import TINY, Diary, completed, failed
 
 
 def actions(count: int) -> list[tuple[int, ...]]:
-    """Of so many different cells."""
+    """Actions of `count` different cells."""
     choices = [range(len(decision.choices)) for decision in TINY.decisions]
     by_arch: dict[str, tuple[int, ...]] = {}
     for candidate in itertools.product(*choices):
@@ -27,9 +27,9 @@ def actions(count: int) -> list[tuple[int, ...]]:
     return list(by_arch.values())
 
 
-def run_of(architectures: Sequence[tuple[int, ...]], num_children: int, **words) -> Run:
+def run_of(architectures: Sequence[tuple[int, ...]], num_children: int, **overrides) -> Run:
     strategy = Listed(TINY, seed=0, config=ListedConfig(architectures=tuple(architectures)))
-    return Run(TINY, strategy, **{"num_children": num_children, "reuses": True} | words)
+    return Run(TINY, strategy, **{"num_children": num_children, "reuses": True} | overrides)
 
 
 def test_a_cell_that_comes_again_gets_its_score_at_once():
@@ -110,7 +110,7 @@ def test_a_score_of_another_cell_is_refused_when_it_is_replayed(source):
         run.finish(run.next_child().id, completed(accuracy))
     run.next_child()
     forged = Finished(child=2, time=1.0, reward=0.2, result=completed(0.2), reused_from=source)
-    with pytest.raises(RunFolderError, match=f"score of child {source}, which is not there or of another"):
+    with pytest.raises(RunFolderError, match=f"score of child {source}, which is not there or has another"):
         run_of(actions(3), 3).replay([*run.events, forged])
 
 

@@ -20,9 +20,9 @@ from .builders import Formula, completed, failed, make_run
 WATCHED = FailuresConfig(last=20, share=0.95)
 
 
-def trained(results: list[ChildResult], **words: object) -> Run:
+def trained(results: list[ChildResult], **overrides: object) -> Run:
     """A run of these results; stops where it fails."""
-    run = make_run(**{"num_children": 1000, "failures": WATCHED} | words)
+    run = make_run(**{"num_children": 1000, "failures": WATCHED} | overrides)
     for result in results:
         run.finish(run.next_child().id, result)
     return run

@@ -48,13 +48,13 @@ def test_a_folder_is_free_unless_a_run_lies_in_it():
     Path("filled/notes.txt").touch()
     check_is_free(Path("filled"))
     check_is_free(Path("not/there"))
-    with pytest.raises(RunFolderError, match=r"already holds a run\. Add --resume"):
+    with pytest.raises(RunFolderError, match=r"already holds a run\. Resume it"):
         check_is_free(make_run_folder("one"))
 
 
 def test_a_file_is_no_free_folder():
     Path("file").touch()
-    with pytest.raises(RunFolderError, match="--out file is a file"):
+    with pytest.raises(RunFolderError, match=r"^file is a file"):
         check_is_free(Path("file"))
 
 

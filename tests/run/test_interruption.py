@@ -118,7 +118,7 @@ def test_without_a_signal_an_error_is_what_it_is(error):
 def test_what_does_not_end_is_ended_with_the_same_code_and_last_words():
     assert run(
         """
-        interruption.SECONDS = 0.2
+        interruption.SECONDS_TO_END = 0.2
         try:
             with interruptible(lambda: print("last words", flush=True)):
                 get(signal.SIGTERM)

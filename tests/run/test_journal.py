@@ -26,7 +26,6 @@ from raynas.run.events import (
     Resized,
     Resumed,
     Started,
-    recorded_config,
 )
 from raynas.run.journal import Journal, is_being_written, read_events
 
@@ -282,7 +281,7 @@ def test_a_journal_is_written_by_one_process_at_a_time(path):
 
 def test_a_new_journal_does_not_touch_one_that_is_there(written):
     before = written.read_bytes()
-    with pytest.raises(RunFolderError, match=r"exists already\. Add --resume"):
+    with pytest.raises(RunFolderError, match=r"exists already\. Resume that run"):
         Journal.create(written, STARTED)
     assert written.read_bytes() == before
 
@@ -305,12 +304,6 @@ def test_a_time_that_is_none_is_refused(written, time):
     written.write_text(written.read_text().replace('"time":3.0', f'"time":{time}'))
     with pytest.raises(RunFolderError, match=r"line 3: finished\.time"):
         read_events(written)
-
-
-def test_the_recorded_config_has_the_number_of_children_that_was_last_asked_for():
-    assert recorded_config(EVENTS[:3]) == {"children": 3}
-    assert recorded_config(EVENTS) == {"children": 5}
-    assert STARTED.config == {"children": 3}
 
 
 @pytest.mark.parametrize("read", [read_events, Journal.reopen])

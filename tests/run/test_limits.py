@@ -24,19 +24,19 @@ LIMITS = LimitsConfig(parameters=0x6000)
 
 
 def size_of(genotype: Genotype) -> Complexity:
-    """As good as random, and about five of eight beyond LIMITS."""
+    """A size as good as random; about five of eight are beyond LIMITS."""
     return Complexity(parameters=int(genotype.arch_id[:4], 16), mult_adds=5, activations=6)
 
 
-def limited_run(**words: object) -> Run:
-    return make_run(**{"limits": LIMITS, "measure": size_of} | words)
+def limited_run(**overrides: object) -> Run:
+    return make_run(**{"limits": LIMITS, "measure": size_of} | overrides)
 
 
-def run_of_sizes(sizes: Iterable[int], **words: object) -> Run:
+def run_of_sizes(sizes: Iterable[int], **overrides: object) -> Run:
     """Its proposals have so many parameters, one after the other; 8 is the limit."""
     left = iter(sizes)
     limits = LimitsConfig(parameters=8)
-    return make_run(limits=limits, measure=lambda genotype: Complexity(next(left), 1, 1), **words)
+    return make_run(limits=limits, measure=lambda genotype: Complexity(next(left), 1, 1), **overrides)
 
 
 def train(run: Run) -> list[int]:
@@ -142,7 +142,7 @@ def test_replay_restores_what_was_refused(strategy):
 
 @pytest.mark.parametrize("strategy", ["random", "ppo"])
 def test_a_run_that_was_killed_anywhere_goes_on_as_if_it_had_not_been(strategy):
-    """Also between a proposal that is beyond the limits and its refusal."""
+    """The cuts include the one between a proposal that is beyond the limits and its refusal."""
     whole = limited_run(strategy=strategy, num_children=5)
     train(whole)
     kinds = [event.result.status for event in whole.events if isinstance(event, Finished)]

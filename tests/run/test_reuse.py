@@ -24,10 +24,10 @@ CELLS = [(0,) * 8, (1,) * 8, (0,) * 4 + (1,) * 4]
 ARCH_IDS = [TINY.decode(cell).arch_id for cell in CELLS]
 
 
-def run_of(cells: list[int], memo: Memo | None = None, **words: Any) -> Run:
+def run_of(cells: list[int], memo: Memo | None = None, **overrides: Any) -> Run:
     listed = Listed(TINY, ListedConfig(architectures=tuple(CELLS[cell] for cell in cells)), seed=0)
     return Run(
-        TINY, listed, num_children=len(cells), reuses=True, memo=memo.scores if memo else None, **words
+        TINY, listed, num_children=len(cells), reuses=True, memo=memo.scores if memo else None, **overrides
     )
 
 
@@ -49,8 +49,8 @@ def record(
     return folder
 
 
-def read(place: Path, **words: Any) -> Memo:
-    return read_memo(place, **{"images": IMAGES, "config": CONFIG, "own": place / "own"} | words)
+def read(place: Path, **overrides: Any) -> Memo:
+    return read_memo(place, **{"images": IMAGES, "config": CONFIG, "own": place / "own"} | overrides)
 
 
 def test_the_cells_of_the_space_differ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,9 +23,9 @@ from raynas.run.events import (
     Started,
 )
 from raynas.run.failures import short_reason
-from raynas.run.leaderboard import leaderboard
+from raynas.run.recorded import RecordedRun
 from raynas.run.records import records_of
-from raynas.run.status import Status, driver_state, status_of
+from raynas.run.status import Status, status_of
 from tests.run.builders import infeasible
 
 
@@ -37,13 +38,15 @@ def resumed(time: float, *, children: int = 6, slots: int = 2) -> Resumed:
     return Resumed(time=time, children=children, driver=Driver(host="there", slots=slots))
 
 
-def proposed(child: int, time: float, **words: Any) -> Proposed:
-    return Proposed(child=child, time=time, actions=(0,), arch_id=f"{child:012x}", **words)
+def proposed(child: int, time: float, **overrides: Any) -> Proposed:
+    return Proposed(child=child, time=time, actions=(0,), arch_id=f"{child:012x}", **overrides)
 
 
-def finished(child: int, time: float, seconds: float, accuracy: float | None = 0.5, **words: Any) -> Finished:
-    words = {"status": "failed" if accuracy is None else "completed", "seconds": seconds} | words
-    return Finished(child=child, time=time, reward=accuracy, result=ChildResult(accuracy=accuracy, **words))
+def finished(
+    child: int, time: float, seconds: float, accuracy: float | None = 0.5, **fields: Any
+) -> Finished:
+    fields = {"status": "failed" if accuracy is None else "completed", "seconds": seconds} | fields
+    return Finished(child=child, time=time, reward=accuracy, result=ChildResult(accuracy=accuracy, **fields))
 
 
 FIRST_SHIFT: list[Event] = [
@@ -58,7 +61,7 @@ FIRST_SHIFT: list[Event] = [
 
 
 def status(events: list[Event], *, now: float = 1016, driver: Any = "running") -> Status:
-    return status_of(events, now=now, driver=driver)
+    return status_of(RecordedRun(Path("run"), events, driver), now=now)
 
 
 def test_children_are_counted_where_they_are():
@@ -227,36 +230,11 @@ def test_the_best_child_is_the_first_of_the_leaderboard():
     best = status(events).best
     assert best is not None
     assert (best.child, best.arch_id, best.accuracy) == (1, f"{1:012x}", 0.75)
-    assert best.child == leaderboard(records_of(events))[0].child
+    assert best.child == RecordedRun(Path("run"), events).entries[0].child
     assert status(FIRST_SHIFT[:4]).best is None
 
 
-@pytest.mark.parametrize(
-    ("is_locked", "host", "state"),
-    [
-        (True, "elsewhere", "running"),
-        (False, "there", "gone"),
-        (False, "elsewhere", "unknown"),
-        (None, "there", "unknown"),
-    ],
-)
-def test_a_driver_is_gone_if_its_own_machine_sees_no_lock(is_locked, host, state):
-    events = [started(), resumed(2000)]
-    assert driver_state(events, is_locked=is_locked, host=host) == state
-
-
-def test_a_driver_whose_machine_is_not_recorded_may_be_anywhere():
-    assert driver_state([Resumed(time=1, children=1)], is_locked=False, host="here") == "unknown"
-
-
 INTERRUPTED = Interrupted(time=1013, reason="SIGTERM", children=(2, 3))
-
-
-@pytest.mark.parametrize("is_locked", [False, None])
-def test_a_driver_that_said_that_it_ends_is_gone_wherever_it_was(is_locked):
-    events = [*FIRST_SHIFT, INTERRUPTED]
-    assert driver_state(events, is_locked=is_locked, host="elsewhere") == "gone"
-    assert driver_state([*events, resumed(2000)], is_locked=is_locked, host="elsewhere") == "unknown"
 
 
 def test_what_ended_a_driver_and_when_is_told_until_another_takes_over():
@@ -268,7 +246,7 @@ def test_what_ended_a_driver_and_when_is_told_until_another_takes_over():
 
 def test_interrupted_children_are_called_so_until_they_are_taken_up_again():
     def interrupted(events: list[Event]) -> list[int]:
-        return [record.id for record in records_of(events) if record.is_interrupted]
+        return [record.id for record in records_of(events).values() if record.is_interrupted]
 
     events = [*FIRST_SHIFT, INTERRUPTED.model_copy(update={"children": (1, 2, 3, 99)})]
     assert interrupted(events) == [2, 3]

@@ -1,9 +1,9 @@
-"""A copy of the empty MLflow store for each test, and made-up searches in it."""
+"""MLflow stores, each a copy of an empty one, and made-up searches in them."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,10 @@ from raynas.run.events import Event
 from raynas.run.run import Measure, Run
 from raynas.strategies.strategy import make_strategy
 from raynas.tracking import writer
-from raynas.tracking.search_tracker import Tracker
+from raynas.tracking.config import TrackingConfig
+from raynas.tracking.run_page import RunPage
+from raynas.tracking.search_tracker import SearchTracker
+from raynas.tracking.writer import JobQueue
 
 
 class EventList:
@@ -47,19 +50,20 @@ class FakeSearch:
         default_factory=lambda: {"space": {"name": "nasnet", "num_blocks": 2}, "seed": 0}
     )
 
-    def open(self, **changes: Any) -> Tracker:
-        arguments: dict[str, Any] = {
-            "experiment": "nas",
-            "run_name": "first try",
-            "run_id": "run-1",
-            "config": self.config,
-            "space": self.space,
-            "default_store": self.store,
-            "run_folder": self.store.parent / "out",
-        }
-        return Tracker.open(None, **(arguments | changes))
+    def page(self, **changes: Any) -> RunPage:
+        page = RunPage(
+            kind="search",
+            run_id="run-1",
+            folder=self.store.parent / "out",
+            tracking=TrackingConfig(experiment="nas"),
+            config=self.config,
+        )
+        return replace(page, **changes)
 
-    def run(self, tracker: Tracker) -> Run:
+    def open(self, *, writer: JobQueue | None = None, **changes: Any) -> SearchTracker:
+        return SearchTracker.open(self.page(**changes), space=self.space, writer=writer)
+
+    def run(self, tracker: SearchTracker) -> Run:
         strategy = make_strategy(self.strategy, self.space, seed=0, **self.options)
         run = Run(
             self.space,
@@ -140,6 +144,20 @@ def search(store: Path) -> FakeSearch:
 
 @pytest.fixture
 def finished_search(search: FakeSearch) -> FakeSearch:
+    return finished(search)
+
+
+@pytest.fixture(scope="session")
+def read_only_search(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> FakeSearch:
+    """A finished search that all tests share, and none changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        return finished(
+            FakeSearch(Path(shutil.copy(empty_store, tmp_path_factory.mktemp("one") / "mlflow.db")))
+        )
+
+
+def finished(search: FakeSearch) -> FakeSearch:
     tracker = search.open()
     search.finish(search.run(tracker))
     assert tracker.close("FINISHED") == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,44 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from raynas.models.folder import load_model
+from raynas.tracking.training_tracker import TrainingTracker
 from tests.nn.small_networks import TINY
 from tests.tracking.trained_models import NAME, models, open_tracker, trained, write_model
 
 FILES = {"MLmodel", "model.json", "model.safetensors", "model.safetensors.md", "model.safetensors.svg"}
 
 
-@pytest.fixture
-def folders(tmp_path: Path) -> dict[str, Path]:
-    return models(tmp_path / "training")
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return models(tmp_path_factory.mktemp("training"))
 
 
 @pytest.fixture
 def client(store: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
-    """Of a user, whose environment names the store."""
+    """A user's client, whose environment names the store."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
     return MlflowClient()
+
+
+@pytest.fixture(scope="module")
+def trained_once(
+    empty_store: Path, folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, TrainingTracker]:
+    store = Path(shutil.copy(empty_store, tmp_path_factory.mktemp("registry") / "mlflow.db"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        return store, trained(store, folders)
+
+
+@pytest.fixture
+def tracker(trained_once: tuple[Path, TrainingTracker], monkeypatch: pytest.MonkeyPatch) -> TrainingTracker:
+    """A training that is over, with its two networks registered; shared by tests that change nothing.
+
+    The environment names its store.
+    """
+    store, tracker = trained_once
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
+    return tracker
 
 
 def versions(client: MlflowClient, name: str = NAME) -> list[Any]:
@@ -57,8 +80,8 @@ def pictures(num_images: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (num_images, 12, 9, 3), dtype=np.uint8)
 
 
-def test_last_and_best_are_versions_with_an_alias_and_words(store, client, folders):
-    tracker = trained(store, folders)
+def test_last_and_best_are_versions_with_an_alias_and_tags(tracker, folders):
+    client = MlflowClient()
     assert tracker.registered.name == NAME
     assert tracker.registered.versions == {"best": 1, "last": 2}
     best, last = (client.get_model_version_by_alias(NAME, alias) for alias in ("best", "last"))
@@ -70,7 +93,7 @@ def test_last_and_best_are_versions_with_an_alias_and_words(store, client, folde
         "recipe": "cifar_final",
         "data": "https://host/images",
         "arch_id": TINY.arch_id,
-        "parameters": str(load_model(folders["best"]).info.complexity().parameters),
+        "parameters": str(load_model(folders["best"]).info.spec.complexity().parameters),
     }
     assert (last.tags["epoch"], last.tags["top1"]) == ("3", "0.15")
     assert best.description == (
@@ -86,8 +109,8 @@ def test_one_version_has_both_aliases_if_the_last_epoch_is_the_best(store, clien
     assert version.tags["epoch"] == "2"
 
 
-def test_the_run_shows_both_networks_and_their_versions(store, client, folders):
-    tracker = trained(store, folders)
+def test_the_run_shows_both_networks_and_their_versions(tracker):
+    client = MlflowClient()
     run = the_run(client)
     assert run.info.status == "FINISHED"
     assert [version.run_id for version in versions(client)] == [tracker.mlflow_run_id] * 2
@@ -101,8 +124,8 @@ def test_the_run_shows_both_networks_and_their_versions(store, client, folders):
     assert links == [[{"name": NAME, "version": 1}], [{"name": NAME, "version": 2}]]
 
 
-def test_a_network_has_the_scores_of_its_epoch_and_the_run_has_them_once(store, client, folders):
-    trained(store, folders)
+def test_a_network_has_the_scores_of_its_epoch_and_the_run_has_them_once(tracker):
+    client = MlflowClient()
     scores = [{metric.key: metric.value for metric in model.metrics} for model in logged_models(client)]
     assert scores == [{"top1": 0.2, "top5": 0.5}, {"top1": 0.15, "top5": 0.5}]
     history = client.get_metric_history(the_run(client).info.run_id, "top1")
@@ -111,8 +134,7 @@ def test_a_network_has_the_scores_of_its_epoch_and_the_run_has_them_once(store, 
 
 @torch.no_grad()
 @pytest.mark.parametrize("alias", ["best", "last"])
-def test_mlflow_loads_it_and_gives_probabilities_of_pictures_of_any_size(store, client, folders, alias):
-    trained(store, folders)
+def test_mlflow_loads_it_and_gives_probabilities_of_pictures_of_any_size(tracker, folders, alias):
     given_NK = mlflow.pyfunc.load_model(f"models:/{NAME}@{alias}").predict(pictures())
     network, info = (model := load_model(folders[alias])).network, model.info
     images = [info.preprocessing(Image.fromarray(picture)) for picture in pictures()]
@@ -121,15 +143,13 @@ def test_mlflow_loads_it_and_gives_probabilities_of_pictures_of_any_size(store, 
     np.testing.assert_allclose(given_NK, expected_NK, atol=1e-6)
 
 
-def test_mlflow_refuses_what_are_no_pixels(store, client, folders):
-    trained(store, folders)
+def test_mlflow_refuses_what_are_no_pixels(tracker):
     model = mlflow.pyfunc.load_model(f"models:/{NAME}@best")
     with pytest.raises(MlflowException, match="uint8"):
         model.predict(pictures().astype(np.float32))
 
 
-def test_its_files_are_a_model_folder_a_card_and_a_picture_and_nothing_else(store, client, folders, tmp_path):
-    trained(store, folders)
+def test_its_files_are_a_model_folder_a_card_and_a_picture_and_nothing_else(tracker, folders, tmp_path):
     copy = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}@best", dst_path=tmp_path / "copy"))
     # MLflow itself notes what it downloaded.
     assert {path.name for path in copy.rglob("*")} - {"registered_model_meta"} == FILES

@@ -36,7 +36,12 @@ def server(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     words += ["--artifacts-destination", str(folder / "artifacts")]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", *words], stdout=log, stderr=log, start_new_session=True
+            [sys.executable, "-m", "mlflow", *words],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            # MLflow's own background jobs, which raynas does not use, would be further processes.
+            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         )
     try:
         uri = f"http://127.0.0.1:{port}"

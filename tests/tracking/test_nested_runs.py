@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from raynas.run.events import Origin
+from raynas.tracking.config import TrackingConfig
 from tests.tracking.trained_models import open_tracker
 
 SEARCH = Origin(run_id="run-1", folder="runs/search")
-PROMOTION = {"run_id": "run-2", "run_name": "longer", "origin": SEARCH}
+PROMOTION = {"run_id": "run-2", "origin": SEARCH}
 
 
 def promote(search: Any, **changes: Any) -> str:
@@ -60,10 +61,12 @@ def test_a_source_that_is_unknown_or_elsewhere_is_named_all_the_same(
 ) -> None:
     source = "run-1" if experiment == "another" else "run-0"
     origin = SEARCH.model_copy(update={"run_id": source, "child": 1})
-    run = finished_search.client.get_run(promote(finished_search, experiment=experiment, origin=origin))
+    run = finished_search.client.get_run(
+        promote(finished_search, tracking=TrackingConfig(experiment=experiment), origin=origin)
+    )
     assert run.data.tags["raynas.promoted_from"] == source
     assert "mlflow.parentRunId" not in run.data.tags
-    tags = train(finished_search, origin, experiment=experiment)
+    tags = train(finished_search, origin, tracking=TrackingConfig(experiment=experiment))
     assert tags["raynas.trained_from"] == source
     assert "mlflow.parentRunId" not in tags
 

@@ -26,8 +26,9 @@ from raynas.programs.sync import sync_run
 from raynas.run.events import Resumed, Started
 from raynas.run.journal import Journal, read_events
 from raynas.run.run import Run
-from raynas.tracking.search_tracker import Tracker
-from tests.tracking.two_stores import TwiceTracked, content, fails
+from raynas.tracking import writer
+from raynas.tracking.search_tracker import SearchTracker
+from tests.tracking.two_stores import TwiceTracked, TwoStores, content, fails
 
 OUTAGE = MlflowException("API request to http://host/api failed")
 REFUSAL = MlflowException("no such thing", error_code=INVALID_PARAMETER_VALUE)
@@ -42,15 +43,14 @@ SETTINGS = {
 }
 
 
-def tracked(config: SearchConfig, folder: Path, started: Started) -> Tracker:
-    found = open_tracker(PreparedSearch(folder, config, []), started, config.make_space())
+def tracked(config: SearchConfig, folder: Path, started: Started) -> SearchTracker:
+    found = open_tracker(PreparedSearch(folder, config), started)
     assert found is not None
     return found
 
 
-@pytest.fixture
-def twice(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> TwiceTracked:
-    folder, other_store = tmp_path / "runs" / "one", tmp_path / "other" / "mlflow.db"
+def begin(place: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> TwiceTracked:
+    folder, other_store = place / "runs" / "one", place / "other" / "mlflow.db"
     for store in (folder.parent / "mlflow.db", other_store):
         store.parent.mkdir()
         shutil.copy(empty_store, store)
@@ -75,15 +75,29 @@ def twice(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def missed(twice: TwiceTracked, monkeypatch: pytest.MonkeyPatch) -> TwiceTracked:
-    """A search that has ended, and whose store went away after three of its six children."""
-    twice.finish(3)
-    twice.wait_until_written()
-    with monkeypatch.context() as patch:
+def twice(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> TwiceTracked:
+    return begin(tmp_path, empty_store, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def missed_once(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> TwoStores:
+    place = tmp_path_factory.mktemp("missed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setattr(writer, "FIRST_PAUSE_SECONDS", 0.001)
+        twice = begin(place, empty_store, patch)
+        twice.finish(3)
+        twice.wait_until_written()
         fails(patch, twice, ALL, OUTAGE)
         twice.finish(3)
         twice.end("FINISHED")
     return twice
+
+
+@pytest.fixture
+def missed(missed_once: TwoStores, tmp_path: Path) -> TwoStores:
+    """A search that has ended, and whose store went away after three of its six children."""
+    return missed_once.copied(missed_once.folder.parents[1], tmp_path / "copy")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +199,7 @@ def test_an_outage_during_the_sync_is_told_and_the_next_sync_goes_on(missed, mon
             return original(*args, **words)
 
         patch.setattr(MlflowClient, "create_run", fails_at_the_third)
-        with pytest.raises(TrackingFailed, match=r"MLflow went away: .*http://host/api failed"):
+        with pytest.raises(TrackingFailed, match=r"MLflow stopped answering: .*http://host/api failed"):
             sync_run(missed.folder)
     assert len(missed.found) == 1 + 3 + 2
     assert sync_run(missed.folder).num_added == 1

@@ -16,7 +16,6 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from raynas.config import without_credentials
 from raynas.errors import UsageError
 from raynas.tracking import store as store_module
-from raynas.tracking.search_tracker import Tracker
 from raynas.tracking.store import check_store
 
 OUTAGE = MlflowException("API request to http://me:secret@host/api failed")
@@ -181,15 +180,7 @@ def test_credentials_in_the_config_do_not_reach_mlflow(search: Any) -> None:
 
 
 def test_nothing_is_printed(search: Any, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    tracker = Tracker.open(
-        None,
-        experiment="nas",
-        run_name="x",
-        run_id="x",
-        config={},
-        space=search.space,
-        default_store=tmp_path / "new" / "mlflow.db",
-    )
+    tracker = search.open(folder=tmp_path / "new" / "x")
     search.finish(search.run(tracker))
     tracker.close("FINISHED")
     assert capfd.readouterr() == ("", "")

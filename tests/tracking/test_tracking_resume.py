@@ -12,9 +12,9 @@ from mlflow.exceptions import MlflowException
 
 from raynas.child import LimitsConfig
 from raynas.nn import Complexity
-from raynas.tracking import runs
-from raynas.tracking.runs import SearchRuns
-from raynas.tracking.writer import Backlog
+from raynas.tracking import search_runs
+from raynas.tracking.search_runs import SearchRuns
+from raynas.tracking.writer import DeferredWriter
 
 WRITES = ("create_run", "log_batch", "log_artifacts", "set_terminated")
 
@@ -96,7 +96,7 @@ def test_a_replay_does_not_repeat_the_controller_s_curves(search: Any) -> None:
 def test_the_points_of_a_step_are_in_one_request(search: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     requests: list[list[tuple[str, int]]] = []
     monkeypatch.setattr("raynas.tracking.search_tracker.ENOUGH_POINTS", 3)
-    tracker = search.open(writer=Backlog())
+    tracker = search.open(writer=DeferredWriter())
     search.finish(search.run(tracker))
     original = SearchRuns.write_points
 
@@ -141,7 +141,7 @@ def test_another_search_in_the_experiment_has_a_parent_of_its_own(finished_searc
 
 
 def test_children_are_found_over_several_pages(finished_search: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "PAGE_SIZE", 3)
+    monkeypatch.setattr(search_runs, "PAGE_SIZE", 3)
     resumed(finished_search)
     assert len(finished_search.children) == 4
 

@@ -18,73 +18,73 @@ from raynas.tracking.child_page import param
 from raynas.tracking.store import connect, experiment_id, runs_page
 
 
-def test_each_child_is_nested_in_the_one_parent(finished_search: Any) -> None:
-    parent = finished_search.parent
-    parents = [run.data.tags["mlflow.parentRunId"] for run in finished_search.children]
+def test_each_child_is_nested_in_the_one_parent(read_only_search: Any) -> None:
+    parent = read_only_search.parent
+    parents = [run.data.tags["mlflow.parentRunId"] for run in read_only_search.children]
     assert parents == [parent.info.run_id] * 4
 
 
-def test_child_is_named_by_number_and_architecture(finished_search: Any) -> None:
-    for number, run in enumerate(finished_search.children):
+def test_child_is_named_by_number_and_architecture(read_only_search: Any) -> None:
+    for number, run in enumerate(read_only_search.children):
         tags = run.data.tags
         assert run.info.run_name == f"child-{number:04d} {tags['raynas.arch_id']}"
         assert (tags["raynas.child"], tags["raynas.run_id"]) == (str(number), "run-1")
 
 
-def test_child_has_its_decisions_as_params(finished_search: Any) -> None:
-    space, proposed = finished_search.space, finished_search.journal.events[0]
-    params = finished_search.children[0].data.params
+def test_child_has_its_decisions_as_params(read_only_search: Any) -> None:
+    space, proposed = read_only_search.space, read_only_search.journal.events[0]
+    params = read_only_search.children[0].data.params
     for decision, action in zip(space.decisions, proposed.actions, strict=True):
         assert params[decision.name] == str(decision.choices[action])
     assert params["status"] == "completed"
     assert params["arch_id"] == proposed.arch_id
 
 
-def test_child_has_its_curve(finished_search: Any) -> None:
-    run = finished_search.children[1]
-    assert finished_search.points(run, "accuracy") == [(1, 0.2), (2, 0.3), (3, 0.4)]
-    assert finished_search.points(run, "train_loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+def test_child_has_its_curve(read_only_search: Any) -> None:
+    run = read_only_search.children[1]
+    assert read_only_search.points(run, "accuracy") == [(1, 0.2), (2, 0.3), (3, 0.4)]
+    assert read_only_search.points(run, "train_loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
 
 
-def test_child_has_its_outcome(finished_search: Any) -> None:
-    metrics = finished_search.children[1].data.metrics
+def test_child_has_its_outcome(read_only_search: Any) -> None:
+    metrics = read_only_search.children[1].data.metrics
     assert metrics["final_accuracy"] == metrics["reward"] == 0.4
     assert (metrics["parameters"], metrics["mult_adds"], metrics["activations"]) == (1200, 34000, 560)
     assert metrics["seconds"] == 3.5
 
 
-def test_child_carries_its_genotype_and_a_picture(finished_search: Any) -> None:
-    run = finished_search.children[0]
-    genotype = Genotype.from_json(finished_search.artifact(run, "genotype.json"))
+def test_child_carries_its_genotype_and_a_picture(read_only_search: Any) -> None:
+    run = read_only_search.children[0]
+    genotype = Genotype.from_json(read_only_search.artifact(run, "genotype.json"))
     assert genotype.arch_id == run.data.tags["raynas.arch_id"]
-    assert "<svg" in finished_search.artifact(run, "cell.svg")
+    assert "<svg" in read_only_search.artifact(run, "cell.svg")
 
 
-def test_only_a_failed_child_is_failed_in_mlflow(finished_search: Any) -> None:
-    children = finished_search.children
+def test_only_a_failed_child_is_failed_in_mlflow(read_only_search: Any) -> None:
+    children = read_only_search.children
     assert [run.info.status for run in children] == ["FINISHED", "FINISHED", "FINISHED", "FAILED"]
     assert [run.data.params["status"] for run in children] == ["completed", "completed", "stopped", "failed"]
     assert children[3].data.tags["raynas.reason"] == "CUDA out of memory"
     assert "final_accuracy" not in children[3].data.metrics
 
 
-def test_child_begins_and_ends_when_the_journal_says(finished_search: Any) -> None:
-    proposed, finished = finished_search.journal.events[:2]
-    info = finished_search.children[0].info
+def test_child_begins_and_ends_when_the_journal_says(read_only_search: Any) -> None:
+    proposed, finished = read_only_search.journal.events[:2]
+    info = read_only_search.children[0].info
     assert (info.start_time, info.end_time) == (round(proposed.time * 1000), round(finished.time * 1000))
 
 
-def test_parent_has_the_config_flattened_and_whole(finished_search: Any) -> None:
-    parent = finished_search.parent
+def test_parent_has_the_config_flattened_and_whole(read_only_search: Any) -> None:
+    parent = read_only_search.parent
     assert parent.data.params == {"space.name": "nasnet", "space.num_blocks": "2", "seed": "0"}
-    assert json.loads(finished_search.artifact(parent, "config.json")) == finished_search.config
-    assert parent.data.tags["raynas.run_folder"] == str(finished_search.store.parent / "out")
+    assert json.loads(read_only_search.artifact(parent, "config.json")) == read_only_search.config
+    assert parent.data.tags["raynas.run_folder"] == str(read_only_search.store.parent / "out")
 
 
-def test_parent_has_the_progress_of_the_search(finished_search: Any) -> None:
-    parent = finished_search.parent
-    assert finished_search.points(parent, "children_finished") == [(1, 1), (2, 2), (3, 3), (4, 4)]
-    assert finished_search.points(parent, "best_accuracy") == [(1, 0.3), (2, 0.4), (3, 0.5), (4, 0.5)]
+def test_parent_has_the_progress_of_the_search(read_only_search: Any) -> None:
+    parent = read_only_search.parent
+    assert read_only_search.points(parent, "children_finished") == [(1, 1), (2, 2), (3, 3), (4, 4)]
+    assert read_only_search.points(parent, "best_accuracy") == [(1, 0.3), (2, 0.4), (3, 0.5), (4, 0.5)]
 
 
 def test_what_was_refused_is_a_number_of_the_parent_and_no_run(search: Any) -> None:
@@ -109,8 +109,8 @@ def test_a_search_that_was_refused_all_has_their_number(search: Any, monkeypatch
     assert search.points(search.parent, "children_infeasible") == [(0, 3)]
 
 
-def test_a_search_without_limits_has_no_number_of_refusals(finished_search: Any) -> None:
-    assert "children_infeasible" not in finished_search.parent.data.metrics
+def test_a_search_without_limits_has_no_number_of_refusals(read_only_search: Any) -> None:
+    assert "children_infeasible" not in read_only_search.parent.data.metrics
 
 
 def test_parent_has_the_curves_of_the_controller(search: Any) -> None:
@@ -134,8 +134,8 @@ def test_parent_ends_as_the_search_ended(search: Any, status: str) -> None:
     assert (search.parent.info.status, search.parent.info.run_id) == (status, tracker.mlflow_run_id)
 
 
-def test_artifacts_lie_beside_the_database(finished_search: Any) -> None:
-    assert len(list(finished_search.store.parent.glob("mlartifacts/*/artifacts/cell.svg"))) == 4
+def test_artifacts_lie_beside_the_database(read_only_search: Any) -> None:
+    assert len(list(read_only_search.store.parent.glob("mlartifacts/*/artifacts/cell.svg"))) == 4
 
 
 def test_a_folder_with_odd_characters_holds_artifacts_too(search: Any, tmp_path: Path) -> None:
@@ -156,8 +156,7 @@ def test_empty_table_in_the_config_stays_visible() -> None:
     assert flattened({"a": {}, "b": {"c": {"d": None}}}) == {"a": {}, "b.c.d": None}
 
 
-def test_the_ui_is_opened_where_the_runs_are(tmp_path):
-    store = tmp_path / "mlflow.db"
+def test_the_ui_is_opened_where_the_runs_are(store: Path) -> None:
     client = connect(f"sqlite:///{store}")
     number = experiment_id(client, "mine", f"sqlite:///{store}")
     assert runs_page(store) == f"/#/experiments/{number}/runs?workflowType=machine_learning"

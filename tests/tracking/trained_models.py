@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 
 from raynas.models.folder import ModelInfo, save_model
 from raynas.nn import Network, NetworkConfig
+from raynas.tracking.config import TrackingConfig
+from raynas.tracking.run_page import RunPage
 from raynas.tracking.training_tracker import TrainingTracker
 from tests.nn.small_networks import TINY
 
@@ -48,15 +51,14 @@ def models(folder: Path, *, best: int = 2, last: int = 3) -> dict[str, Path]:
 
 
 def open_tracker(store: Path, **changes: Any) -> TrainingTracker:
-    words = {
-        "experiment": "nas",
-        "run_name": "final",
-        "run_id": "t1",
-        "config": CONFIG,
-        "default_store": store,
-        "arch_id": TINY.arch_id,
-    }
-    return TrainingTracker.open(None, **(words | changes))
+    page = RunPage(
+        kind="training",
+        run_id="t1",
+        folder=store.parent / "final",
+        tracking=TrackingConfig(experiment="nas"),
+        config=CONFIG,
+    )
+    return TrainingTracker.open(replace(page, **changes), arch_id=TINY.arch_id)
 
 
 def trained(store: Path, folders: Mapping[str, Path], *, name: str = NAME, **changes: Any) -> TrainingTracker:

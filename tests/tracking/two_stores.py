@@ -1,31 +1,31 @@
-"""One search that two trackers hear of, and all that a store holds, to be compared."""
+"""One search with two trackers, and all that a store holds, to be compared."""
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 from mlflow import MlflowClient
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from raynas.run.journal import Journal
 from raynas.run.run import Run
-from raynas.tracking.search_tracker import Tracker
+from raynas.tracking.search_tracker import SearchTracker
 from tests.tracking.conftest import made_up_result
 
 
 @dataclass
-class TwiceTracked:
-    """One search with two trackers: the store of one is always there, that of the other is taken away."""
+class TwoStores:
+    """The folder of a search, the store beside it that was away, and one that was always there."""
 
     folder: Path
     other_store: Path
-    run: Run
-    journal: Journal
-    undisturbed: Tracker
-    tracker: Tracker
 
     @property
     def uri(self) -> str:
@@ -38,6 +38,29 @@ class TwiceTracked:
     @property
     def found(self) -> Any:
         return content(self.uri)
+
+    def copied(self, old: Path, new: Path) -> TwoStores:
+        """All of it, which is below `old`, in a new folder: MLflow has absolute paths of its artifacts."""
+        shutil.copytree(old, new)
+        copy = TwoStores(new / self.folder.relative_to(old), new / self.other_store.relative_to(old))
+        for uri in (copy.uri, f"sqlite:///{copy.other_store}"):
+            with sqlalchemy.create_engine(uri).begin() as connection:
+                for place in ("experiments.artifact_location", "runs.artifact_uri", "tags.value"):
+                    table, column = place.split(".")
+                    connection.exec_driver_sql(
+                        f"update {table} set {column} = replace({column}, ?, ?)", (str(old), str(new))
+                    )
+        return copy
+
+
+@dataclass
+class TwiceTracked(TwoStores):
+    """A search that goes on, with a tracker for each of the two stores."""
+
+    run: Run
+    journal: Journal
+    undisturbed: SearchTracker
+    tracker: SearchTracker
 
     def finish(self, count: int) -> None:
         for _ in range(count):
@@ -65,34 +88,37 @@ def content(uri: str) -> Any:
     runs = client.search_runs([one.experiment_id for one in client.search_experiments()], max_results=1000)
     names = {run.info.run_id: run.info.run_name for run in runs}
     assert len(set(names.values())) == len(runs), "a run is there twice"
-    return {run.info.run_name: page(client, run, names) for run in runs}
+    curves = points(uri)
+    return {run.info.run_name: page(run, names, curves[run.info.run_id]) for run in runs}
 
 
-def page(client: MlflowClient, run: Any, names: dict[str, str]) -> dict[str, Any]:
+def page(run: Any, names: dict[str, str], curves: dict[str, Any]) -> dict[str, Any]:
     parent = run.data.tags.get("mlflow.parentRunId")
-    id = run.info.run_id
+    artifacts = Path(local_file_uri_to_path(run.info.artifact_uri))
     return {
         "status": run.info.status,
         "began": run.info.start_time,
         "ended": run.info.end_time if parent else None,
         "params": run.data.params,
         "tags": run.data.tags | {"mlflow.parentRunId": names.get(parent)},
-        "metrics": {key: points(client, id, key) for key in run.data.metrics},
-        "artifacts": {
-            file.path: Path(client.download_artifacts(id, file.path)).read_text()
-            for file in client.list_artifacts(id)
-        },
+        "metrics": curves,
+        "artifacts": {path.name: path.read_text() for path in artifacts.glob("*")},
     }
 
 
-def points(client: MlflowClient, id: str, key: str) -> list[tuple[int, float, int]]:
-    history = client.get_metric_history(id, key)
-    return sorted((point.step, point.value, point.timestamp) for point in history)
+def points(uri: str) -> dict[str, dict[str, list[tuple[int, float, int]]]]:
+    """Step, value and time of all points, by run and key; the client would ask once for each curve."""
+    found: dict[str, Any] = defaultdict(lambda: defaultdict(list))
+    with sqlalchemy.create_engine(uri).connect() as connection:
+        rows = connection.exec_driver_sql(
+            "select run_uuid, key, step, value, timestamp from metrics order by step, value, timestamp"
+        )
+        for run, key, *point in rows:
+            found[run][key].append(tuple(point))
+    return found
 
 
-def fails(
-    monkeypatch: pytest.MonkeyPatch, search: TwiceTracked, methods: tuple[str, ...], error: Any
-) -> None:
+def fails(monkeypatch: pytest.MonkeyPatch, search: TwoStores, methods: tuple[str, ...], error: Any) -> None:
     """These requests to the one store raise from now on."""
     for name in methods:
         original = getattr(MlflowClient, name)

@@ -1,21 +1,19 @@
-"""Final trainings as small as can be, on one process or several; importable by spawned processes."""
+"""Final trainings as small as possible; importable by spawned processes."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed, multiprocessing, nn
+from torch import nn
 
 from raynas.nn import Network, NetworkConfig
 from raynas.training import DeviceImages, Placement
+from raynas.training.batches import MemoryBatches
 from raynas.training.device import reproducible
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import FinalConfig
 from raynas.training.images import AugmentationConfig
-from raynas.training.sources import MemorySource
 from tests.nn.small_networks import TINY
 from tests.training.tiny_children import digits
 
@@ -28,8 +26,8 @@ def final_config(**fields: Any) -> FinalConfig:
 
 def source(
     images: DeviceImages | None = None, augmentation: AugmentationConfig | None = None
-) -> MemorySource:
-    return MemorySource(images or digits(), augmentation or AugmentationConfig(flip=False), seed=0)
+) -> MemoryBatches:
+    return MemoryBatches(images or digits(), augmentation or AugmentationConfig(flip=False), seed=0)
 
 
 def network(**fields: Any) -> Network:
@@ -66,20 +64,3 @@ def train_with_frozen_norms(placement: Placement, **fields: Any) -> dict[str, to
     )
     training.run()
     return weights_of(training)
-
-
-def train_on_ranks(num_ranks: int, folder: Path, **fields: Any) -> list[dict[str, torch.Tensor]]:
-    multiprocessing.spawn(_rank, (num_ranks, str(folder), fields), nprocs=num_ranks)
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(num_ranks)]
-
-
-def _rank(rank: int, num_ranks: int, folder: str, fields: dict[str, Any]) -> None:
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    meeting = f"file://{folder}/meeting"
-    distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=num_ranks)
-    try:
-        torch.set_num_threads(1)
-        weights = train_with_frozen_norms(Placement(rank=rank, num_ranks=num_ranks), **fields)
-        torch.save(weights, f"{folder}/{rank}.pt")
-    finally:
-        distributed.destroy_process_group()

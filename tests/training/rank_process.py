@@ -16,6 +16,7 @@ from raynas.nn import Network
 from raynas.training import Placement, train_child
 from raynas.training.device import reproducible
 from tests.nn.small_networks import TINY
+from tests.training.final_runs import train_with_frozen_norms
 from tests.training.tiny_children import NETWORK, child_config, digits
 
 _PREVIOUS_ALONE = CellGenotype((Block(1, "conv_3x3", 1, "identity"),), (2,))
@@ -24,7 +25,7 @@ STOP_AFTER_STEPS = 4
 
 
 class FileCheckpoints:
-    """Of one child, in a file."""
+    """Checkpoints of one child, in a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,7 +41,7 @@ class FileCheckpoints:
 
 
 def train_ranks(num_ranks: int, folder: Path) -> list[dict[str, dict]]:
-    """Children, one after another, over so many processes; what each process ended with."""
+    """Trains children and a network on this many processes; returns what each process ended with."""
     multiprocessing.spawn(_rank, (num_ranks, str(folder)), nprocs=num_ranks)
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(num_ranks)]
 
@@ -64,7 +65,7 @@ def train_rank(
             child_config(),
             seed=0,
             placement=placement,
-            report=reports.append,
+            report_epoch=reports.append,
             should_stop=lambda: next(answers),
             checkpoints=checkpoints,
         )
@@ -86,13 +87,15 @@ def _rank(rank: int, num_ranks: int, folder: str) -> None:
     meeting = f"file://{folder}/meeting"
     distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=num_ranks)
     try:
-        # In one group of processes: starting them is what takes the time.
+        torch.set_num_threads(1)
+        # All in one group of processes, because starting them takes most of the time.
         kept = FileCheckpoints(Path(folder) / "kept")
         ends = {
             "tiny": train_rank(rank, num_ranks, "tiny", checkpoints=kept),
             "resumed": train_rank(rank, num_ranks, "tiny", checkpoints=kept),
             "stopped": train_rank(rank, num_ranks, "tiny", stops=True),
             "previous_alone": train_rank(rank, num_ranks, "previous_alone"),
+            "final": train_with_frozen_norms(Placement(rank=rank, num_ranks=num_ranks), epochs=1),
         }
         torch.save(ends, f"{folder}/{rank}.pt")
     finally:

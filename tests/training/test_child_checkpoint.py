@@ -17,7 +17,7 @@ from tests.training.tiny_children import NETWORK, child_config, digits
 
 CHILD = Child(0, NASNET_A, NASNET_A.arch_id, seed=3)
 EPOCHS = 4
-# All that draws at random.
+# Everything that uses random numbers.
 RANDOM = NETWORK.model_copy(update={"drop_path": 0.3, "dropout": 0.3, "auxiliary_head": True})
 AUGMENTED = {"augmentation": {"crop_padding": 1, "flip": True, "cutout": 2}}
 
@@ -55,7 +55,7 @@ def without_seconds(result):
 
 
 def killed_in(epoch: int, kept: Kept, **fields: object) -> None:
-    """An attempt that ends at its first step after so many epochs."""
+    """An attempt that ends at its first step after this many epochs."""
     reports = []
 
     def should_stop():
@@ -64,14 +64,14 @@ def killed_in(epoch: int, kept: Kept, **fields: object) -> None:
         return False
 
     with pytest.raises(Killed):
-        trainer(**fields).keeping(kept)(CHILD, reports.append, should_stop)
+        trainer(**fields).with_checkpoints(kept)(CHILD, reports.append, should_stop)
 
 
 @pytest.fixture(scope="module")
 def undisturbed():
     """The result and the last checkpoint."""
     kept = Kept()
-    return without_seconds(trainer().keeping(kept)(CHILD, lambda _: None, lambda: False)), kept.state
+    return without_seconds(trainer().with_checkpoints(kept)(CHILD, lambda _: None, lambda: False)), kept.state
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
@@ -80,13 +80,13 @@ def test_a_killed_child_goes_on_to_the_same_bits(undisturbed, epoch):
     killed_in(epoch, kept)
     # Draws of others in the new process, which must not matter.
     torch.rand(5)
-    result = trainer().keeping(kept)(CHILD, reports.append, lambda: False)
+    result = trainer().with_checkpoints(kept)(CHILD, reports.append, lambda: False)
     expected, state = undisturbed
     assert without_seconds(result) == expected
     ours, theirs = from_bytes(kept.state, "cpu"), from_bytes(state, "cpu")
     for part in ("network", "optimizer"):
         assert pickle.dumps(flat(ours[part])) == pickle.dumps(flat(theirs[part]))
-    # Those from before too: the first attempt may have died before it told of its last epoch.
+    # Including earlier ones: the first attempt may have died before it reported its last epoch.
     assert [report.epoch for report in reports] == [1, 2, 3, 4]
     assert [report.seconds for report in reports] == sorted(report.seconds for report in reports)
 
@@ -107,14 +107,15 @@ def test_keeping_a_child_changes_nothing(undisturbed):
 @pytest.mark.parametrize(("every", "epochs"), [(1, [1, 2, 3]), (2, [2]), (3, [3]), (9, [])])
 def test_a_child_is_kept_as_often_as_asked_and_not_at_its_end(every, epochs):
     kept = Kept(every)
-    trainer(network=NETWORK).keeping(kept)(CHILD, lambda _: None, lambda: False)
+    trainer(network=NETWORK).with_checkpoints(kept)(CHILD, lambda _: None, lambda: False)
     assert kept.epochs == epochs
 
 
 def test_a_child_that_died_before_it_was_kept_begins_anew(undisturbed):
     kept = Kept(every=9)
     killed_in(1, kept)
-    assert without_seconds(trainer().keeping(kept)(CHILD, lambda _: None, lambda: False)) == undisturbed[0]
+    result = trainer().with_checkpoints(kept)(CHILD, lambda _: None, lambda: False)
+    assert without_seconds(result) == undisturbed[0]
 
 
 def test_a_worker_knows_that_a_child_trainer_can_go_on():

@@ -18,7 +18,6 @@ from tests.training.final_runs import (
     final_config,
     network,
     source,
-    train_on_ranks,
     train_with_frozen_norms,
     weights_of,
 )
@@ -83,9 +82,9 @@ def test_accumulated_steps_give_the_update_of_the_whole_batch():
     assert largest_difference(whole, parts) < 1e-5
 
 
-def test_two_ranks_give_the_updates_of_one_with_twice_the_batch(tmp_path):
+def test_two_ranks_give_the_updates_of_one_with_twice_the_batch(two_ranks):
     one = train_with_frozen_norms(Placement(), epochs=1)
-    first, second = train_on_ranks(2, tmp_path, epochs=1)
+    first, second = (ends["final"] for ends in two_ranks)
     assert_same(first, second)
     assert largest_difference(one, first) < 1e-5
 

@@ -18,7 +18,7 @@ from tests.training.tiny_children import NETWORK, child_config, digits
 
 
 class Recorder(nn.Module):
-    """Notes what it is called with; each pass takes as long as it is told, by a clock of the test's own."""
+    """Records what it is called with; the passes take the given seconds on a clock of the test's own."""
 
     def __init__(self, seconds: list[float]) -> None:
         super().__init__()

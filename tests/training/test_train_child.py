@@ -98,7 +98,7 @@ def test_small_nasnet_a_learns_digits():
 
 def test_each_epoch_is_reported_once_and_in_order():
     reports = []
-    result = train(epochs=4, report=reports.append)
+    result = train(epochs=4, report_epoch=reports.append)
     assert [report.epoch for report in reports] == [1, 2, 3, 4]
     assert all(0 <= report.accuracy <= 1 and math.isfinite(report.train_loss) for report in reports)
     assert [report.seconds for report in reports] == sorted(report.seconds for report in reports)
@@ -108,7 +108,7 @@ def test_each_epoch_is_reported_once_and_in_order():
 
 def test_report_comes_before_the_next_epoch_begins():
     events = []
-    train(report=lambda _: events.append("report"), should_stop=lambda: events.append("step"))
+    train(report_epoch=lambda _: events.append("report"), should_stop=lambda: events.append("step"))
     assert events == ["step"] * 3 + ["report"] + ["step"] * 3 + ["report"]
 
 
@@ -133,7 +133,7 @@ def test_diverging_child_fails_at_once_with_a_reason(learning_rate):
     result = train(
         learning_rate=learning_rate,
         epochs=5,
-        report=reports.append,
+        report_epoch=reports.append,
         should_stop=lambda: steps.append(1),
     )
     assert (result.status, result.accuracy) == ("failed", None)

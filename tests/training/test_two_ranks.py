@@ -5,17 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.training.rank_process import STOP_AFTER_STEPS, curve_of, train_rank, train_ranks
+from tests.training.rank_process import STOP_AFTER_STEPS, curve_of, train_rank
 
 
 @pytest.fixture(scope="module")
-def all_ends(tmp_path_factory):
-    return train_ranks(2, tmp_path_factory.mktemp("ranks"))
-
-
-@pytest.fixture(scope="module")
-def ranks(all_ends):
-    return [ends["tiny"] for ends in all_ends]
+def ranks(two_ranks):
+    return [ends["tiny"] for ends in two_ranks]
 
 
 def assert_same_tensors(one, other):
@@ -42,8 +37,8 @@ def test_rank_0_alone_reports(ranks):
     assert [rank["num_reports"] for rank in ranks] == [2, 0]
 
 
-def test_ranks_that_go_on_from_a_checkpoint_come_to_the_same_end(all_ends, ranks):
-    for ends, undisturbed in zip(all_ends, ranks, strict=True):
+def test_ranks_that_go_on_from_a_checkpoint_come_to_the_same_end(two_ranks, ranks):
+    for ends, undisturbed in zip(two_ranks, ranks, strict=True):
         assert curve_of(ends["resumed"]["result"]) == curve_of(undisturbed["result"])
         assert_same_tensors(ends["resumed"]["parameters"], undisturbed["parameters"])
         assert_same_tensors(ends["resumed"]["buffers"], undisturbed["buffers"])
@@ -57,14 +52,14 @@ def test_two_ranks_come_near_to_one(ranks):
         assert two.accuracy == pytest.approx(one.accuracy, abs=0.35)
 
 
-def test_stop_on_rank_0_ends_both_at_the_same_step(all_ends):
-    first, second = (ends["stopped"] for ends in all_ends)
+def test_stop_on_rank_0_ends_both_at_the_same_step(two_ranks):
+    first, second = (ends["stopped"] for ends in two_ranks)
     assert [rank["result"].status for rank in (first, second)] == ["stopped", "stopped"]
     assert len(first["result"].curve) == len(second["result"].curve) == STOP_AFTER_STEPS // 3
     assert_same_tensors(first["parameters"], second["parameters"])
 
 
-def test_cell_that_leaves_an_input_unused_trains_on_two_ranks(all_ends):
-    first, second = (ends["previous_alone"] for ends in all_ends)
+def test_cell_that_leaves_an_input_unused_trains_on_two_ranks(two_ranks):
+    first, second = (ends["previous_alone"] for ends in two_ranks)
     assert first["result"].status == "completed"
     assert_same_tensors(first["parameters"], second["parameters"])

@@ -39,13 +39,13 @@ def train(
     images: DeviceImages | None = None,
     network: NetworkConfig = NETWORK,
     placement: Placement | None = None,
-    report: Report = lambda _: None,
+    report_epoch: Report = lambda _: None,
     should_stop: ShouldStop = lambda: False,
     **fields: Any,
 ) -> ChildResult:
     """The result of one child; `fields` are those of ChildConfig."""
     trainer = ChildTrainer(network, child_config(**fields), images or digits(), placement or Placement())
-    return trainer(Child(0, genotype, genotype.arch_id, seed), report, should_stop)
+    return trainer(Child(0, genotype, genotype.arch_id, seed), report_epoch, should_stop)
 
 
 def made_up_split(

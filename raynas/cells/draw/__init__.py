@@ -1,7 +1,7 @@
 """Pictures of an architecture: plain text, SVG and PNG.
 
-`layout` and `picture` say what stands where, as plain values; `svg` and `png` only write those values down.
-Drawn like figure 4 of Zoph et al. 2018 (arXiv 1707.07012): the inputs at the bottom, the output on top.
+`layout` and `picture` compute what is where, as plain values; `svg` and `png` only render those values.
+Cells look as in figure 4 of Zoph et al. 2018 (arXiv 1707.07012): inputs at the bottom, the output on top.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["genotype_png", "genotype_svg", "genotype_text"]
 
 def genotype_png(genotype: Genotype, *, title: str = "") -> bytes:
     """Both cells as the bytes of a PNG file, two pixels per unit of the SVG's viewBox."""
-    # Only here: matplotlib takes longer to import than all the rest of raynas.cells.draw.
-    from raynas.cells.draw.png import genotype_png as draw
+    # Imported here, because matplotlib takes longer to import than all the rest of raynas.cells.draw.
+    from raynas.cells.draw.png import draw_png
 
-    return draw(genotype, title=title)
+    return draw_png(genotype, title=title)

@@ -1,6 +1,6 @@
-"""One cell as boxes, arrows and texts, whatever they are written to later.
+"""Lays out one cell as boxes, arrows and labels, independently of the file format.
 
-The inputs stand at the bottom, above them the blocks in rows, each with its operations below its combiner,
+The inputs are at the bottom. Above them come the blocks in rows, each with its operations below its combiner,
 then the bar that concatenates and the output, or the outputs of a chained cell. A 'none' is left out.
 """
 
@@ -20,7 +20,7 @@ from raynas.cells.draw.rows import (
     cell_rows,
     live_halves,
 )
-from raynas.cells.draw.shapes import Arrow, Box, CellDrawing, Point, Text, elbow_arrow, upward_arrow
+from raynas.cells.draw.shapes import Arrow, CellDrawing, Label, Position, Rectangle, elbow_arrow, upward_arrow
 from raynas.cells.genotype import CellGenotype
 
 FONT_SIZE = 12
@@ -30,7 +30,7 @@ STATE_HEIGHT = 26
 CONCAT_HEIGHT = 24
 COMBINER_WIDTH = 54
 NORM_WIDTH = 128
-"""Of a combiner with a norm, which leaves no room beside it for the block's number."""
+"""Width of a combiner with a norm, which leaves no room beside it for the block's number."""
 NUMBER_HEIGHT = 10
 COMBINER_HEIGHT = 22
 COMBINER_GAP = 12
@@ -42,9 +42,9 @@ CONCAT_GAP = 34
 MIN_ROW_GAP = 40
 MAX_ROW_GAP = 120
 SPAN_PER_GAP = 7
-"""A gap between rows grows by one unit for each so many units that its widest line goes sideways."""
+"""Units that the widest line between two rows goes sideways for each unit by which the gap grows."""
 MIN_MARGIN = 14
-"""From a lane to the edge of the drawing."""
+"""Distance from a lane to the edge of the drawing."""
 INPUT_SUBSCRIPTS = ("i", "i-1")
 OUTPUT_SUBSCRIPT = "i+1"
 SHORT_NAMES = {"avg_pool_2x2_conv_1x1": ["avg 2x2,", "conv 1x1"]}
@@ -52,26 +52,26 @@ SHORT_NAMES = {"avg_pool_2x2_conv_1x1": ["avg 2x2,", "conv 1x1"]}
 
 @dataclass(slots=True)
 class _Canvas:
-    """A drawing in the making."""
+    """A drawing while it is being laid out."""
 
     cell: CellGenotype
     op_height: int
     combiner_y: int
-    """Below the top of a block."""
+    """Distance of the combiner from the top of its block."""
     tops: list[int] = field(default_factory=list)
     exits: dict[int, int] = field(default_factory=dict)
-    """By state, the y from which its lines go up."""
-    boxes: list[Box] = field(default_factory=list)
-    groups: list[Box] = field(default_factory=list)
+    """For each state, the y from which its lines go up."""
+    boxes: list[Rectangle] = field(default_factory=list)
+    groups: list[Rectangle] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)
-    texts: list[Text] = field(default_factory=list)
+    texts: list[Label] = field(default_factory=list)
 
-    def add_box(self, box: Box, lines: Sequence[str], subscript: str = "") -> Box:
-        """The box with its lines in the middle, the third one smaller."""
+    def add_box(self, box: Rectangle, lines: Sequence[str], subscript: str = "") -> Rectangle:
+        """Adds a box with centred lines of text, the third one smaller."""
         baseline = box.y + (box.height - LINE_HEIGHT * len(lines)) // 2 + LINE_HEIGHT - 3
         for index, line in enumerate(lines):
             size = FONT_SIZE if index < 2 else SMALL_SIZE
-            self.texts.append(Text(box.center, baseline + LINE_HEIGHT * index, line, size, subscript))
+            self.texts.append(Label(box.center, baseline + LINE_HEIGHT * index, line, size, subscript))
         self.boxes.append(box)
         return box
 
@@ -81,7 +81,7 @@ class _Canvas:
 
 
 def cell_layout(cell: CellGenotype, *, is_reduction: bool) -> CellDrawing:
-    """Place everything; a reduction cell marks its operations on the cell's inputs with their stride."""
+    """The drawing of a cell; a reduction cell shows the stride of operations on its inputs."""
     rows = cell_rows(cell)
     place(rows)
     width = _shift_to_zero(rows)
@@ -113,7 +113,7 @@ def cell_layout(cell: CellGenotype, *, is_reduction: bool) -> CellDrawing:
 
 
 def op_kind(op: str) -> str:
-    """Which of the four colours of operations: 'sep_conv', 'conv', 'pool' or 'identity'."""
+    """The kind that decides an operation's colour: 'sep_conv', 'conv', 'pool' or 'identity'."""
     for kind in ("sep_conv", "pool", "conv"):
         if kind in op:
             return kind
@@ -138,7 +138,7 @@ def combiner_text(combiner: str) -> str:
 
 
 def _shift_to_zero(rows: Rows) -> int:
-    """Move the drawing to x = 0, each slot to a whole number; returns its width."""
+    """Moves the drawing to x = 0 and every slot to a whole number; returns the width."""
     slots = [slot for row in rows for slot in row]
     left = min(slot.x - max(slot.half_width, MIN_MARGIN) for slot in slots)
     for slot in slots:
@@ -162,24 +162,26 @@ def _row_tops(rows: Rows, group_height: int) -> list[int]:
 def _draw_inputs(canvas: _Canvas, row: list[Slot]) -> None:
     for slot in row:
         left, kind = int(slot.x) - INPUT_WIDTH // 2, f"input_{slot.state}"
-        box = Box(left, canvas.tops[0], INPUT_WIDTH, STATE_HEIGHT, kind, f"state {slot.state}")
+        box = Rectangle(left, canvas.tops[0], INPUT_WIDTH, STATE_HEIGHT, kind, f"state {slot.state}")
         has_time = canvas.cell.num_inputs <= len(INPUT_SUBSCRIPTS)
         canvas.add_box(box, ["h"], INPUT_SUBSCRIPTS[slot.state] if has_time else str(slot.state))
         canvas.exits[slot.state] = box.y
 
 
 def _draw_block(canvas: _Canvas, slot: Slot, block: Block, height: int, is_reduction: bool) -> None:
-    """The block's background with its number, and on it the operations and what becomes of them."""
+    """Draws the block's background with its number, and on it the operations and the combiner."""
     top, index = canvas.tops[height], slot.state - canvas.cell.num_inputs
-    frame = Box(int(slot.x) - GROUP_WIDTH // 2, top, GROUP_WIDTH, canvas.group_height, "group", str(index))
+    frame = Rectangle(
+        int(slot.x) - GROUP_WIDTH // 2, top, GROUP_WIDTH, canvas.group_height, "group", str(index)
+    )
     canvas.groups.append(frame)
     canvas.texts.append(
-        Text(frame.x + 6, top + 12, f"block {index}", SMALL_SIZE, is_faint=True, is_left=True)
+        Label(frame.x + 6, top + 12, f"block {index}", SMALL_SIZE, is_faint=True, is_left=True)
     )
     halves = live_halves(block)
     is_sum_of_one = len(halves) == 1 and block.combiner == "add"
     op_top = frame.bottom - GROUP_PADDING - canvas.op_height
-    combiner: Box | None = None
+    combiner: Rectangle | None = None
     if not halves:
         canvas.exits[slot.state] = _draw_zero(canvas, frame).y
     elif is_sum_of_one:
@@ -191,37 +193,37 @@ def _draw_block(canvas: _Canvas, slot: Slot, block: Block, height: int, is_reduc
         stride = 2 if is_reduction and state < canvas.cell.num_inputs else 1
         left = int(slot.port_x(port)) - OP_WIDTH // 2
         box = canvas.add_box(
-            Box(left, op_top, OP_WIDTH, canvas.op_height, op_kind(op), op), op_lines(op, stride=stride)
+            Rectangle(left, op_top, OP_WIDTH, canvas.op_height, op_kind(op), op), op_lines(op, stride=stride)
         )
         _draw_line(canvas, source, height - 1, (box.center, box.bottom))
         if combiner is not None:
             canvas.arrows.append(_combining_arrow(box, combiner))
 
 
-def _draw_combiner(canvas: _Canvas, frame: Box, combiner: str) -> Box:
+def _draw_combiner(canvas: _Canvas, frame: Rectangle, combiner: str) -> Rectangle:
     text = combiner_text(combiner)
     width = COMBINER_WIDTH if text == combiner else NORM_WIDTH
     top, left = frame.y + canvas.combiner_y, frame.center - width // 2
-    return canvas.add_box(Box(left, top, width, COMBINER_HEIGHT, "combiner", combiner), [text])
+    return canvas.add_box(Rectangle(left, top, width, COMBINER_HEIGHT, "combiner", combiner), [text])
 
 
-def _draw_zero(canvas: _Canvas, frame: Box) -> Box:
-    """What a block of two 'none' gives."""
+def _draw_zero(canvas: _Canvas, frame: Rectangle) -> Rectangle:
+    """The result of a block of two 'none'."""
     top, left = frame.y + (frame.height - ZERO_SIZE) // 2, frame.center - ZERO_SIZE // 2
-    return canvas.add_box(Box(left, top, ZERO_SIZE, ZERO_SIZE, "identity", "zero"), ["0"])
+    return canvas.add_box(Rectangle(left, top, ZERO_SIZE, ZERO_SIZE, "identity", "zero"), ["0"])
 
 
-def _combining_arrow(operation: Box, combiner: Box) -> Arrow:
+def _combining_arrow(operation: Rectangle, combiner: Rectangle) -> Arrow:
     if combiner.x < operation.center < combiner.right:
         return upward_arrow([(operation.center, operation.y), (operation.center, combiner.bottom)])
     return elbow_arrow(operation, combiner)
 
 
 def _draw_concat(canvas: _Canvas, top_row: list[Slot], width: int) -> None:
-    """The bar spans the drawing, so that the lines into it are vertical."""
-    bar = Box(0, STATE_HEIGHT + OUTPUT_GAP, width, CONCAT_HEIGHT, "concat", "concat")
+    """Draws the concatenation and the output; lines into the bar are vertical, as it spans the drawing."""
+    bar = Rectangle(0, STATE_HEIGHT + OUTPUT_GAP, width, CONCAT_HEIGHT, "concat", "concat")
     canvas.add_box(bar, ["concat"])
-    output = Box(bar.center - INPUT_WIDTH // 2, 0, INPUT_WIDTH, STATE_HEIGHT, "output", "output")
+    output = Rectangle(bar.center - INPUT_WIDTH // 2, 0, INPUT_WIDTH, STATE_HEIGHT, "output", "output")
     canvas.add_box(output, ["h"], OUTPUT_SUBSCRIPT)
     canvas.arrows.append(upward_arrow([(bar.center, bar.y), (bar.center, output.bottom)]))
     for slot in top_row:
@@ -230,10 +232,10 @@ def _draw_concat(canvas: _Canvas, top_row: list[Slot], width: int) -> None:
 
 
 def _draw_outputs(canvas: _Canvas, row: list[Slot]) -> None:
-    """What a chained cell gives out, in order; a single one is the next hidden state."""
+    """Draws the outputs of a chained cell, in order; a single one is the next hidden state."""
     for slot in row:
         left, name = int(slot.x) - INPUT_WIDTH // 2, f"output {slot.output}"
-        box = Box(left, 0, INPUT_WIDTH, STATE_HEIGHT, "output", name)
+        box = Rectangle(left, 0, INPUT_WIDTH, STATE_HEIGHT, "output", name)
         if len(row) == 1:
             canvas.add_box(box, ["h"], OUTPUT_SUBSCRIPT)
         else:
@@ -241,9 +243,9 @@ def _draw_outputs(canvas: _Canvas, row: list[Slot]) -> None:
         _draw_line(canvas, slot.sources[0][0], len(canvas.tops) - 2, (box.center, box.bottom))
 
 
-def _draw_line(canvas: _Canvas, slot: Slot, height: int, tip: Point) -> None:
-    """The slot's state from the box that yields it, through its lanes, to `tip` above the row `height`."""
-    path: list[Point] = [tip]
+def _draw_line(canvas: _Canvas, slot: Slot, height: int, tip: Position) -> None:
+    """Draws a state's line from its box, through its lanes, to `tip` above the row `height`."""
+    path: list[Position] = [tip]
     while slot.is_lane:
         top = canvas.tops[height]
         path += [(int(slot.x), top), (int(slot.x), top + canvas.group_height)]

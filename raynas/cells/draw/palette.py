@@ -1,6 +1,7 @@
 """Colours of the drawings, shared by SVG and PNG.
 
-Operations are light fills under dark text and differ in lightness too, so that they survive a grey printer.
+Operations have light fills under dark text. They differ in lightness too, so that a black-and-white print
+stays readable.
 """
 
 from __future__ import annotations
@@ -38,5 +39,5 @@ OTHER_LINES = "#4d4d4d"
 
 
 def line_color(kind: str) -> str:
-    """The cell's inputs have a colour each, as their lines run furthest."""
+    """The colour of a line. Each of the cell's inputs has its own, because their lines are the longest."""
     return PAINTS[kind].stroke if kind in PAINTS else OTHER_LINES

@@ -1,6 +1,6 @@
-"""The cells of a genotype side by side under their headings: the picture that svg.py and png.py write.
+"""The cells of a genotype side by side under their headings, as svg.py and png.py render them.
 
-A cell that is the Normal and the Reduction cell at once is drawn once.
+If the Normal and the Reduction cell are the same, it is drawn once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from unicodedata import category
 
 from raynas.cells.draw.layout import cell_layout
-from raynas.cells.draw.shapes import CellDrawing, Text
+from raynas.cells.draw.shapes import CellDrawing, Label
 from raynas.cells.genotype import Genotype
 
 MARGIN = 24
@@ -19,16 +19,16 @@ TITLE_HEIGHT = 34
 HEADING_SIZE = 14
 HEADING_HEIGHT = 30
 HEADING_ADVANCE = 0.66
-"""Width of a heading's character over the font size, at most."""
+"""Largest width of a heading's character, as a fraction of the font size."""
 MAX_TITLE_LENGTH = 100
-"""Characters; the rest of a longer title is left out."""
+"""Characters of a title; the rest of a longer one is left out."""
 BOLD_ADVANCE, WIDE_BOLD_ADVANCE = 0.88, 1.2
-"""Width of a bold character over the font size, at most; all that is not ASCII counts as wide."""
+"""Largest width of a bold character, as a fraction of the font size; non-ASCII characters count as wide."""
 WIDE_CHARACTERS = frozenset("mwMW@%")
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedCell:
+class DrawnCell:
     """A cell whose upper left corner is at (x, y) of the picture."""
 
     x: int
@@ -37,18 +37,18 @@ class PlacedCell:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """Everything of a picture; `texts` are the title, if there is one, and the headings."""
+class GenotypePicture:
+    """A whole picture; `texts` are the headings and the title, if there is one."""
 
     width: int
     height: int
     title: str
-    texts: tuple[Text, ...]
-    cells: tuple[PlacedCell, ...]
+    texts: tuple[Label, ...]
+    cells: tuple[DrawnCell, ...]
 
 
-def genotype_picture(genotype: Genotype, *, title: str = "") -> Picture:
-    """Lay out the cells; the picture is at least as wide as its title."""
+def genotype_picture(genotype: Genotype, *, title: str = "") -> GenotypePicture:
+    """The picture of both cells; it is at least as wide as its title."""
     title = one_line(title)
     drawings = _drawings(genotype)
     widths = [max(_heading_width(heading), drawing.width) for heading, drawing in drawings.items()]
@@ -56,20 +56,20 @@ def genotype_picture(genotype: Genotype, *, title: str = "") -> Picture:
     width = 2 * MARGIN + max(content_width, _title_width(title))
     heading_y = MARGIN + (TITLE_HEIGHT if title else 0) + HEADING_SIZE
     top = heading_y - HEADING_SIZE + HEADING_HEIGHT
-    texts = [Text(width // 2, MARGIN + TITLE_SIZE - 3, title, TITLE_SIZE, is_bold=True)] if title else []
+    texts = [Label(width // 2, MARGIN + TITLE_SIZE - 3, title, TITLE_SIZE, is_bold=True)] if title else []
     cells = []
     left = (width - content_width) // 2
     for (heading, drawing), cell_width in zip(drawings.items(), widths, strict=True):
         center = left + cell_width // 2
-        texts.append(Text(center, heading_y, heading, HEADING_SIZE))
-        cells.append(PlacedCell(center - drawing.width // 2, top, drawing))
+        texts.append(Label(center, heading_y, heading, HEADING_SIZE))
+        cells.append(DrawnCell(center - drawing.width // 2, top, drawing))
         left += cell_width + CELL_GAP
     height = top + max(drawing.height for drawing in drawings.values()) + MARGIN
-    return Picture(width, height, title, tuple(texts), tuple(cells))
+    return GenotypePicture(width, height, title, tuple(texts), tuple(cells))
 
 
 def _drawings(genotype: Genotype) -> dict[str, CellDrawing]:
-    """By heading."""
+    """The drawings, by their heading."""
     normal = cell_layout(genotype.normal, is_reduction=False)
     if genotype.normal == genotype.reduction:
         return {"Normal and reduction cell": normal}
@@ -77,7 +77,7 @@ def _drawings(genotype: Genotype) -> dict[str, CellDrawing]:
 
 
 def one_line(title: str) -> str:
-    """The title without what no picture can show: line breaks, control characters, lone surrogates."""
+    """The title without characters that can't be shown: line breaks, control characters, lone surrogates."""
     printable = "".join(char for char in title if char.isspace() or category(char) not in ("Cc", "Cn", "Cs"))
     words = " ".join(printable.split())
     return words if len(words) <= MAX_TITLE_LENGTH else words[: MAX_TITLE_LENGTH - 3] + "..."

@@ -1,7 +1,7 @@
-"""Where the slots of each row stand: few crossings first, then short lines, then straight lanes.
+"""Places the slots of each row: few crossings first, then short lines, then straight lanes.
 
-Barycentre sweeps in the manner of Sugiyama et al. 1981; every placement is the exact least-squares one under
-the minimal distances (pool adjacent violators).
+Barycentre sweeps in the manner of Sugiyama et al. 1981. Each placement is the exact least-squares solution
+under minimal distances, found by pooling adjacent violators.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ SMOOTHING_ROUNDS = 2
 STRAIGHTENING_ROUNDS = 3
 SPACING = 16
 SOFT, STIFF = 4.0, 1000.0
-"""How much more than a block a lane insists on its wish."""
+"""Weights of a lane's target, relative to a block's."""
 
 Rows = list[list[Slot]]
 Arrangement = list[list[tuple[Slot, int]]]
 
 
 def place(rows: Rows) -> None:
-    """Order each row in place and set x and side of its slots; inputs and outputs keep their order."""
+    """Orders each row in place and sets x and side of its slots; inputs and outputs keep their order."""
     inputs = rows[0]
     rows[0] = [slot for slot in inputs if slot.users] or inputs
     for row in rows:
@@ -36,7 +36,7 @@ def place(rows: Rows) -> None:
 
 
 def _order(rows: Rows) -> None:
-    """Sweep up and down, and keep the first of the arrangements with the fewest crossings."""
+    """Sweeps down and up, and keeps the first arrangement with the fewest crossings."""
     best: Arrangement = []
     fewest = -1
     for _ in range(ORDERING_ROUNDS):
@@ -54,29 +54,29 @@ def _order(rows: Rows) -> None:
 
 
 def _sweep(rows: Rows) -> None:
-    """Sort each row by where its users stand, from the top, then by where its sources stand, from below."""
+    """Sorts each row by the places of its users, from the top, then by those of its sources, from below."""
     for row in reversed(rows[1:-1]):
-        _reorder(row, [_wish(slot, uses_sources=False) for slot in row])
-    _separate(rows[0], [_wish(slot) for slot in rows[0]], SOFT)
+        _reorder(row, [_target(slot, uses_sources=False) for slot in row])
+    _separate(rows[0], [_target(slot) for slot in rows[0]], SOFT)
     for row in rows[1:]:
-        wishes = [_wish(slot, uses_users=False) for slot in row]
+        targets = [_target(slot, uses_users=False) for slot in row]
         if row[0].output is not None:
-            _separate(row, wishes, SOFT)
+            _separate(row, targets, SOFT)
         else:
-            _reorder(row, wishes)
+            _reorder(row, targets)
         for slot in row:
             if slot.is_flexible:
                 slot.side = -1 if slot.sources[0][0].x > slot.sources[1][0].x else 1
 
 
-def _reorder(row: list[Slot], wishes: list[float]) -> None:
-    order = sorted(range(len(row)), key=wishes.__getitem__)
+def _reorder(row: list[Slot], targets: list[float]) -> None:
+    order = sorted(range(len(row)), key=targets.__getitem__)
     row[:] = [row[index] for index in order]
-    _separate(row, [wishes[index] for index in order], SOFT)
+    _separate(row, [targets[index] for index in order], SOFT)
 
 
-def _wish(slot: Slot, *, uses_sources: bool = True, uses_users: bool = True) -> float:
-    """The mean of the slot's neighbours; where it stands, if it has none."""
+def _target(slot: Slot, *, uses_sources: bool = True, uses_users: bool = True) -> float:
+    """The best x for a slot: the mean of its neighbours', or its own if it has none."""
     total, count = 0.0, 0
     if uses_sources:
         for source, _ in slot.sources:
@@ -91,18 +91,18 @@ def _wish(slot: Slot, *, uses_sources: bool = True, uses_users: bool = True) -> 
 
 def _smooth(rows: Rows) -> None:
     for row in chain(*[(*rows, *reversed(rows))] * SMOOTHING_ROUNDS):
-        _separate(row, [_wish(slot) for slot in row], SOFT)
+        _separate(row, [_target(slot) for slot in row], SOFT)
 
 
 def _straighten(rows: Rows) -> None:
-    """Give all lanes of a state one x as far as possible, then let the inputs follow."""
+    """Gives all lanes of a state the same x as far as possible, then lets the inputs follow."""
     for _ in range(STRAIGHTENING_ROUNDS):
         lane_x = _mean_lane_x(rows)
         for row in rows:
-            _separate(row, [lane_x[slot.state] if slot.is_lane else _wish(slot) for slot in row], STIFF)
+            _separate(row, [lane_x[slot.state] if slot.is_lane else _target(slot) for slot in row], STIFF)
     for row in rows[2:]:
         _separate(row, [_straight_on(slot) for slot in row], STIFF)
-    _separate(rows[0], [_wish(slot) for slot in rows[0]], STIFF)
+    _separate(rows[0], [_target(slot) for slot in rows[0]], STIFF)
 
 
 def _mean_lane_x(rows: Rows) -> dict[int, float]:
@@ -114,31 +114,33 @@ def _mean_lane_x(rows: Rows) -> dict[int, float]:
 
 
 def _straight_on(slot: Slot) -> float:
-    """Above the state's lane in the row below, if there is one."""
+    """The x of the state's lane in the row below, if there is one."""
     return slot.sources[0][0].x if slot.is_lane and slot.sources[0][0].is_lane else slot.x
 
 
 def _tuck_in(inputs: list[Slot]) -> None:
-    """Put the inputs that nothing uses right beside the others."""
+    """Puts the inputs that nothing uses right beside the others."""
     used = [index for index, slot in enumerate(inputs) if slot.users]
     if not used:
         return
-    wishes = []
+    targets = []
     for index, slot in enumerate(inputs):
         nearest = min(used, key=lambda other: abs(other - index))
-        wishes.append(inputs[nearest].x + (index - nearest) * (2 * slot.half_width + SPACING))
-    _separate(inputs, wishes, SOFT)
+        targets.append(inputs[nearest].x + (index - nearest) * (2 * slot.half_width + SPACING))
+    _separate(inputs, targets, SOFT)
 
 
-def _separate(row: list[Slot], wishes: list[float], lane_weight: float) -> None:
-    """Put each slot as near to its wish as order and minimal distances allow."""
+def _separate(row: list[Slot], targets: list[float], lane_weight: float) -> None:
+    """Puts each slot as near to its target as the order and minimal distances allow."""
+    # Less the minimal distances to its left, a slot's x must not be smaller than its left neighbour's. Slots
+    # that would violate this are pooled, and a pool takes the weighted mean of their targets.
     pools: list[tuple[float, float, int]] = []
     shifts: list[float] = []
     shift = -float(row[0].half_width)
-    for slot, wish in zip(row, wishes, strict=True):
+    for slot, target in zip(row, targets, strict=True):
         shift += slot.half_width
         shifts.append(shift)
-        mean, weight, count = wish - shift, lane_weight if slot.is_lane else 1.0, 1
+        mean, weight, count = target - shift, lane_weight if slot.is_lane else 1.0, 1
         while pools and pools[-1][0] >= mean:
             other, other_weight, other_count = pools.pop()
             mean = (mean * weight + other * other_weight) / (weight + other_weight)

@@ -1,4 +1,4 @@
-"""A genotype as PNG through matplotlib's objects, without pyplot and its global state."""
+"""Renders a genotype as PNG with matplotlib's objects, without pyplot and its global state."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from matplotlib.path import Path
 from matplotlib.text import Text as TextArtist
 
 from raynas.cells.draw.palette import BACKGROUND, FAINT, INK, PAINTS, line_color
-from raynas.cells.draw.picture import PlacedCell, genotype_picture
-from raynas.cells.draw.shapes import Arrow, Box, Text
+from raynas.cells.draw.picture import DrawnCell, genotype_picture
+from raynas.cells.draw.shapes import Arrow, Label, Rectangle
 from raynas.cells.genotype import Genotype
 
 PIXELS_PER_UNIT = 2
 POINTS_PER_INCH = 72
-FONT_FAMILY = "DejaVu Sans"
+PNG_FONT_FAMILY = "DejaVu Sans"
 """The font that comes with matplotlib, so that the picture is the same on every machine."""
 
 
-def genotype_png(genotype: Genotype, *, title: str = "") -> bytes:
+def draw_png(genotype: Genotype, *, title: str = "") -> bytes:
     """Both cells as the bytes of a PNG file, two pixels per unit of the SVG's viewBox."""
     picture = genotype_picture(genotype, title=title)
     figure = Figure(
@@ -47,7 +47,7 @@ def genotype_png(genotype: Genotype, *, title: str = "") -> bytes:
     return file.getvalue()
 
 
-def _cell(cell: PlacedCell) -> Sequence[Artist]:
+def _cell(cell: DrawnCell) -> Sequence[Artist]:
     x, y, drawing = cell.x, cell.y, cell.drawing
     artists: list[Artist] = [_box(box, x, y, 1) for box in drawing.groups]
     for arrow in drawing.arrows:
@@ -57,7 +57,7 @@ def _cell(cell: PlacedCell) -> Sequence[Artist]:
     return artists
 
 
-def _box(box: Box, left: int, top: int, layer: int) -> Artist:
+def _box(box: Rectangle, left: int, top: int, layer: int) -> Artist:
     fill, stroke, radius = PAINTS[box.kind]
     style = f"round,pad=0,rounding_size={radius}"
     return FancyBboxPatch(
@@ -83,8 +83,8 @@ def _arrow(arrow: Arrow, left: int, top: int) -> tuple[Artist, Artist]:
     )
 
 
-def _text(text: Text, left: int, top: int) -> Artist:
-    font = FontProperties(family=FONT_FAMILY, size=text.size, weight="bold" if text.is_bold else "normal")
+def _text(text: Label, left: int, top: int) -> Artist:
+    font = FontProperties(family=PNG_FONT_FAMILY, size=text.size, weight="bold" if text.is_bold else "normal")
     # The braces keep the operator in 'i-1' from being spaced like a formula.
     subscript = text.subscript.replace("-", "{-}").replace("+", "{+}")
     shown = rf"{text.text}$_{{\mathrm{{{subscript}}}}}$" if subscript else _drawable(text.text, font)
@@ -102,6 +102,6 @@ def _text(text: Text, left: int, top: int) -> Artist:
 
 
 def _drawable(text: str, font: FontProperties) -> str:
-    """The text with '?' for what the font lacks, of which matplotlib would warn at each drawing."""
+    """The text with '?' for characters that the font lacks, about which matplotlib would warn each time."""
     known = get_font(findfont(font))
     return "".join(char if known.get_char_index(ord(char)) else "?" for char in text)

@@ -1,7 +1,8 @@
-"""The rows of a drawing: which block stands how high, and which states pass by it on their way up.
+"""The rows of a drawing: the height of each block, and the states that pass by it on their way up.
 
-A state that is used more than one row above its own gets one lane per row in between; all its users share it.
-So lines bend only between rows, where there are no boxes. The outputs of a chained cell are the top row.
+A state that is used more than one row above its own gets one lane in each row in between, which all its users
+share. Lines therefore bend only between rows, where there are no boxes. The outputs of a chained cell are the
+top row.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ GROUP_WIDTH = 2 * OP_WIDTH + OP_GAP + 2 * GROUP_PADDING
 INPUT_WIDTH = 60
 LANE_HALF_WIDTH = 2
 PORT_OFFSET = (OP_WIDTH + OP_GAP) // 2
-"""From the middle of a block to the middle of either operation."""
+"""Distance from the middle of a block to the middle of either operation."""
 
 
 @dataclass(slots=True, eq=False)
@@ -33,18 +34,19 @@ class Slot:
     block: Block | None = None
     is_lane: bool = False
     output: int | None = None
-    """Which output of a chained cell it is."""
+    """Number of the chained cell's output that it is, if it is one."""
     sources: list[tuple[Slot, int]] = field(default_factory=list)
-    """In the row below, with the port that it feeds: how far right of the middle, if `side` is 1."""
+    """Slots of the row below, each with its port: how far right of the middle it arrives if `side` is 1."""
     users: list[tuple[Slot, int]] = field(default_factory=list)
-    """In the row above, with their port."""
+    """Slots of the row above that this one feeds, each with its port."""
     x: float = 0.0
-    """The middle."""
+    """Middle of the slot."""
     side: int = 1
-    """1: op_a stands on the left; -1: on the right, which an 'add' may do to save a crossing."""
+    """1 if op_a is on the left, -1 if it is on the right, which a commutative combiner allows."""
 
     @property
     def is_flexible(self) -> bool:
+        """Whether its two operations may change places."""
         return (
             self.block is not None and len(self.sources) == 2 and self.block.combiner in COMMUTATIVE_COMBINERS
         )
@@ -54,13 +56,13 @@ class Slot:
 
 
 def live_halves(block: Block) -> list[tuple[int, str]]:
-    """State and operation of each half that is an edge: of those that are not 'none'."""
+    """State and operation of each half of a block, except those whose operation is 'none'."""
     halves = ((block.input_a, block.op_a), (block.input_b, block.op_b))
     return [(state, op) for state, op in halves if op != "none"]
 
 
 def cell_rows(cell: CellGenotype) -> list[list[Slot]]:
-    """The rows from the inputs upwards, linked, not yet placed; h_(i-1) left of h_i, as in figure 4."""
+    """The rows from the inputs upwards, linked but not yet placed; h_(i-1) is left of h_i, as in figure 4."""
     heights = _heights(cell)
     last_use = _last_use(cell, heights)
     inputs = range(cell.num_inputs) if cell.is_chained else reversed(range(cell.num_inputs))

@@ -1,4 +1,4 @@
-"""What a drawing consists of, as plain values: boxes, arrows and texts.
+"""The parts of a drawing as plain values: boxes, arrows and labels.
 
 Units are those of the SVG's viewBox; x grows to the right, y downwards, and all coordinates are integers.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-Point = tuple[int, int]
+Position = tuple[int, int]
 HEAD_LENGTH = 7
 HEAD_HALF_WIDTH = 3
 
 
-class Box(NamedTuple):
-    """A rectangle by its upper left corner; `kind` picks its colour (palette.py), `name` says what it is."""
+class Rectangle(NamedTuple):
+    """A box by its upper left corner; `kind` selects its colour (palette.py), `name` says what it is."""
 
     x: int
     y: int
@@ -37,29 +37,29 @@ class Box(NamedTuple):
 
 
 class Arrow(NamedTuple):
-    """A line from box to box that carries a state; `kind` picks its colour.
+    """A line from box to box that carries a state; `kind` selects its colour.
 
     `points` are the start and then three points per cubic Bezier curve; the last one is the base of the head.
-    `head` is its triangle, the tip first. `state` is the state carried, or None between an operation and
-    its combiner, and on the way out of a bar.
+    `head` is the arrow head's triangle, the tip first. `state` is None between an operation and its combiner
+    and on the way out of a bar.
     """
 
-    points: tuple[Point, ...]
-    head: tuple[Point, Point, Point]
+    points: tuple[Position, ...]
+    head: tuple[Position, Position, Position]
     state: int | None = None
     kind: str = "line"
 
     @property
-    def start(self) -> Point:
+    def start(self) -> Position:
         return self.points[0]
 
     @property
-    def tip(self) -> Point:
+    def tip(self) -> Position:
         return self.head[0]
 
 
-class Text(NamedTuple):
-    """One line of text; (x, y) is the middle of its baseline, or the left end if it `is_left`."""
+class Label(NamedTuple):
+    """One line of text; (x, y) is the middle of its baseline, or its left end if `is_left`."""
 
     x: int
     y: int
@@ -76,14 +76,14 @@ class CellDrawing(NamedTuple):
 
     width: int
     height: int
-    boxes: tuple[Box, ...]
-    groups: tuple[Box, ...]
+    boxes: tuple[Rectangle, ...]
+    groups: tuple[Rectangle, ...]
     arrows: tuple[Arrow, ...]
-    texts: tuple[Text, ...]
+    texts: tuple[Label, ...]
 
 
-def upward_arrow(waypoints: Sequence[Point], state: int | None = None, kind: str = "line") -> Arrow:
-    """Through all waypoints, vertical at each of them; the tip is at the last one."""
+def upward_arrow(waypoints: Sequence[Position], state: int | None = None, kind: str = "line") -> Arrow:
+    """An arrow through all waypoints, vertical at each of them, with its tip at the last one."""
     tip_x, tip_y = waypoints[-1]
     base_y = tip_y + HEAD_LENGTH
     points = [waypoints[0]]
@@ -95,8 +95,8 @@ def upward_arrow(waypoints: Sequence[Point], state: int | None = None, kind: str
     return Arrow(tuple(points), head, state, kind)
 
 
-def elbow_arrow(operation: Box, combiner: Box) -> Arrow:
-    """From the top of the operation around one bend into the nearer side of the combiner."""
+def elbow_arrow(operation: Rectangle, combiner: Rectangle) -> Arrow:
+    """An arrow from the top of the operation around one bend into the nearer side of the combiner."""
     is_left = operation.center < combiner.center
     tip_x = combiner.x if is_left else combiner.right
     base_x = tip_x - HEAD_LENGTH if is_left else tip_x + HEAD_LENGTH

@@ -1,6 +1,6 @@
-"""A genotype as SVG, by plain string building: thousands of children are drawn while a search runs.
+"""Renders a genotype as SVG by building strings, which is fast: a search draws thousands of children.
 
-No style sheet and no ids, so that many of these pictures can stand inline in one HTML page.
+There is no style sheet and no id, so that many of these pictures can stand inline in one HTML page.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
 from raynas.cells.draw.palette import BACKGROUND, FAINT, INK, PAINTS, line_color
-from raynas.cells.draw.picture import PlacedCell, genotype_picture
-from raynas.cells.draw.shapes import Arrow, Box, Text
+from raynas.cells.draw.picture import DrawnCell, genotype_picture
+from raynas.cells.draw.shapes import Arrow, Label, Rectangle
 from raynas.cells.genotype import Genotype
 
-FONT_FAMILY = "Helvetica, Arial, sans-serif"
+SVG_FONT_FAMILY = "Helvetica, Arial, sans-serif"
 SUBSCRIPT_SCALE = 0.75
 
 
 def genotype_svg(genotype: Genotype, *, title: str = "") -> str:
-    """Both cells side by side as a standalone SVG document that also fits into an HTML page."""
+    """Both cells side by side as a standalone SVG document, which can also stand inline in an HTML page."""
     picture = genotype_picture(genotype, title=title)
     width, height = picture.width, picture.height
     return "\n".join(
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-            f'viewBox="0 0 {width} {height}" font-family={quoteattr(FONT_FAMILY)} role="img">',
+            f'viewBox="0 0 {width} {height}" font-family={quoteattr(SVG_FONT_FAMILY)} role="img">',
             f"<title>{escape(picture.title or 'Normal and reduction cell')}</title>",
             f'<rect width="{width}" height="{height}" fill="{BACKGROUND}"/>',
             *map(_text, picture.texts),
@@ -34,7 +34,7 @@ def genotype_svg(genotype: Genotype, *, title: str = "") -> str:
     )
 
 
-def _cell(cell: PlacedCell) -> Iterator[str]:
+def _cell(cell: DrawnCell) -> Iterator[str]:
     """Frames first, then lines, then boxes and texts, so that nothing hides a box."""
     drawing = cell.drawing
     yield f'<g transform="translate({cell.x} {cell.y})">'
@@ -47,7 +47,7 @@ def _cell(cell: PlacedCell) -> Iterator[str]:
     yield "</g>"
 
 
-def _box(box: Box) -> str:
+def _box(box: Rectangle) -> str:
     fill, stroke, radius = PAINTS[box.kind]
     rect = (
         f'<rect x="{box.x}" y="{box.y}" width="{box.width}" height="{box.height}" rx="{radius}" '
@@ -67,7 +67,7 @@ def _arrow(arrow: Arrow) -> str:
     )
 
 
-def _text(text: Text) -> str:
+def _text(text: Label) -> str:
     anchor = "start" if text.is_left else "middle"
     weight = ' font-weight="bold"' if text.is_bold else ""
     color = FAINT if text.is_faint else INK
@@ -77,7 +77,7 @@ def _text(text: Text) -> str:
     )
 
 
-def _subscript(text: Text) -> str:
+def _subscript(text: Label) -> str:
     if not text.subscript:
         return ""
     return f'<tspan dy="3" font-size="{text.size * SUBSCRIPT_SCALE:g}">{escape(text.subscript)}</tspan>'

@@ -1,4 +1,4 @@
-"""A genotype as plain text for the terminal: a line or two per block, ASCII, at most 78 columns."""
+"""Renders a genotype as ASCII text for the terminal: a line or two per block, at most 78 columns."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ INPUT_NAMES = ("h_i", "h_prev")
 
 
 def genotype_text(genotype: Genotype) -> str:
-    """The cells, block by block; '/2' marks the operations of a reduction cell that halve the image.
+    """Both cells, block by block; '/2' marks the operations of a reduction cell that halve the image.
 
-    A half that is 'none' is a '-', or left out of a sum. A cell that is the Normal and the Reduction cell at
-    once is written once.
+    An operation 'none' is shown as '-', or left out of a sum. If the Normal and the Reduction cell are the
+    same, it is written once.
     """
     normal = _cell_lines(genotype.normal, is_reduction=False)
     if genotype.normal == genotype.reduction:
@@ -43,7 +43,7 @@ def _cell_lines(cell: CellGenotype, *, is_reduction: bool) -> Iterator[str]:
 
 
 def _aligned(texts: list[tuple[str, ...]], indent: int) -> list[list[str]]:
-    """A line for each block; where one would be too long, two for each, the second half below the first."""
+    """One line per block, or, if a line would be too long, two lines with the second half below the first."""
     op_width = max(len(half_a) for half_a, *_ in texts)
     combiner_width = max((len(rest[0]) for _, *rest in texts if rest), default=0)
     lines = [
@@ -57,7 +57,7 @@ def _aligned(texts: list[tuple[str, ...]], indent: int) -> list[list[str]]:
 
 
 def _block_text(block: Block, cell: CellGenotype, is_reduction: bool) -> tuple[str, ...]:
-    """First half, combiner and second half, or what alone is left of them."""
+    """First half, combiner and second half of a block, or only the one that is left of a sum."""
     halves = ((block.op_a, block.input_a), (block.op_b, block.input_b))
     half_a, half_b = (_half(op, state, cell, is_reduction) for op, state in halves)
     if block.op_a == block.op_b == "none":

@@ -1,1 +1,1 @@
-"""What the commands print, on a terminal or into a file."""
+"""What the commands do between reading their options and printing: one module per command, and consoles."""

@@ -1,11 +1,9 @@
-"""How a benchmark is run from the command line, and what it prints."""
+"""`raynas benchmark`: runs a benchmark with a progress bar and prints its results."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 
 from raynas.cells.space import SearchSpace, make_space
-from raynas.cli.app import loading
-from raynas.cli.terminal.console import command
+from raynas.cli.terminal.commands import this_command
+from raynas.cli.terminal.console import loading, message_console, output_console
 from raynas.errors import UnknownName, UsageError
 from raynas.programs.benchmark import (
     ArchTable,
@@ -32,7 +30,8 @@ from raynas.programs.benchmark import (
 from raynas.programs.benchmark.benchmark import num_cpus
 from raynas.programs.benchmark.recipe import BenchmarkRecipe
 
-SPACE_WORD = "space"
+SPACE_KEY = "space"
+"""Key of --set that addresses the search space; every other key is the label of a strategy."""
 
 
 def run_benchmark(
@@ -46,33 +45,32 @@ def run_benchmark(
     format: Literal["table", "json"],
     report: Path | None,
 ) -> None:
-    """Reads the table, lets the strategies search it, prints what they found; with `report`, writes that."""
+    """Runs the strategies on the table and prints what they found; with `report`, also writes a report."""
     contenders = contenders_of(strategies, settings)
-    space = _space(recipe.space, settings.get(SPACE_WORD, {}))
+    space = _space(recipe.space, settings.get(SPACE_KEY, {}))
     if report:
         from raynas.programs.benchmark.report import with_baselines
         from raynas.programs.report.folder import new_folder
 
-        new_folder(report, "--report")
+        new_folder(report)
         contenders = with_baselines(contenders)
-    console = Console(stderr=True)
+    console = message_console()
     with loading(console):
         table = read_table(recipe.table, space, recipe)
-    began = time.monotonic()
+    started_at = time.monotonic()
     with _progress(console, len(contenders) * len(seeds)) as advance:
         seed_results = benchmark(
             contenders, table, setting, seeds=seeds, processes=processes, on_progress=advance
         )
-    wall_seconds = time.monotonic() - began
+    wall_seconds = time.monotonic() - started_at
     summaries = summarise(seed_results)
     if format == "json":
         print(json.dumps([summary.model_dump() for summary in summaries], indent=2))
     else:
-        _print_table(summaries, table, Console())
+        _print_table(summaries, table, output_console())
     if report:
         from raynas.programs.benchmark.report import Study, write_benchmark_report
 
-        words = f"{command()} {shlex.join(sys.argv[1:])}"
         files = write_benchmark_report(
             report,
             Study(
@@ -84,20 +82,25 @@ def run_benchmark(
                 seed_results=seed_results,
                 wall_seconds=wall_seconds,
                 processes=num_cpus() if processes is None else processes,
-                command=words,
+                command=this_command(),
             ),
         )
-        console.print(f"Report: {files[0]}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Report: {files[0]}")
 
 
 def contenders_of(strategies: Sequence[str], settings: Mapping[str, Any]) -> list[Contender]:
-    """The strategies, each with its own of the settings; UsageError if there is no such one or option."""
+    """The strategies, each with the settings under its label.
+
+    Raises:
+        UsageError: a strategy, a label or an option does not exist.
+    """
     contenders = [parse_contender(text.strip(), settings) for text in strategies]
     labels = [contender.label for contender in contenders]
-    for word in settings:
-        if word not in [*labels, SPACE_WORD]:
+    for key in settings:
+        if key not in [*labels, SPACE_KEY]:
             hint = "--set takes STRATEGY.OPTION=VALUE, or space.OPTION=VALUE."
-            raise UnknownName("strategy in this benchmark", word, labels, hint)
+            raise UnknownName("strategy in this benchmark", key, labels, hint)
+    # Wrong options are reported now, rather than after the table has been read.
     for contender in contenders:
         contender.resolved_options()
     return contenders
@@ -105,13 +108,15 @@ def contenders_of(strategies: Sequence[str], settings: Mapping[str, Any]) -> lis
 
 def _space(name: str, options: object) -> SearchSpace:
     if not isinstance(options, Mapping):
-        raise UsageError(f"--set space={options!r} sets no option; write space.OPTION=VALUE, or --space.")
+        raise UsageError(
+            f"--set space={options!r} names no option; write space.OPTION=VALUE, or --space NAME."
+        )
     return make_space(name, **options)
 
 
 @contextlib.contextmanager
 def _progress(console: Console, num_runs: int) -> Iterator[Callable[[int], object]]:
-    """A bar on a terminal; elsewhere nothing."""
+    """A progress bar on a terminal, and nothing elsewhere."""
     columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("runs", total=num_runs)
@@ -137,13 +142,13 @@ def _print_table(summaries: Sequence[StrategySummary], table: ArchTable, console
     console.print(grid)
     best = table.best_signal
     lines = [
-        "mean, std, median: result of the best child by signal, over seeds; the rest: means over seeds.",
+        "mean, std, median: result of the child with the best signal, over seeds. Others: means over seeds.",
         f"In the table: best result {table.best_result:.4f}; best signal {best.signal:.4f}, "
-        f"whose result is {best.result:.4f}.",
+        f"with result {best.result:.4f}.",
     ]
     lines += [
-        f"{summary.strategy}: {summary.exhausted} of {summary.n} runs ended early, with nothing new proposed."
+        f"{summary.strategy}: {summary.exhausted} of {summary.n} runs ended early: nothing new was proposed."
         for summary in summaries
         if summary.exhausted
     ]
-    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    console.print("\n".join(lines))

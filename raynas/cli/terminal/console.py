@@ -1,191 +1,38 @@
-"""What the programs print: the leaderboard as a table, and the commands to type next."""
+"""The two consoles that every command prints with: one for results, one for messages.
+
+Neither reads markup, since names of folders and messages of errors may hold any characters, and neither wraps
+lines, so that printed commands and paths can be copied.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shlex
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
-from raynas.run.failures import printable
-from raynas.run.leaderboard import LeaderboardEntry, by_architecture
-
-if TYPE_CHECKING:
-    from raynas.programs.search.execute import SearchResult
-
-COLUMNS = (
-    "rank",
-    "front",
-    "arch_id",
-    "child",
-    "status",
-    "reward",
-    "accuracy",
-    "params",
-    "mult-adds",
-    "ms",
-    "seconds",
-)
-DISPENSABLE = ("mult-adds", "seconds", "params")
-"""Columns left out, in this order, where the terminal is too narrow for all."""
 WIDE = 160
 """Characters of a line in a file or a pipe."""
-LEFT = ("front", "arch_id", "status")
 
 
-def table_console() -> Console:
-    """For tables: a file or a pipe has room, while Rich would give it 80 characters."""
-    console = Console()
+def output_console() -> Console:
+    """Writes results to stdout."""
+    return _console(stderr=False)
+
+
+def message_console() -> Console:
+    """Writes errors and progress to stderr, so that JSON on stdout stays JSON."""
+    return _console(stderr=True)
+
+
+def loading(console: Console) -> contextlib.AbstractContextManager[object]:
+    """Shows on a terminal that something is being loaded: importing torch and Ray takes seconds."""
+    return console.status("Loading ...") if console.is_terminal else contextlib.nullcontext()
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, markup=False, highlight=False, soft_wrap=True)
+    # A file or a pipe has room for every column of a table, but Rich would assume 80 characters.
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = WIDE
     return console
-
-
-def print_leaderboard(
-    entries: list[LeaderboardEntry],
-    console: Console,
-    *,
-    num_infeasible: int = 0,
-    hypervolume: float | None = None,
-) -> None:
-    """As a table, with the columns that say something of these entries.
-
-    Args:
-        hypervolume: below the front, of a run whose reward keeps one.
-    """
-    table = Table(box=None, pad_edge=False, title="Leaderboard", title_justify="left")
-    rows = [_cells(rank, entry) for rank, entry in enumerate(entries, start=1)]
-    for column in _fitting(_columns(entries), rows, console.width):
-        table.add_column(column, justify="left" if column in LEFT else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*[row[str(column.header)] for column in table.columns])
-    console.print(table)
-    if hypervolume is not None:
-        console.print(f"Hypervolume below the front: {hypervolume:.4f} of 1.", markup=False, highlight=False)
-    for entry in entries:
-        if entry.reason:
-            line = f"child {entry.child} {entry.status}: {entry.reason}"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
-    for line in _origins(entries):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    if num_infeasible:
-        proposals = "1 proposal was" if num_infeasible == 1 else f"{num_infeasible:,} proposals were"
-        console.print(f"{proposals} beyond the limits and not trained.", markup=False, highlight=False)
-
-
-def _origins(entries: list[LeaderboardEntry]) -> list[str]:
-    """A line for each run whose scores are in the table."""
-    by_run: dict[str, list[str]] = {}
-    for entry in entries:
-        if entry.memo_run is not None:
-            by_run.setdefault(entry.memo_run, []).append(f"{entry.child} (there {entry.memo_child})")
-    return [
-        f"reused from {printable(run)}: the scores of {', '.join(children)}"
-        for run, children in by_run.items()
-    ]
-
-
-def _status(entry: LeaderboardEntry) -> str:
-    if entry.reused_from is not None:
-        return f"as child {entry.reused_from}"
-    return entry.status if entry.memo_run is None else "reused"
-
-
-def _columns(entries: list[LeaderboardEntry]) -> list[str]:
-    """A reward that is the accuracy is not said twice."""
-    hidden = set()
-    if all(entry.reward == entry.accuracy for entry in entries):
-        hidden.add("reward")
-    if all(entry.latency_ms is None for entry in entries):
-        hidden.add("ms")
-    if all(entry.on_front is None for entry in entries):
-        hidden.add("front")
-    return [column for column in COLUMNS if column not in hidden]
-
-
-def _fitting(columns: list[str], rows: list[dict[str, str]], width: int) -> list[str]:
-    """The columns for which there is room."""
-    gap = 2
-    left_out: set[str] = set()
-    for dispensable in DISPENSABLE:
-        shown = [column for column in columns if column not in left_out]
-        widths = [max(len(column), *(len(row[column]) for row in rows), 0) for column in shown]
-        if sum(widths) + gap * (len(widths) - 1) <= width:
-            break
-        left_out.add(dispensable)
-    return [column for column in columns if column not in left_out]
-
-
-def _cells(rank: int, entry: LeaderboardEntry) -> dict[str, str]:
-    return {
-        "rank": str(rank),
-        "front": "yes" if entry.on_front else "",
-        "arch_id": entry.arch_id,
-        "child": str(entry.child),
-        "status": _status(entry),
-        "reward": "" if entry.reward is None else f"{entry.reward:.4f}",
-        "accuracy": "" if entry.accuracy is None else f"{entry.accuracy:.4f}",
-        "params": short_count(entry.parameters),
-        "mult-adds": short_count(entry.mult_adds),
-        "ms": "" if entry.latency_ms is None else f"{entry.latency_ms:.3g}",
-        "seconds": "" if entry.seconds is None else f"{entry.seconds:.1f}",
-    }
-
-
-def print_architectures(entries: list[LeaderboardEntry], console: Console) -> None:
-    """Means over repeated trainings, where an architecture was trained more than once."""
-    rows = by_architecture(entries)
-    if all(row.trainings == 1 for row in rows):
-        return
-    table = Table(box=None, pad_edge=False, title="By architecture", title_justify="left")
-    for column in ("rank", "arch_id", "trainings", "mean accuracy", "standard deviation"):
-        table.add_column(column, justify="left" if column == "arch_id" else "right", no_wrap=True)
-    for rank, row in enumerate(rows, start=1):
-        deviation = f"{row.standard_deviation:.4f}" if row.trainings > 1 else ""
-        table.add_row(str(rank), row.arch_id, str(row.trainings), f"{row.mean:.4f}", deviation)
-    console.print(table)
-
-
-def short_count(count: int | None) -> str:
-    """1234567 as '1.23 M'."""
-    if count is None:
-        return ""
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return str(count)
-
-
-def print_hints(result: SearchResult, console: Console, *, data: str, is_promotion: bool) -> None:
-    """What was written, and the commands that come next."""
-    folder = result.run_folder
-    lines = [f"\nBest cell: {folder / 'best_cell.svg'}, {folder / 'best_genotype.json'}"]
-    if result.mlflow_uri and result.mlflow_uri.startswith("sqlite:"):
-        lines.append(
-            f"Compare cells in the MLflow UI:\n  {command()} ui --runs {shlex.quote(str(folder.parent))}"
-        )
-    elif result.mlflow_uri:
-        lines.append(f"Compare cells in the MLflow UI: {result.mlflow_uri}")
-    run = shlex.quote(str(folder))
-    if not is_promotion:
-        more = len(result.leaderboard) * 2
-        lines.append(f"Go on with this search:\n  {resume_command(folder)} --children {more}")
-        lines.append(f"Train its best cells longer:\n  {command()} promote {run} --top 5")
-    lines.append(f"Train the best cell to the end:\n  {command()} train {run} --data {shlex.quote(data)}")
-    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
-
-
-def resume_command(folder: Path) -> str:
-    return f"{command()} search --out {shlex.quote(str(folder))} --resume"
-
-
-def command() -> str:
-    """How this program was called, so that a printed command can be typed."""
-    called = Path(sys.argv[0])
-    if called.name != "raynas":
-        return f"{shlex.quote(os.path.relpath(sys.executable))} -m raynas"
-    return shlex.quote(os.path.relpath(called)) if "/" in sys.argv[0] else "raynas"

@@ -1,4 +1,4 @@
-"""`raynas convert`: what it asks, shows and prints. The work is raynas.data.stream.convert's."""
+"""`raynas convert`: class names, a progress bar, and a summary. raynas.data.stream.convert does the work."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from raynas.data.layout import Split
-from raynas.data.stream.convert import check_empty, convert
+from raynas.data.stream.convert import check_empty, convert_to_shards
 from raynas.data.stream.members import Member, find_members
 from raynas.errors import DataError, did_you_mean
 from raynas.files import parse_json
 
 
 def run_convert(source: str, out: Path, *, shard_mb: int, classes: Path | None, console: Console) -> None:
-    """Converts with a progress bar and prints what came out.
+    """Converts with a progress bar and prints a summary.
 
     Raises:
-        DataError: see find_members, read_class_names and convert.
+        DataError: the images, the class file or the output folder can't be used.
     """
     check_empty(out)
     given = read_class_names(classes) if classes else None
@@ -30,7 +30,7 @@ def run_convert(source: str, out: Path, *, shard_mb: int, classes: Path | None, 
     num_images = sum(len(members) for members in splits.values())
     with _progress(console) as progress:
         task = progress.add_task("writing", total=num_images)
-        shards = convert(
+        shards = convert_to_shards(
             splits,
             out,
             class_names=names,
@@ -39,19 +39,18 @@ def run_convert(source: str, out: Path, *, shard_mb: int, classes: Path | None, 
         )
     counts = ", ".join(f"{len(members):,} for {split}" for split, members in splits.items())
     console.print(
-        f"{num_images:,} images ({counts}) of {len(names):,} classes in {len(shards)} shards: {out}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+        f"{num_images:,} images ({counts}) of {len(names):,} classes in {len(shards)} shards: {out}"
     )
 
 
 def read_class_names(path: Path) -> dict[str, str]:
-    """Class folders and their names, in the order of labels.
+    """The name of each class by its folder, in the order of the labels.
 
     Args:
-        path: JSON, a list of folders or an object from folder to name; or text with one folder per line and
-            its name behind it, as in ImageNet's LOC_synset_mapping.txt.
+        path: a JSON file with a list of folders or an object that maps folders to names, or a text file with
+            a folder and optionally its name on each line, as ImageNet's LOC_synset_mapping.txt.
+    Raises:
+        DataError: the file can't be read, or lists a class twice.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -63,7 +62,7 @@ def read_class_names(path: Path) -> dict[str, str]:
     names = dict(pairs)
     if len(names) < len(pairs):
         raise DataError(
-            f"{path} has {len(pairs)} lines but {len(names)} classes: remove what is there twice."
+            f"{path} has {len(pairs)} entries but only {len(names)} classes: remove the duplicates."
         )
     return names
 
@@ -75,17 +74,17 @@ def _json_pairs(text: str) -> list[tuple[str, str]]:
 
 
 def _text_pairs(text: str) -> list[tuple[str, str]]:
-    words = [line.strip().split(maxsplit=1) for line in text.splitlines() if line.strip()]
-    return [(pair[0], pair[-1]) for pair in words]
+    pairs = [line.strip().split(maxsplit=1) for line in text.splitlines() if line.strip()]
+    return [(pair[0], pair[-1]) for pair in pairs]
 
 
 def checked_classes(
     splits: Mapping[Split, Sequence[Member]], given: Mapping[str, str] | None
 ) -> Mapping[str, str]:
-    """The given classes, or else those of the images in sorted order; every image must have one of them.
+    """The given classes, or else the sorted classes of the first split.
 
     Raises:
-        DataError: train and validation differ in their classes, or an image's class is not among the given.
+        DataError: an image has a class that is not among them.
     """
     found = {split: {member.class_name for member in members} for split, members in splits.items()}
     first = next(iter(found.values()))
@@ -97,7 +96,7 @@ def checked_classes(
             raise DataError(
                 f"The class {unknown[0]!r} of the {split} images is not in {allowed}"
                 f" ({len(unknown)} such classes).{did_you_mean(unknown[0], names)} Both splits must have the "
-                "same classes: correct the folders, or give all classes with --classes."
+                "same classes: correct the folders, or list all classes with --classes."
             )
     return names
 

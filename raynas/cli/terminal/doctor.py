@@ -1,8 +1,7 @@
-"""What a search needs, looked at piece by piece: what is wrong and what to do about it."""
+"""`raynas doctor`: checks one by one what a search needs, and says how to fix what is wrong."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import shutil
 import tempfile
@@ -16,18 +15,20 @@ import torch
 from raynas.data import DataConfig, load_split
 from raynas.engine.cluster import connected, nodes
 from raynas.engine.config import WorkerConfig
-from raynas.engine.pool_plan import plan_pool
+from raynas.engine.pool_plan import plan_pool, with_gpus
+from raynas.environment import versions
 from raynas.errors import UsageError
 from raynas.tracking.store import check_store
 from raynas.training.device import autocast_type
 
-PACKAGES = ("torch", "ray", "mlflow", "pyarrow", "pydantic")
+REPORTED_PACKAGES = ("torch", "ray", "mlflow", "pyarrow", "pydantic")
 MIN_FREE_GB = 2.0
+"""Free disk space below which a search may run out of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding."""
+    """The result of one check."""
 
     name: str
     is_ok: bool
@@ -35,10 +36,9 @@ class Check:
 
 
 def examine(*, data: str, address: str | None, runs: Path) -> Iterator[Check]:
-    """Each check as soon as it is known; none stops the others."""
-    yield Check(
-        "packages", True, ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
-    )
+    """Runs the checks one after the other; a failed one doesn't stop the rest."""
+    found = versions(REPORTED_PACKAGES)
+    yield Check("packages", True, ", ".join(f"{name} {version}" for name, version in found.items()))
     yield _checked("storage", lambda: _storage(runs))
     yield _checked("data", lambda: _data(data))
     yield _checked("tracking", lambda: f"MLflow at {check_store(None, runs / 'mlflow.db')}")
@@ -65,11 +65,13 @@ def _storage(runs: Path) -> str:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise UsageError(f"{existing} can't be written: {error.strerror}. Give another --out.") from error
+        raise UsageError(
+            f"{existing} is not writable: {error.strerror}. Choose another folder with --out."
+        ) from error
     free = shutil.disk_usage(existing).free / 1e9
     if free < MIN_FREE_GB:
-        raise UsageError(f"only {free:.1f} GB are free at {existing}; keep {MIN_FREE_GB:g} GB.")
-    return f"{runs} can be written, {free:.0f} GB free"
+        raise UsageError(f"Only {free:.1f} GB are free in {existing}. A search needs {MIN_FREE_GB:g} GB.")
+    return f"{runs} is writable, {free:.0f} GB free"
 
 
 def _data(source: str) -> str:
@@ -81,10 +83,11 @@ def _data(source: str) -> str:
 
 
 def _cluster() -> str:
-    plan = plan_pool(WorkerConfig(), nodes())
+    live = nodes()
+    plan = plan_pool(with_gpus(WorkerConfig(), live), live)
     total = ray.cluster_resources()
     return (
-        f"Ray {ray.__version__}, {len(nodes())} node(s), {total.get('CPU', 0):g} CPU, "
+        f"Ray {ray.__version__}, {len(live)} node(s), {total.get('CPU', 0):g} CPU, "
         f"{total.get('GPU', 0):g} GPU: room for {plan.num_workers} workers"
     )
 
@@ -100,7 +103,7 @@ def _gpus() -> str:
     names = {torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
     if not in_ray:
         raise UsageError(
-            f"torch sees {', '.join(sorted(names))}, Ray sees no GPU. Start Ray on this node with "
-            "--num-gpus, or see CUDA_VISIBLE_DEVICES."
+            f"torch sees {', '.join(sorted(names))}, but Ray sees no GPU. Start Ray on this node with "
+            "--num-gpus, or check CUDA_VISIBLE_DEVICES."
         )
-    return f"{in_ray:g} in the cluster; here {', '.join(sorted(names))}"
+    return f"{in_ray:g} in the cluster; on this machine {', '.join(sorted(names))}"

@@ -1,4 +1,4 @@
-"""`raynas export`: which network is meant, and what is printed."""
+"""`raynas export`: finds the network that is meant, exports it, and prints what was written."""
 
 from __future__ import annotations
 
@@ -10,66 +10,75 @@ import torch
 from rich.console import Console
 
 from raynas.errors import ModelError, UnknownName, UsageError
-from raynas.models.export import Exported, Format, check_destination, export
+from raynas.files import BEST_MODEL_FOLDER, LAST_MODEL_FOLDER
+from raynas.models.export import Exported, ExportFormat, check_destination, export_model
 from raynas.models.folder import INFO_FILE, LoadedModel, ModelInfo, is_model, load_model
 from raynas.models.networks import NETWORKS, PublishedNetwork, build
 from raynas.models.weights import load_weights, read_weights
 from raynas.nn import Network
 
-SUBFOLDERS = ("model", "best")
-"""Of a run's folder: its trained networks, first the one that is meant where none is named."""
-
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Which network: the folder of a trained one, or a published one's name and where its weights are."""
+class ExportRequest:
+    """The network to export, as the command line names it.
+
+    Attributes:
+        what: folder of a training or of a trained network, or the name of a published network.
+        weights: for a published network: a file, or timm:TAG.
+        uses_random_weights: whether a published network gets random weights instead.
+        num_classes: number of classes in `weights`; None means as published.
+        image_size: pixels per side; None means as trained or published.
+    """
 
     what: str
     weights: str | None = None
     uses_random_weights: bool = False
     num_classes: int | None = None
-    """That the weights were trained for; None: as published."""
     image_size: int | None = None
-    """Pixels per side; None: as trained or published."""
 
 
-def run_export(source: Source, format: Format, out: Path | None, *, force: bool, console: Console) -> None:
-    """Exports, and prints what was written.
+def run_export(
+    request: ExportRequest, format: ExportFormat, out: Path | None, *, force: bool, console: Console
+) -> None:
+    """Exports a network and prints what was written.
 
     Args:
-        out: None: in this folder, named after the network.
+        out: the file; None means a file in the working directory, named after the network.
     Raises:
-        UsageError: no network is found there, options don't go together, or what `export` raises.
+        UsageError: there is no such network, options contradict each other, or `out` can't be written.
     """
-    out = out or Path(f"{_name(source.what)}.{format}")
-    # Before weights are read or fetched.
+    out = out or Path(f"{_name(request.what)}.{format}")
+    # Checked before weights are read or downloaded, which can take minutes.
     check_destination(format, out, force=force)
-    exported = export(find_model(source), format, out, force=force)
-    console.print(_report(exported), markup=False, highlight=False, soft_wrap=True)
+    exported = export_model(find_model(request), format, out, force=force)
+    console.print(_report(exported))
 
 
-def find_model(source: Source) -> LoadedModel:
+def find_model(request: ExportRequest) -> LoadedModel:
     """The network with its weights.
 
     Raises:
-        UsageError: see run_export.
+        UsageError: there is no such network, or options contradict each other.
     """
-    model = _published(source) if source.what in NETWORKS else _trained(source)
-    size = source.image_size or model.info.image_size
+    model = _published(request) if request.what in NETWORKS else _trained(request)
+    size = request.image_size or model.info.image_size
     return LoadedModel(model.network, model.info.model_copy(update={"image_size": size}))
 
 
-def _trained(source: Source) -> LoadedModel:
-    place = Path(source.what)
-    found = next((path for path in (place, place / SUBFOLDERS[0]) if is_model(path)), None)
+def _trained(request: ExportRequest) -> LoadedModel:
+    place = Path(request.what)
+    found = next((path for path in (place, place / LAST_MODEL_FOLDER) if is_model(path)), None)
     if found is None:
         _refuse(place)
-    given = {"--weights": source.weights, "--num-classes": source.num_classes}
-    given["--random-weights"] = source.uses_random_weights or None
+    given = {
+        "--weights": request.weights,
+        "--num-classes": request.num_classes,
+        "--random-weights": request.uses_random_weights or None,
+    }
     for option, value in given.items():
         if value is not None:
             raise UsageError(
-                f"{option} goes with a published network; {found} has its own weights and classes. Leave it "
+                f"{option} is for published networks, but {found} has its own weights and classes. Leave it "
                 "out."
             )
     return load_model(found)
@@ -79,27 +88,29 @@ def _refuse(place: Path) -> NoReturn:
     if place.exists():
         raise ModelError(
             f"{place} holds no trained network: there is no {INFO_FILE} in it, nor in its folder "
-            f"{SUBFOLDERS[0]!r}. A search keeps cells, not weights: 'raynas train' its best cell first, or "
-            "give the name of a published network."
+            f"{LAST_MODEL_FOLDER!r}. A search keeps cells, not weights: train its best cell with "
+            "'raynas train' first, or give the name of a published network."
         )
-    hint = f"A folder of a trained network, with its {INFO_FILE}, will do too; there is nothing at {place}."
+    hint = (
+        f"The folder of a trained network, with its {INFO_FILE}, works too, but there is nothing at {place}."
+    )
     raise UnknownName("published network", str(place), NETWORKS, hint)
 
 
-def _published(source: Source) -> LoadedModel:
-    if (source.weights is None) != source.uses_random_weights:
+def _published(request: ExportRequest) -> LoadedModel:
+    if (request.weights is None) != request.uses_random_weights:
         raise UsageError(
-            f"{source.what} has no weights of its own. Give --weights FILE or --weights timm:TAG, or else "
-            "--random-weights to try an export out; not both."
+            f"{request.what} comes without weights. Give --weights FILE, --weights timm:TAG, or else "
+            "--random-weights to try out an export; not both."
         )
-    published = NETWORKS[source.what]
-    # Of random weights too, two exports are to be the same.
+    published = NETWORKS[request.what]
+    # Two exports with random weights give the same file.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = build(source.what, num_classes=source.num_classes)
-    if source.weights is not None:
-        _load(network, source.weights, source.what)
-    return LoadedModel(network.eval(), _published_info(published, network, source))
+        network = build(request.what, num_classes=request.num_classes)
+    if request.weights is not None:
+        _load(network, request.weights, request.what)
+    return LoadedModel(network.eval(), _published_info(published, network, request))
 
 
 def _load(network: Network, weights: str, name: str) -> None:
@@ -109,22 +120,22 @@ def _load(network: Network, weights: str, name: str) -> None:
     try:
         load_weights(network, state)
     except UsageError as error:
-        raise ModelError(f"{weights}: {error} --num-classes says how many classes they have.") from error
+        raise ModelError(f"{weights}: {error} Say with --num-classes how many classes they have.") from error
 
 
-def _published_info(published: PublishedNetwork, network: Network, source: Source) -> ModelInfo:
+def _published_info(published: PublishedNetwork, network: Network, request: ExportRequest) -> ModelInfo:
     preprocessing = published.preprocessing
-    origin = source.weights or "random: this network is not trained"
+    origin = request.weights or "random: this network is not trained"
     return ModelInfo.of(
         network,
         mean=preprocessing.mean,
         std=preprocessing.std,
-        # Pictures of 32 pixels were never cut.
+        # Networks for 32 pixels (CIFAR-10) were evaluated on whole images, without a crop.
         crop_fraction=preprocessing.crop_fraction if published.image_size > 32 else 1.0,
         interpolation=preprocessing.interpolation,
         training={
-            "network": source.what,
-            # The name alone: folders are nobody else's business.
+            "network": request.what,
+            # Only the name of the file: its folders may say who the user is.
             "weights": origin if origin.startswith(("timm:", "random:")) else Path(origin).name,
             "preprocessing": "the published network's; whoever trained these weights may have used another",
             "source": published.source,
@@ -133,13 +144,13 @@ def _published_info(published: PublishedNetwork, network: Network, source: Sourc
 
 
 def _name(what: str) -> str:
-    """Of the file, where none is given."""
+    """Name of the exported file, without its suffix."""
     if what in NETWORKS:
         return what
     place = Path(what).resolve()
-    if place.name == SUBFOLDERS[0]:
+    if place.name == LAST_MODEL_FOLDER:
         return place.parent.name
-    if place.name in SUBFOLDERS:
+    if place.name == BEST_MODEL_FOLDER:
         return f"{place.parent.name}-{place.name}"
     return place.stem if place.suffix else place.name
 
@@ -152,10 +163,10 @@ def _report(exported: Exported) -> str:
         else f"{share:.1e} of the largest logit, on random images"
     )
     lines = [f"{exported.file}  {exported.num_bytes / 1e6:.1f} MB"]
-    lines += [f"{exported.description}  what the network is"] if exported.description else []
+    lines += [f"{exported.description}  description of the network"] if exported.description else []
     lines += [
         f"{exported.card}  model card",
-        f"{exported.picture}  its picture of the cell",
-        f"largest difference from the network: {checked}",
+        f"{exported.picture}  picture of the cell",
+        f"largest difference from the network in PyTorch: {checked}",
     ]
     return "\n".join(lines)

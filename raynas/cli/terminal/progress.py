@@ -1,4 +1,4 @@
-"""What a search looks like while it runs: a live table on a terminal, plain lines elsewhere."""
+"""The progress of a running search: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,53 +12,59 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from raynas.child import Child, EpochReport
+from raynas.cli.terminal.quantities import duration
 from raynas.run.records import ChildRecord, RunListener
 
 RECENT = 8
-"""Finished children that the live table keeps in sight."""
+"""Number of finished children that the live table shows."""
 
 STARTING = "Starting the workers (about half a minute) ..."
 
 
 class SearchProgress(RunListener):
-    """Counts what has happened since it was made.
+    """Counts the events of a run and estimates the time left.
 
     Args:
-        num_children: in all.
-        best_by_accuracy: for rewards that say what a child added to a front, and not how good it is.
+        num_children: number of children in the whole run.
+        best_by_accuracy: compare children by accuracy instead of reward. For rewards such as pareto, which
+            say how much a child added to a front and not how good it is.
     """
 
     def __init__(self, num_children: int, console: Console, *, best_by_accuracy: bool = False) -> None:
-        self.num_children, self.best_by_accuracy = num_children, best_by_accuracy
-        self._console = console
-        self.num_finished = self.num_infeasible = 0
+        self.num_children = num_children
+        self.best_by_accuracy = best_by_accuracy
+        self.num_finished = 0
+        self.num_infeasible = 0
         self.best: ChildRecord | None = None
-        self.began = time.monotonic()
-        self.is_live = self.is_running = False
-        self._finished_here = 0
+        self.started_at = time.monotonic()
+        # Children replayed from the journal are counted, but only what happens after the replay is printed.
+        self.is_live = False
+        self.is_running = False
+        self._num_finished_here = 0
+        self._console = console
 
     def __enter__(self) -> SearchProgress:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Nothing to take down here."""
+        """Does nothing; LiveTable stops drawing here."""
 
     def replayed(self) -> None:
         self.is_live = True
 
     def noted(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(text)
 
     def child_proposed(self, record: ChildRecord, child: Child) -> None:
-        # The clock starts with the first child: starting workers says nothing of the children's rate.
+        # The clock starts with the first child, so that the time to start workers doesn't lower the rate.
         if not self.is_running:
-            self.began = time.monotonic()
+            self.started_at = time.monotonic()
         self.is_live = self.is_running = True
 
     def child_finished(self, record: ChildRecord, child: Child) -> None:
         self.num_finished += 1
         if self.is_running:
-            self._finished_here += 1
+            self._num_finished_here += 1
         score = self._score(record)
         best = self._score(self.best) if self.best else None
         if score is not None and (best is None or score > best):
@@ -69,8 +75,8 @@ class SearchProgress(RunListener):
 
     @property
     def children_per_hour(self) -> float:
-        elapsed = time.monotonic() - self.began
-        return 3600.0 * self._finished_here / elapsed if elapsed > 0 else 0.0
+        elapsed = time.monotonic() - self.started_at
+        return 3600.0 * self._num_finished_here / elapsed if elapsed > 0 else 0.0
 
     @property
     def seconds_left(self) -> float | None:
@@ -92,10 +98,13 @@ class SearchProgress(RunListener):
 
 
 class PlainLines(SearchProgress):
-    """One line per finished child and per update of the policy: key=value, with the journal's keys."""
+    """Prints a line of key=value fields for each finished child and each policy update.
+
+    Keys have the same names as in the journal.
+    """
 
     def __enter__(self) -> SearchProgress:
-        self._print(STARTING)
+        self._console.print(STARTING)
         return self
 
     def child_finished(self, record: ChildRecord, child: Child) -> None:
@@ -119,23 +128,24 @@ class PlainLines(SearchProgress):
             "reason": repr(result.reason) if result.reason else None,
         }
         line = " ".join(f"{key}={value}" for key, value in fields.items() if value is not None)
-        self._print(f"[{self.num_finished}/{self.num_children}] child done  {line}  ({self.summary()})")
+        self._console.print(
+            f"[{self.num_finished}/{self.num_children}] child done  {line}  ({self.summary()})"
+        )
 
     def policy_updated(self, statistics: dict[str, float]) -> None:
         if self.is_live:
-            self._print(
+            self._console.print(
                 "policy updated  " + " ".join(f"{key}={value:.5g}" for key, value in statistics.items())
             )
 
-    def _print(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-
 
 class LiveTable(SearchProgress):
-    """Running children with their last epoch, the newest finished ones, and how far the search is."""
+    """A table of the running and the last finished children, above a progress bar."""
 
     def __init__(self, num_children: int, console: Console, *, best_by_accuracy: bool = False) -> None:
         super().__init__(num_children, console, best_by_accuracy=best_by_accuracy)
+        # Rich draws in a thread of its own. A running child is added or removed by replacing the whole dict,
+        # never by changing it, because iterating over a dict that another thread resizes raises RuntimeError.
         self._running: dict[int, tuple[ChildRecord, EpochReport | None]] = {}
         self._recent: deque[ChildRecord] = deque(maxlen=RECENT)
         self._bar = Progress(
@@ -178,15 +188,16 @@ class LiveTable(SearchProgress):
         table = Table(box=None, pad_edge=False)
         for column in ("child", "arch_id", "status", "epoch", "accuracy", "parameters", "seconds"):
             table.add_column(column, justify="left" if column in ("arch_id", "status") else "right")
+        # Copied in one step, as the deque may change while the rows are made.
         for record in list(self._recent):
             _add_row(table, record, "", None)
-        for record, report in list(self._running.values()):
+        for record, report in self._running.values():
             _add_row(table, record, "running" if report else "waiting", report)
         return Group(table, self.summary(), self._bar)
 
 
 def make_progress(num_children: int, console: Console, *, best_by_accuracy: bool = False) -> SearchProgress:
-    """The live table on a terminal, plain lines where the output goes to a file or a pipe."""
+    """The live table on a terminal, plain lines if the output goes to a file or a pipe."""
     kind = LiveTable if console.is_terminal else PlainLines
     return kind(num_children, console, best_by_accuracy=best_by_accuracy)
 
@@ -209,9 +220,3 @@ def _add_row(table: Table, record: ChildRecord, status: str, report: EpochReport
 
 def _number(value: float | None) -> str | None:
     return None if value is None else f"{value:.4f}"
-
-
-def duration(seconds: float) -> str:
-    """'2 h 5 min' or '5 min 3 s'."""
-    minutes, hours = int(seconds // 60), int(seconds // 3600)
-    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min {int(seconds % 60)} s"

@@ -1,7 +1,8 @@
-"""A prepared search on the terminal: what it is, how it goes, and what came of it."""
+"""`raynas search` and `raynas promote`: run a prepared search with progress, and print its results."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,34 +10,35 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from raynas.cli.terminal.console import print_architectures, print_hints, print_leaderboard, resume_command
+from raynas.cli.terminal.commands import program, resume_search
+from raynas.cli.terminal.leaderboard import print_architectures, print_leaderboard
 from raynas.cli.terminal.progress import make_progress
 from raynas.errors import SearchFailed
 from raynas.files import JOURNAL_FILE
 from raynas.programs.promote import STRATEGY
 from raynas.programs.search.execute import execute
 from raynas.programs.search.prepare import PreparedSearch
+from raynas.programs.search.result import SearchResult
 from raynas.run.interruption import Interruption, interruptible
 from raynas.strategies.rewards.pareto import PARETO
 
 
 def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, address: str | None) -> None:
-    """Runs it with a live table. After Ctrl-C and SIGTERM says how to go on, and exits with 130 and 143.
+    """Runs a search, shows its progress, and prints the leaderboard and the next commands.
+
+    Ctrl-C and SIGTERM end it with exit codes 130 and 143, after printing the command that resumes it.
 
     Args:
-        what: the kind of run and its particulars, for the first line.
+        what: kind of the run and its main settings, for the first line.
     """
     config = prepared.config
     console.print(
         f"raynas {what}, data {config.data.source}, {config.children} children of {config.child.epochs} "
-        f"epochs, seed {config.seed}\nrun folder {prepared.folder}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+        f"epochs, seed {config.seed}\nrun folder {prepared.folder}"
     )
     keeps_front = config.reward.name == PARETO
     with (
-        _farewell(prepared.folder, console),
+        _resume_hint(prepared.folder, console),
         make_progress(config.children, console, best_by_accuracy=keeps_front) as progress,
     ):
         result = execute(prepared, address=address, listeners=[progress])
@@ -48,22 +50,22 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
     )
     print_architectures(result.leaderboard, console)
     is_promotion = config.strategy.name == STRATEGY
-    print_hints(result, console, data=config.data.source, is_promotion=is_promotion)
+    _print_hints(result, console, data=config.data.source, is_promotion=is_promotion)
 
 
 @contextmanager
-def _farewell(folder: Path, console: Console) -> Iterator[None]:
-    """Says how to go on with what ends before its time."""
+def _resume_hint(folder: Path, console: Console) -> Iterator[None]:
+    """Prints how to resume a search that is interrupted or fails within the block."""
 
     def say(what: str) -> None:
         if (folder / JOURNAL_FILE).is_file():
-            text = f"\n{what} What has ended is kept; go on with\n  {resume_command(folder)}"
+            text = f"\n{what} Finished children are kept. Resume with\n  {resume_search(folder)}"
         else:
             text = f"\n{what} No child has been tried yet."
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        console.print(text)
 
     try:
-        with interruptible(last_words=lambda: say("Interrupted, and some processes did not end in time.")):
+        with interruptible(last_words=lambda: say("Interrupted, but some processes did not end in time.")):
             yield
     except Interruption as interruption:
         say(f"Interrupted by {'Ctrl-C' if interruption.name == 'SIGINT' else interruption.name}.")
@@ -71,3 +73,22 @@ def _farewell(folder: Path, console: Console) -> Iterator[None]:
     except SearchFailed:
         say("The search failed.")
         raise
+
+
+def _print_hints(result: SearchResult, console: Console, *, data: str, is_promotion: bool) -> None:
+    """Prints what was written, and useful next commands."""
+    folder = result.run_folder
+    lines = [f"\nBest cell: {folder / 'best_cell.svg'}, {folder / 'best_genotype.json'}"]
+    if result.mlflow_uri and result.mlflow_uri.startswith("sqlite:"):
+        lines.append(
+            f"Compare cells in the MLflow UI:\n  {program()} ui --runs {shlex.quote(str(folder.parent))}"
+        )
+    elif result.mlflow_uri:
+        lines.append(f"Compare cells in the MLflow UI: {result.mlflow_uri}")
+    run = shlex.quote(str(folder))
+    if not is_promotion:
+        more = len(result.leaderboard) * 2
+        lines.append(f"Continue this search:\n  {resume_search(folder)} --children {more}")
+        lines.append(f"Train its best cells for longer:\n  {program()} promote {run} --top 5")
+    lines.append(f"Train the best cell to the end:\n  {program()} train {run} --data {shlex.quote(data)}")
+    console.print("\n".join(lines))

@@ -1,20 +1,22 @@
-"""What `raynas spaces` prints: search spaces, published cells and published networks with their sizes."""
+"""`raynas spaces`: tables of the search spaces, published cells and published networks, with their sizes."""
 
 from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
 
-from raynas.cells.published import PublishedCell, published_cells
+from raynas.cells.published import published_cells
 from raynas.cells.space import SPACES, make_space
-from raynas.cli.terminal.console import short_count
-from raynas.models.networks import NETWORKS
-from raynas.nn import Complexity, NetworkConfig, complexity
+from raynas.cli.terminal.quantities import short_count
+from raynas.models.networks import NETWORKS, on_cifar
+from raynas.nn import Complexity
 
-WRAPPED = ("what it is", "source")
+WRAPPED = ("description", "source")
+"""Columns of text, which may take several lines on a narrow terminal."""
 
 
 def print_listing(console: Console) -> None:
+    """Prints the three tables."""
     for table in (_spaces(), _cells(), _networks()):
         console.print(table)
         console.print()
@@ -29,7 +31,7 @@ def _table(*columns: str) -> Table:
 
 
 def _spaces() -> Table:
-    table = _table("search space", "decisions", "architectures", "what it is")
+    table = _table("search space", "decisions", "architectures", "description")
     for name in SPACES.names():
         space = make_space(name)
         first_line = (type(space).__doc__ or "").strip().partition("\n")[0]
@@ -42,20 +44,16 @@ def _cells() -> Table:
     table.caption = "Sizes: 6 cells per stack, 32 filters, on CIFAR-10."
     table.caption_justify = "left"
     for name, cell in published_cells().items():
-        table.add_row(name, cell.genotype.arch_id, *_size(_on_cifar(cell)), cell.source)
+        table.add_row(name, cell.genotype.arch_id, *_size(on_cifar(cell.genotype).complexity()), cell.source)
     return table
-
-
-def _on_cifar(cell: PublishedCell) -> Complexity:
-    return complexity(cell.genotype, NetworkConfig(), in_channels=3, num_classes=10, image_size=32)
 
 
 def _networks() -> Table:
     table = _table("published network", "cell", "pixels", "params", "mult-adds", "source")
-    table.caption = "raynas.build(NAME) makes one."
+    table.caption = "raynas.build(NAME) builds one."
     table.caption_justify = "left"
     for name, network in NETWORKS.items():
-        size = _size(network.complexity())
+        size = _size(network.spec.complexity())
         table.add_row(name, network.cell, str(network.image_size), *size, network.source)
     return table
 

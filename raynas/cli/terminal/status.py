@@ -1,4 +1,4 @@
-"""What `raynas status` prints."""
+"""`raynas status`: the state of a run in lines of text or as JSON."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from raynas.cli.terminal.console import resume_command
-from raynas.cli.terminal.progress import duration
+from raynas.cli.terminal.commands import resume_search
+from raynas.cli.terminal.quantities import duration
 from raynas.run.status import ChildCounts, Status
 
 
 def print_status(status: Status, folder: Path, console: Console, *, now: float) -> None:
-    """A line per fact."""
-    console.print(f"{folder}", markup=False, highlight=False, soft_wrap=True)
+    """Prints one line per fact.
+
+    Args:
+        now: current time in seconds since the epoch.
+    """
+    console.print(f"{folder}")
     for name, text in _lines(status, folder, now):
-        console.print(f"{name:<12}{text}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{name:<12}{text}")
 
 
 def status_json(status: Status, folder: Path) -> str:
@@ -30,40 +34,40 @@ def _lines(status: Status, folder: Path, now: float) -> Iterator[tuple[str, str]
     for reason, count in status.failures.items():
         yield "failed", f"{count:,}  {reason}"
     if status.children.infeasible:
-        yield "infeasible", f"{status.children.infeasible:,} proposed beyond the limits, not trained"
+        yield "infeasible", f"{status.children.infeasible:,} proposals beyond the limits, not trained"
     if status.best:
         accuracy = "" if status.best.accuracy is None else f"{status.best.accuracy:.4f}  "
         yield "best", f"{accuracy}{status.best.arch_id}  (child {status.best.child})"
     if status.children_per_hour is not None:
         active = duration(status.active_seconds)
-        yield "rate", f"{status.children_per_hour:,.1f} children per hour, in {active} at work"
+        yield "rate", f"{status.children_per_hour:,.1f} children per hour, over {active} of work"
     if status.utilisation is not None:
-        yield "workers", f"{status.utilisation:.0%} of their time spent on training"
+        yield "workers", f"{status.utilisation:.0%} of their time spent training"
     if status.seconds_left:
         once = " once it is resumed" if status.driver == "gone" else ""
         yield "time left", f"about {duration(status.seconds_left)}{once}"
     yield "driver", _driver(status, now)
     if status.driver == "gone" and not status.is_complete:
-        yield "go on with", resume_command(folder)
+        yield "resume with", resume_search(folder)
 
 
 def _children(counts: ChildCounts) -> str:
-    of = "" if counts.asked is None else f" of {counts.asked:,}"
+    total = "" if counts.asked is None else f" of {counts.asked:,}"
     reused = f"completed ({counts.reused:,} reused)" if counts.reused else "completed"
     names = ("stopped", "failed", "running", "waiting", "interrupted", "to_come")
     parts = [(name.replace("_", " "), getattr(counts, name)) for name in names]
     parts.insert(0, (reused, counts.completed))
-    return f"{counts.done:,}{of} done; " + ", ".join(f"{count:,} {name}" for name, count in parts if count)
+    return f"{counts.done:,}{total} done; " + ", ".join(f"{count:,} {name}" for name, count in parts if count)
 
 
 def _driver(status: Status, now: float) -> str:
     ago = f"last event {duration(max(now - status.last_event, 0.0))} ago"
-    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.driver_since))
+    start = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.driver_since))
     if status.driver == "running":
-        return f"at work since {began}, {duration(max(now - status.driver_since, 0.0))}; {ago}"
+        return f"running since {start}, {duration(max(now - status.driver_since, 0.0))}; {ago}"
     if status.is_complete:
-        return f"ended, all children are done; began {began}; {ago}"
+        return f"ended, all children are done; started {start}; {ago}"
     if status.driver == "gone":
         end = f"ended ({status.ended_by})" if status.ended_by else "gone"
-        return f"{end}, the run is unfinished; began {began}; {ago}"
-    return f"not seen from this machine, may be at work on another; began {began}; {ago}"
+        return f"{end}, the run is unfinished; started {start}; {ago}"
+    return f"not on this machine, may be running on another; started {start}; {ago}"

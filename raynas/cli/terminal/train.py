@@ -1,4 +1,4 @@
-"""`raynas train` on the terminal: the plan, the epochs, and what came of it."""
+"""`raynas train`: prints the plan, a line per epoch, and the result."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from raynas.cli.terminal.console import command
+from raynas.cli.terminal.commands import program, resume_training
 from raynas.cli.terminal.train_plan import Pace, plan_lines
-from raynas.errors import UsageError
-from raynas.programs.train.prepared import PreparedTraining
-from raynas.programs.train.train import TrainResult, find_start, prepare_training, train_prepared
-from raynas.run.folder import new_training_folder
+from raynas.programs.train.prepare import PreparedTraining, prepare_named_training
+from raynas.programs.train.train import TrainResult, train_prepared
 from raynas.run.interruption import Interruption, interruptible
-from raynas.training.final_config import EpochSummary, StepSummary, Summary
+from raynas.training.final_config import EpochSummary, StepSummary, TrainingSummary
 
 
 def run_train(
@@ -33,58 +31,56 @@ def run_train(
     address: str | None,
     console: Console,
 ) -> None:
-    """Prepares, prints the plan, and trains unless `is_dry`; after Ctrl-C says how to go on."""
-    if resume and out is None:
-        raise UsageError("--resume needs --out, the folder of the training to go on with.")
-    found = None if resume and what is None else find_start(what)
-    prepared = prepare_training(
-        found.genotype if found else None,
-        cell=str(what or "best"),
-        origin=found.origin if found else None,
-        recipe=recipe,
-        out=out or new_training_folder(),
-        resume=resume,
-        is_plan=is_dry,
-        settings=settings,
+    """Prints the plan of a training and, unless `is_dry`, carries it out. Ctrl-C prints how to resume.
+
+    Args:
+        pace: how fast a worker is, for the duration in the plan.
+    Raises:
+        UsageError: the cell, the data or a setting can't be used.
+        TrainingFailed: the training diverged or could not continue.
+    """
+    prepared = prepare_named_training(
+        what, recipe=recipe, out=out, resume=resume, is_plan=is_dry, settings=settings
     )
     for line in plan_lines(prepared, pace.of(prepared), is_resumed=resume):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line)
     if is_dry:
         return
     progress = _Progress(prepared, console)
 
-    def say_how_to_go_on() -> None:
-        way_on = f"\nInterrupted. Go on from the last checkpoint with\n  {_resume(prepared.folder)}"
-        console.print(way_on, markup=False, highlight=False, soft_wrap=True)
+    def print_resume_hint() -> None:
+        hint = f"\nInterrupted. Resume from the last checkpoint with\n  {resume_training(prepared.folder)}"
+        console.print(hint)
 
     try:
-        with interruptible(last_words=say_how_to_go_on):
+        with interruptible(last_words=print_resume_hint):
             result = train_prepared(
                 prepared, address=address, report=progress.epoch_done, report_step=progress.step_done
             )
     except Interruption as interruption:
-        say_how_to_go_on()
+        print_resume_hint()
         raise typer.Exit(interruption.exit_code) from None
-    console.print("\n".join(result_lines(result)), markup=False, highlight=False, soft_wrap=True)
+    console.print("\n".join(result_lines(result)))
 
 
 def result_lines(result: TrainResult) -> list[str]:
-    """What came of it, and what to type next."""
+    """The accuracies, what was written, and the next command."""
     best = max(result.summaries, key=lambda summary: summary.top1)
     lines = [
         f"\nDone: top-1 {result.summaries[-1].top1:.4f}, best {best.top1:.4f} after epoch {best.epoch}.",
-        f"The network: {result.model}, of the best epoch: {result.best}",
+        f"Trained network: {result.model}, best epoch: {result.best}",
     ]
     if result.registered is not None:
-        lines.append(f"In MLflow's registry: {result.registered}")
-    return [*lines, f"Export it:\n  {command()} export {shlex.quote(str(result.folder))}"]
+        lines.append(f"Registered in MLflow: {result.registered}")
+    return [*lines, f"Export it:\n  {program()} export {shlex.quote(str(result.folder))}"]
 
 
 class _Progress:
-    """Prints a line per epoch, and one per checkpoint within an epoch."""
+    """Prints a line for each epoch, and for each checkpoint within an epoch."""
 
     def __init__(self, training: PreparedTraining, console: Console) -> None:
-        self.epochs, self.console = training.config.training.epochs, console
+        self.epochs = training.config.training.epochs
+        self.console = console
 
     def epoch_done(self, summary: EpochSummary) -> None:
         self._print(
@@ -100,15 +96,6 @@ class _Progress:
             summary,
         )
 
-    def _print(self, text: str, summary: Summary) -> None:
+    def _print(self, text: str, summary: TrainingSummary) -> None:
         left = math.ceil(summary.seconds_left / 60)
-        self.console.print(
-            f"{text} images_per_second={summary.images_per_second:.1f}  ({left} min left)",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-
-
-def _resume(folder: Path) -> str:
-    return f"{command()} train --out {folder} --resume"
+        self.console.print(f"{text} images_per_second={summary.images_per_second:.1f}  ({left} min left)")

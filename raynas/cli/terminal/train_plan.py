@@ -1,44 +1,50 @@
-"""What `raynas train` prints before it begins: the plan, and how long it will take."""
+"""The plan that `raynas train` prints before it starts, and the estimate of its duration."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from raynas.cli.terminal.console import short_count
+from raynas.cli.terminal.quantities import short_count
 from raynas.engine.final_checkpoints import has_checkpoint
 from raynas.errors import UsageError
 from raynas.programs.train.data import IMAGENET
 from raynas.programs.train.folder import read_curve
 from raynas.programs.train.pace import measured_images_per_second
-from raynas.programs.train.prepared import PreparedTraining
+from raynas.programs.train.prepare import PreparedTraining
 from raynas.training.optimizers import ScheduleConfig
 
 MIN_NORM_TIME_CONSTANTS = 5.0
-"""Updates, in units of 1 / momentum, after which running statistics have forgotten where they began."""
+"""Number of time constants (1 / momentum updates each) after which running statistics have settled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Images per second of one worker, as the user gave it, or to be measured here, or unknown."""
+    """How fast one worker trains.
+
+    Attributes:
+        given: images per second, as the user gave it.
+        is_measured: whether to measure it on this machine instead.
+    """
 
     given: float | None = None
     is_measured: bool = False
 
     def of(self, training: PreparedTraining) -> float | None:
+        """Images per second of one worker; None means unknown."""
         if self.given is not None and self.is_measured:
-            raise UsageError("--images-per-second and --measure both say how fast it is. Give one of them.")
+            raise UsageError("--images-per-second and --measure both determine the speed. Give one of them.")
         return measured_images_per_second(training) if self.is_measured else self.given
 
 
 def plan_lines(
     training: PreparedTraining, images_per_second: float | None = None, *, is_resumed: bool = False
 ) -> list[str]:
-    """What is going to be done.
+    """What will be trained, how and where, in lines of text.
 
     Args:
-        images_per_second: of one worker, measured or guessed, for the hours that it will take.
-        is_resumed: it goes on in its folder.
+        images_per_second: speed of one worker; None leaves out the estimate of the duration.
+        is_resumed: whether the training continues in its folder.
     """
     return [
         *_what(training),
@@ -50,13 +56,13 @@ def plan_lines(
 
 
 def _what(training: PreparedTraining) -> Iterator[str]:
-    config, cost = training.config, training.complexity()
+    config, cost = training.config, training.spec.complexity()
     yield f"raynas train: {config.cell}, recipe {config.recipe}, seed {config.seed}"
     yield (
         f"network: {short_count(cost.parameters)} parameters, {short_count(cost.mult_adds)} multiply-adds "
         f"(without the auxiliary head), {training.image_size} pixels, {training.data.num_classes} classes"
     )
-    source = config.data.source if training.data is not IMAGENET else "none given, so as ImageNet-1k"
+    source = config.data.source if training.data is not IMAGENET else "none given, planned for ImageNet-1k"
     yield (
         f"data: {source}, {training.num_train_images:,} training images, "
         f"{'streamed' if config.data.streamed else 'in memory'}"
@@ -71,11 +77,11 @@ def _how(training: PreparedTraining) -> Iterator[str]:
     optimizer, updates = config.optimizer, _updates_per_epoch(training)
     steps = f" in {config.accumulate} steps" if config.accumulate > 1 else ""
     yield (
-        f"training: {config.epochs} epochs of {updates:,} updates, {config.epochs * updates:,} in all; "
+        f"training: {config.epochs} epochs of {updates:,} updates, {config.epochs * updates:,} in total; "
         f"{config.batch_size} images each{steps}"
     )
     yield (
-        f"optimiser: {optimizer.name}, learning rate {optimizer.rate(config.batch_size):g} at most, "
+        f"optimiser: {optimizer.name}, learning rate at most {optimizer.rate(config.batch_size):g}, "
         f"{_schedule(config.schedule)}; weight decay {optimizer.weight_decay:g}"
     )
     facts = [
@@ -83,9 +89,9 @@ def _how(training: PreparedTraining) -> Iterator[str]:
         f"auxiliary loss {config.auxiliary_weight:g}" if network.auxiliary_head else "",
         f"dropout {network.dropout:g}" if network.dropout else "",
         f"drop path {network.drop_path:g}" if network.drop_path else "",
-        f"gradients' norm {config.gradient_clip:g} at most" if config.gradient_clip else "",
+        f"gradient norm at most {config.gradient_clip:g}" if config.gradient_clip else "",
         f"moving average {config.average_decay:g}" if config.average_decay else "",
-        "batch norm over all workers" if config.sync_norm else "batch norm of each worker",
+        "batch norm across all workers" if config.sync_norm else "batch norm per worker",
         "bfloat16 where the hardware has it" if config.precision == "auto" else config.precision,
     ]
     yield f"with: {', '.join(fact for fact in facts if fact)}"
@@ -102,8 +108,8 @@ def _schedule(schedule: ScheduleConfig) -> str:
 
 def _where(training: PreparedTraining, *, is_resumed: bool) -> Iterator[str]:
     workers, config = training.config.workers, training.config.training
-    count = f"those of {workers.nodes} nodes" if workers.nodes is not None else str(workers.count)
-    fewest = f", {workers.at_least} at least" if workers.at_least is not None else ""
+    count = f"all GPUs of {workers.nodes} nodes" if workers.nodes is not None else str(workers.count)
+    fewest = f", at least {workers.at_least}" if workers.at_least is not None else ""
     times = [
         f", {config.checkpoint_steps:,} updates" if config.checkpoint_steps else "",
         f", {config.checkpoint_minutes:g} minutes" if config.checkpoint_minutes else "",
@@ -115,7 +121,7 @@ def _where(training: PreparedTraining, *, is_resumed: bool) -> Iterator[str]:
         yield "resumed: " + (
             done
             if has_checkpoint(training.folder)
-            else "there is no checkpoint yet, so it begins from the start"
+            else "there is no checkpoint yet, so it starts from the beginning"
         )
 
 
@@ -124,8 +130,8 @@ def _notes(training: PreparedTraining) -> Iterator[str]:
     momentum = training.config.network.conventions.norm_momentum
     if momentum < 0.1 and num_updates * momentum < MIN_NORM_TIME_CONSTANTS:
         yield (
-            f"note: network.conventions.norm_momentum = {momentum:g} is for longer trainings; in "
-            f"{num_updates:,} updates batch norm's statistics don't settle and accuracies stay near "
+            f"note: network.conventions.norm_momentum = {momentum:g} is for longer trainings. In "
+            f"{num_updates:,} updates the statistics of batch norm don't settle, and accuracies stay near "
             "chance. Set it to 0.1."
         )
 
@@ -135,10 +141,12 @@ def _time(training: PreparedTraining, images_per_second: float) -> str:
     hours = total * (growth.share if growth else 1.0) / images_per_second / 3600
     count = training.config.workers.count
     together = f", {hours / count:,.1f} hours on {count} workers" if isinstance(count, int) else ""
-    smaller = f" of {training.image_size} pixels; smaller ones count by their pixels" if growth else ""
+    smaller = (
+        f" of {training.image_size} pixels, smaller ones in proportion to their pixels" if growth else ""
+    )
     return (
-        f"time: {hours:,.1f} GPU hours (worker hours, where workers have no GPU){together}, for {total:,} "
-        f"images at {images_per_second:.4g} images/s and worker{smaller}; without validation"
+        f"time: {hours:,.1f} GPU hours (worker hours if workers have no GPU){together}, for {total:,} "
+        f"images at {images_per_second:.4g} images/s per worker{smaller}; without validation"
     )
 
 

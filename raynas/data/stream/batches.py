@@ -1,6 +1,6 @@
-"""From decoded units, which arrive in order, to the batches of the plan."""
+"""Batches of a split: plans an epoch, has its images decoded, and assembles the batches of the plan."""
 
-# Shapes: N images of a batch or unit, H x W pixels, C channels.
+# Shapes: N images of a batch or unit, U units of an epoch, H x W pixels, C channels.
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from raynas.data.stream.order import EpochPlan, Shuffle, num_batches, plan_epoch
 from raynas.data.stream.transforms import Transform
 
 DecodeAll = Callable[[Decoder, list[Unit]], Iterable[DecodedUnit]]
-"""Decodes units in other processes and gives them back in order, a few ahead of what is asked for."""
+"""Decodes units in other processes and yields them in order, working a few units ahead of the consumer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Images of one step of one rank.
+class PixelBatch:
+    """One step's images of one rank, as bytes.
 
     Args:
-        images_NCHW: uint8, laid out as channels_last; normalise them on the device.
-        labels_N: int64.
-        position: images that all ranks have taken of this epoch; `start` of batches() goes on from it.
+        images_NCHW: uint8 in channels_last memory format; they are normalised on the device.
+        labels_N: class indexes, int64.
+        position: number of images of this epoch that all ranks have taken so far. Passed to batches() as
+            `start`, it resumes the epoch after this batch.
     """
 
     images_NCHW: Tensor
@@ -36,28 +37,29 @@ class Batch:
     position: int
 
 
-class BatchSource(Protocol):
-    """One split of a data set, epoch by epoch. Ranks call it on their own and need not talk to each other."""
+class ImageBatches(Protocol):
+    """Batches of one split of a data set. Ranks call it independently, without communicating."""
 
     def num_batches(self, *, batch_size: int, num_ranks: int = 1, start: int = 0) -> int:
-        """Batches of an epoch from `start`, the same on every rank."""
+        """Number of batches of an epoch from `start`, the same on every rank."""
 
     def batches(
         self, *, epoch: int, batch_size: int, rank: int = 0, num_ranks: int = 1, start: int = 0
-    ) -> Iterator[Batch]:
-        """The batches of one rank; see plan_epoch for their order and for `start`.
+    ) -> Iterator[PixelBatch]:
+        """Yields the batches of one rank; see plan_epoch for their order and for `start`.
 
         Raises:
-            DataError: too few images, or a file or an image is corrupt; names it.
+            DataError: there are too few images, or a file or an image is corrupt; the message names it.
         """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlannedBatches:
-    """A BatchSource but for who decodes.
+    """ImageBatches in the order of plan_epoch, decoded by `decode_all`.
 
     Args:
-        shuffle: None: validation: every image once, in order, the last batches may be smaller.
+        shuffle: how training images are mixed. None, for validation, gives every image once and in order.
+        decode_all: decodes the units of an epoch, for example in processes of this machine (local.py).
     """
 
     images: ImageSet
@@ -66,7 +68,7 @@ class PlannedBatches:
     decode_all: DecodeAll = field(repr=False)
 
     def num_batches(self, *, batch_size: int, num_ranks: int = 1, start: int = 0) -> int:
-        """See BatchSource."""
+        """See ImageBatches."""
         return num_batches(
             self.images.num_images,
             batch_size=batch_size,
@@ -77,8 +79,8 @@ class PlannedBatches:
 
     def batches(
         self, *, epoch: int, batch_size: int, rank: int = 0, num_ranks: int = 1, start: int = 0
-    ) -> Iterator[Batch]:
-        """See BatchSource."""
+    ) -> Iterator[PixelBatch]:
+        """See ImageBatches."""
         plan = plan_epoch(
             self.images,
             shuffle=self.shuffle,
@@ -93,13 +95,18 @@ class PlannedBatches:
         return assemble(plan, iter(self.decode_all(decoder, units)), self.transform.image_size)
 
 
-def assemble(plan: EpochPlan, decoded: Iterator[DecodedUnit], image_size: int) -> Iterator[Batch]:
-    """Takes units as batches need them, and lets each go when its last image is used."""
+def assemble(plan: EpochPlan, decoded: Iterator[DecodedUnit], image_size: int) -> Iterator[PixelBatch]:
+    """Builds the batches of a plan from its units, which arrive in order.
+
+    A unit is received when a batch first needs it and dropped once its last image is used. With shuffling, a
+    batch has images of many units; the plan's window bounds how many are held.
+    """
     ends_U = np.cumsum([len(numbers_N) for numbers_N in plan.units])
     held: dict[int, DecodedUnit] = {}
     left_U = np.array([len(numbers_N) for numbers_N in plan.units], dtype=np.int64)
     num_received = 0
     for places_N, position in zip(plan.batches, plan.positions, strict=True):
+        # Which unit each image of the batch is in.
         unit_N = np.searchsorted(ends_U, places_N, side="right")
         images_NHWC = np.empty((len(places_N), image_size, image_size, 3), dtype=np.uint8)
         labels_N = np.empty(len(places_N), dtype=np.int64)
@@ -114,4 +121,6 @@ def assemble(plan: EpochPlan, decoded: Iterator[DecodedUnit], image_size: int) -
             left_U[unit] -= len(rows_N)
             if not left_U[unit]:
                 del held[unit]
-        yield Batch(torch.from_numpy(images_NHWC).permute(0, 3, 1, 2), torch.from_numpy(labels_N), position)
+        yield PixelBatch(
+            torch.from_numpy(images_NHWC).permute(0, 3, 1, 2), torch.from_numpy(labels_N), position
+        )

@@ -1,7 +1,7 @@
-"""Makes Parquet shards in the Hugging Face layout out of a tree or tar files; images stay as they are.
+"""Writes images as Parquet shards in the Hugging Face layout, without re-encoding them.
 
-Images are written in random order, the same for the same source: so shards can be streamed, and each holds
-all classes. Shards get their names when the last is written; what is interrupted leaves nothing behind.
+Images are written in random order, the same each time, so that the classes are mixed in every shard. Shards
+get their final names after the last one is written, so that an interrupted conversion leaves no files behind.
 """
 
 from __future__ import annotations
@@ -19,48 +19,49 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from raynas.data.decode import EncodedImage, opened
+from raynas.data.decode import EncodedImage, opened_image
 from raynas.data.layout import Split
 from raynas.data.stream.location import reason_of
 from raynas.data.stream.members import Member
 from raynas.errors import DataError
 
 _ROWS_PER_GROUP = 128
-"""About 14 MB of ImageNet: one request to a store, and 19 MB of pixels at 224 x 224."""
+"""Images per row group: of ImageNet 14 MB, one request to an object store, or 19 MB as 224 x 224 pixels."""
 
 _MAX_THREADS = 8
 _UNFINISHED = ".unfinished"
 
-Report = Callable[[int], None]
-"""Told how many images have been written since it was last called; from several threads."""
+ReportWritten = Callable[[int], None]
+"""Called with the number of images written since the last call, from several threads."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
-    """A file to be written."""
+class PlannedShard:
+    """A file to be written, with its images in order."""
 
     name: str
     members: list[Member]
 
 
-def convert(
+def convert_to_shards(
     splits: Mapping[Split, Sequence[Member]],
     out: Path,
     *,
     class_names: Mapping[str, str],
     shard_bytes: int,
-    report: Report = lambda num_images: None,
+    report: ReportWritten = lambda num_images: None,
 ) -> list[Path]:
-    """Writes train-00000-of-00042.parquet, validation-..., and classes.json.
+    """Writes train-00000-of-00042.parquet, ..., validation-00000-of-00002.parquet, ... and classes.json.
 
     Args:
-        out: a folder that is empty or not there yet.
-        class_names: from a member's class to its name, in the order of labels.
-        shard_bytes: of images per shard, about.
+        out: a folder that is empty or doesn't exist yet.
+        class_names: names of the classes by their folders, in the order of the labels.
+        shard_bytes: approximate size of the images of a shard.
+        report: see ReportWritten.
     Returns:
-        The shards.
+        Paths of the shards.
     Raises:
-        DataError: `out` is not empty or can't be written, a member has another class or is no image.
+        DataError: `out` is not empty or can't be written, or a member is no image.
     """
     check_empty(out)
     labels = {name: label for label, name in enumerate(class_names)}
@@ -75,7 +76,7 @@ def convert(
             file.rename(out / file.name)
     except (OSError, pa.ArrowException, UnicodeEncodeError) as error:
         raise DataError(
-            f"{out} can't be written: {reason_of(error)}. Give another folder, of a name in UTF-8, with room."
+            f"{out} can't be written: {reason_of(error)}. Choose a folder with enough space and a UTF-8 name."
         ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -83,21 +84,21 @@ def convert(
 
 
 def check_empty(out: Path) -> None:
-    """Raises DataError unless `out` is an empty folder or nothing yet."""
+    """Raises DataError unless `out` is an empty folder or doesn't exist."""
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError(
-            f"{out} is there already and not an empty folder. Nothing is overwritten: give another."
+            f"{out} exists and is not an empty folder. Nothing is overwritten: choose another folder."
         )
 
 
-def plan_shards(split: Split, members: Sequence[Member], shard_bytes: int) -> list[Shard]:
-    """Deals the members in random order to shards of nearly equal size."""
+def plan_shards(split: Split, members: Sequence[Member], shard_bytes: int) -> list[PlannedShard]:
+    """Distributes the members over shards of nearly equal size, in random order."""
     order = np.random.default_rng(0).permutation(len(members))
     bytes_before = np.cumsum([members[index].num_bytes for index in order]) - members[order[0]].num_bytes
     num_shards = max(1, round(bytes_before[-1] / shard_bytes))
     shard_of = np.minimum(bytes_before * num_shards // (bytes_before[-1] + 1), num_shards - 1)
     return [
-        Shard(
+        PlannedShard(
             f"{split}-{number:05}-of-{num_shards:05}.parquet",
             [members[index] for index in order[shard_of == number]],
         )
@@ -106,7 +107,11 @@ def plan_shards(split: Split, members: Sequence[Member], shard_bytes: int) -> li
 
 
 def _write_all(
-    shards: Sequence[Shard], folder: Path, schema: pa.Schema, labels: Mapping[str, int], report: Report
+    shards: Sequence[PlannedShard],
+    folder: Path,
+    schema: pa.Schema,
+    labels: Mapping[str, int],
+    report: ReportWritten,
 ) -> None:
     with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as threads:
         writing = [
@@ -120,8 +125,10 @@ def _write_all(
             raise
 
 
-def _write(shard: Shard, path: Path, schema: pa.Schema, labels: Mapping[str, int], report: Report) -> None:
-    # JPEG bytes don't compress, and no image comes twice.
+def _write(
+    shard: PlannedShard, path: Path, schema: pa.Schema, labels: Mapping[str, int], report: ReportWritten
+) -> None:
+    # JPEG bytes don't compress any further, and no image repeats, which a dictionary would need.
     with pq.ParquetWriter(
         path, schema, compression="none", use_dictionary=False, write_statistics=["label"]
     ) as file:
@@ -135,8 +142,8 @@ def _write(shard: Shard, path: Path, schema: pa.Schema, labels: Mapping[str, int
 
 def _checked(member: Member) -> bytes:
     content = member.read()
-    # The header alone: decoding everything would take hours.
-    with opened(EncodedImage(Path(member.where), content=content)) as image:
+    # Only the header is read: decoding every image of ImageNet would take hours.
+    with opened_image(EncodedImage(Path(member.where), content=content)) as image:
         assert isinstance(image, Image.Image)
     return content
 

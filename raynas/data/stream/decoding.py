@@ -1,4 +1,4 @@
-"""The work of one decoding process: read a unit of images, decode and transform them."""
+"""What a decoding process does: it reads a unit of images, decodes and transforms them."""
 
 # Shapes: N images of a unit, H x W pixels, C channels.
 
@@ -15,7 +15,7 @@ from raynas.data.stream.transforms import Transform
 
 
 class Unit(NamedTuple):
-    """A piece of work: images and what their random numbers are made of."""
+    """Images that are decoded together, with the numbers and the epoch that seed their augmentation."""
 
     piece: Piece
     numbers_N: NDArray[np.int64]
@@ -24,7 +24,7 @@ class Unit(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedUnit:
-    """Pixels and classes of a unit, in its order."""
+    """Pixels and class indexes of a unit, in its order."""
 
     images_NHWC: NDArray[np.uint8]
     labels_N: NDArray[np.int64]
@@ -32,29 +32,30 @@ class DecodedUnit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoder:
-    """Reads, decodes and transforms units, in whatever process; the same unit gives the same pixels.
+    """Reads, decodes and transforms units. A unit gives the same pixels in whatever process it is decoded.
 
     Args:
-        seed: of augmentation, together with the epoch and the image's number.
+        seed: seed of augmentation, together with the epoch and the image's number.
     """
 
     transform: Transform
     seed: int = 0
 
     def __call__(self, unit: Unit) -> DecodedUnit:
-        """Pixels and classes of the unit.
+        """Decodes a unit.
 
         Raises:
-            DataError: a file or an image is corrupt; names it.
+            DataError: a file or an image is corrupt; the message names it.
         """
         size = self.transform.image_size
         images_NHWC = np.empty((len(unit.numbers_N), size, size, 3), dtype=np.uint8)
         return DecodedUnit(images_NHWC, self.decode_into(images_NHWC, unit))
 
     def decode_into(self, images_NHWC: NDArray[np.uint8], unit: Unit) -> NDArray[np.int64]:
-        """Writes the pixels into an array that is there, and returns the labels."""
+        """Writes the pixels into `images_NHWC` and returns labels_N."""
         piece = unit.piece.read()
         for place, (number, encoded) in enumerate(zip(unit.numbers_N, piece.images, strict=True)):
+            # A generator per image, so that augmentation doesn't depend on how images are grouped into units.
             rng = np.random.default_rng((self.seed, unit.epoch, int(number)))
             images_NHWC[place] = self.transform(encoded, rng)
         return piece.labels_N

@@ -1,4 +1,4 @@
-"""What the footer of one Parquet shard tells: row groups, columns and classes."""
+"""Reads the footer of a Parquet shard: its row groups, columns and classes."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from raynas.data.parquet_columns import names_of_classes
+from raynas.data.parquet_columns import check_label_column, class_names_in, find_image_column
 from raynas.data.stream.location import reason_of
-from raynas.errors import DataError, did_you_mean
-
-_IMAGE_COLUMNS = ("image", "img")
+from raynas.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """A shard whose columns are checked; its rows are not read yet.
+    """A shard whose columns have been checked, but whose images have not been read.
 
     Args:
-        max_label: the largest, where there are no class names; else -1.
+        image_column: see find_image_column.
+        max_label: the largest label if the shard has no class names, else -1.
     """
 
     file: str
@@ -32,19 +31,20 @@ class Footer:
 
 
 def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> Footer | DataError:
-    """The footer, or what is wrong with it if the file is broken: the caller may leave that file out.
+    """Reads the footer of a shard. The error of a broken file is returned: the caller may skip such a file.
 
     Raises:
-        DataError: the file is sound, but has not the columns that it should; its neighbours won't either.
+        DataError: the file is intact but lacks a column. The other shards will lack it too, so that skipping
+            doesn't help.
     """
     try:
         with filesystem.open_input_file(file) as content, pq.ParquetFile(content) as parquet:
             schema = parquet.schema_arrow
-            _check_label_column(file, schema, label_column)
-            class_names = names_of_classes(schema, label_column)
+            check_label_column(file, schema, label_column)
+            class_names = class_names_in(schema, label_column)
             return Footer(
                 file=file,
-                image_column=_image_column(file, schema),
+                image_column=find_image_column(file, schema, allow_plain=True),
                 class_names=class_names,
                 max_label=-1 if class_names else _max_label(parquet, label_column),
                 rows_of_groups=_rows_of_groups(parquet.metadata, content.size()),
@@ -52,52 +52,23 @@ def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> F
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         return DataError(
             f"The shard {file} can't be read as Parquet: {reason_of(error)}. Write or download it again, or "
-            "leave such shards out with data.skip_broken=true."
+            "skip such shards with data.skip_broken=true."
         )
 
 
 def _rows_of_groups(metadata: pq.FileMetaData, num_bytes: int) -> tuple[int, ...]:
-    # Not by the columns' own numbers: of a damaged column Arrow ends the process when it is looked at.
+    # Row groups only. The metadata of columns have the number of rows too, but Arrow ends the process when it
+    # reads those of a damaged column.
     rows_of_groups = tuple(metadata.row_group(index).num_rows for index in range(metadata.num_row_groups))
     if min(rows_of_groups, default=0) < 0 or sum(rows_of_groups) != metadata.num_rows:
         listing = ", ".join(str(num_rows) for num_rows in rows_of_groups[:5])
-        raise pa.ArrowInvalid(f"its row groups have {listing} rows, and it says {metadata.num_rows} in all")
+        raise pa.ArrowInvalid(f"its row groups have {listing} rows, but {metadata.num_rows} are declared")
     if metadata.num_rows > num_bytes:
-        raise pa.ArrowInvalid(f"it says that it has {metadata.num_rows} rows, in {num_bytes} bytes")
+        raise pa.ArrowInvalid(f"it declares {metadata.num_rows} rows, but has only {num_bytes} bytes")
     return rows_of_groups
 
 
-def _check_label_column(file: str, schema: pa.Schema, label_column: str) -> None:
-    if label_column not in schema.names:
-        raise DataError(
-            f"{file} has no column {label_column!r}.{did_you_mean(label_column, schema.names)} Its columns: "
-            f"{', '.join(schema.names)}. Set label_column to the one that holds the class numbers."
-        )
-    kind = schema.field(label_column).type
-    if not pa.types.is_integer(kind):
-        raise DataError(
-            f"The label column {label_column!r} of {file} holds values of type {kind}; integers from 0 are "
-            "allowed. Convert it, or set label_column to another."
-        )
-
-
-def _image_column(file: str, schema: pa.Schema) -> str:
-    for column in _IMAGE_COLUMNS:
-        if column in schema.names and _holds_bytes(schema.field(column).type):
-            return f"{column}.bytes" if pa.types.is_struct(schema.field(column).type) else column
-    listing = ", ".join(f"{field.name}: {field.type}" for field in schema)
-    raise DataError(
-        f"{file} has no image column. Allowed is 'image' or 'img' of type struct<bytes: binary, path: "
-        f"string> or binary; its columns: {listing}. Write the images in the Hugging Face layout."
-    )
-
-
-def _holds_bytes(kind: pa.DataType) -> bool:
-    if pa.types.is_struct(kind):
-        return kind.get_field_index("bytes") >= 0 and _holds_bytes(kind.field("bytes").type)
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
 def _max_label(parquet: pq.ParquetFile, label_column: str) -> int:
-    """From the labels themselves: statistics may lie, and Arrow ends the process over damaged ones."""
+    """The largest label."""
+    # Not from the footer's statistics: they may be wrong, and Arrow ends the process if they are damaged.
     return int(pc.max(parquet.read(columns=[label_column], use_threads=False).column(0)).as_py() or 0)

@@ -1,4 +1,4 @@
-"""What every kind of streamed data set offers: numbered images in pieces, read piece by piece."""
+"""The interface of streamed data sets: numbered images in pieces, which are read one at a time."""
 
 # Shapes: N images, by their number in the data set, from 0.
 
@@ -13,66 +13,49 @@ from numpy.typing import NDArray
 from raynas.data.decode import EncodedImage
 
 PIECE_IMAGES = 512
-"""At most so many images are read, decoded and held as one: 77 MB of pixels at 224 x 224."""
+"""Largest number of images that are read and decoded together: 77 MB of pixels at 224 x 224."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedPiece:
-    """Images as they lie in the file, and their classes."""
+    """Images before decoding, and their class indexes."""
 
     images: list[EncodedImage]
     labels_N: NDArray[np.int64]
 
 
 class Piece(Protocol):
-    """Some images that are read together; small and without an open file: it is sent to other processes."""
+    """Images that are read together, described by a small value that can be sent to another process."""
 
     def read(self) -> EncodedPiece:
-        """The images in the order in which they were asked for.
+        """Reads the images, in the order in which they were asked for.
 
         Raises:
-            DataError: a file is corrupt or gone, a row has no image or a wrong label; names it.
+            DataError: a file is corrupt or missing, or a row has no image or a wrong label.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class CountedImages:
-    """An ImageSet that is somewhere else: it can be counted and not read."""
-
-    num_images: int
-    num_classes: int
-    class_names: tuple[str, ...] | None = None
-
-    def pieces(self, rng: np.random.Generator | None) -> list[NDArray[np.int64]]:
-        """See ImageSet; not here."""
-        raise AssertionError("a plan reads no images")
-
-    def piece(self, numbers_N: NDArray[np.int64]) -> Piece:
-        """See ImageSet; not here."""
-        raise AssertionError("a plan reads no images")
 
 
 class ImageSet(Protocol):
-    """One split of a data set."""
+    """The images of one split of a data set, numbered from 0."""
 
     @property
     def num_images(self) -> int:
-        """Images are numbered from 0 to this."""
+        """Number of images."""
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """One per class, where the data set has names."""
+        """One name per class; None if the data set has no names."""
 
     @property
     def num_classes(self) -> int:
-        """Classes without an image included, as far as names tell them."""
+        """Number of classes. Classes without an image count if the data set has class names."""
 
     def pieces(self, rng: np.random.Generator | None) -> list[NDArray[np.int64]]:
-        """Every image's number once, in pieces of at most PIECE_IMAGES that are cheap to read together.
+        """All image numbers, in pieces of at most PIECE_IMAGES images that are cheap to read together.
 
         Args:
-            rng: of the order; None: the order of the files.
+            rng: puts the pieces into random order. None keeps the order of the files.
         """
 
     def piece(self, numbers_N: NDArray[np.int64]) -> Piece:
-        """These images, in this order; all must be of one of the pieces."""
+        """Describes these images, in this order; all must belong to one piece."""

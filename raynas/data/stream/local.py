@@ -1,9 +1,10 @@
-"""Decodes in processes of this machine: works where Ray is not installed.
+"""Decodes images in processes of this machine, without Ray.
 
-The processes stay from epoch to epoch and serve training and validation: starting one takes a second.
+The processes stay alive between epochs and serve both training and validation, because starting one takes a
+second.
 """
 
-# Shapes: N images of a unit, H x W pixels, C channels.
+# Shapes: S slots of shared memory, N images of a unit, H x W pixels, C channels.
 
 from __future__ import annotations
 
@@ -32,17 +33,18 @@ from raynas.data.stream.transforms import Transform
 from raynas.errors import TrainingFailed
 
 _UNITS_AHEAD = 2
-"""Per process: one that is decoded while another waits to be taken."""
+"""Units per process that are decoded ahead: one is in the works while another waits to be taken."""
 
 
 def local_batches(
     images: ImageSet, transform: Transform, *, shuffle: Shuffle | None, num_processes: int | None = None
 ) -> PlannedBatches:
-    """A BatchSource over processes of this machine.
+    """ImageBatches that are decoded in processes of this machine.
 
     Args:
-        shuffle: for training; None for validation.
-        num_processes: that decode, for one rank; None: one per core. 0 decodes in this process.
+        shuffle: how training images are mixed; None for validation.
+        num_processes: number of decoding processes of this rank. Defaults to one per core; 0 decodes in this
+            process.
     """
     count = (os.cpu_count() or 1) if num_processes is None else num_processes
     return PlannedBatches(images, transform, shuffle, LocalProcesses(count))
@@ -50,7 +52,7 @@ def local_batches(
 
 @dataclass(frozen=True, slots=True)
 class LocalProcesses:
-    """A DecodeAll."""
+    """A DecodeAll in processes of this machine."""
 
     num_processes: int
 
@@ -77,19 +79,20 @@ class LocalProcesses:
 
 @functools.cache
 def process_pool(num_processes: int) -> ProcessPoolExecutor:
-    """Processes that wait for units until this one ends."""
-    # Not fork: threads of Arrow, and connections to a store, don't live through it.
+    """The pool of decoding processes, which live until this process ends."""
+    # Not fork: Arrow's threads and connections to an object store don't survive it.
     context: BaseContext = multiprocessing.get_context("forkserver")
     return ProcessPoolExecutor(num_processes, context, initializer=_leave_with_parent)
 
 
 def _leave_with_parent() -> None:
+    # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
     def leave() -> None:
-        # Killed, it could not say that nothing comes any more.
+        # A parent that is killed can't shut its pool down; without this its processes would wait forever.
         parent.join()
         os._exit(1)
 
@@ -99,10 +102,13 @@ def _leave_with_parent() -> None:
 def _decoded(
     pool: ProcessPoolExecutor, decoder: Decoder, units: list[Unit], num_slots: int
 ) -> Iterator[DecodedUnit]:
-    """Pixels go through slots of shared memory, again and again: fresh memory costs a tenth of decoding."""
+    """Yields the units in order. Their pixels pass through reused slots of shared memory.
+
+    Fresh memory for each unit would cost a tenth of the time of decoding.
+    """
     num_slots = min(num_slots, len(units))
-    size, most = decoder.transform.image_size, max(len(unit.numbers_N) for unit in units)
-    shape = (num_slots, most, size, size, 3)
+    size = decoder.transform.image_size
+    shape = (num_slots, max(len(unit.numbers_N) for unit in units), size, size, 3)
     memory = SharedMemory(create=True, size=math.prod(shape))
     slots_SNHWC = np.ndarray(shape, np.uint8, memory.buf)
 
@@ -113,12 +119,13 @@ def _decoded(
     try:
         for index, unit in enumerate(units):
             labels_N = waiting.popleft().result()
-            # A copy: the slot goes to the next unit.
+            # Copied, because the slot goes to another unit next.
             images_NHWC = slots_SNHWC[index % num_slots, : len(unit.numbers_N)].copy()
             if index + num_slots < len(units):
                 waiting.append(submit(index + num_slots))
             yield DecodedUnit(images_NHWC, labels_N)
     finally:
+        # Processes may still be writing into the slots: the memory goes away only when all of them are done.
         for future in waiting:
             future.cancel()
         wait(waiting)
@@ -134,6 +141,7 @@ def _decode(
     return decoder.decode_into(slots_SNHWC[slot, : len(unit.numbers_N)], unit)
 
 
+# Two, because training and validation each have one block of shared memory at a time.
 @functools.lru_cache(2)
 def _attached(name: str) -> SharedMemory:
     return SharedMemory(name)

@@ -1,4 +1,4 @@
-"""A path or URI that the user gave: is it there, may it be read, and which files lie below it."""
+"""The location of a data set, a local path or a URI: checks that it can be read, and lists its files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ALLOWED = (
     "class; a local path, or s3://BUCKET/PATH or gs://BUCKET/PATH"
 )
 _SCHEMES = ("s3", "gs", "gcs", "hdfs", "abfs", "abfss")
-"""Those that pyarrow opens itself."""
+"""URI schemes that pyarrow opens itself."""
 
 _ADVICE = {
     "s3": "Check the bucket's name and the network, and give credentials: AWS_ACCESS_KEY_ID and "
@@ -30,7 +30,7 @@ _ADVICE = {
     "gs://anonymous@BUCKET/PATH for a public bucket",
 }
 LOCAL = ""
-"""Instead of a URI: paths of this machine."""
+"""Stands in place of a URI for the file system of this machine."""
 
 _RETRY_SECONDS = 15
 _PASSWORD = re.compile(r"(?<=://)[^/@]*:[^/@]*@")
@@ -38,7 +38,7 @@ _PASSWORD = re.compile(r"(?<=://)[^/@]*:[^/@]*@")
 
 @functools.lru_cache(maxsize=16)
 def filesystem_of(uri: str) -> fs.FileSystem:
-    """One per process and URI, so that connections and credentials are used again."""
+    """The file system of a URI, one object per process and URI, so that connections are reused."""
     return fs.FileSystem.from_uri(uri)[0] if uri else fs.LocalFileSystem()
 
 
@@ -47,9 +47,9 @@ class Location:
     """A file or folder that exists.
 
     Args:
-        source: as the user wrote it, without a password: for messages.
-        uri: of the file system, for filesystem_of.
-        path: as the file system calls it.
+        source: what the user wrote, without a password, for messages.
+        uri: URI for filesystem_of, or LOCAL.
+        path: path within the file system.
     """
 
     source: str
@@ -59,11 +59,11 @@ class Location:
 
     @property
     def name(self) -> str:
-        """Last part of the path, without an ending."""
+        """Last part of the path, without its suffix."""
         return PurePosixPath(self.path).stem
 
     def files(self, endings: tuple[str, ...]) -> list[str]:
-        """Paths of the files at any depth with one of the endings, sorted; hidden ones are left out."""
+        """Paths of the files at any depth with one of the endings, sorted, without hidden ones."""
         if self.uri == LOCAL:
             return [str(path) for path in files_below(Path(self.path), endings)]
         with _explained(self.source):
@@ -75,7 +75,7 @@ class Location:
         )
 
     def relative(self, path: str) -> PurePosixPath:
-        """`path` as seen from here."""
+        """`path` relative to this location."""
         return PurePosixPath(path).relative_to(self.path)
 
     def _is_hidden(self, path: str) -> bool:
@@ -83,16 +83,16 @@ class Location:
 
 
 def locate(source: str) -> Location:
-    """Finds what the user named.
+    """Finds the file or folder at a local path or URI.
 
     Raises:
-        DataError: it is not there, or the store refuses: no credentials, no such bucket, no network.
+        DataError: it doesn't exist or can't be reached: no credentials, no such bucket, no network.
     """
     scheme, colon, path = source.partition("://")
     if not colon or scheme == "file":
         return _local(path or source)
     if scheme not in _SCHEMES:
-        raise DataError(f"{source!r} has the scheme {scheme!r}. {_ALLOWED}. Give one of these.")
+        raise DataError(f"{source!r} has the unknown scheme {scheme!r}. {_ALLOWED}.")
     return _remote(source)
 
 
@@ -102,7 +102,7 @@ def _local(source: str) -> Location:
         siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataError(
             f"{source!r} is not a path that can be read.{did_you_mean(path.name, siblings)} {_ALLOWED}. "
-            "A relative path is seen from the working directory."
+            "A relative path starts at the working directory."
         )
     return Location(source, LOCAL, path.as_posix(), path.is_dir())
 
@@ -110,7 +110,7 @@ def _local(source: str) -> Location:
 def _remote(source: str) -> Location:
     shown = _PASSWORD.sub("", source)
     with _explained(shown):
-        source = _impatient(source)
+        source = _with_retry_limit(source)
         path = fs.FileSystem.from_uri(source)[1].rstrip("/")
         kind = filesystem_of(source).get_file_info(path).type
     if kind == fs.FileType.NotFound:
@@ -118,20 +118,21 @@ def _remote(source: str) -> Location:
     return Location(shown, source, path, kind == fs.FileType.Directory)
 
 
-def _impatient(source: str) -> str:
-    """Without a limit, Google's client tries a quarter of an hour before it says that there is no network."""
+def _with_retry_limit(source: str) -> str:
+    # Without a limit, Google's client retries for 15 minutes before it reports that there is no network.
     if not source.startswith(("gs://", "gcs://")) or "retry_limit_seconds" in source:
         return source
     return f"{source}{'&' if '?' in source else '?'}retry_limit_seconds={_RETRY_SECONDS}"
 
 
 def reason_of(error: Exception) -> str:
-    """What pyarrow says, in one line, without passwords and without a full stop."""
+    """The message of an error of pyarrow, in one line, without passwords and without the final full stop."""
     return " ".join(_PASSWORD.sub("", str(error)).split()).rstrip(" .")
 
 
 @contextmanager
 def _explained(shown: str) -> Iterator[None]:
+    """Turns errors of pyarrow into DataErrors with advice for the kind of store."""
     try:
         yield
     except (pa.ArrowException, OSError, ValueError) as error:

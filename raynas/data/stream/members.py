@@ -1,7 +1,7 @@
-"""The images that a conversion starts from: files of a tree, or members of tar files, with their classes.
+"""Lists the images that a conversion reads: files in class folders, or members of tar files.
 
-Every image is bytes at a known place, so that they can be read in random order. Nothing is unpacked to disk,
-and no name from a tar file is used as a path.
+Every image is a range of bytes of a file, so that images can be read in random order. Nothing is unpacked to
+disk, and no name from a tar file is used as a path.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from raynas.data.folder import ENDINGS
+from raynas.data.class_folders import IMAGE_ENDINGS
 from raynas.data.layout import Split, by_split
 from raynas.data.stream.location import LOCAL, Location, locate, reason_of
 from raynas.data.stream.tree import tree_files
@@ -23,11 +23,11 @@ _COMPRESSED = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An image: bytes of a file.
+    """An image, as a range of bytes of a file.
 
     Args:
-        name: as the file or the tar file calls it, without folders.
-        folders: above the folder of the class; they tell the split.
+        name: file name of the image, without folders.
+        folders: the folders above the class folder, whose names tell the split.
     """
 
     file: str
@@ -39,14 +39,14 @@ class Member:
 
     @property
     def where(self) -> str:
-        """How messages call it."""
+        """Name of the image in messages."""
         return f"{self.class_name}/{self.name} in {self.file}" if self.offset else self.file
 
     def read(self) -> bytes:
-        """The encoded image.
+        """Reads the encoded image.
 
         Raises:
-            DataError: the file is gone or cut short.
+            DataError: the file is missing or truncated.
         """
         try:
             with open(self.file, "rb") as stream:
@@ -55,19 +55,19 @@ class Member:
         except OSError as error:
             raise DataError(f"{self.file} can't be read: {error.strerror}. Restore it.") from error
         if len(content) < self.num_bytes:
-            raise DataError(f"{self.file} is cut short: it ends inside {self.name}. Download it again.")
+            raise DataError(f"{self.file} is truncated: it ends inside {self.name}. Download it again.")
         return content
 
 
 def find_members(source: str) -> dict[Split, list[Member]]:
-    """Lists the images of an ImageFolder tree, a tar file, or a folder of tar files, all of this machine.
+    """Lists the images of class folders, a tar file or a folder of tar files on this machine, by split.
 
     Raises:
-        DataError: it is missing, remote, compressed or broken, or has images without a class.
+        DataError: the source is missing, remote, compressed or broken, or an image has no class.
     """
     location = locate(source)
     if location.uri != LOCAL:
-        raise DataError(f"{location.source!r} is remote. Allowed are local files: copy it here first.")
+        raise DataError(f"{location.source!r} is remote; only local files are converted. Copy it here.")
     tars = location.files((".tar", *_COMPRESSED)) if location.is_folder else [location.path]
     if not tars:
         return {
@@ -76,7 +76,9 @@ def find_members(source: str) -> dict[Split, list[Member]]:
         }
     members = [member for tar in tars for member in _of_tar(location, tar)]
     if not members:
-        raise DataError(f"There are no images in {location.source!r}. Allowed endings: {', '.join(ENDINGS)}.")
+        raise DataError(
+            f"There are no images in {location.source!r}. Allowed endings: {', '.join(IMAGE_ENDINGS)}."
+        )
     return by_split(members, lambda member: member.folders)
 
 
@@ -87,10 +89,12 @@ def _of_file(path: str, class_name: str) -> Member:
 def _of_tar(location: Location, file: str) -> Iterator[Member]:
     if not file.lower().endswith(".tar"):
         advice = (
-            "Decompress it first" if file.lower().endswith(_COMPRESSED) else "Give a folder or a .tar file"
+            "Decompress it first" if file.lower().endswith(_COMPRESSED) else "Use a folder or a .tar file"
         )
-        raise DataError(f"{file} is no plain tar file, and images are read in random order. {advice}.")
-    # The last folders above the file may tell the split, and so may its own name.
+        raise DataError(
+            f"{file} is not an uncompressed tar file, and only those can be read in random order. {advice}."
+        )
+    # The folders above the tar file may tell the split, and so may its own name.
     folders = location.relative(file) if location.is_folder else PurePosixPath(Path(file).name)
     try:
         with open(file, "rb") as stream:
@@ -104,10 +108,18 @@ def _of_tar(location: Location, file: str) -> Iterator[Member]:
 def _of_stream(
     stream: IO[bytes], file: str, folders: PurePosixPath, *, class_name: str | None, base: int
 ) -> Iterator[Member]:
-    """Args: class_name: of all images, as the tar file in a tar file is a class; base: where it begins."""
+    """The images of an open tar file, and of the tar files in it.
+
+    Args:
+        file: the outermost tar file, which images are read from.
+        folders: the folders above this tar file, whose names tell the split.
+        class_name: class of all images: the name of a tar file inside a tar file. None takes each image's
+            class from its folder.
+        base: position in `file` where this tar file begins.
+    """
     with tarfile.open(fileobj=stream, mode="r:") as tar:
         while (info := tar.next()) is not None:
-            # It keeps all it has seen, and there may be millions.
+            # tarfile keeps every member that it has read, and there may be millions.
             tar.members = []  # type: ignore[attr-defined]
             path = PurePosixPath(info.name)
             if not info.isreg() or path.name.startswith("."):
@@ -118,7 +130,7 @@ def _of_stream(
                 yield from _of_stream(
                     inner, file, folders / path.parent, class_name=path.stem, base=info.offset_data
                 )
-            elif path.suffix.lower() in ENDINGS:
+            elif path.suffix.lower() in IMAGE_ENDINGS:
                 name = class_name or _class_folder(path, file)
                 above = folders if class_name else folders / path.parent.parent
                 yield Member(file, base + info.offset_data, info.size, path.name, name, above)
@@ -129,6 +141,6 @@ def _class_folder(path: PurePosixPath, file: str) -> str:
     if name in ("", ".", ".."):
         raise DataError(
             f"The image {path} in {file} has no class. Allowed: CLASS/IMAGE in a tar file, or one tar file "
-            "per class inside it. Unpack it into one folder per class, and convert that."
+            "per class inside it. Unpack it into one folder per class, and convert that folder."
         )
     return name

@@ -1,12 +1,12 @@
-"""The order of an epoch: which rank gets which image in which batch, before any image is read.
+"""Plans an epoch before any image is read: which rank gets which image in which batch.
 
-It follows from the seed, the epoch, the batch size and the number of ranks alone. How many processes decode
-has no part in it, so results don't depend on them.
+The order depends only on the seed, the epoch, the batch size and the number of ranks. It does not depend on
+the number of decoding processes, so neither do results.
 
-How well it is shuffled: the pieces (row groups) are permuted; then every image is moved back by a random
+Quality of the shuffle: the pieces (row groups) are permuted, then every image is moved back by a random
 distance of up to `window` images. So a batch holds images of about window / piece size neighbouring pieces.
-Images of a class that lie together in the shards stay near each other: shards should be written in random
-order, as `raynas convert` does. The files of a tree are permuted one by one, which is a full shuffle.
+Images of one class that lie together in a shard stay near each other: shards should be written in random
+order, as `raynas convert` does. The files of class folders are permuted one by one, which is a full shuffle.
 """
 
 # Shapes: M images of this rank in this epoch; N images of a piece or a batch.
@@ -29,10 +29,11 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Shuffle:
-    """How training images are mixed.
+    """How training images are shuffled.
 
     Args:
-        window: images; this many decoded images of a rank are in memory at most, half as many on average.
+        window: images are moved by up to this many places. It is also the largest number of decoded images
+            that a rank holds in memory; the average is half of it.
     """
 
     seed: int
@@ -41,12 +42,12 @@ class Shuffle:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EpochPlan:
-    """What one rank does in one epoch.
+    """The images of one rank in one epoch, in batches.
 
     Args:
         units: numbers of the images to decode together, in the order in which they are needed.
-        batches: places in the concatenated units.
-        positions: images that all ranks together have taken after each batch.
+        batches: indexes into the concatenated units, one array per batch.
+        positions: number of images that all ranks together have taken after each batch.
     """
 
     units: list[Numbers]
@@ -64,14 +65,15 @@ def plan_epoch(
     num_ranks: int = 1,
     start: int = 0,
 ) -> EpochPlan:
-    """The rest of an epoch from `start`.
+    """Plans what is left of an epoch after position `start`.
 
     Args:
-        shuffle: None: every image once in the order of the files, the last batch may be smaller. Else
-            training: all ranks get the same number of full batches.
-        start: a position of the same epoch. With the same number of ranks the batches are those that would
-            have followed; with another number, images of the pieces that were being mixed may come twice or
-            not at all.
+        shuffle: for training: images are shuffled, and all ranks get the same number of full batches. None,
+            for validation: every image comes once, in the order of the files, and the last batches may be
+            smaller.
+        start: a position of the same epoch, from PixelBatch or EpochPlan. With the same number of ranks, the
+            batches are those that would have followed. With another number, images of the pieces that were
+            being mixed may come twice or not at all.
     Raises:
         DataError: there are not enough images for one batch.
     """
@@ -81,6 +83,7 @@ def plan_epoch(
     places_M = np.arange(len(numbers_M))
     if shuffle is not None:
         rng = np.random.default_rng((shuffle.seed, epoch, rank, num_ranks))
+        # A sliding shuffle: sorting by place plus random delay moves no image further than the window.
         places_M = np.argsort(places_M + rng.uniform(0, shuffle.window, len(places_M)), kind="stable")
     sizes = _batch_sizes(
         images.num_images, len(places_M), batch_size, num_ranks, start, drop_last=shuffle is not None
@@ -89,7 +92,7 @@ def plan_epoch(
     ends = skipped + np.cumsum([0, *sizes])
     taken_M = np.zeros(len(numbers_M), dtype=bool)
     taken_M[places_M[skipped : ends[-1]]] = True
-    # Places among the taken alone: what is not taken is not decoded.
+    # Indexes among the taken images only, because the others are not decoded.
     renumbered_M = np.cumsum(taken_M) - 1
     return EpochPlan(
         units=_units(share, taken_M),
@@ -101,7 +104,7 @@ def plan_epoch(
 def num_batches(
     num_images: int, *, batch_size: int, num_ranks: int = 1, start: int = 0, drop_last: bool
 ) -> int:
-    """Batches of one epoch from `start`, the same number on every rank."""
+    """Number of batches of one epoch from `start`, the same on every rank."""
     skipped = start // num_ranks
     if drop_last:
         return max((num_images // num_ranks - skipped) // batch_size, 0)
@@ -109,10 +112,10 @@ def num_batches(
 
 
 def deal(pieces: Sequence[Numbers], num_ranks: int) -> list[list[Numbers]]:
-    """Gives each piece to the rank with the fewest images; only the last are cut, to make shares equal.
+    """Gives each piece in turn to the rank with the fewest images; returns the pieces of each rank.
 
-    Equal: they differ by one image at most. Reading the first images of all shares reads the first pieces, so
-    that an epoch can be resumed on another number of ranks.
+    The last pieces are cut, so that shares differ by one image at most. The first images of all shares are
+    those of the first pieces, so that an epoch can be resumed on another number of ranks.
     """
     num_images = sum(len(piece) for piece in pieces)
     quotas = [num_images // num_ranks + (rank < num_images % num_ranks) for rank in range(num_ranks)]
@@ -142,8 +145,8 @@ def _batch_sizes(
                 "Lower the batch size, or use fewer workers."
             )
         return [batch_size] * count
-    # Nearly equal: so a rank whose share is one image smaller has not one batch less. (With batches of one
-    # image its last is empty.)
+    # Batches are nearly equal instead of full. Otherwise a rank whose share is one image smaller could have
+    # one batch less, and the others would wait for it. (With batches of one image, its last batch is empty.)
     rest = max(share - start // num_ranks, 0)
     return [rest // count + (index < rest % count) for index in range(count)]
 

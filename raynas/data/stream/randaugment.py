@@ -1,4 +1,4 @@
-"""RandAugment with Pillow: some operations drawn at random, all of one strength."""
+"""RandAugment with Pillow: operations are drawn at random and applied with the same strength."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ _GREY = (128, 128, 128)
 
 @dataclass(frozen=True, slots=True)
 class RandAugment:
-    """Applies `num_operations` of the list below, one after the other.
+    """Applies `num_operations` random operations of the list below, one after the other.
 
     Args:
-        magnitude: strength of all operations, 0 to 10.
-    Source: Cubuk et al. 2020 (arXiv 1909.13719); ranges of AutoAugment, table 6, where 10 is the strongest.
+        magnitude: strength of all operations, from 0 to 10.
+    Source: Cubuk et al. 2020 (arXiv 1909.13719), with AutoAugment's ranges, table 6; 10 is the strongest.
     """
 
     num_operations: int = 2
     magnitude: float = 9.0
 
     def __call__(self, picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Another picture of the same size in RGB."""
-        for index in rng.integers(len(OPERATIONS), size=self.num_operations):
+        """A picture of the same size, in RGB."""
+        for index in rng.integers(len(AUGMENTATIONS), size=self.num_operations):
             sign = 1.0 if rng.random() < 0.5 else -1.0
-            picture = OPERATIONS[index](picture, self.magnitude / 10, sign)
+            picture = AUGMENTATIONS[index](picture, self.magnitude / 10, sign)
         return picture
 
 
 Operation = Callable[[Image.Image, float, float], Image.Image]
-"""Picture, strength in [0, 1], and 1 or -1 for the direction."""
+"""A function of a picture, a strength in [0, 1] and a direction, which is 1 or -1."""
 
 
 def _affine(picture: Image.Image, *matrix: float) -> Image.Image:
@@ -45,7 +45,7 @@ def _enhanced(kind: Callable[[Image.Image], ImageEnhance._Enhance]) -> Operation
     return lambda picture, strength, sign: kind(picture).enhance(1 + 0.9 * strength * sign)
 
 
-OPERATIONS: tuple[Operation, ...] = (
+AUGMENTATIONS: tuple[Operation, ...] = (
     lambda picture, strength, sign: picture,
     lambda picture, strength, sign: ImageOps.autocontrast(picture),
     lambda picture, strength, sign: ImageOps.equalize(picture),

@@ -1,7 +1,7 @@
-"""Parquet shards in the Hugging Face layout, read one row group, or a part of a large one, at a time.
+"""Streams Parquet shards in the Hugging Face layout: one row group, or a part of a large one, at a time.
 
-Opening reads the footers alone, in threads: a thousand shards in a store take a thousand answers.
-Where they have no names of classes, it reads the labels too.
+Opening a data set reads only the footers, in threads, because a thousand shards in an object store are a
+thousand requests. If the shards have no class names, it reads the labels too.
 """
 
 # Shapes: N images, by their number in the data set, from 0; P pieces.
@@ -13,14 +13,13 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from raynas.data.decode import EncodedImage
+from raynas.data.parquet_columns import checked_labels, common_class_names, image_of_row
 from raynas.data.stream.footer import Footer, read_footer
 from raynas.data.stream.images import PIECE_IMAGES, EncodedPiece
 from raynas.data.stream.location import filesystem_of, reason_of
@@ -44,7 +43,7 @@ class RowRange:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardImages:
-    """The rows of all shards, one after the other."""
+    """An ImageSet of the rows of all shards, in order."""
 
     uri: str
     ranges: tuple[RowRange, ...]
@@ -69,7 +68,7 @@ class ShardImages:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardPiece:
-    """Some rows of a range; `uri` as in Location."""
+    """A Piece of some rows of a range; `uri` as in Location."""
 
     uri: str
     range: RowRange
@@ -82,9 +81,14 @@ class ShardPiece:
         images, labels = self._columns()
         images = images.field("bytes") if pa.types.is_struct(images.type) else images
         contents = images.take(pa.array(self.rows_N)).to_pylist()
+        file, first_row = self.range.file, self.range.first_row_in_file
+        labels_N = checked_labels(labels, file=file, first_row=first_row, num_classes=self.num_classes)
         return EncodedPiece(
-            [self._image(row, content) for row, content in zip(self.rows_N, contents, strict=True)],
-            self._checked(labels)[self.rows_N],
+            [
+                image_of_row(content, file=file, row=first_row + int(row))
+                for row, content in zip(self.rows_N, contents, strict=True)
+            ],
+            labels_N[self.rows_N],
         )
 
     def _columns(self) -> list[pa.Array]:
@@ -100,56 +104,34 @@ class ShardPiece:
                 f"Row group {self.range.row_group} of {self.range.file} can't be read: {reason_of(error)}. "
                 "Write or download the shard again."
             ) from error
-        # By name: the order in the file may be another.
+        # By name, because columns come in the order of the file and not in that of `names`.
         columns = [table.column(name.partition(".")[0]).combine_chunks() for name in names]
         columns = [column.slice(self.range.first_row, self.range.num_rows) for column in columns]
         if any(len(column) != self.range.num_rows for column in columns):
             raise DataError(
-                f"Row group {self.range.row_group} of {self.range.file} holds fewer rows than the file says. "
+                f"Row group {self.range.row_group} of {self.range.file} has fewer rows than it declares. "
                 "It is damaged: write or download the shard again."
             )
         return columns
 
-    def _image(self, row: int, content: bytes | None) -> EncodedImage:
-        row += self.range.first_row_in_file
-        if content is None:
-            raise DataError(
-                f"Row {row} (counted from 0) of {self.range.file} has no image bytes in its image column. "
-                "Write the shard with the images embedded, or remove the row."
-            )
-        return EncodedImage(Path(self.range.file), int(row), content)
-
-    def _checked(self, labels: pa.Array) -> NDArray[np.int64]:
-        labels_N: NDArray[np.int64] = labels.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-        is_bad_N = (labels_N < 0) | (labels_N >= self.num_classes)
-        if is_bad_N.any():
-            row = int(is_bad_N.argmax())
-            raise DataError(
-                f"Row {row + self.range.first_row_in_file} (counted from 0) of {self.range.file} has the "
-                f"label {labels[row].as_py()}; allowed are 0 to {self.num_classes - 1}. Correct or remove "
-                "the row."
-            )
-        return labels_N
-
 
 def open_shards(uri: str, files: Sequence[str], *, label_column: str, skip_broken: bool) -> ShardImages:
-    """Reads the footers of all files.
+    """Opens shards as one split: reads the footers of all files.
 
     Args:
         uri: as in Location.
-        skip_broken: leave a file whose footer can't be read out, with a warning.
+        skip_broken: skip files whose footer can't be read, with a warning.
     Raises:
-        DataError: a file is broken, lacks a column, or differs in its classes; no rows are left.
+        DataError: a file is broken, lacks a column or differs in its classes, or no file has rows.
     """
     footers = _read_footers(uri, files, label_column=label_column, skip_broken=skip_broken)
-    _check_same_classes(footers)
+    class_names = common_class_names((footer.file, footer.class_names) for footer in footers)
     ranges = tuple(part for footer in footers for part in _ranges(footer))
     if not ranges:
         raise DataError(
-            f"{files[0]} and the {len(files) - 1} shards beside it have no rows. Give shards with images."
+            f"{files[0]} and the {len(files) - 1} shards beside it have no rows. Use other shards."
         )
     counts_P = np.array([part.num_rows for part in ranges], dtype=np.int64)
-    class_names = footers[0].class_names
     return ShardImages(
         uri=uri,
         ranges=ranges,
@@ -177,20 +159,11 @@ def _read_footers(uri: str, files: Sequence[str], *, label_column: str, skip_bro
     return footers
 
 
-def _check_same_classes(footers: Sequence[Footer]) -> None:
-    for footer in footers:
-        if footer.class_names != footers[0].class_names:
-            raise DataError(
-                f"{footers[0].file} and {footer.file} have different class names in their Hugging Face "
-                "metadata, so they are not parts of one data set. Give the folder of one data set."
-            )
-
-
 def _ranges(footer: Footer) -> list[RowRange]:
     ranges: list[RowRange] = []
     row_in_file = 0
     for group, num_rows in enumerate(footer.rows_of_groups):
-        # Equal parts: of 1,000 rows 2 x 500, not 512 and 488.
+        # Parts of equal size: 1,000 rows become 500 and 500, not 512 and 488.
         num_parts = -(-num_rows // PIECE_IMAGES)
         edges = [num_rows * part // num_parts for part in range(num_parts + 1)] if num_rows else []
         for begin, end in itertools.pairwise(edges):

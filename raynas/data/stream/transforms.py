@@ -1,6 +1,6 @@
-"""From an encoded image to the network's pixels, for training and for evaluation; Pillow and NumPy alone.
+"""Turns an encoded image into the network's pixels, for training and for evaluation, with Pillow and NumPy.
 
-Each image has random numbers of its own, made from its number: which process decodes it changes nothing.
+Each image has its own random generator, seeded by its number: it doesn't matter which process decodes it.
 """
 
 # Shapes: H x W pixels, C channels.
@@ -15,41 +15,41 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from raynas.data.decode import MAX_PIXELS, EncodedImage, converted, opened
+from raynas.data.decode import MAX_PIXELS, EncodedImage, converted, opened_image
 from raynas.data.stream.randaugment import RandAugment
 from raynas.errors import DataError
 
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom in pixels."""
+CropBox = tuple[float, float, float, float]
+"""Left, top, right and bottom, in pixels."""
 
 _MAX_ASPECT_RATIO = 4 / 3
 _ATTEMPTS = 10
 
 
 class Transform(Protocol):
-    """Makes every image the same size. Pickled into the processes that decode."""
+    """Brings every image to one size. It must pickle, because it is sent to the decoding processes."""
 
     @property
     def image_size(self) -> int:
-        """Pixels per side of what comes out."""
+        """Pixels per side of the transformed image."""
 
     def __call__(self, encoded: EncodedImage, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """RGB pixels [H, W, C].
+        """The transformed RGB pixels [H, W, C].
 
         Raises:
-            DataError: the image is corrupt or too large; names it.
+            DataError: the image is corrupt or too large; the message names it.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class TrainTransform:
-    """A random part of the image, scaled; mirrored at random; optionally colours and RandAugment.
+    """Random resized crop with optional flip, colour jitter and RandAugment.
 
     Args:
         image_size: pixels per side.
-        min_area: smallest part, as a fraction of the image's area.
-        flip: mirror left and right with probability one half.
-        color_jitter: brightness, contrast and saturation change by a factor within 1 +- this; 0 is off.
+        min_area: smallest area of the crop, as a fraction of the image's area.
+        flip: mirror the image horizontally with probability one half.
+        color_jitter: brightness, contrast and saturation are changed by factors within 1 +- this; 0 is off.
         rand_augment: None is off.
     Source: Szegedy et al. 2015 (arXiv 1409.4842), section 6.
     """
@@ -62,7 +62,7 @@ class TrainTransform:
 
     def __call__(self, encoded: EncodedImage, rng: np.random.Generator) -> NDArray[np.uint8]:
         """See Transform."""
-        with opened(encoded) as image:
+        with opened_image(encoded) as image:
             _check_size(image, encoded)
             box = random_box(image.width, image.height, self.min_area, rng)
             picture = _cut(image, box, self.image_size)
@@ -71,28 +71,28 @@ class TrainTransform:
         if self.rand_augment is not None:
             picture = self.rand_augment(picture, rng)
         if self.flip and rng.random() < 0.5:
-            # Here, not as a view of the array, which takes eight times as long to copy.
+            # With Pillow, because copying a mirrored view of the array takes eight times as long.
             picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return np.asarray(picture)
 
 
 @dataclass(frozen=True, slots=True)
 class EvalTransform:
-    """The middle of the image, cut as by raynas.models.preprocess; values are scaled elsewhere."""
+    """Centre crop, as in raynas.models.preprocess; pixels stay bytes and are normalised on the device."""
 
     image_size: int = 224
     crop_fraction: float = 0.875
 
     def __call__(self, encoded: EncodedImage, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """See Transform; nothing is random here."""
-        with opened(encoded) as image:
+        """See Transform; `rng` is not used."""
+        with opened_image(encoded) as image:
             _check_size(image, encoded)
             box = self._box(image.width, image.height)
             size = (self.image_size, self.image_size)
-            # The cut alone is computed; the pixels are those of resizing all and cutting then.
+            # Resizes only the crop; the pixels are those of resizing the whole image and cropping it then.
             return np.asarray(converted(image, "RGB").resize(size, Image.Resampling.BICUBIC, box=box))
 
-    def _box(self, width: int, height: int) -> Box:
+    def _box(self, width: int, height: int) -> CropBox:
         shorter = math.floor(self.image_size / self.crop_fraction)
         longer = int(shorter * max(width, height) / min(width, height))
         new_width, new_height = (shorter, longer) if width <= height else (longer, shorter)
@@ -102,8 +102,8 @@ class EvalTransform:
         return left, top, min(left + side_x, width), min(top + side_y, height)
 
 
-def random_box(width: int, height: int, min_area: float, rng: np.random.Generator) -> Box:
-    """A box of random area and aspect ratio inside the image; its middle if none of ten tries fits."""
+def random_box(width: int, height: int, min_area: float, rng: np.random.Generator) -> CropBox:
+    """A box of random area and aspect ratio inside the image; a centre crop if none of ten tries fits."""
     area_A = rng.uniform(min_area, 1, _ATTEMPTS) * width * height
     ratio_A = _MAX_ASPECT_RATIO ** rng.uniform(-1, 1, _ATTEMPTS)
     for area, ratio in zip(area_A, ratio_A, strict=True):
@@ -118,10 +118,10 @@ def random_box(width: int, height: int, min_area: float, rng: np.random.Generato
     return left, top, left + box_width, top + box_height
 
 
-def _cut(image: Image.Image, box: Box, size: int) -> Image.Image:
+def _cut(image: Image.Image, box: CropBox, size: int) -> Image.Image:
     left, top, right, bottom = box
     width, height = image.size
-    # A JPEG decodes faster at 1/2, 1/4 or 1/8, as long as the part keeps `size` pixels per side.
+    # A JPEG decodes faster at 1/2, 1/4 or 1/8 of its size; the crop must keep `size` pixels per side.
     wanted = (math.ceil(width * size / (right - left)), math.ceil(height * size / (bottom - top)))
     image.draft("RGB", wanted)
     scale_x, scale_y = image.width / width, image.height / height

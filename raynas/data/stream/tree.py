@@ -1,4 +1,4 @@
-"""A folder with one sub folder of images per class, read file by file."""
+"""Streams a folder with one sub folder of images per class, file by file."""
 
 # Shapes: N images, by their number in the data set, from 0.
 
@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from raynas.data.class_folders import IMAGE_ENDINGS, no_class, no_images, number_classes
 from raynas.data.decode import EncodedImage
-from raynas.data.folder import ENDINGS
 from raynas.data.layout import Split, by_split, role_of_name
 from raynas.data.stream.images import PIECE_IMAGES, EncodedPiece
 from raynas.data.stream.location import Location, filesystem_of, reason_of
@@ -22,7 +22,7 @@ from raynas.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """An image below the folder of its class."""
+    """An image file and the class folder that it lies in."""
 
     path: str
     class_name: str
@@ -30,7 +30,7 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TreeImages:
-    """Image files in order of class and path; as files can be read in any order, pieces are random images."""
+    """An ImageSet of files. As files can be read in any order, a shuffled piece consists of random images."""
 
     uri: str
     files: tuple[str, ...]
@@ -44,7 +44,7 @@ class TreeImages:
 
     @property
     def num_classes(self) -> int:
-        """Every folder is a class."""
+        """Number of class folders."""
         return len(self.class_names)
 
     def pieces(self, rng: np.random.Generator | None) -> list[NDArray[np.int64]]:
@@ -60,7 +60,7 @@ class TreeImages:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TreePiece:
-    """Some files; `uri` as in Location."""
+    """A Piece of some files; `uri` as in Location."""
 
     uri: str
     files: tuple[str, ...]
@@ -79,20 +79,17 @@ class TreePiece:
 
 
 def tree_files(location: Location) -> dict[Split, list[ImageFile]]:
-    """Images of train/CLASS/... and val/CLASS/..., or else of CLASS/..., which are all for training.
+    """Finds the images of train/CLASS/... and val/CLASS/..., or else of CLASS/..., which are all for train.
 
     Raises:
-        DataError: there are no images, or images that lie in no class folder.
+        DataError: there are no images, or an image lies in no class folder.
     """
-    files = location.files(ENDINGS) if location.is_folder else []
+    files = location.files(IMAGE_ENDINGS) if location.is_folder else []
     if not files:
-        raise DataError(
-            f"{location.source!r} has neither Parquet shards nor images. Allowed: *.parquet, or one sub "
-            f"folder per class with images ({', '.join(ENDINGS)}). Give such a folder."
-        )
+        raise no_images(location.source)
     paths = {file: location.relative(file) for file in files}
     splits: dict[Split, list[str]] = {"train": files}
-    # A folder 'train' that holds images only is a class: railway trains.
+    # A folder 'train' that holds only images is itself a class, for example of railway trains.
     has_splits = any(
         len(path.parts) > 2 and role_of_name(path.parts[0]) == "train" for path in paths.values()
     )
@@ -104,25 +101,21 @@ def tree_files(location: Location) -> dict[Split, list[ImageFile]]:
 
 
 def open_tree(location: Location) -> dict[Split, TreeImages]:
-    """The splits of an ImageFolder tree; class i is the i-th folder in sorted order."""
+    """Opens the splits of class folders; class i is the i-th folder in sorted order."""
     return {split: _images(location, files) for split, files in tree_files(location).items()}
 
 
 def _file(file: str, parts: tuple[str, ...]) -> ImageFile:
     if len(parts) < 2:
-        raise DataError(
-            f"The image {file} has no class. Put images into one sub folder per class: CLASS/*.jpg, or "
-            "train/CLASS/*.jpg and val/CLASS/*.jpg."
-        )
+        raise no_class(file)
     return ImageFile(file, parts[0])
 
 
 def _images(location: Location, files: Sequence[ImageFile]) -> TreeImages:
-    names = sorted({file.class_name for file in files})
-    numbers = {name: number for number, name in enumerate(names)}
+    class_names, labels_N = number_classes([file.class_name for file in files])
     return TreeImages(
         uri=location.uri,
         files=tuple(file.path for file in files),
-        labels_N=np.array([numbers[file.class_name] for file in files], dtype=np.int64),
-        class_names=tuple(names),
+        labels_N=labels_N,
+        class_names=class_names,
     )

@@ -1,4 +1,4 @@
-"""Reports: a document as plain values (document), as HTML and Markdown, with charts, in a folder of its own.
+"""Reports: a document as plain values (document), its writers (html, markdown), charts, and files (folder).
 
-What a report says is elsewhere: of a run in raynas/report/run/.
+What a report says is elsewhere: about a run in run/, about a benchmark in raynas/programs/benchmark/report/.
 """

@@ -1,6 +1,6 @@
-"""Charts as SVG: matplotlib's objects, without pyplot and its global state, in one style.
+"""Charts as SVG in one style, drawn with matplotlib but without pyplot and its global state.
 
-Texts are drawn as outlines, so that a chart looks the same wherever it is opened.
+Text is drawn as outlines, so that a chart looks the same on every machine, whatever fonts it has.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 WIDTH, HEIGHT = 5.8, 3.5
-"""Inches."""
-BLUE, ORANGE, GREEN, RED, PURPLE, GREY, INK = (
-    "#2a5d9f",
-    "#d9822b",
-    "#2e8b57",
-    "#c23b3b",
-    "#7b4fa3",
-    "#9aa4b5",
-    "#1d2433",
-)
-"""Dark enough on white, and apart for those who don't see red and green."""
+"""Size of a chart in inches."""
+# Dark enough on white, and distinguishable for readers who can't tell red from green.
+BLUE = "#2a5d9f"
+ORANGE = "#d9822b"
+GREEN = "#2e8b57"
+RED = "#c23b3b"
+PURPLE = "#7b4fa3"
+GREY = "#9aa4b5"
+NEAR_BLACK = "#1d2433"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
-"""One after the other, for charts of several series."""
-
-CROWD = 1000
-"""More dots than this are painted as an image."""
+"""Colors of several series in one chart, in this order."""
+MAX_VECTOR_DOTS = 1000
+"""Number of dots above which they are embedded as a bitmap, which keeps the file small."""
+MAX_MARKED_POINTS = 40
+"""Number of points of a line up to which each one gets a marker."""
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "path",
-    # The ids in the file are made of this and of what they name: same chart, same bytes.
+    # matplotlib hashes the ids in the file with this salt, which is random by default: the same chart always
+    # gives the same bytes.
     "svg.hashsalt": "raynas",
     "font.family": "DejaVu Sans",
     "text.parse_math": False,
     "font.size": 11,
     "axes.edgecolor": "#8892a4",
-    "axes.labelcolor": INK,
+    "axes.labelcolor": NEAR_BLACK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -50,7 +50,7 @@ _STYLE: dict[Any, Any] = {
     "grid.color": "#e6e9f0",
     "xtick.color": "#596579",
     "ytick.color": "#596579",
-    "text.color": INK,
+    "text.color": NEAR_BLACK,
     "legend.frameon": False,
     "legend.fontsize": 10,
     "lines.linewidth": 2,
@@ -59,18 +59,19 @@ _STYLE: dict[Any, Any] = {
 
 
 class Chart:
-    """A figure with one pair of axes; `axes` is drawn on between `chart` and `svg`."""
+    """A figure with one pair of axes. Draw on `axes`, then call `svg`."""
 
     def __init__(self, figure: Figure) -> None:
         self._figure = figure
         self.axes: Axes = figure.add_subplot()
 
     def svg(self) -> str:
+        """The chart as an SVG element."""
         file = StringIO()
         FigureCanvasSVG(self._figure)
         self._figure.savefig(file, format="svg", dpi=200, metadata={"Date": None, "Creator": None})
         content = file.getvalue()
-        # The declaration and the doctype name an address: browsers need neither.
+        # Browsers need neither the XML declaration nor the doctype, which holds a link to w3.org.
         return content[content.index("<svg") :]
 
 
@@ -78,12 +79,12 @@ class Chart:
 def chart(
     *, x: str, y: str = "", width: float = WIDTH, height: float = HEIGHT, counts_x: bool = False
 ) -> Iterator[Chart]:
-    """A new chart; the style holds within the block, so `svg` is to be called there.
+    """A new chart. The style applies within the block only, so call `svg` there.
 
     Args:
-        x, y: what the axes show, with the unit.
-        width, height: in inches.
-        counts_x: ticks of the horizontal axis are whole numbers.
+        x, y: labels of the axes, with units.
+        width, height: size in inches.
+        counts_x: put the ticks of the horizontal axis at whole numbers.
     """
     with matplotlib.rc_context(_STYLE):
         made = Chart(Figure(figsize=(width, height), layout="constrained"))
@@ -96,7 +97,7 @@ def chart(
 
 
 def step_line(axes: Axes, xs: Sequence[float], ys: Sequence[float], *, label: str, color: str = BLUE) -> None:
-    """A value that holds until the next one."""
+    """A line that keeps each value until the next one."""
     axes.step(xs, ys, where="post", color=color, label=label)
 
 
@@ -109,11 +110,11 @@ def banded_line(
     label: str,
     color: str = BLUE,
 ) -> None:
-    """A line with a band of `widths` below and above; few points get marks too."""
+    """A line with a band of `widths` below and above it. Short lines get markers too."""
     lower = [y - width for y, width in zip(ys, widths, strict=True)]
     upper = [y + width for y, width in zip(ys, widths, strict=True)]
     axes.fill_between(xs, lower, upper, color=color, alpha=0.18, linewidth=0)
-    is_short = len(xs) <= 40
+    is_short = len(xs) <= MAX_MARKED_POINTS
     axes.plot(
         xs,
         ys,
@@ -126,19 +127,19 @@ def banded_line(
 
 
 def dots(axes: Axes, xs: Sequence[float], ys: Sequence[float], *, label: str, color: str = GREY) -> None:
-    """Many dots become small and pale, so that a crowd is seen as one."""
-    if len(xs) > CROWD:
+    """A scatter plot. Many dots are drawn small and pale, so that their density shows."""
+    if len(xs) > MAX_VECTOR_DOTS:
         axes.scatter(xs, ys, s=4, color=color, alpha=0.35, linewidths=0, rasterized=True)
         xs, ys = [], []
-    # Of a crowd nothing, for the legend.
+    # For many dots this draws nothing and only adds the entry of the legend, with a dot of normal size.
     axes.scatter(xs, ys, s=18, color=color, alpha=0.75, linewidths=0, label=label)
 
 
 def legend_below(axes: Axes) -> None:
-    """Under the axes, where it covers nothing."""
+    """Puts the legend under the axes, where it covers nothing. A single series gets none."""
     handles, labels = axes.get_legend_handles_labels()
     if len(labels) > 1:
         figure = axes.figure
-        # Columns are filled one after the other: pairs of entries stay together.
+        # matplotlib fills one column after the other, so neighbouring entries stay together in two columns.
         num_columns = len(labels) if len(labels) <= 3 else 2
         figure.legend(handles, labels, loc="outside lower center", ncols=num_columns)

@@ -1,7 +1,7 @@
-"""A report as plain values: sections of paragraphs, code, tables and pictures. Pure Python; html.py and
-markdown.py write them down.
+"""A report as plain values: sections of paragraphs, code, tables and figures. Pure Python.
 
-All texts are plain: whatever stands in them, such as the reason of a failure, is shown and never markup.
+html.py and markdown.py write it. All texts are plain text: anything in them, such as an error message, is
+shown as it is and never read as markup.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _NUMBER = re.compile(r"(< )?[+-]?\d[\d,]*(\.\d+)?( ?%| [a-zA-Z]+)?( \+- \d[\d.,]*| to -?\d[\d.,]*)?")
-"""A number, with its unit or its deviation; or an interval."""
-_NONE = ("", "-")
+"""A number, optionally with a unit or a deviation, or an interval."""
+_NO_VALUE = ("", "-")
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Paragraph:
     """A paragraph."""
 
     text: str
@@ -24,14 +24,20 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Shown as it is, in lines of its own."""
+    """Lines that are shown unchanged, in a fixed-width font."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of texts under column names; columns of numbers are set to the right."""
+    """Rows of cells under column names. Columns of numbers are aligned to the right.
+
+    Attributes:
+        columns: names; all empty means that the table has no header.
+        rows: a cell for each column.
+        caption: text below the table.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -40,20 +46,30 @@ class Table:
     def __post_init__(self) -> None:
         assert all(len(row) == len(self.columns) for row in self.rows)
 
-    def is_numeric(self, column: int) -> bool:
-        cells = [row[column] for row in self.rows if row[column] not in _NONE]
+    @property
+    def has_header(self) -> bool:
+        """Whether at least one column has a name."""
+        return any(self.columns)
+
+    @property
+    def numeric_columns(self) -> frozenset[int]:
+        """Indices of the columns whose cells are numbers, apart from cells without a value."""
+        return frozenset(index for index in range(len(self.columns)) if self._is_numeric(index))
+
+    def _is_numeric(self, column: int) -> bool:
+        cells = [row[column] for row in self.rows if row[column] not in _NO_VALUE]
         return bool(cells) and all(_NUMBER.fullmatch(cell) for cell in cells)
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """An SVG document.
+class Figure:
+    """An SVG picture.
 
     Attributes:
-        name: of its file, without a suffix; unique in a report.
-        svg: with width and height in its root.
-        caption: what it shows, and what to beware of.
-        is_wide: takes the whole width of a page, where others stand side by side.
+        name: name of its file without the suffix; unique in a report.
+        svg: SVG document whose root has a width and a height.
+        caption: what the picture shows, and how not to misread it.
+        is_wide: whether it takes the whole width of the page, instead of standing beside others.
     """
 
     name: str
@@ -63,36 +79,41 @@ class Picture:
 
     @property
     def title(self) -> str:
-        """In words, for those who can't see it."""
+        """Text for readers who can't see the picture."""
         return self.name.replace("-", " ").capitalize()
 
 
-Block = Text | Code | Table | Picture
+Element = Paragraph | Code | Table | Figure
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands below it; a folded one is read by those who look for it."""
+    """A heading and the blocks below it. A folded section opens when its heading is clicked."""
 
     title: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[Element, ...]
     is_folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A report."""
+    """A whole report.
+
+    Attributes:
+        title: heading of the report.
+        lead: summary for a reader who stops there.
+        sections: contents of the report.
+    """
 
     title: str
     lead: str
-    """What one should know who reads no further."""
     sections: tuple[Section, ...]
 
     @property
-    def pictures(self) -> list[Picture]:
-        return [block for part in self.sections for block in part.blocks if isinstance(block, Picture)]
+    def figures(self) -> list[Figure]:
+        return [block for part in self.sections for block in part.blocks if isinstance(block, Figure)]
 
 
 def facts(rows: Sequence[tuple[str, str]], *, names: tuple[str, str] = ("", "")) -> Table:
-    """A table of a name and a value per row."""
+    """A table with a name and a value in each row, by default without a header."""
     return Table(names, tuple(rows))

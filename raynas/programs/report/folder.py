@@ -1,4 +1,4 @@
-"""A report on disk: report.html, report.md and the pictures, and a table in Parquet, in a new folder."""
+"""A report on disk: report.html, report.md, a folder of pictures, and tables in Parquet files."""
 
 from __future__ import annotations
 
@@ -12,50 +12,55 @@ from raynas.programs.report.document import Document
 from raynas.programs.report.html import to_html
 from raynas.programs.report.markdown import to_markdown
 
-HTML, MARKDOWN, PICTURES = "report.html", "report.md", "pictures"
+HTML_FILE = "report.html"
+MARKDOWN_FILE = "report.md"
+PICTURES_FOLDER = "pictures"
 
 
-def new_folder(folder: Path, option: str) -> None:
-    """Makes `folder`, before there is anything to write: what is written takes long to find out.
+def new_folder(folder: Path) -> None:
+    """Creates `folder`, or accepts an empty one. Call it before the work whose results the report will hold.
 
-    Args:
-        option: that it was given with.
     Raises:
-        UsageError: it can't be written, or there is something in it.
+        UsageError: the folder can't be created, or is not empty.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         is_empty = not any(folder.iterdir())
     except FileExistsError:
         raise UsageError(
-            f"{option} {folder} is a file. Give a folder, or a path that does not exist yet."
+            f"{folder} is a file. A report needs a folder that is empty or does not exist yet."
         ) from None
     except OSError as error:
-        raise UsageError(f"{folder} can't be written: {error.strerror}. Give another {option}.") from error
+        raise UsageError(f"{folder} can't be written: {error.strerror}. Choose another folder.") from error
     if not is_empty:
-        raise UsageError(f"{folder} is not empty, and is left as it is. Give another {option}.")
+        raise UsageError(f"{folder} is not empty, and is left as it is. Choose another folder.")
 
 
 def write_report(folder: Path, document: Document, tables: dict[str, pa.Table]) -> list[Path]:
-    """Writes all files and returns the paths of those to be opened, the HTML file first.
+    """Writes all files of a report.
 
     Args:
-        folder: as `new_folder` leaves it.
-        tables: by the name of their file, without '.parquet'.
+        folder: an empty folder, as `new_folder` leaves it.
+        tables: each by the name of its file, without '.parquet'.
+    Returns:
+        Paths of the HTML file, the Markdown file and the tables, in this order.
     Raises:
         UsageError: the folder can't be written.
     """
     try:
-        (folder / PICTURES).mkdir()
-        for picture in document.pictures:
-            (folder / PICTURES / f"{picture.name}.svg").write_text(picture.svg, encoding="utf-8")
-        for name, text in ((MARKDOWN, to_markdown(document, pictures=PICTURES)), (HTML, to_html(document))):
-            # What stands in a command or a folder's name may be bytes that are no text.
+        (folder / PICTURES_FOLDER).mkdir()
+        for figure in document.figures:
+            (folder / PICTURES_FOLDER / f"{figure.name}.svg").write_text(figure.svg, encoding="utf-8")
+        for name, text in (
+            (MARKDOWN_FILE, to_markdown(document, pictures=PICTURES_FOLDER)),
+            (HTML_FILE, to_html(document)),
+        ):
+            # A command or the name of a folder may hold bytes that are not valid Unicode.
             (folder / name).write_text(text, encoding="utf-8", errors="backslashreplace")
         for name, table in tables.items():
-            # Opened here: Arrow takes no path that is no text.
+            # Arrow refuses paths that are not valid Unicode, but writes into an open file.
             with (folder / f"{name}.parquet").open("xb") as file:
                 pq.write_table(table, file)
     except OSError as error:
         raise UsageError(f"{folder} can't be written: {error.strerror or error}.") from error
-    return [folder / HTML, folder / MARKDOWN, *(folder / f"{name}.parquet" for name in tables)]
+    return [folder / HTML_FILE, folder / MARKDOWN_FILE, *(folder / f"{name}.parquet" for name in tables)]

@@ -1,1 +1,1 @@
-"""A search from its settings to its leaderboard."""
+"""A search, from its settings to its leaderboard."""

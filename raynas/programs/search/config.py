@@ -1,4 +1,4 @@
-"""The whole of a search as one validated value: what `--set` sets and the journal records."""
+"""All settings of a search as one validated value, which the journal records."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from raynas.tracking.config import TrackingConfig
 from raynas.training import ChildConfig, LatencyConfig
 
 CHOICES: Mapping[str, Registry[Any]] = {"space": SPACES, "strategy": STRATEGIES, "reward": REWARDS}
-"""Fields of SearchConfig that name a class, and where that class is looked up."""
+"""Fields of SearchConfig that name a class, with the registry of that class."""
 
 
 class SearchConfig(FrozenModel):
     """Everything that a search depends on."""
 
-    # Defaults too: validation completes a Choice with the options of what it names.
+    # Defaults are validated too, because validation completes a Choice with the options of its class.
     model_config = ConfigDict(validate_default=True)
 
     space: Choice = Choice(name="nasnet")
-    """Which search space; its options are space.*."""
+    """The search space, with its options beside its name."""
     strategy: Choice = Choice(name="ppo")
-    """Who chooses; its options are strategy.*."""
+    """The strategy that proposes architectures, with its options."""
     reward: Choice = Choice(name="accuracy")
-    """What the strategy is told of a child; its options are reward.*."""
+    """The reward that the strategy gets for a child, with its options."""
     children: int = Field(24, ge=1)
-    """How many architectures are tried; 20,000 in the paper."""
+    """Number of architectures to try; 20,000 in Zoph et al. 2018."""
     seed: int = Field(0, ge=0, lt=2**31)
-    """Of the strategy, the split of the data and the children."""
+    """Seed of the strategy, of the data's split and of the children."""
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()
     limits: LimitsConfig = LimitsConfig()
     equal_cells: Literal["reuse", "retrain"] = "reuse"
-    """What becomes of an architecture that was trained before: 'reuse' gives it that score."""
+    """What happens to an architecture that was trained before: 'reuse' takes over its score."""
     memo: str | None = Field(None, min_length=1)
-    """A run's folder, or a folder of runs: scores of the same fidelity (raynas/run/reuse.py) are reused."""
+    """Folder of a run or of several runs whose scores are reused, if they were trained in the same way."""
     child: ChildConfig = ChildConfig()
     latency: LatencyConfig = LatencyConfig()
     workers: WorkerConfig = WorkerConfig()
@@ -56,7 +56,7 @@ class SearchConfig(FrozenModel):
     failures: FailuresConfig = FailuresConfig()
     tracking: TrackingConfig = TrackingConfig()
     origin: Origin | None = None
-    """Of a promotion: the run whose cells are promoted."""
+    """The run whose cells are promoted; None if this is no promotion."""
 
     @field_validator(*CHOICES)
     @classmethod
@@ -68,12 +68,12 @@ class SearchConfig(FrozenModel):
     @classmethod
     def _is_of_use(cls, memo: str | None, info: ValidationInfo) -> str | None:
         if memo is not None and info.data.get("equal_cells") == "retrain":
-            raise ValueError("its scores are to be reused, and equal_cells = 'retrain' says not to")
+            raise ValueError("its scores are to be reused, which equal_cells = 'retrain' forbids")
         return memo
 
     @property
     def measures_latency(self) -> bool:
-        """Whether anything asks for the latency of every child."""
+        """Whether a limit, the reward or the latency settings need the latency of every child."""
         is_needed = self.limits.latency_ms is not None or "latency_ms" in self.make_reward().costs
         return self.latency.always or is_needed
 
@@ -88,19 +88,23 @@ class SearchConfig(FrozenModel):
 
 
 CHANGEABLE = ("children", "workers", "tracking", "failures", "memo")
-"""What may differ when a run is resumed: it does not change what any child's result would be."""
+"""Settings that may differ when a run is resumed, because no child's result depends on them."""
 
 
-def resumed_config(recorded: Mapping[str, Any], overrides: Mapping[str, Any]) -> SearchConfig:
-    """The config of a run that is resumed with these words on the command line.
+def resumed_search_config(recorded: Mapping[str, Any], overrides: Mapping[str, Any]) -> SearchConfig:
+    """The config of a resumed run.
 
+    Args:
+        recorded: the config that the run was started with.
+        overrides: settings of the resume, nested.
     Raises:
         RunFolderError: an override contradicts what the run was started with.
     """
     before = validated(SearchConfig, recorded)
     for field in CHOICES:
-        # Another name first: the recorded options would not be its own.
-        asked, name = overrides.get(field, {}), getattr(before, field).name
+        # Checked before validation, which would complain about the recorded options of the other class.
+        asked = overrides.get(field, {})
+        name = getattr(before, field).name
         if isinstance(asked, Mapping) and asked.get("name", name) != name:
             raise _contradiction(f"{field}.name", name, asked["name"])
     after = validated(SearchConfig, merged(recorded, overrides))
@@ -114,5 +118,5 @@ def _contradiction(field: str, recorded: object, asked: object) -> RunFolderErro
     return RunFolderError(
         f"That run was started with {field} = {recorded!r}; now {field} = {asked!r} is asked. "
         f"A run can be resumed with other {', '.join(CHANGEABLE)} only. "
-        "Leave it out, or start a new run with another --out."
+        f"Leave {field} as it was, or start a new run in another folder."
     )

@@ -1,15 +1,13 @@
-"""The main program: a search from its config to its leaderboard, on this machine or on a cluster."""
+"""The main program: runs a search to its leaderboard, on this machine or on a cluster."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from raynas.cells.draw import genotype_svg
-from raynas.cells.genotype import Genotype
 from raynas.child import TrainChild
 from raynas.data import ImageSplit, load_split
 from raynas.engine.cluster import connected
@@ -18,11 +16,11 @@ from raynas.engine.schedulers import build_scheduler
 from raynas.engine.tuning import tune_run
 from raynas.engine.worker import TrainerFactory
 from raynas.errors import RunFolderError, SearchFailed, UsageError
-from raynas.files import JOURNAL_FILE
 from raynas.nn import NetworkConfig
 from raynas.programs.search.config import SearchConfig
-from raynas.programs.search.open_run import measured, opened
+from raynas.programs.search.open_run import open_run, size_for
 from raynas.programs.search.prepare import PreparedSearch, prepare_search
+from raynas.programs.search.result import SearchResult
 from raynas.run.failures import diagnosis
 from raynas.run.folder import default_store
 from raynas.run.leaderboard import LeaderboardEntry, final_front, leaderboard
@@ -30,51 +28,76 @@ from raynas.run.records import RunListener
 from raynas.run.reuse import Memo, read_memo
 from raynas.run.run import Run
 from raynas.strategies.rewards.pareto import recorded_trade
-from raynas.tracking.search_tracker import Tracker
+from raynas.tracking.search_tracker import SearchTracker
 from raynas.tracking.store import check_store
 from raynas.training import ChildConfig, ChildTrainer, DeviceImages, LatencyCheck, Placement
 
 
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search leaves behind."""
-
-    leaderboard: list[LeaderboardEntry]
-    best: Genotype
-    run_folder: Path
-    mlflow_run_id: str | None
-    mlflow_uri: str | None
-    num_infeasible: int = 0
-    """Proposals that were beyond the limits."""
-    hypervolume: float | None = None
-    """Below the front, in [0, 1], of a search whose reward keeps one."""
-
-    @property
-    def journal_path(self) -> Path:
-        return self.run_folder / JOURNAL_FILE
-
-
 def run_search(
     *,
+    data: str | Path | None = None,
+    space: str | None = None,
+    strategy: str | None = None,
+    reward: str | None = None,
+    children: int | None = None,
+    workers: int | str | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    memo: str | Path | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    recipe: str = "small",
+    settings: Mapping[str, Any] | None = None,
     address: str | None = None,
     factory: TrainerFactory | None = None,
     listeners: Sequence[RunListener] = (),
-    **words: Any,
 ) -> SearchResult:
-    """Searches for a cell; with no arguments, the default run on scikit-learn's digits.
+    """Searches for a cell; without arguments, the default run on scikit-learn's digits.
+
+        result = raynas.run_search(data="photos/", children=100, settings={"child": {"batch_size": 128}})
+        result.to_dataframe()
 
     Args:
-        address: of a Ray cluster; None takes RAY_ADDRESS, or starts Ray on this machine.
-        factory: makes, in each worker, the function that trains a child; None trains images.
-        listeners: are told of every event.
-        words: the arguments of `prepare_search`: data, space, strategy, children, ...
+        data: 'digits', or a path to Parquet files or to a folder with one folder per class.
+        space: registered name of the search space, or 'package.module:ClassName'.
+        strategy: registered name of the strategy that proposes architectures, or 'package.module:ClassName'.
+        reward: registered name of the reward, or 'package.module:ClassName'.
+        children: number of architectures to try.
+        workers: number of children that train at the same time; 'auto' means as many as the cluster holds.
+        epochs: training epochs per child.
+        seed: seed of the strategy, of the data's split and of the children.
+        memo: folder of an earlier run, or of several, whose scores are reused.
+        out: the run's folder; defaults to a new one below runs/, or with `resume` to the newest one.
+        resume: continues the run in `out`. Other arguments may then change how much is computed, and where,
+            and nothing that a child's result depends on.
+        recipe: the settings to start from: 'small', 'nasnet_paper', 'amoebanet_paper' or 'cifar_final'.
+            An argument that is None keeps the recipe's value.
+        settings: any other fields of SearchConfig, nested.
+        address: address of a Ray cluster; defaults to RAY_ADDRESS, or else Ray is started on this machine.
+        factory: makes, in each worker, the function that trains a child; defaults to training on images.
+        listeners: objects that are called at every event of the run.
     Raises:
-        UsageError: something given can't be used; nothing was started or overwritten.
-        SearchFailed: the workers could not be kept running, no child or hardly any gets a score, nothing
-            that is proposed is within the limits, or the journal can't be written.
-        KeyboardInterrupt: interrupted; the run can be resumed.
+        UsageError: an argument can't be used; nothing was started or overwritten.
+        SearchFailed: the workers could not be kept running, no child or hardly any got a score, no proposal
+            was within the limits, or the journal could not be written.
+        KeyboardInterrupt: the search was interrupted; it can be resumed.
     """
-    return execute(prepare_search(**words), address=address, factory=factory, listeners=listeners)
+    search = prepare_search(
+        data=data,
+        space=space,
+        strategy=strategy,
+        reward=reward,
+        children=children,
+        workers=workers,
+        epochs=epochs,
+        seed=seed,
+        memo=memo,
+        out=out,
+        resume=resume,
+        recipe=recipe,
+        settings=settings,
+    )
+    return execute(search, address=address, factory=factory, listeners=listeners)
 
 
 def execute(
@@ -88,14 +111,14 @@ def execute(
     config = search.config
     split = load_split(config.data, seed=config.seed)
     _check_network(config, split)
-    # What a factory of somebody's own trains, and on what, nobody knows.
+    # What a user's own factory trains on is not known, so its scores can't be reused by other runs.
     images = split.digest() if factory is None else None
     memo = _read_memo(search, images)
     for listener in listeners:
         for note in memo.notes:
             listener.noted(note)
     if config.tracking.enabled:
-        # Before Ray is started: a server that is away is the user's to mend.
+        # Checked before Ray is started, because only the user can correct a wrong URI or start the server.
         check_store(config.tracking.uri, default_store(search.folder))
     make_trainer = factory or functools.partial(
         image_trainer, network=config.network, child=config.child, latency=_latency_check(config)
@@ -103,7 +126,7 @@ def execute(
     with (
         connected(address),
         ChildPool(make_trainer, data=split, config=config.workers) as pool,
-        opened(
+        open_run(
             search,
             split,
             listeners=listeners,
@@ -124,7 +147,7 @@ def image_trainer(
     child: ChildConfig,
     latency: LatencyCheck | None = None,
 ) -> TrainChild:
-    """What trains children in a worker: the images go to its device once."""
+    """The function that trains children in a worker, whose images are moved to the device once."""
     assert split is not None
     return ChildTrainer(network, child, DeviceImages(split, placement.device), placement, latency)
 
@@ -137,35 +160,37 @@ def _read_memo(search: PreparedSearch, images: str | None) -> Memo:
     """The scores of other runs that this one reuses.
 
     Raises:
-        UsageError: they can't be had; or the images are not those that a resumed run began with.
+        UsageError: the scores can't be read, or the images are not those that a resumed run was started on.
     """
     started, config = search.started, search.config.model_dump(mode="json")
     if started and started.images and images and started.images != images:
         raise RunFolderError(
-            f"{search.folder} was started on other images: those that data.source = "
-            f"{search.config.data.source!r} gives have changed since, or their labels or order have. Scores "
-            "on these would not compare with the earlier ones. Bring the images back, or start a new run."
+            f"{search.folder} was started on other images: those at data.source = "
+            f"{search.config.data.source!r} have changed since then, or their labels or order have. New "
+            "scores could not be compared with the earlier ones. Restore the images, or start a new run."
         )
     if search.config.memo is None:
         return Memo()
     if images is None:
-        raise UsageError("memo needs children that raynas trains: the fidelity of others is not known.")
+        raise UsageError(
+            "memo needs children that raynas trains itself: how your own factory trains them is not known."
+        )
     try:
         return read_memo(Path(search.config.memo), images=images, config=config, own=search.folder)
     except UsageError as error:
         if started is None or started.config.get("memo") != search.config.memo:
             raise
-        # The journal alone is enough to go on with a run.
+        # A resumed run has read these scores before, and its journal has those that it used.
         return Memo(notes=[f"memo: nothing more is reused. {error}"])
 
 
 def _check_network(config: SearchConfig, split: ImageSplit) -> None:
     """InvalidConfig if no network of this config can be built for these images."""
     space = config.make_space()
-    measured(config.network, split, space.decode((0,) * len(space.decisions)))
+    size_for(config.network, split, space.decode((0,) * len(space.decisions)))
 
 
-def _result(run: Run, tracker: Tracker | None, search: PreparedSearch) -> SearchResult:
+def _result(run: Run, tracker: SearchTracker | None, search: PreparedSearch) -> SearchResult:
     folder, trade = search.folder, recorded_trade(search.config.model_dump())
     entries = leaderboard(run.records.values(), trade=trade)
     if entries[0].reward is None:
@@ -177,16 +202,17 @@ def _result(run: Run, tracker: Tracker | None, search: PreparedSearch) -> Search
     except OSError as error:
         raise SearchFailed(
             f"All children are done, but {error.filename} can't be written: {error.strerror}. "
-            "Make room on the disk, or mend it; --resume then writes it."
+            "Free some disk space, then resume the run, which writes it."
         ) from error
     return SearchResult(
-        entries,
-        best,
-        folder,
-        tracker.mlflow_run_id if tracker else None,
-        tracker.uri if tracker else None,
-        run.num_infeasible,
-        final_front(run.records.values(), trade).hypervolume() if trade else None,
+        leaderboard=entries,
+        best=best,
+        run_folder=folder,
+        mlflow_run_id=tracker.mlflow_run_id if tracker else None,
+        mlflow_uri=tracker.uri if tracker else None,
+        records=list(run.records.values()),
+        decisions=tuple(search.config.make_space().decisions),
+        hypervolume=final_front(run.records.values(), trade).hypervolume() if trade else None,
     )
 
 

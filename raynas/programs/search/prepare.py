@@ -1,36 +1,40 @@
-"""A search of which everything is known and nothing is started: its folder and its validated config."""
+"""A search that is ready to be started: its folder and its validated config."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from raynas.config import merged, without_none
 from raynas.files import JOURNAL_FILE
-from raynas.programs.search.config import SearchConfig, resumed_config
+from raynas.programs.search.config import SearchConfig, resumed_search_config
 from raynas.programs.search.recipes import search_config
-from raynas.run.events import Event, Started, recorded_config
+from raynas.run.events import Event, Started
 from raynas.run.folder import check_is_free, find_run, new_run_folder
 from raynas.run.journal import Journal
+from raynas.run.recorded import RecordedRun
 
 
 @dataclass(frozen=True)
 class PreparedSearch:
-    """A search of which everything is known and nothing is started."""
+    """A search that is ready to be started."""
 
     folder: Path
     config: SearchConfig
-    events: list[Event]
-    """Of the run that is resumed; empty for a new one."""
+    resumed: RecordedRun | None = None
+    """The run that is resumed. None means that this one is new."""
 
     @property
     def started(self) -> Started | None:
-        """How the run that is resumed began."""
-        first = self.events[0] if self.events else None
-        assert first is None or isinstance(first, Started)
-        return first
+        """First event of the run that is resumed."""
+        return self.resumed.started if self.resumed is not None else None
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """Events of the run that is resumed; empty for a new one."""
+        return self.resumed.events if self.resumed is not None else ()
 
 
 def prepare_search(
@@ -49,19 +53,15 @@ def prepare_search(
     recipe: str = "small",
     settings: Mapping[str, Any] | None = None,
 ) -> PreparedSearch:
-    """The folder and the validated config of a search; what is None is left to the recipe.
+    """The folder and the validated config of a search, without starting anything.
+
+        print(raynas.prepare_search(recipe="nasnet_paper", children=100).config)
 
     Args:
-        data: 'digits', or a path to Parquet files or a folder of class folders.
-        space, strategy, reward: registered names or 'package.module:ClassName'.
-        workers: a number or 'auto'.
-        epochs: per child.
-        memo: a run, or a folder of runs, whose scores are reused.
-        out: the run's folder; None: a new one below runs/, or with `resume` the newest.
-        resume: go on with the run in `out`; arguments may then change only how much and where is computed.
-        settings: further fields of SearchConfig, nested: {"child": {"batch_size": 128}}.
+        data, space, strategy, reward, children, workers, epochs, seed, memo, out, resume, recipe, settings:
+            as in `raynas.run_search`.
     Raises:
-        UsageError: something given can't be used.
+        UsageError: an argument can't be used.
     """
     overrides: dict[str, Any] = {
         "data": {"source": None if data is None else str(data)},
@@ -80,10 +80,11 @@ def prepare_search(
     config = search_config(recipe, overrides)
     folder = Path(out) if out is not None else new_run_folder(config.space.name, config.strategy.name)
     check_is_free(folder)
-    return PreparedSearch(folder, config, [])
+    return PreparedSearch(folder, config)
 
 
 def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearch:
     journal, events = Journal.reopen(folder / JOURNAL_FILE)
     journal.close()
-    return PreparedSearch(folder, resumed_config(recorded_config(events), overrides), events)
+    run = RecordedRun(folder, events)
+    return PreparedSearch(folder, resumed_search_config(run.config, overrides), run)

@@ -1,4 +1,4 @@
-"""Recipes: functions that return the complete config of a search. A user's own settings are laid over one."""
+"""Search recipes: functions that return the settings of a search. A user's own settings override them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,11 @@ from raynas.data.config import uses_digits
 from raynas.errors import UnknownName, UsageError
 from raynas.programs.search.config import SearchConfig
 from raynas.strategies.ppo import PAPER
-
-Settings = Mapping[str, Any]
-
-
-DIGITS = {"network": {"num_reductions": 1}, "child": {"augmentation": {"flip": False}}}
-"""8x8 pixels bear one reduction, and a mirrored digit is no digit."""
+from raynas.training import cifar
 
 
-def small(settings: Settings) -> dict[str, Any]:
-    """For a laptop: small networks, few epochs; the default."""
+def small(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The default: small networks and few epochs, for a laptop."""
     recipe: dict[str, Any] = {
         "space": {"name": "nasnet"},
         "strategy": {"name": "ppo"},
@@ -29,15 +24,20 @@ def small(settings: Settings) -> dict[str, Any]:
     }
     if uses_digits(settings):
         # 360 validation images put the standard error of an accuracy of 0.95 at 0.011.
-        digits = {"data": {"validation_images": 360}, "child": {"epochs": 3, "learning_rate": 0.1}}
-        recipe = merged(merged(recipe, DIGITS), digits)
+        digits = {
+            "data": {"validation_images": 360},
+            "network": cifar.DIGITS_NETWORK,
+            "child": {"epochs": 3, "learning_rate": 0.1, "augmentation": cifar.DIGITS_AUGMENTATION},
+        }
+        recipe = merged(recipe, digits)
     return recipe
 
 
-def nasnet_paper(settings: Settings) -> dict[str, Any]:
-    """The search of Zoph et al. 2018, A.1-A.3; F, batch size and learning rate are not in the paper.
+def nasnet_paper(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The search of Zoph et al. 2018, A.1-A.3. The paper gives no F, batch size and learning rate.
 
-    F = 32 is the published network's; 45,000 of CIFAR-10's training images train, 5,000 validate.
+    F = 32 is that of the published network. With CIFAR-10, 45,000 of its training images train and 5,000
+    validate.
     """
     return {
         "children": 20_000,
@@ -48,9 +48,11 @@ def nasnet_paper(settings: Settings) -> dict[str, Any]:
     }
 
 
-def amoebanet_paper(settings: Settings) -> dict[str, Any]:
-    """The search of Real et al. 2019 (arXiv 1802.01548), section 4: evolution over 20,000 models of N = 3 and
-    F = 24, each trained for 25 epochs. What the paper leaves open is as in a NASNet search.
+def amoebanet_paper(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The search of Real et al. 2019 (arXiv 1802.01548), section 4: evolution over 20,000 models.
+
+    Each model has N = 3 and F = 24 and is trained for 25 epochs. What the paper leaves open is as in a NASNet
+    search.
     """
     return {
         "children": 20_000,
@@ -61,33 +63,29 @@ def amoebanet_paper(settings: Settings) -> dict[str, Any]:
     }
 
 
-def cifar_final(settings: Settings) -> dict[str, Any]:
-    """For promotion: the final CIFAR-10 training of slim's notes, with cutout.
+def cifar_final(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """For promotions: the final CIFAR-10 training of NASNet's authors; raynas.training.cifar has its source.
 
-    Source: tensorflow/models slim nasnet.py: batch 32, rate 0.025, one cosine, 600 epochs, auxiliary weight
-    0.4, norm of the gradient 5, paths kept with 0.6, weight decay 5e-4; cutout as in Zoph et al. 2018,
-    table 1, whose size of 16 is DeVries & Taylor's.
+    The drop path of 0.4 and the size of the network are those of the published network.
     """
-    recipe: dict[str, Any] = {
+    network = {"cells_per_stack": 6, "filters": 32, "drop_path": 0.4, "auxiliary_head": True}
+    return {
         "space": {"name": "nasnet"},
         "strategy": {"name": "ppo"},
-        "network": {"cells_per_stack": 6, "filters": 32, "drop_path": 0.4, "auxiliary_head": True},
+        "network": network | cifar.final_network(settings),
         "child": {
-            "epochs": 600,
-            "batch_size": 32,
-            "learning_rate": 0.025,
-            "weight_decay": 5e-4,
-            "gradient_clip": 5.0,
-            "auxiliary_weight": 0.4,
-            "augmentation": {"flip": True, "cutout": 16},
+            "epochs": cifar.CIFAR_EPOCHS,
+            "batch_size": cifar.CIFAR_BATCH_SIZE,
+            "learning_rate": cifar.CIFAR_LEARNING_RATE,
+            "weight_decay": cifar.CIFAR_WEIGHT_DECAY,
+            "gradient_clip": cifar.CIFAR_GRADIENT_CLIP,
+            "auxiliary_weight": cifar.CIFAR_AUXILIARY_WEIGHT,
+            "augmentation": cifar.final_augmentation(settings),
         },
     }
-    if uses_digits(settings):
-        recipe = merged(merged(recipe, DIGITS), {"child": {"augmentation": {"cutout": 4}}})
-    return recipe
 
 
-RECIPES: dict[str, Callable[[Settings], dict[str, Any]]] = {
+RECIPES: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "small": small,
     "nasnet_paper": nasnet_paper,
     "amoebanet_paper": amoebanet_paper,
@@ -95,23 +93,26 @@ RECIPES: dict[str, Callable[[Settings], dict[str, Any]]] = {
 }
 
 
-def search_config(recipe: str = "small", settings: Settings | None = None) -> SearchConfig:
-    """The recipe with the user's settings laid over it, validated.
+def search_config(recipe: str = "small", settings: Mapping[str, Any] | None = None) -> SearchConfig:
+    """The validated config of a search.
 
+    Args:
+        recipe: a name in RECIPES.
+        settings: the user's own settings, nested; they take precedence over the recipe.
     Raises:
-        UnknownName: no recipe is called that.
+        UnknownName: there is no such recipe.
         InvalidConfig: a setting is unknown or out of bounds.
     """
     if recipe not in RECIPES:
         raise UnknownName("recipe", recipe, RECIPES)
     settings = settings or {}
     chosen = merged(_without_options_of_others(RECIPES[recipe](settings), settings), settings)
-    base = {"network": _networks_of(chosen), "reward": {"name": "accuracy"}}
+    base = {"network": _network_of_space(chosen), "reward": {"name": "accuracy"}}
     return validated(SearchConfig, merged(base, chosen))
 
 
-def _without_options_of_others(recipe: Settings, settings: Settings) -> dict[str, Any]:
-    """The recipe, less what it says of a space or strategy in whose place the user takes another."""
+def _without_options_of_others(recipe: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe without its options of a space or strategy, where the user chose another one."""
     chosen = dict(recipe)
     for field in ("space", "strategy"):
         asked = settings.get(field, {})
@@ -120,12 +121,12 @@ def _without_options_of_others(recipe: Settings, settings: Settings) -> dict[str
     return chosen
 
 
-def _networks_of(chosen: Settings) -> Mapping[str, Any]:
-    """What the search space says of its networks."""
+def _network_of_space(chosen: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The network settings that belong to the search space."""
     space = chosen.get("space", {})
     name = space.get("name") if isinstance(space, Mapping) else None
     try:
         return SPACES.find(name).network if isinstance(name, str) else {}
     except UsageError:
-        # Validation says what is wrong with the name.
+        # An unknown name is reported by the validation of the config, which follows.
         return {}

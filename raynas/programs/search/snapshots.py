@@ -1,8 +1,8 @@
-"""What a strategy has learned, kept beside the journal, so that a resume need not learn it again.
+"""Snapshots of what a strategy has learned, beside the journal, so that a resume need not learn it again.
 
-A view of the journal: it says by its length and SHA-256 what it was made from. Where it is damaged, or of
-another journal, it isn't used, and all is learned anew from the events, to the same end. Nothing is
-unpickled.
+A snapshot is a view of the journal and names the part that it was made from, by length and SHA-256. One that
+is damaged, or of another journal, is ignored: the strategy then learns from all events again and ends in the
+same state. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -24,32 +24,33 @@ from raynas.strategies.strategy import Strategy
 if TYPE_CHECKING:
     from raynas.strategies.strategy import Array
 
-FILE_NAME = "learned.safetensors"
-UPDATES = 10
-"""Between one snapshot and the next; of the paper's controller they take a third of a second to learn."""
+SNAPSHOT_FILE = "learned.safetensors"
+UPDATES_PER_SNAPSHOT = 10
+"""Number of updates between two snapshots; the paper's controller learns as many in a third of a second."""
 
 
 class Snapshots(RunListener):
     """Writes a snapshot of the strategy every few updates.
 
     Args:
-        journal: the file; the snapshot is beside it, and of the events that are in it.
+        journal: path of the journal; the snapshot is written beside it.
     """
 
     def __init__(self, strategy: Strategy, journal: Path) -> None:
         self.strategy = strategy
-        self.path = journal.with_name(FILE_NAME)
+        self.path = journal.with_name(SNAPSHOT_FILE)
         self._journal = _Prefix(journal)
         self._num_updates = 0
         self._is_live = False
 
     def recall(self) -> int:
-        """Before the journal is replayed: gives the strategy the last snapshot, if there is one of use.
+        """Gives the strategy the last snapshot, if it is usable; called before the journal is replayed.
 
         Returns:
-            How many updates that saves.
+            Number of updates that the replay need not compute.
         """
-        # Everything: safetensors lets through KeyError, TypeError, MemoryError, ... beside its own errors.
+        # Any exception: for damaged files safetensors raises KeyError, TypeError, MemoryError and others
+        # beside its own errors.
         with contextlib.suppress(Exception):
             arrays, metadata = _read(self.path)
             if metadata == self._metadata(arrays, num_bytes=int(metadata["journal_bytes"])):
@@ -60,13 +61,13 @@ class Snapshots(RunListener):
         if self.strategy.is_behind:
             raise RunFolderError(
                 f"{self.path} knows of more updates than the journal beside it: it was changed by hand. "
-                "Delete it; the journal alone is enough to go on with the run."
+                "Delete it; the journal alone is enough to resume the run."
             )
         self._is_live = True
 
     def policy_updated(self, statistics: dict[str, float]) -> None:
         self._num_updates += 1
-        if self._is_live and self._num_updates >= UPDATES:
+        if self._is_live and self._num_updates >= UPDATES_PER_SNAPSHOT:
             self._num_updates = 0
             self._write()
 
@@ -75,12 +76,12 @@ class Snapshots(RunListener):
         if arrays is None:
             return
         content = safetensors.numpy.save(dict(arrays), self._metadata(arrays))
-        # A full disk costs time at the next resume, and nothing else.
+        # Without a snapshot, for example on a full disk, the next resume takes longer; nothing is lost.
         with contextlib.suppress(OSError):
             replace_file(self.path, lambda path: path.write_bytes(content))
 
     def _metadata(self, arrays: Mapping[str, Array], *, num_bytes: int | None = None) -> dict[str, str]:
-        """Of a snapshot of the journal's first bytes; None: of all that are there."""
+        """Metadata of a snapshot made from the first `num_bytes` of the journal; None means all of them."""
         length, digest = self._journal.sha256(num_bytes)
         return {
             "journal_bytes": str(length),
@@ -90,14 +91,19 @@ class Snapshots(RunListener):
 
 
 class _Prefix:
-    """The first bytes of a file that grows, and their SHA-256; each byte is read once."""
+    """SHA-256 of the first bytes of a growing file; each byte is read once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._digest, self._length = hashlib.sha256(), 0
+        self._digest = hashlib.sha256()
+        self._length = 0
 
     def sha256(self, length: int | None) -> tuple[int, str]:
-        """How many bytes, `length` at most and no fewer than the last time, and their digest."""
+        """Number of bytes, and their digest.
+
+        Args:
+            length: at most so many bytes, and not fewer than in the last call; None means all.
+        """
         with self.path.open("rb") as file:
             file.seek(self._length)
             read = file.read(None if length is None else length - self._length)
@@ -107,7 +113,7 @@ class _Prefix:
 
 
 def arrays_sha256(arrays: Mapping[str, Array]) -> str:
-    """Of names and contents; safetensors itself notices no changed bit."""
+    """Digest of names and contents; safetensors itself doesn't notice a changed bit."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(name.encode() + arrays[name].tobytes())

@@ -1,12 +1,12 @@
-"""The whole of a final training as one validated value: what `raynas train --set` sets."""
+"""The complete config of a final training: the fields that `raynas train --set` can override."""
 
 from __future__ import annotations
 
-import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from raynas.cells.genotype_field import GenotypeField
 from raynas.config import FrozenModel
 from raynas.data.config import MAX_IMAGE_SIZE
 from raynas.engine.config import TrainWorkerConfig
@@ -21,37 +21,42 @@ class TrainDataConfig(FrozenModel):
     """Where the images are and how they are prepared."""
 
     source: str = Field("digits", min_length=1)
-    """'digits', Parquet files or a folder of class folders; streamed, also a URI such as s3://bucket/path."""
+    """'digits', Parquet files or a folder of class folders. Streamed data can also be a URI such as
+    s3://bucket/path.
+    """
     streamed: bool = False
-    """false: decoded once, in memory, for small data sets. true: read and decoded as training goes on."""
+    """false: images are decoded once and kept in memory, for small data sets. true: they are read and decoded
+    during training.
+    """
     image_size: int | None = Field(None, ge=4, le=MAX_IMAGE_SIZE)
-    """Pixels per side. None: streamed, 224; in memory, as the images are."""
+    """Pixels per side. Defaults to 224 for streamed images, and to the images' own size in memory."""
     first_image_size: int | None = Field(None, ge=4)
-    """Streamed: pixels per side of the first training images; they grow to `image_size` in equal steps. None:
-    they don't grow.
+    """Streamed only: pixels per side of the first training images, which then grow to `image_size` in equal
+    steps. None means that they don't grow.
     """
     size_stages: int = Field(4, ge=2)
-    """Streamed: of equal length, each with larger training images than the one before."""
+    """Streamed only: number of stages of equal length in which training images grow."""
     validation_images: int | None = Field(None, ge=1)
-    """In memory: held out of the training images; None: a tenth."""
+    """In memory only: number of training images held out for validation. Defaults to a tenth."""
     augmentation: AugmentationConfig = AugmentationConfig()
-    """In memory."""
+    """In memory only: how training images are augmented."""
     min_area: float = Field(0.08, gt=0, le=1)
-    """Streamed: smallest part of an image that is cut out, as a fraction of its area."""
+    """Streamed only: smallest area of a random crop, as a fraction of the image's area."""
     crop_fraction: float = Field(0.875, ge=0.01, le=1)
-    """Streamed: share of a validation image's shorter side that is looked at."""
+    """Streamed only: side of the central crop of a validation image, as a fraction of its shorter side."""
     color_jitter: float = Field(0.0, ge=0, lt=1)
-    """Streamed: brightness, contrast and saturation change by a factor within 1 +- this."""
+    """Streamed only: brightness, contrast and saturation change by a random factor within 1 +- this."""
     rand_augment: bool = False
-    """Streamed: RandAugment with its paper's two operations of magnitude nine."""
+    """Streamed only: apply RandAugment with its paper's two operations of magnitude nine."""
     skip_broken: bool = False
-    """Streamed: leave shards out that can't be read, in place of refusing the data set."""
+    """Streamed only: leave out shards that can't be read instead of refusing the data set."""
     loader: Literal["processes", "ray"] = "processes"
-    """Streamed: who decodes: processes beside each worker, or Ray Data tasks wherever the cluster has CPUs
-    that the workers leave.
+    """Streamed only: what decodes images: processes beside each worker, or Ray Data tasks on whichever CPUs
+    of the cluster the workers leave free.
     """
     processes: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """Streamed: processes or tasks for each worker; 'auto': one less than the worker has CPUs, at least one.
+    """Streamed only: decoding processes or tasks for each worker. 'auto' takes one less than the worker has
+    CPUs, and at least one.
     """
 
 
@@ -59,19 +64,19 @@ class TrainConfig(FrozenModel):
     """Everything that a final training depends on."""
 
     cell: str
-    """What it is called: a published cell, or where the genotype is from."""
-    genotype: dict[str, Any]
-    """As Genotype.to_dict writes it."""
+    """Name of the cell: a published cell, or where the genotype comes from."""
+    genotype: GenotypeField
+    """The cells; in JSON as Genotype.to_dict writes them."""
     origin: Origin | None = None
-    """The run and the child that the cell is from; None: it is from no run."""
+    """The run and the child that the cell comes from. None means that it comes from no run."""
     network: NetworkConfig = NetworkConfig()
     data: TrainDataConfig = TrainDataConfig()
     training: FinalConfig = FinalConfig()
     workers: TrainWorkerConfig = TrainWorkerConfig()
     tracking: TrainTrackingConfig = TrainTrackingConfig()
     seed: int = Field(0, ge=0, lt=2**31)
-    """Of weights, order of images and augmentation."""
+    """Seed of the initial weights, the order of images and their augmentation."""
     recipe: str = ""
-    """Where what was not set came from."""
-    run_id: str = Field(default_factory=lambda: uuid.uuid4().hex)
-    """By which the training is found again in MLflow."""
+    """Name of the training recipe, from which every field that was not set comes."""
+    run_id: str = ""
+    """Identifies the training in MLflow. `prepare_training` draws it; a recipe leaves it empty."""

@@ -1,41 +1,41 @@
-"""The images of a final training: in memory, or where they are."""
+"""Finds the images of a final training: decoded in memory, or an index of what will be streamed."""
 
 from __future__ import annotations
 
 from raynas.config import validated
 from raynas.data import DIGITS, DataConfig, ImageSplit, load_split
-from raynas.data.stream import (
-    ImageIndex,
-)
+from raynas.data.stream import ImageCounts, ImageIndex
 from raynas.errors import DataError
 from raynas.programs.train.config import TrainDataConfig
 
 DEFAULT_IMAGE_SIZE = 224
+"""Pixels per side of streamed images, where the config gives no size."""
+IMAGENET = ImageCounts("ImageNet-1k", num_train_images=1_281_167, num_classes=1000)
+"""ImageNet's counts, for a plan made where the images aren't available. Source: Russakovsky et al. 2015
+(arXiv 1409.0575), table 2.
+"""
 
 
-IMAGENET = ImageIndex.counted("ImageNet-1k", num_train=1_281_167, num_validation=50_000, num_classes=1000)
-"""For plans where it is not at hand. Source: Russakovsky et al. 2015 (arXiv 1409.0575), table 2."""
-
-
-def find_data(config: TrainDataConfig, *, seed: int, is_plan: bool = False) -> ImageSplit | ImageIndex:
-    """The images in memory, or where they are; DataError if they can't be used.
+def find_data(
+    config: TrainDataConfig, *, seed: int, is_plan: bool = False
+) -> ImageSplit | ImageIndex | ImageCounts:
+    """The images of a training.
 
     Args:
-        is_plan: nothing will be trained: where no streamed data is given, ImageNet's numbers are taken.
+        seed: which images are held out for validation, where the data has none of its own.
+        is_plan: nothing will be trained, so ImageNet's counts stand in for streamed data that isn't given.
+    Raises:
+        DataError: the images can't be found or used.
     """
     if not config.streamed:
-        words = {
-            "source": config.source,
-            "image_size": config.image_size,
-            "validation_images": config.validation_images,
-        }
-        return load_split(validated(DataConfig, words, where="data"), seed=seed)
+        fields = config.model_dump(include={"source", "image_size", "validation_images"})
+        return load_split(validated(DataConfig, fields, where="data"), seed=seed)
     if config.source == DIGITS:
         if is_plan:
             return IMAGENET
         raise DataError(
-            "This recipe streams images, and the digits are in memory. Give --data: Parquet shards or a "
-            "folder of class folders, here or at s3:// or gs://."
+            "This recipe streams images, and the digits are in memory. Set data.source (--data) to Parquet "
+            "shards or a folder of class folders, here or at s3:// or gs://."
         )
     index = ImageIndex.find(config.source, skip_broken=config.skip_broken)
     if index.validation is None:

@@ -1,4 +1,8 @@
-"""The folder of a final training: its config, its curve, and whether a training may begin or go on there."""
+"""The folder of a final training: its config, its curve, and whether a training can start or resume there.
+
+It holds training.json, curve.jsonl, Ray Train's checkpoints, and at the end the model folders of the last and
+the best epoch. The names stand in raynas.files, the checkpoints' in raynas.engine.final_checkpoints.
+"""
 
 from __future__ import annotations
 
@@ -10,75 +14,48 @@ from pydantic import ValidationError
 
 from raynas.cells.genotype import Genotype
 from raynas.config import differences, merged, validated
-from raynas.engine.final_checkpoints import FOLDER, has_checkpoint
+from raynas.engine.final_checkpoints import CHECKPOINTS_FOLDER, has_checkpoint
 from raynas.errors import RunFolderError
-from raynas.files import JOURNAL_FILE, drop_torn_line, parse_json, replace_file
+from raynas.files import (
+    CURVE_FILE,
+    JOURNAL_FILE,
+    TRAINING_FILE,
+    drop_torn_line,
+    parse_json,
+    replace_file,
+)
 from raynas.programs.train.config import TrainConfig
 from raynas.training.final_config import EpochSummary
 
-CONFIG_FILE, CURVE_FILE = "training.json", "curve.jsonl"
 
+class Curve:
+    """The epochs of a training so far, in memory and in its folder.
 
-def check_is_free(folder: Path) -> None:
-    """RunFolderError unless a training may begin in `folder`."""
-    if folder.exists() and not folder.is_dir():
-        raise RunFolderError(f"--out {folder} is a file. Give a folder, or a path that does not exist yet.")
-    if (folder / CONFIG_FILE).exists():
-        raise RunFolderError(
-            f"{folder} holds a training already. Add --resume to go on with it, or give another --out."
-        )
-    if (folder / JOURNAL_FILE).exists():
-        raise RunFolderError(f"{folder} holds a search or a promotion. Give another --out.")
-    for name in (FOLDER, CURVE_FILE):
-        # Ray would go on from checkpoints that it finds.
-        if (folder / name).exists():
-            raise RunFolderError(
-                f"{folder / name} is of an earlier training, whose {CONFIG_FILE} is not there. Restore that, "
-                "or give another --out."
-            )
-
-
-def write_config(folder: Path, config: TrainConfig) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    text = config.model_dump_json(indent=1) + "\n"
-    replace_file(folder / CONFIG_FILE, lambda path: path.write_text(text))
-
-
-def resumed_config(
-    folder: Path, settings: Mapping[str, Any], *, genotype: Genotype | None = None, recipe: str | None = None
-) -> TrainConfig:
-    """What the training in `folder` goes on with: its own config with other workers.* and tracking.*.
-
-    Args:
-        genotype, recipe: as the user gave them again; None: not given.
-    Raises:
-        RunFolderError: there is nothing to go on with, or it was started with something else.
+    Attributes:
+        summaries: one per epoch, in order.
     """
-    path = folder / CONFIG_FILE
-    if not path.is_file():
-        raise RunFolderError(f"There is no training to resume: {path} does not exist.")
-    recorded = _recorded(path)
-    before = validated(TrainConfig, recorded)
-    after = validated(TrainConfig, merged(merged(recorded, _forgotten(settings)), settings))
-    _check_same_start(folder, before, genotype, recipe)
-    unchanged = {"workers": before.workers, "tracking": before.tracking, "run_id": before.run_id}
-    changed = differences(before.model_dump(), after.model_copy(update=unchanged).model_dump())
-    for field, (old, new) in changed.items():
-        raise RunFolderError(
-            f"The training in {folder} was started with {field} = {old!r}; now {field} = {new!r} is asked. "
-            "Resumed, it can have other workers.* and tracking.* alone. Leave the rest out, or start a new "
-            "one with another --out."
-        )
-    if not has_checkpoint(folder) and (curve := read_curve(folder)):
-        raise RunFolderError(
-            f"There is no checkpoint to go on from below {folder / FOLDER}, though {len(curve)} epochs were "
-            "trained. Restore it, or train anew with another --out."
-        )
-    return after
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / CURVE_FILE
+        self.summaries = read_curve(folder)
+
+    def append(self, summary: EpochSummary) -> bool:
+        """Adds an epoch and returns True, or returns False if it was there already."""
+        # Workers that start again from a checkpoint repeat epochs; the first account of an epoch is kept.
+        if self.summaries and summary.epoch <= self.summaries[-1].epoch:
+            return False
+        with self._path.open("a") as file:
+            file.write(summary.model_dump_json() + "\n")
+        self.summaries.append(summary)
+        return True
 
 
 def read_curve(folder: Path) -> list[EpochSummary]:
-    """The epochs that were told before, without a line that was torn by a crash."""
+    """The epochs that were recorded, without a last line that a crash cut off.
+
+    Raises:
+        RunFolderError: a line is damaged.
+    """
     path = folder / CURVE_FILE
     if not path.is_file():
         return []
@@ -87,17 +64,62 @@ def read_curve(folder: Path) -> list[EpochSummary]:
         return [EpochSummary.model_validate_json(line) for line in path.read_bytes().splitlines()]
     except ValidationError as error:
         raise RunFolderError(
-            f"{path} is damaged: {error.errors()[0]['msg']}. Correct or remove it; the checkpoints are apart."
+            f"{path} is damaged: {error.errors()[0]['msg']}. Correct or remove it; the checkpoints don't "
+            "depend on it."
         ) from None
 
 
-def append_to_curve(folder: Path, summary: EpochSummary) -> None:
-    with (folder / CURVE_FILE).open("a") as file:
-        file.write(summary.model_dump_json() + "\n")
+def check_can_start(folder: Path) -> None:
+    """RunFolderError unless a new training can start in `folder`."""
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"{folder} is a file. Give a folder, or a path that does not exist yet.")
+    if (folder / TRAINING_FILE).exists():
+        raise RunFolderError(
+            f"{folder} already holds a training. Resume it (resume=True, --resume) or choose another folder."
+        )
+    if (folder / JOURNAL_FILE).exists():
+        raise RunFolderError(f"{folder} holds a search or a promotion. Choose another folder.")
+    for name in (CHECKPOINTS_FOLDER, CURVE_FILE):
+        # Ray would resume from checkpoints that it finds.
+        if (folder / name).exists():
+            raise RunFolderError(
+                f"{folder / name} is left from an earlier training whose {TRAINING_FILE} is gone. Restore "
+                "that file, or choose another folder."
+            )
 
 
-def _forgotten(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Of workers.count and workers.nodes only one can be given: a new one takes the place of the other."""
+def write_config(folder: Path, config: TrainConfig) -> None:
+    """Writes training.json; `folder` is created if needed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = config.model_dump_json(indent=1) + "\n"
+    replace_file(folder / TRAINING_FILE, lambda path: path.write_text(text))
+
+
+def resumed_training_config(
+    folder: Path, settings: Mapping[str, Any], *, genotype: Genotype | None = None, recipe: str | None = None
+) -> TrainConfig:
+    """The config with which the training in `folder` resumes: its own, with other workers.* and tracking.*.
+
+    Args:
+        genotype, recipe: what the user gave again, to be compared with the training's own; None if nothing.
+    Raises:
+        RunFolderError: there is nothing to resume, or it was started with something else.
+    """
+    recorded = _read_config(folder / TRAINING_FILE)
+    before = validated(TrainConfig, recorded)
+    after = validated(TrainConfig, merged(merged(recorded, _displaced(settings)), settings))
+    _check_same_start(folder, before, genotype, recipe)
+    _check_same_training(folder, before, after)
+    if not has_checkpoint(folder) and (curve := read_curve(folder)):
+        raise RunFolderError(
+            f"There is no checkpoint to resume from below {folder / CHECKPOINTS_FOLDER}, though "
+            f"{len(curve)} epochs were trained. Restore it, or train anew in another folder."
+        )
+    return after
+
+
+def _displaced(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Resets whichever of workers.count and workers.nodes a new value of the other takes the place of."""
     workers = settings.get("workers", {})
     if not isinstance(workers, Mapping):
         return {}
@@ -106,7 +128,9 @@ def _forgotten(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"workers": {"count": "auto"}} if workers.get("nodes") is not None else {}
 
 
-def _recorded(path: Path) -> dict[str, Any]:
+def _read_config(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise RunFolderError(f"There is no training to resume: {path} does not exist.")
     try:
         recorded = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -122,14 +146,25 @@ def _recorded(path: Path) -> dict[str, Any]:
 def _check_same_start(
     folder: Path, before: TrainConfig, genotype: Genotype | None, recipe: str | None
 ) -> None:
-    own = Genotype.from_dict(before.genotype)
+    own = before.genotype
     if genotype is not None and genotype != own:
         raise RunFolderError(
             f"The training in {folder} is of the cell {before.cell}, architecture {own.arch_id}; the one "
-            f"that was given is architecture {genotype.arch_id}. Leave it out, or give another --out."
+            f"that was given is architecture {genotype.arch_id}. Leave it out, or choose another folder."
         )
     if recipe is not None and recipe != before.recipe:
         raise RunFolderError(
-            f"The training in {folder} was started with the recipe {before.recipe}; now {recipe} is asked. "
-            "Leave it out, or give another --out."
+            f"The training in {folder} was started with the recipe {before.recipe}, not {recipe}. Leave the "
+            "recipe out, or choose another folder."
+        )
+
+
+def _check_same_training(folder: Path, before: TrainConfig, after: TrainConfig) -> None:
+    may_change = {"workers", "tracking"}
+    changed = differences(before.model_dump(exclude=may_change), after.model_dump(exclude=may_change))
+    for field, (old, new) in changed.items():
+        raise RunFolderError(
+            f"The training in {folder} was started with {field} = {old!r}, not {new!r}. On resume only "
+            "workers.* and tracking.* can change. Leave the rest out, or start a new training in another "
+            "folder."
         )

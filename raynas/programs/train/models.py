@@ -1,4 +1,4 @@
-"""What a final training leaves behind: the networks of its last and of its best epoch, described."""
+"""Writes the model folders of a finished training: the networks of its last and of its best epoch."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from raynas.cells.genotype import Genotype
 from raynas.cells.published import published_cells
 from raynas.config import without_credentials
 from raynas.data import ImageSplit
 from raynas.engine.final import TrainedStates
+from raynas.files import BEST_MODEL_FOLDER, LAST_MODEL_FOLDER
 from raynas.models.folder import ModelInfo, save_model
 from raynas.models.networks import NETWORKS
 from raynas.nn import Network
 from raynas.programs.train.config import TrainConfig
-from raynas.programs.train.prepared import PreparedTraining, make_network
-from raynas.tracking.config import FORBIDDEN
+from raynas.programs.train.prepare import PreparedTraining
+from raynas.tracking.config import FORBIDDEN_IN_MODEL_NAMES
+from raynas.training.batches import IMAGENET_MEAN_C, IMAGENET_STD_C
 from raynas.training.final_config import EpochSummary
-from raynas.training.sources import IMAGENET_MEAN_C, IMAGENET_STD_C
-
-LAST_FOLDER, BEST_FOLDER = "model", "best"
-"""Below the training's folder; also when the last epoch is the best."""
 
 
 def save_models(
     training: PreparedTraining, states: TrainedStates, summaries: list[EpochSummary]
 ) -> dict[str, Path]:
-    """The evaluated networks' folders, by what MLflow's registry calls them: 'best' and 'last'."""
+    """The model folders, by their alias in MLflow's model registry: 'best' and 'last'.
+
+    Both are written even if the last epoch is the best.
+    """
     epochs = training.config.training.epochs
     return {
-        "best": _save(training, BEST_FOLDER, states.best, states.best_epoch, summaries),
-        "last": _save(training, LAST_FOLDER, states.last, epochs, summaries),
+        "best": _save(training, BEST_MODEL_FOLDER, states.best, states.best_epoch, summaries),
+        "last": _save(training, LAST_MODEL_FOLDER, states.last, epochs, summaries),
     }
 
 
 def registered_name(config: TrainConfig) -> str:
-    """Of the model in MLflow's registry."""
+    """The model's name in MLflow's registry: as configured, or raynas-CELL, or raynas-ARCH_ID."""
     if config.tracking.registered_model is not None:
         return config.tracking.registered_model
     is_published = config.cell in NETWORKS or config.cell in published_cells()
-    name = config.cell if is_published else Genotype.from_dict(config.genotype).arch_id
-    return "raynas-" + re.sub(f"[{FORBIDDEN}]", "-", name)
+    name = config.cell if is_published else config.genotype.arch_id
+    return "raynas-" + re.sub(f"[{FORBIDDEN_IN_MODEL_NAMES}]", "-", name)
 
 
 def _save(
@@ -57,10 +57,10 @@ def _save(
     epoch: int,
     summaries: list[EpochSummary],
 ) -> Path:
-    network = make_network(training)
+    network = training.spec.build()
     weights, average = state["network"], state["average"]
     if average is not None:
-        # AveragedModel's own name for the network in it.
+        # torch's AveragedModel holds the network as `module`, beside a counter of its own.
         weights = {k.removeprefix("module."): v for k, v in average.items() if k.startswith("module.")}
     network.load_state_dict(weights)
     summary = next((summary for summary in summaries if summary.epoch == epoch), None)
@@ -84,7 +84,7 @@ def _info(
     known = {
         "cell": config.cell,
         "recipe": config.recipe,
-        # For others to read: a URI may have a password in it.
+        # The model folder is handed to other people, and a URI may have a password in it.
         "data": without_credentials(config.data.source),
         "epochs": epoch,
         "planned_epochs": config.training.epochs,
@@ -99,7 +99,7 @@ def _info(
 
 
 def _git_commit() -> str | None:
-    """Of the folder that the command was typed in."""
+    """The commit that is checked out in the working directory, if it is in a git repository."""
     if shutil.which("git") is None:
         return None
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""How fast this machine trains a network: a few updates on noise, before anything is started."""
+"""Measures how fast this machine trains a network: a few updates on noise, before a training is started."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import os
 import torch
 
 from raynas.errors import InvalidConfig
-from raynas.programs.train.prepared import PreparedTraining, make_network
+from raynas.programs.train.prepare import PreparedTraining
 from raynas.training import Placement
+from raynas.training.batches import NoiseBatches
 from raynas.training.device import is_out_of_memory, reproducible
 from raynas.training.final import FinalTraining
-from raynas.training.final_config import Summary
-from raynas.training.sources import NoiseSource
+from raynas.training.final_config import TrainingSummary
 
 MOST_IMAGES = {"cuda": 128, "cpu": 4}
-"""Of a measured step: on a CPU more only take longer."""
+"""Images of a measured step at most: on a CPU, more images only take longer."""
 NUM_UPDATES = 2
-"""That are timed, after as many that are not: first ones compile, allocate and choose algorithms."""
+"""Updates that are timed, after as many untimed ones, which compile, allocate and choose algorithms."""
 
 
 def measured_images_per_second(training: PreparedTraining) -> float:
-    """Of one worker of this machine's kind, on its GPU if it has one; the network alone, without decoding.
+    """Training images per second of one worker like this machine, on its GPU if it has one; without decoding.
 
     Raises:
         InvalidConfig: memory runs out.
@@ -29,30 +29,34 @@ def measured_images_per_second(training: PreparedTraining) -> float:
     placement = Placement(
         device="cuda" if torch.cuda.is_available() else "cpu", num_threads=len(os.sched_getaffinity(0))
     )
-    config, workers = training.config, training.config.workers
-    share = config.training.batch_size // config.training.accumulate
-    share //= workers.count if isinstance(workers.count, int) else 1
-    num_images = max(min(share, MOST_IMAGES[placement.device]), 1)
+    config, spec = training.config, training.spec
+    num_images = _images_per_step(training, placement.device)
     settings = config.training.model_copy(
+        # The first epoch warms up, the second one is timed.
         update={"batch_size": num_images, "accumulate": 1, "epochs": 2, "checkpoint_minutes": None}
     )
-    summaries: list[Summary] = []
+    summaries: list[TrainingSummary] = []
     try:
         with reproducible(config.seed, placement):
-            source = NoiseSource(
+            source = NoiseBatches(
                 num_images,
-                (training.in_channels, training.image_size, training.image_size),
-                num_classes=training.data.num_classes,
+                (spec.in_channels, spec.image_size, spec.image_size),
+                num_classes=spec.num_classes,
                 batches_per_epoch=NUM_UPDATES,
                 device=placement.device,
             )
-            timed = FinalTraining(make_network(training), source, settings, placement)
-            timed.run(summaries.append)
+            FinalTraining(spec.build(), source, settings, placement).run(summaries.append)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         raise InvalidConfig(
             f"A step of {num_images} images of {training.image_size} pixels does not fit this machine's "
-            "memory. Measure on another, lower training.batch_size, or give --images-per-second."
+            "memory. Measure on another, lower training.batch_size, or give the images per second yourself."
         ) from error
     return summaries[-1].images_per_second
+
+
+def _images_per_step(training: PreparedTraining, device: str) -> int:
+    config, count = training.config.training, training.config.workers.count
+    share = config.batch_size // config.accumulate // (count if isinstance(count, int) else 1)
+    return max(min(share, MOST_IMAGES[device]), 1)

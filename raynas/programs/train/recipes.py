@@ -1,7 +1,4 @@
-"""Recipes of final training: functions that return a TrainConfig's fields. Every number has its source.
-
-The steps of slim's ImageNet training, 250,000 at 50 replicas of 32 or 100 of 16, are 312 epochs.
-"""
+"""Training recipes: functions that return fields of TrainConfig. Every number has its source."""
 
 from __future__ import annotations
 
@@ -9,52 +6,56 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from raynas.config import merged, validated
-from raynas.data.config import uses_digits
 from raynas.errors import UnknownName
 from raynas.models.networks import NETWORKS
 from raynas.programs.train.config import TrainConfig
+from raynas.training import cifar
 
-Settings = Mapping[str, Any]
 IMAGENET_EPOCHS = 312
+"""slim's 250,000 steps at 50 replicas of 32 images, or at 100 replicas of 16."""
 DEFAULT_RECIPE = "cifar_final"
 
 
-def cifar_final(settings: Settings) -> dict[str, Any]:
-    """tensorflow/models slim nasnet.py, cifar_config and its notes; cutout of Zoph et al. 2018, table 1."""
-    recipe: dict[str, Any] = {
-        "network": _network("nasnet_a_cifar"),
-        "data": {"augmentation": {"flip": True, "cutout": 16}},
+def cifar_training(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The final CIFAR-10 training of NASNet's authors; see raynas.training.cifar."""
+    return {
+        "network": _network("nasnet_a_cifar") | cifar.final_network(settings),
+        "data": {"augmentation": cifar.final_augmentation(settings)},
         "training": {
-            "epochs": 600,
-            "batch_size": 32,
-            "optimizer": {"name": "sgd", "learning_rate": 0.025, "momentum": 0.9, "weight_decay": 5e-4},
+            "epochs": cifar.CIFAR_EPOCHS,
+            "batch_size": cifar.CIFAR_BATCH_SIZE,
+            "optimizer": {
+                "name": "sgd",
+                "learning_rate": cifar.CIFAR_LEARNING_RATE,
+                "momentum": 0.9,
+                "weight_decay": cifar.CIFAR_WEIGHT_DECAY,
+            },
             "schedule": {"name": "cosine"},
-            "gradient_clip": 5.0,
+            "gradient_clip": cifar.CIFAR_GRADIENT_CLIP,
+            "auxiliary_weight": cifar.CIFAR_AUXILIARY_WEIGHT,
         },
     }
-    if uses_digits(settings):
-        # 8x8 pixels bear one reduction and a quarter of the cutout, and a mirrored digit is no digit.
-        digits = {
-            "network": {"num_reductions": 1},
-            "data": {"augmentation": {"flip": False, "cutout": 4}},
-        }
-        recipe = merged(recipe, digits)
-    return recipe
 
 
-def imagenet_mobile(settings: Settings) -> dict[str, Any]:
-    """slim's notes: 32 images on each of 50 replicas, rate 0.04 for each, 0.97 every 2.4 epochs, norm 10."""
+def imagenet_mobile(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """NASNet-A mobile on ImageNet, as the notes in tensorflow/models slim nasnet.py describe it.
+
+    There 50 replicas take 32 images each at a learning rate of 0.04, which falls by 0.97 every 2.4 epochs;
+    the gradient's norm is limited to 10.
+    """
     return _imagenet("nasnet_a_mobile", rate=0.04, replica=32, weight_decay=4e-5)
 
 
-def imagenet_large(settings: Settings) -> dict[str, Any]:
-    """slim's notes: 16 images on each of 100 replicas, rate 0.015 for each; else as imagenet_mobile."""
+def imagenet_large(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """NASNet-A large on ImageNet, from the same notes: 100 replicas of 16 images, learning rate 0.015."""
     return _imagenet("nasnet_a_large", rate=0.015, replica=16, weight_decay=5e-5)
 
 
-def imagenet_today(settings: Settings) -> dict[str, Any]:
-    """Ours, after today's practice, not measured at ImageNet's scale: SGD, cosine after a warm-up,
-    RandAugment, images that grow (Tan & Le 2021), bfloat16 where the hardware has it.
+def imagenet_today(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """NASNet-A mobile on ImageNet as one would train it today; raynas's own, not measured at this scale.
+
+    SGD with a cosine after a warm-up, RandAugment, images that grow (Tan & Le 2021, arXiv 2104.00298), and
+    bfloat16 where the hardware has it.
     """
     recipe = _imagenet("nasnet_a_mobile", rate=0.5, replica=1024, weight_decay=2e-5)
     image_size = _image_size(settings) or recipe["data"]["image_size"]
@@ -69,19 +70,19 @@ def imagenet_today(settings: Settings) -> dict[str, Any]:
     return merged(recipe, {"training": training, "data": data})
 
 
-TRAIN_RECIPES: dict[str, Callable[[Settings], dict[str, Any]]] = {
-    "cifar_final": cifar_final,
+TRAIN_RECIPES: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "cifar_final": cifar_training,
     "imagenet_mobile": imagenet_mobile,
     "imagenet_large": imagenet_large,
     "imagenet_today": imagenet_today,
 }
 
 
-def train_config(recipe: str, settings: Settings) -> TrainConfig:
-    """The recipe with the user's settings, `cell` and `genotype` among them, laid over it.
+def train_config(recipe: str, settings: Mapping[str, Any]) -> TrainConfig:
+    """The recipe with the user's settings laid over it; they must include `cell` and `genotype`.
 
     Raises:
-        UnknownName: no recipe is called that.
+        UnknownName: no training recipe has this name.
         InvalidConfig: a setting is unknown or out of bounds.
     """
     if recipe not in TRAIN_RECIPES:
@@ -93,8 +94,8 @@ def _network(name: str) -> dict[str, Any]:
     return NETWORKS[name].config.model_dump(mode="json") | {"auxiliary_head": True}
 
 
-def _image_size(settings: Settings) -> int | None:
-    """As the user set it; what is no size, validation names."""
+def _image_size(settings: Mapping[str, Any]) -> int | None:
+    """The image size that the user set, if it is a number; validation refuses anything else later."""
     data = settings.get("data", {})
     size = data.get("image_size") if isinstance(data, Mapping) else None
     return size if isinstance(size, int) else None
@@ -124,7 +125,7 @@ def _imagenet(name: str, *, rate: float, replica: int, weight_decay: float) -> d
             "label_smoothing": 0.1,
             "gradient_clip": 10.0,
             "average_decay": 0.9999,
-            # What a spot node that is taken away costs at most.
+            # The most that is lost when a cloud provider takes a spot node away.
             "checkpoint_minutes": 15.0,
         },
         "workers": {"cpus": 8},

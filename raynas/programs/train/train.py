@@ -7,37 +7,26 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from raynas.cells.genotype import Genotype
-from raynas.cells.published import published_cells
-from raynas.config import merged, without_none
+from raynas.config import merged
 from raynas.engine.cluster import connected
-from raynas.engine.final import train_on_cluster
+from raynas.engine.final import TrainedStates, train_on_cluster
 from raynas.engine.final_plan import TrainingPlan, plan_training
-from raynas.errors import InvalidConfig, RunFolderError, UnknownName
+from raynas.errors import InvalidConfig
 from raynas.models.folder import INFO_FILE
-from raynas.models.networks import NETWORKS
 from raynas.programs.train.config import TrainConfig
-from raynas.programs.train.data import find_data
-from raynas.programs.train.folder import (
-    append_to_curve,
-    check_is_free,
-    read_curve,
-    resumed_config,
-    write_config,
-)
+from raynas.programs.train.folder import Curve, write_config
 from raynas.programs.train.models import registered_name, save_models
-from raynas.programs.train.prepared import PreparedTraining, build_training
-from raynas.programs.train.recipes import DEFAULT_RECIPE, train_config
-from raynas.run.events import Origin
-from raynas.run.folder import default_store, new_training_folder
-from raynas.run.lookup import FoundCell, find_cell
-from raynas.tracking.config import INTERRUPTED_TRACKER_SECONDS, TRACKER_SECONDS
+from raynas.programs.train.prepare import PreparedTraining, field_overrides, prepare_named_training
+from raynas.programs.train.worker import build_training
+from raynas.run.folder import default_store
+from raynas.tracking.closing import closed_at_end
 from raynas.tracking.model_registry import Registered
+from raynas.tracking.run_page import RunPage
 from raynas.tracking.store import check_store
 from raynas.tracking.training_tracker import TrainingTracker
-from raynas.training.final_config import EpochSummary, StepSummary, Summary, micro_batch
+from raynas.training.final_config import EpochSummary, StepSummary, TrainingSummary, micro_batch
 
 
 @dataclass(frozen=True)
@@ -46,12 +35,13 @@ class TrainResult:
 
     folder: Path
     model: Path
-    """The last epoch's network, for raynas.models.folder.load_model and `raynas export`."""
+    """Model folder of the last epoch's network, for raynas.models.folder.load_model and `raynas export`."""
     best: Path
-    """The network of the epoch with the highest top-1."""
+    """Model folder of the epoch with the highest top-1."""
     summaries: list[EpochSummary]
+    """One per epoch, in order."""
     registered: Registered | None
-    """In MLflow's registry; None: MLflow is switched off or away."""
+    """The versions in MLflow's model registry. None means that MLflow is disabled or was unreachable."""
 
 
 def train_final(
@@ -59,6 +49,12 @@ def train_final(
     *,
     recipe: str | None = None,
     data: str | None = None,
+    workers: int | Literal["auto"] | None = None,
+    nodes: int | None = None,
+    min_workers: int | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
@@ -68,74 +64,43 @@ def train_final(
     """Trains one network to the end; `raynas train` as a function.
 
     Args:
-        what: a published cell or network, a run's folder (its best cell) or a JSON file; None: the best cell
-            of the newest run.
-        recipe: of TRAIN_RECIPES; None: cifar_final, or the resumed training's own.
-        data: fills data.source.
-        out: the training's folder; None: a new one below runs/.
-        resume: go on with the training in `out`.
-        settings: fields of TrainConfig laid over the recipe.
-        address, report: as of `train_prepared`.
+        what: a published cell or network, a run's folder (its best cell) or a JSON file. Defaults to the best
+            cell of the newest run, or on resume to the training's own.
+        recipe: name of a training recipe, from which every field that isn't given comes. Defaults to
+            cifar_final, or on resume to the training's own.
+        data: 'digits', Parquet files, a folder of class folders, or a URI (data.source).
+        workers: number of workers over all nodes, or 'auto' (workers.count).
+        nodes: use all GPUs of this many nodes, instead of `workers` (workers.nodes).
+        min_workers: train with this many workers when nodes are lost (workers.at_least). Defaults to all.
+        epochs: full passes over the training images (training.epochs).
+        batch_size: images per update, over all workers (training.batch_size).
+        seed: seed of the initial weights, the order of images and their augmentation.
+        out: the training's folder. Defaults to a new one below runs/.
+        resume: continue the training in `out` from its last checkpoint.
+        settings: other fields of TrainConfig, nested, such as {"training": {"gradient_clip": 1.0}}.
+        address: address of a Ray cluster. Defaults to RAY_ADDRESS, or to a Ray started on this machine.
+        report: called after each epoch.
     Raises:
-        UsageError, TrainingFailed: as of `prepare_training` and `train_prepared`.
+        UsageError: an argument can't be used, or the cluster can't train as configured.
+        TrainingFailed: the training diverged, or too many workers were lost.
     """
-    if resume and out is None:
-        raise RunFolderError("resume needs out, the folder of the training to go on with.")
-    words = without_none({"data": {"source": data}})
-    found = None if resume and what is None else find_start(what)
-    prepared = prepare_training(
-        found.genotype if found else None,
-        cell=str(what or "best"),
-        origin=found.origin if found else None,
+    arguments = field_overrides(
+        data=data,
+        workers=workers,
+        nodes=nodes,
+        min_workers=min_workers,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+    )
+    prepared = prepare_named_training(
+        what,
         recipe=recipe,
-        out=Path(out) if out is not None else new_training_folder(),
+        out=Path(out) if out is not None else None,
         resume=resume,
-        settings=merged(settings or {}, words),
+        settings=merged(settings or {}, arguments),
     )
     return train_prepared(prepared, address=address, report=report)
-
-
-def find_start(what: str | None) -> FoundCell:
-    """The cell that is meant: as of `find_cell`, and a published network's."""
-    try:
-        return find_cell(NETWORKS[what].cell if what in NETWORKS else what)
-    except UnknownName as error:
-        known = [*published_cells(), *NETWORKS]
-        raise UnknownName("published cell or network", error.name, known, error.hint) from None
-
-
-def prepare_training(
-    genotype: Genotype | None,
-    *,
-    cell: str,
-    origin: Origin | None = None,
-    recipe: str | None = None,
-    out: Path,
-    resume: bool = False,
-    is_plan: bool = False,
-    settings: Mapping[str, Any] | None = None,
-) -> PreparedTraining:
-    """The validated config and the data of a training.
-
-    Args:
-        genotype, cell: what is trained, and what it is called; resumed, None takes the training's own.
-        origin: the run that the genotype is from; None: from none.
-        recipe: None: DEFAULT_RECIPE, or the resumed training's own.
-        resume: go on with the training in `out`: with its own config; `settings` may change its workers.
-        is_plan: nothing will be trained; see find_data.
-    Raises:
-        UsageError: something given can't be used; nothing was started or overwritten.
-    """
-    if resume:
-        config = resumed_config(out, settings or {}, genotype=genotype, recipe=recipe)
-    else:
-        check_is_free(out)
-        assert genotype is not None
-        words = {"cell": cell, "genotype": genotype.to_dict(), "origin": origin}
-        config = train_config(recipe or DEFAULT_RECIPE, merged(settings or {}, words))
-    prepared = PreparedTraining(out, config, find_data(config.data, seed=config.seed, is_plan=is_plan))
-    prepared.check()
-    return prepared
 
 
 def train_prepared(
@@ -148,98 +113,100 @@ def train_prepared(
     """Runs a prepared training to its end.
 
     Args:
-        address: of a Ray cluster; None takes RAY_ADDRESS, or starts Ray on this machine.
+        address: address of a Ray cluster. Defaults to RAY_ADDRESS, or to a Ray started on this machine.
         report: called after each epoch.
         report_step: called after each checkpoint within an epoch.
     Raises:
-        UsageError: the data or the cluster can't be used as asked.
-        TrainingFailed: it diverged, or its workers could not be kept.
+        UsageError: the data or the cluster can't be used as configured.
+        TrainingFailed: the training diverged, or too many workers were lost.
     """
     config, folder = training.config, training.folder
-    summaries = read_curve(folder)
-
-    workers = config.workers
+    curve = Curve(folder)
     if config.tracking.enabled:
-        # Before Ray is started: a server that is away is the user's to mend.
+        # Before Ray starts, so that an unreachable MLflow server is reported at once.
         check_store(config.tracking.uri, default_store(folder))
     with connected(address):
-        plan = plan_training(workers)
-        # Before the workers are started.
+        plan = plan_training(config.workers)
+        # Before the first file is written: a training that can't run leaves no folder behind.
         _check_plan(config, plan)
         write_config(folder, config)
         with _tracked(training) as tracker:
-
-            def heard(summary: Summary) -> None:
-                if isinstance(summary, StepSummary):
-                    report_step(summary)
-                else:
-                    _keep(summary, summaries, folder, tracker)
-                    report(summary)
-
-            states = train_on_cluster(
-                functools.partial(build_training, folder=folder, config=config),
-                training.data,
-                plan=plan,
-                folder=folder,
-                max_failures=workers.max_failures,
-                batch_size=config.training.batch_size,
-                report=heard,
-            )
-            models = save_models(training, states, summaries)
+            recorder = _Recorder(curve, tracker, report, report_step)
+            states = _train(training, plan, recorder.record)
+            models = save_models(training, states, curve.summaries)
             if tracker is not None:
-                genotype = Genotype.from_dict(config.genotype)
-                tracker.model_written((models["last"] / INFO_FILE).read_text(), genotype)
-                tracker.register(registered_name(config), models)
-    # It is known when the tracker is closed.
+                _register(models, tracker, config)
+    # The tracker registers models while it closes, so the versions are known only after the block.
     registered = tracker.registered if tracker is not None else None
-    return TrainResult(folder, models["last"], models["best"], summaries, registered)
+    return TrainResult(folder, models["last"], models["best"], curve.summaries, registered)
+
+
+@dataclass(frozen=True)
+class _Recorder:
+    """What is done with every summary that the workers send."""
+
+    curve: Curve
+    tracker: TrainingTracker | None
+    report: Callable[[EpochSummary], None]
+    report_step: Callable[[StepSummary], None]
+
+    def record(self, summary: TrainingSummary) -> None:
+        """Writes a new epoch to the curve and to MLflow; reports every epoch and every checkpoint."""
+        if isinstance(summary, StepSummary):
+            self.report_step(summary)
+            return
+        if self.curve.append(summary) and self.tracker is not None:
+            self.tracker.epoch_done(summary.epoch, summary.model_dump(exclude={"epoch"}))
+        self.report(summary)
+
+
+def _train(
+    training: PreparedTraining, plan: TrainingPlan, report: Callable[[TrainingSummary], None]
+) -> TrainedStates:
+    config = training.config
+    return train_on_cluster(
+        functools.partial(build_training, folder=training.folder, config=config),
+        training.data,
+        plan=plan,
+        folder=training.folder,
+        max_failures=config.workers.max_failures,
+        batch_size=config.training.batch_size,
+        report_summary=report,
+    )
+
+
+def _register(models: Mapping[str, Path], tracker: TrainingTracker, config: TrainConfig) -> None:
+    """Has the tracker write the networks' description and register them."""
+    tracker.model_written((models["last"] / INFO_FILE).read_text(), config.genotype)
+    tracker.register(registered_name(config), models)
 
 
 def _check_plan(config: TrainConfig, plan: TrainingPlan) -> None:
+    # With fewer workers allowed, the batch is rounded down instead.
     if config.workers.at_least is None:
         micro_batch(config.training, plan.num_workers)
     if config.training.sync_norm and plan.num_workers > 1 and not plan.gpus:
         raise InvalidConfig(
-            "training.sync_norm = true works on GPUs alone, and these workers have none. Set it to false: "
+            "training.sync_norm = true works only on GPUs, and these workers have none. Set it to false: "
             "each worker then normalises its own share of a batch."
         )
 
 
 @contextlib.contextmanager
 def _tracked(training: PreparedTraining) -> Iterator[TrainingTracker | None]:
-    """MLflow's run, which ends with the block, whatever happens; None if it is switched off."""
+    """The training's MLflow run, which ends with the block whatever happens; None if MLflow is disabled."""
     config = training.config
     if not config.tracking.enabled:
         yield None
         return
-    tracker = TrainingTracker.open(
-        config.tracking.uri,
-        experiment=config.tracking.experiment,
-        run_name=training.folder.name,
+    page = RunPage(
+        kind="training",
         run_id=config.run_id,
+        folder=training.folder,
+        tracking=config.tracking,
         config=config.model_dump(mode="json"),
-        default_store=default_store(training.folder),
-        arch_id=Genotype.from_dict(config.genotype).arch_id,
         origin=config.origin,
     )
-    status, patience = "FAILED", TRACKER_SECONDS
-    try:
+    tracker = TrainingTracker.open(page, arch_id=config.genotype.arch_id)
+    with closed_at_end(tracker):
         yield tracker
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status, patience = "KILLED", INTERRUPTED_TRACKER_SECONDS
-        raise
-    finally:
-        tracker.close(status, timeout=patience)
-
-
-def _keep(
-    summary: EpochSummary, summaries: list[EpochSummary], folder: Path, tracker: TrainingTracker | None
-) -> None:
-    """An epoch that is new goes into the curve's file and to MLflow."""
-    if summaries and summary.epoch <= summaries[-1].epoch:
-        return
-    append_to_curve(folder, summary)
-    summaries.append(summary)
-    if tracker is not None:
-        tracker.epoch_done(summary.epoch, summary.model_dump(exclude={"epoch"}))

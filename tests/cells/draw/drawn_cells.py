@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from raynas.cells.block import COMBINERS, MAX_BLOCKS, MAX_INPUTS, NUM_INPUTS, OPERATIONS, Block
-from raynas.cells.draw.shapes import Arrow, Box, Point
+from raynas.cells.draw.shapes import Arrow, Position, Rectangle
 from raynas.cells.genotype import CellGenotype, Genotype, loose_states
 
 SAMPLES_PER_CURVE = 16
@@ -68,12 +68,12 @@ def comb(num_blocks: int) -> CellGenotype:
     return CellGenotype(blocks, loose_states(blocks))
 
 
-def overlap(one: Box, other: Box) -> bool:
+def overlap(one: Rectangle, other: Rectangle) -> bool:
     """Whether they share more than a border."""
     return one.x < other.right and other.x < one.right and one.y < other.bottom and other.y < one.bottom
 
 
-def contains(outer: Box, inner: Box) -> bool:
+def contains(outer: Rectangle, inner: Rectangle) -> bool:
     return (
         outer.x <= inner.x
         and inner.right <= outer.right
@@ -82,11 +82,11 @@ def contains(outer: Box, inner: Box) -> bool:
     )
 
 
-def is_inside(x: float, y: float, box: Box) -> bool:
+def is_inside(x: float, y: float, box: Rectangle) -> bool:
     return box.x < x < box.right and box.y < y < box.bottom
 
 
-def is_on_border(point: Point, box: Box) -> bool:
+def is_on_border(point: Position, box: Rectangle) -> bool:
     x, y = point
     on_vertical = x in (box.x, box.right) and box.y <= y <= box.bottom
     return on_vertical or (y in (box.y, box.bottom) and box.x <= x <= box.right)

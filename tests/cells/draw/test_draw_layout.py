@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from raynas.cells.block import MAX_BLOCKS, OPERATIONS, Block
 from raynas.cells.draw.layout import cell_layout, combiner_text, op_kind, op_lines
 from raynas.cells.draw.rows import MAX_BLOCKS_PER_ROW, live_halves
-from raynas.cells.draw.shapes import Box, CellDrawing
+from raynas.cells.draw.shapes import CellDrawing, Rectangle
 from raynas.cells.genotype import CellGenotype
 from search_spaces.nasnet import NASNET_A
 from tests.cells.draw.drawn_cells import (
@@ -29,7 +29,7 @@ NORMAL, REDUCTION = NASNET_A.normal, NASNET_A.reduction
 drawings = st.builds(cell_layout, cells(), is_reduction=st.booleans())
 
 
-def op_boxes(drawing: CellDrawing) -> list[Box]:
+def op_boxes(drawing: CellDrawing) -> list[Rectangle]:
     return [box for box in drawing.boxes if box.name in OPERATIONS]
 
 
@@ -60,7 +60,7 @@ def test_a_block_holds_its_edges_and_a_combiner_unless_there_is_nothing_to_combi
 
 @for_all(drawing=drawings)
 def test_everything_lies_within_the_drawing(drawing):
-    frame = Box(0, 0, drawing.width, drawing.height, "", "")
+    frame = Rectangle(0, 0, drawing.width, drawing.height, "", "")
     assert all(contains(frame, box) for box in (*drawing.boxes, *drawing.groups))
     points = [point for arrow in drawing.arrows for point in (*arrow.points, *arrow.head)]
     assert all(0 <= x <= drawing.width and 0 <= y <= drawing.height for x, y in points)
@@ -159,7 +159,7 @@ def test_the_inputs_stand_in_order_and_their_lines_have_their_colours(cell):
 @for_all(drawing=drawings)
 def test_a_block_s_number_is_beside_its_boxes(drawing):
     for group in drawing.groups:
-        number = Box(group.x + 6, group.y + 4, 41, 8, "", "")
+        number = Rectangle(group.x + 6, group.y + 4, 41, 8, "", "")
         assert not [box for box in drawing.boxes if overlap(box, number)]
 
 

@@ -14,7 +14,7 @@ from raynas.cells.block import COMBINERS, OPERATIONS
 from raynas.cells.draw import genotype_png, genotype_svg
 from raynas.cells.draw.layout import COMBINER_WIDTH, FONT_SIZE, NORM_WIDTH, combiner_text, op_lines
 from raynas.cells.draw.picture import HEADING_SIZE, genotype_picture
-from raynas.cells.draw.png import FONT_FAMILY, PIXELS_PER_UNIT
+from raynas.cells.draw.png import PIXELS_PER_UNIT, PNG_FONT_FAMILY
 from raynas.cells.draw.rows import OP_WIDTH
 from raynas.cells.genotype import Genotype
 from search_spaces.nasnet import NASNET_A
@@ -30,7 +30,7 @@ def png_size(png: bytes) -> tuple[int, int]:
 
 
 def text_width(text: str, size: int, *, is_bold: bool = False) -> float:
-    font = FontProperties(family=FONT_FAMILY, weight="bold" if is_bold else "normal")
+    font = FontProperties(family=PNG_FONT_FAMILY, weight="bold" if is_bold else "normal")
     return float(TextPath((0, 0), text, size=size, prop=font).get_extents().width)
 
 

@@ -12,7 +12,7 @@ from raynas.cells.block import OPERATIONS, Block
 from raynas.cells.draw import genotype_svg
 from raynas.cells.draw.picture import MAX_TITLE_LENGTH, genotype_picture
 from raynas.cells.draw.rows import live_halves
-from raynas.cells.draw.shapes import Box
+from raynas.cells.draw.shapes import Rectangle
 from raynas.cells.genotype import CellGenotype, Genotype
 from search_spaces.nasnet import NASNET_A
 from tests.cells.draw.drawn_cells import contains, for_all, genotypes, overlap
@@ -39,8 +39,10 @@ def test_svg_parses_and_names_every_operation(genotype, title):
 @for_all(genotype=genotypes(), title=st.text())
 def test_cells_stand_apart_below_the_headings_and_within_the_picture(genotype, title):
     picture = genotype_picture(genotype, title=title)
-    frame = Box(0, 0, picture.width, picture.height, "", "")
-    cells = [Box(cell.x, cell.y, cell.drawing.width, cell.drawing.height, "", "") for cell in picture.cells]
+    frame = Rectangle(0, 0, picture.width, picture.height, "", "")
+    cells = [
+        Rectangle(cell.x, cell.y, cell.drawing.width, cell.drawing.height, "", "") for cell in picture.cells
+    ]
     assert all(contains(frame, cell) for cell in cells)
     assert len(cells) == len({genotype.normal, genotype.reduction})
     assert not [pair for pair in combinations(cells, 2) if overlap(*pair)]

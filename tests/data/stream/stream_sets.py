@@ -1,4 +1,4 @@
-"""Small data sets on disk for the tests of raynas.data.stream; the colour of an image tells its number."""
+"""Small data sets on disk for the tests of raynas.data.stream. The colour of an image encodes its number."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write_shard(
     labels: Sequence[int | None] | None = None,
     is_plain: bool = False,
 ) -> Path:
-    """Image `number` has the class number % 3."""
+    """Writes a shard. Image `number` has the class number % 3 unless labels are given."""
     contents = contents or [picture_bytes(number) for number in numbers]
     cells = contents if is_plain else [{"bytes": content, "path": None} for content in contents]
     kind = pa.binary() if is_plain else pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -53,14 +53,14 @@ def write_shard(
 
 
 def claim_rows(shard: Path, num_rows: int, *, in_all: bool = False) -> None:
-    """Has the footer say that the first row group (`in_all`: the file) has so many rows, which it has not."""
+    """Makes the footer declare `num_rows` rows for the first row group, or for the file if `in_all`."""
 
     def count(metadata: pq.FileMetaData) -> int:
-        return metadata.num_rows if in_all else metadata.row_group(0).num_rows
+        return int(metadata.num_rows if in_all else metadata.row_group(0).num_rows)
 
     content = shard.read_bytes()
     actual = count(pq.read_metadata(shard))
-    # An i64 field in Thrift's compact protocol, after another one; numbers are zigzagged.
+    # An i64 field in Thrift's compact protocol whose id is one more than the last one's, zigzag encoded.
     field, claim = (bytes([0x16, ((2 * number) ^ (number >> 63)) & 0xFF]) for number in (actual, num_rows))
     for place in range(len(content)):
         if content.startswith(field, place):
@@ -72,7 +72,7 @@ def claim_rows(shard: Path, num_rows: int, *, in_all: bool = False) -> None:
 
 
 def write_shards(folder: Path, *, num_train: int = 40, num_validation: int = 13) -> Path:
-    """Shards of 17 rows in row groups of 5; numbers go on from training to validation."""
+    """Writes shards of 17 rows in row groups of 5; numbers continue from training to validation."""
     starts = range(0, num_train, 17)
     for index, start in enumerate(starts):
         name = f"train-{index:05}-of-{len(starts):05}.parquet"

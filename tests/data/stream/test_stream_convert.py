@@ -1,18 +1,21 @@
-"""Trees and tar files become shards with the same bytes and labels."""
+"""Class folders and tar files are converted into shards with the same bytes and labels."""
 
 from __future__ import annotations
 
 import io
 import json
 import tarfile
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from raynas.cli.main import app
 from raynas.data.stream import ImageIndex
-from raynas.data.stream.convert import convert
+from raynas.data.stream.convert import convert_to_shards
+from raynas.data.stream.images import ImageSet
 from raynas.data.stream.members import find_members
 from raynas.errors import DataError
 
@@ -26,11 +29,12 @@ FILES = {
 }
 
 
-def raynas(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "200"})
+def raynas(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
 
 
-def contents(images) -> set[tuple[bytes, str]]:
+def contents(images: ImageSet | None) -> set[tuple[bytes | None, str]]:
+    assert images is not None and images.class_names is not None
     found = set()
     for numbers in images.pieces(None):
         piece = images.piece(numbers).read()
@@ -43,8 +47,8 @@ def expected(split: str) -> set[tuple[bytes, str]]:
     return {(content, name.split("/")[1]) for name, content in FILES.items() if name.startswith(split)}
 
 
-def tar_of_tars(path):
-    """As ILSVRC2012_img_train.tar: a tar file per class."""
+def tar_of_tars(path: Path) -> Path:
+    """A tar file of one tar file per class, like ILSVRC2012_img_train.tar."""
     inner = {}
     for place, name in enumerate(CLASSES):
         write_tar(path.parent / "inner" / f"{name}.tar", {
@@ -54,14 +58,14 @@ def tar_of_tars(path):
     return write_tar(path, inner)
 
 
-def flat_tars(folder):
+def flat_tars(folder: Path) -> Path:
     for split in ("train", "val"):
         files = {name.partition("/")[2]: FILES[name] for name in FILES if name.startswith(split)}
         write_tar(folder / f"{split}.tar", files)
     return folder
 
 
-SOURCES = {
+SOURCES: dict[str, Callable[[Path], Path]] = {
     "tree": lambda root: write_tree(root / "in", FILES),
     "tar per split": lambda root: flat_tars(root / "in"),
     "one tar": lambda root: write_tar(root / "in.tar", FILES),
@@ -90,7 +94,7 @@ def test_shards_have_about_the_asked_size_and_the_usual_names(tmp_path):
     write_tree(tmp_path / "in", {f"{name}/{i}.bmp": content for name in CLASSES for i in range(40)})
     splits = find_members(str(tmp_path / "in"))
     names = dict(zip(CLASSES, CLASSES, strict=True))
-    shards = convert(splits, tmp_path / "out", class_names=names, shard_bytes=30 * len(content))
+    shards = convert_to_shards(splits, tmp_path / "out", class_names=names, shard_bytes=30 * len(content))
     assert [shard.name for shard in shards] == [f"train-{n:05}-of-00004.parquet" for n in range(4)]
     counts = [ImageIndex.find(str(shard)).train.num_images for shard in shards]
     assert counts == [30] * 4
@@ -108,13 +112,13 @@ def test_the_classes_file_gives_order_and_names(tmp_path):
     assert list(json.loads((tmp_path / "out" / "classes.json").read_text())) == ["owl", "cat", "dog"]
 
 
-def gzipped(root):
+def gzipped(root: Path) -> Path:
     with tarfile.open(root / "in.tar.gz", "w:gz"):
         pass
     return root / "in.tar.gz"
 
 
-BAD = {
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda root: root / "in", "not a path"),
     "flat tar": (lambda root: write_tar(root / "in.tar", {"0.png": picture_bytes()}), "has no class"),
     "outside": (lambda root: write_tar(root / "in.tar", {"../0.png": picture_bytes()}), "has no class"),
@@ -159,7 +163,7 @@ def test_a_name_that_points_outside_is_never_a_path(tmp_path):
     files = {f"../../{name}/evil.png": picture_bytes() for name in CLASSES}
     members = find_members(str(write_tar(tmp_path / "deep" / "in.tar", files)))["train"]
     names = dict(zip(CLASSES, CLASSES, strict=True))
-    convert({"train": members}, tmp_path / "deep" / "out", class_names=names, shard_bytes=10**6)
+    convert_to_shards({"train": members}, tmp_path / "deep" / "out", class_names=names, shard_bytes=10**6)
     assert not list(tmp_path.rglob("evil.png"))
 
 
@@ -180,6 +184,6 @@ def test_a_source_that_shrinks_meanwhile_is_named(tmp_path):
     member = splits["train"][0]
     with open(member.file, "r+b") as file:
         file.truncate(5)
-    with pytest.raises(DataError, match="cut short"):
-        convert(splits, tmp_path / "out", class_names=dict.fromkeys(CLASSES, ""), shard_bytes=10**6)
+    with pytest.raises(DataError, match="truncated"):
+        convert_to_shards(splits, tmp_path / "out", class_names=dict.fromkeys(CLASSES, ""), shard_bytes=10**6)
     assert not list((tmp_path / "out").iterdir())

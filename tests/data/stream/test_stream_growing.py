@@ -1,11 +1,14 @@
-"""Training images grow from stage to stage; which images come, and in which order, stays the same."""
+"""Training images grow from stage to stage; which images come, and in which order, doesn't change."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 import torch
 
 from raynas.data.stream import GrowingBatches, Growth, ImageIndex, Shuffle, TrainTransform, local_batches
+from raynas.data.stream.batches import PlannedBatches
 from raynas.nn import Network, NetworkConfig
 from tests.data.stream.stream_sets import write_shards
 from tests.nn.small_networks import TINY
@@ -33,7 +36,7 @@ def test_share_is_that_of_the_pixels():
 
 
 @pytest.fixture
-def planned(tmp_path):
+def planned(tmp_path: Path) -> PlannedBatches:
     index = ImageIndex.find(str(write_shards(tmp_path)))
     return local_batches(index.train, TrainTransform(16), shuffle=Shuffle(0), num_processes=0)
 
@@ -50,11 +53,13 @@ def test_each_epoch_has_its_size_and_the_same_images_in_order(planned):
 
 
 @pytest.mark.parametrize("kind", ["nasnet", "darts", "darts_imagenet"])
-@pytest.mark.parametrize("size", [16, 24, 40, 64, 80])
+@pytest.mark.parametrize("size", [16, 40, 80])
 def test_a_network_with_an_auxiliary_head_trains_at_other_sizes(kind, size):
     config = NetworkConfig(cells_per_stack=1, filters=4, auxiliary_head=True, auxiliary_kind=kind)
     network = Network(TINY, config, in_channels=3, num_classes=5, image_size=64)
+    assert network.auxiliary is not None
     logits_NK, auxiliary_NK = network(torch.rand(2, 3, size, size))
     assert logits_NK.shape == auxiliary_NK.shape == (2, 5)
     auxiliary_NK.sum().backward()
-    assert network.auxiliary.features[5].weight.grad.isfinite().all()
+    gradients = [parameter.grad for parameter in network.auxiliary.parameters()]
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)

@@ -1,4 +1,4 @@
-"""Laws of the order of an epoch, for any sizes of pieces, ranks and batches."""
+"""Laws of the order of an epoch, for any sizes of pieces and batches and any number of ranks."""
 
 from __future__ import annotations
 
@@ -9,29 +9,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raynas.data.stream.order import EpochPlan, Shuffle, deal, num_batches, plan_epoch
+from raynas.data.stream.images import Piece
+from raynas.data.stream.order import EpochPlan, Numbers, Shuffle, deal, num_batches, plan_epoch
 from raynas.errors import DataError
 
 
 @dataclass
-class Counted:
-    """An ImageSet without images."""
+class Pieces:
+    """An ImageSet of pieces of these sizes, without images."""
 
     sizes: list[int]
+    num_classes: int = 1
+    class_names: tuple[str, ...] | None = None
 
     @property
     def num_images(self) -> int:
         return sum(self.sizes)
 
-    def pieces(self, rng):
+    def pieces(self, rng: np.random.Generator | None) -> list[Numbers]:
         pieces = np.split(np.arange(self.num_images), np.cumsum(self.sizes)[:-1])
         return pieces if rng is None else [pieces[place] for place in rng.permutation(len(pieces))]
 
+    def piece(self, numbers_N: Numbers) -> Piece:
+        raise AssertionError("the order of an epoch needs no images")
+
 
 @st.composite
-def epochs(draw):
-    """Images, batch size and ranks with which every rank has a batch."""
-    images = Counted(draw(st.lists(st.integers(1, 30), min_size=1, max_size=12)))
+def epochs(draw: st.DrawFn) -> tuple[Pieces, dict[str, int]]:
+    """Images, and a batch size and number of ranks with which every rank has a batch."""
+    images = Pieces(draw(st.lists(st.integers(1, 30), min_size=1, max_size=12)))
     num_ranks = draw(st.integers(1, min(5, images.num_images)))
     batch_size = draw(st.integers(1, images.num_images // num_ranks))
     return images, {"batch_size": batch_size, "num_ranks": num_ranks}
@@ -59,7 +65,7 @@ def test_validation_gives_every_image_once_over_all_ranks(epoch):
     assert sorted(number for plan in plans for number in flat(taken(plan))) == list(range(images.num_images))
     count = num_batches(images.num_images, drop_last=False, **sizes)
     assert {len(plan.batches) for plan in plans} == {count}
-    # Single images can't be spread: then a rank with one image less has an empty batch.
+    # Batches of one image can't be made nearly equal, so a rank with one image less has an empty batch.
     least = 0 if sizes["batch_size"] == 1 else 1
     assert all(least <= len(batch) <= sizes["batch_size"] for plan in plans for batch in taken(plan))
 
@@ -104,7 +110,7 @@ def test_shares_are_equal_but_for_one_image(sizes, num_ranks):
 
 @pytest.mark.parametrize(("before", "after"), [(4, 2), (2, 4), (1, 3)])
 def test_on_another_number_of_ranks_only_pieces_in_flight_are_repeated_or_skipped(before, after):
-    images, piece, window = Counted([10] * 200), 10, 50
+    images, piece, window = Pieces([10] * 200), 10, 50
     shuffle = Shuffle(seed=0, window=window)
 
     def numbers(num_ranks: int, start: int = 0, stop: int | None = None) -> set[int]:
@@ -122,7 +128,7 @@ def test_on_another_number_of_ranks_only_pieces_in_flight_are_repeated_or_skippe
 
 
 def test_epochs_and_seeds_have_orders_of_their_own():
-    images = Counted([10] * 20)
+    images = Pieces([10] * 20)
     plans = [
         plan_epoch(images, shuffle=Shuffle(seed, 50), epoch=epoch, batch_size=10)
         for seed, epoch in [(0, 0), (0, 1), (1, 0), (0, 0)]
@@ -133,13 +139,13 @@ def test_epochs_and_seeds_have_orders_of_their_own():
 
 
 def test_a_batch_mixes_many_pieces():
-    plan = plan_epoch(Counted([100] * 100), shuffle=Shuffle(0, window=1000), epoch=0, batch_size=64)
+    plan = plan_epoch(Pieces([100] * 100), shuffle=Shuffle(0, window=1000), epoch=0, batch_size=64)
     pieces = [len({number // 100 for number in batch}) for batch in taken(plan)[20:-20]]
     assert min(pieces) >= 7
 
 
 def test_units_are_needed_in_their_order_and_few_images_wait():
-    plan = plan_epoch(Counted([10] * 200), shuffle=Shuffle(0, window=100), epoch=0, batch_size=10)
+    plan = plan_epoch(Pieces([10] * 200), shuffle=Shuffle(0, window=100), epoch=0, batch_size=10)
     given_out, received = 0, 0
     waiting = []
     for places_N in plan.batches:
@@ -152,4 +158,4 @@ def test_units_are_needed_in_their_order_and_few_images_wait():
 
 def test_too_few_images_for_one_batch_are_refused():
     with pytest.raises(DataError, match="5 training images on 2 ranks don't make one batch of 3"):
-        plan_epoch(Counted([5]), shuffle=SHUFFLE, epoch=0, batch_size=3, num_ranks=2)
+        plan_epoch(Pieces([5]), shuffle=SHUFFLE, epoch=0, batch_size=3, num_ranks=2)

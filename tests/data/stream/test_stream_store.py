@@ -1,4 +1,4 @@
-"""Shards in a store, here a small S3 server of this process."""
+"""Shards in an object store: a small S3 server in this process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .stream_sets import picture_bytes, write_shards, write_tree
 
 
 class S3(BaseHTTPRequestHandler):
-    """Listing, HEAD and GET with ranges, for one bucket; a wrong key id is refused."""
+    """Answers LIST, HEAD and GET with ranges for one bucket, and refuses a wrong key id."""
 
     root: Path
     protocol_version = "HTTP/1.1"
@@ -30,7 +30,7 @@ class S3(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(is_head=False)
 
-    def log_message(self, *words: object) -> None:
+    def log_message(self, *args: object) -> None:
         pass
 
     def _answer(self, *, is_head: bool) -> None:
@@ -72,7 +72,7 @@ class S3(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """What follows s3://KEY@bucket/FOLDER."""
+    """A running server: the query that follows s3://KEY@bucket/FOLDER."""
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     handler = type("Handler", (S3,), {"root": tmp_path})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -102,10 +102,11 @@ def test_a_tree_is_found_in_a_store(tmp_path: Path, store: str):
     assert (index.train.num_images, index.class_names) == (2, ("a", "b"))
 
 
-def test_wrong_credentials_are_explained(tmp_path: Path, store: str):
+def test_a_store_that_refuses_is_explained_without_the_password(tmp_path: Path, store: str):
     write_shards(tmp_path / "set")
-    with pytest.raises(DataError, match=r"ACCESS_DENIED.*give credentials"):
+    with pytest.raises(DataError, match=r"ACCESS_DENIED.*give credentials: AWS_ACCESS_KEY_ID") as caught:
         ImageIndex.find(f"s3://wrong:secret@bucket/set{store}")
+    assert "secret" not in str(caught.value)
 
 
 def test_a_folder_that_is_not_in_the_store_is_named(tmp_path: Path, store: str):

@@ -1,4 +1,4 @@
-"""From odd files to pixels."""
+"""Transforms turn images of any mode and size into pixels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 from raynas.data.decode import EncodedImage
 from raynas.data.stream import EvalTransform, RandAugment, TrainTransform
-from raynas.data.stream.randaugment import OPERATIONS
+from raynas.data.stream.randaugment import AUGMENTATIONS
 from raynas.data.stream.transforms import random_box
 from raynas.errors import DataError
 from raynas.models.preprocess import Preprocessing
@@ -67,10 +67,10 @@ def test_a_box_lies_within_the_image_and_has_the_asked_area():
         assert 0.7 <= (right - left) / (bottom - top) <= 1.4
 
 
-@pytest.mark.parametrize("size", [(1, 1), (4, 400), (400, 4)])
-def test_there_is_a_box_in_every_image(size):
-    left, top, right, bottom = random_box(*size, 0.08, rng())
-    assert 0 <= left < right <= size[0] and 0 <= top < bottom <= size[1]
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (4, 400), (400, 4)])
+def test_there_is_a_box_in_every_image(width, height):
+    left, top, right, bottom = random_box(width, height, 0.08, rng())
+    assert 0 <= left < right <= width and 0 <= top < bottom <= height
 
 
 def test_a_large_jpeg_is_decoded_small_and_looks_the_same():
@@ -94,7 +94,7 @@ def test_the_random_generator_alone_decides(transform):
     assert (first != other).any()
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", AUGMENTATIONS)
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_every_operation_keeps_size_and_mode(operation, sign):
     for strength in (0.0, 0.5, 1.0):
@@ -103,6 +103,8 @@ def test_every_operation_keeps_size_and_mode(operation, sign):
 
 
 def test_a_corrupt_image_is_named():
-    image = EncodedImage(Path("train-00000.parquet"), 7, encoded(gradient(), "JPEG").content[:200])
+    jpeg = encoded(gradient(), "JPEG").content
+    assert jpeg is not None
+    image = EncodedImage(Path("train-00000.parquet"), 7, jpeg[:200])
     with pytest.raises(DataError, match=r"row 7 .*train-00000\.parquet can't be decoded"):
         TrainTransform(16)(image, rng())

@@ -1,4 +1,4 @@
-"""Everything that raynas reads from a disk or a command line: a file for each kind."""
+"""The targets: everything that raynas reads from disk or the command line, one module for each kind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.fuzz.targets import (
 )
 from tests.fuzz.trial import Target
 
-# Shares are as they cost: none takes more than a few times the processor time of another.
+# Shares balance the cost: no target takes more than a few times the processor time of another.
 TARGETS = {
     target.name: target
     for target in (

@@ -1,4 +1,4 @@
-"""A checkpoint of a final training, from which it goes on."""
+"""Training checkpoints, from which a final training resumes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from raynas.data import ImageSplit
 from raynas.engine.final_checkpoints import STATE_FILE, load_state
 from raynas.errors import TrainingFailed
 from raynas.training import DeviceImages, Placement
+from raynas.training.batches import MemoryBatches
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import FinalConfig
 from raynas.training.images import AugmentationConfig
-from raynas.training.sources import MemorySource
 from tests.fuzz.mutate import mutated_bytes
 from tests.fuzz.seeds import bombs
 from tests.fuzz.targets.model import tiny_network
@@ -44,7 +44,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
         try:
             resumed.run()
         except TrainingFailed:
-            # Weights that are no numbers any more.
+            # Mutated weights may diverge.
             return
         assert resumed.epoch >= resumed.config.epochs
 
@@ -57,13 +57,13 @@ def tiny_training() -> FinalTraining:
     split = ImageSplit(
         "tiny", pixels_NHWC[:6], labels_N[:6], pixels_NHWC[6:], labels_N[6:], 2, None, (0.5,), (0.25,)
     )
-    source = MemorySource(DeviceImages(split), AugmentationConfig(flip=False, crop_padding=0), seed=0)
+    source = MemoryBatches(DeviceImages(split), AugmentationConfig(flip=False, crop_padding=0), seed=0)
     config = FinalConfig(epochs=2, batch_size=3, precision="float32", average_decay=0.9)
     return FinalTraining(tiny_network(), source, config, Placement())
 
 
 def _copied(state: Any) -> Any:
-    """Without the tensors of the training that goes on."""
+    """A copy with its own tensors, because the training goes on changing the others."""
     if isinstance(state, dict):
         return {key: _copied(value) for key, value in state.items()}
     if isinstance(state, list):
@@ -72,9 +72,10 @@ def _copied(state: Any) -> Any:
 
 
 def _changed(rng: random.Random, state: Any) -> Any:
-    """A sound file whose content is wrong somewhere."""
+    """A copy of the state with one wrong entry."""
     state = _copied(state)
-    node, key = state, None
+    node: Any = state
+    key: Any = None
     while isinstance(node, dict | list) and node and (key is None or rng.random() < 0.8):
         parent, key = node, rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
         node = parent[key]

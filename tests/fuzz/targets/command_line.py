@@ -1,6 +1,6 @@
-"""Words of the command line, for every command. What they start, such as workers or a server, is left out.
+"""Arguments of every command of the command line. Workers, servers and other work are replaced by stand-ins.
 
-An absolute path is made a relative one, so that no word leads out of the test's own folder.
+Absolute paths are made relative, so that no argument leads out of the test's folder.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ ODD = (
 
 
 class Started(Exception):
-    """The words were understood, and work would begin."""
+    """The arguments were understood, and work would start."""
 
 
 def start(folder: Path, bomb: Path) -> Attempt:
@@ -81,11 +81,11 @@ def start(folder: Path, bomb: Path) -> Attempt:
     deep.parent.mkdir(parents=True)
 
     def attempt(rng: random.Random) -> None:
-        words = [_contained(word) for word in _mutated(rng, rng.choice(COMMANDS).split())]
+        arguments = [_contained(argument) for argument in _mutated(rng, rng.choice(COMMANDS).split())]
         shutil.rmtree(deep, ignore_errors=True)
         shutil.copytree(seed, deep)
         with chdir(deep), _without_work():
-            _run(words)
+            _run(arguments)
 
     return attempt
 
@@ -103,31 +103,33 @@ def _write_seed(folder: Path) -> None:
     (folder / "table.csv").write_text(f"arch,acc,s\n{EXAMPLE},0.9,2.5\n")
 
 
-def _mutated(rng: random.Random, words: list[str]) -> list[str]:
+def _mutated(rng: random.Random, arguments: list[str]) -> list[str]:
     for _ in range(rng.randint(1, 3)):
-        place = rng.randrange(len(words))
+        place = rng.randrange(len(arguments))
         choice = rng.randrange(5)
         if choice == 0:
-            words[place] = mutated_text(rng, words[place])
-        elif choice == 1 and len(words) > 1:
-            del words[place]
+            arguments[place] = mutated_text(rng, arguments[place])
+        elif choice == 1 and len(arguments) > 1:
+            del arguments[place]
         elif choice == 2:
-            words.insert(place, rng.choice(words))
+            arguments.insert(place, rng.choice(arguments))
         elif choice == 3:
-            words.insert(place + 1, rng.choice(ODD))
+            arguments.insert(place + 1, rng.choice(ODD))
         else:
-            words[place] = rng.choice(rng.choice(COMMANDS).split())
-    return words
+            arguments[place] = rng.choice(rng.choice(COMMANDS).split())
+    return arguments
 
 
-def _contained(word: str) -> str:
-    """What a system hands on as a word, and no way out of the folder."""
-    word = word.replace("\0", "").replace("~", "_").replace("\ud800", "\udcff").replace("://", ":")
-    return word.replace("=/", "=./").replace("..", ".") if not word.startswith("/") else f".{word}"
+def _contained(argument: str) -> str:
+    """An argument that a system can pass on, and that leads nowhere outside the folder."""
+    argument = argument.replace("\0", "").replace("~", "_").replace("\ud800", "\udcff").replace("://", ":")
+    return (
+        argument.replace("=/", "=./").replace("..", ".") if not argument.startswith("/") else f".{argument}"
+    )
 
 
 def _without_work() -> ExitStack:
-    """Stands in for what takes a cluster, a server or seconds."""
+    """Replaces everything that needs a cluster, a server or seconds by stand-ins."""
     stack = ExitStack()
     for name, stand_in in _STAND_INS.items():
         stack.enter_context(patch(name, stand_in))
@@ -141,26 +143,26 @@ def _start(*_: Any, **__: Any) -> NoReturn:
 _STAND_INS: dict[str, Callable[..., Any]] = {
     "raynas.cli.terminal.search.execute": _start,
     "raynas.cli.terminal.train.train_prepared": _start,
-    "raynas.cli.terminal.export.export": _start,
+    "raynas.cli.terminal.export.export_model": _start,
     "raynas.cli.terminal.benchmark.benchmark": _start,
     "raynas.programs.report.folder.write_report": _start,
     "raynas.programs.sync.sync_run": _start,
     "raynas.cli.terminal.spaces.print_listing": _start,
     "raynas.cli.terminal.doctor.examine": lambda **_: iter(()),
-    "raynas.cli.look.os.execv": _start,
+    "raynas.cli.ui.os.execv": _start,
 }
 
 
-def _run(words: list[str]) -> None:
+def _run(arguments: list[str]) -> None:
     try:
-        app(words, prog_name="raynas")
+        app(arguments, prog_name="raynas")
     except Started:
         return
     except SystemExit as ended:
         if ended.code not in (0, None, 2):
-            raise AssertionError(f"exit code {ended.code} of {words}") from ended
+            raise AssertionError(f"exit code {ended.code} of {arguments}") from ended
         if ended.code == 2:
             raise UsageError("refused") from None
     except Exception as error:
-        error.add_note(f"words: {words}")
+        error.add_note(f"arguments: {arguments}")
         raise

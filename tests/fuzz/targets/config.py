@@ -1,4 +1,4 @@
-"""Configs: as words of `--set`, and as a journal or a training.json has recorded them."""
+"""Configs, as assignments of `--set` and as recorded in a journal or in training.json."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from raynas.cells.published import published_cell
 from raynas.cells.space import SPACES
 from raynas.config import FrozenModel, parse_assignments, validated
-from raynas.programs.search.config import SearchConfig, resumed_config
+from raynas.programs.search.config import SearchConfig, resumed_search_config
 from raynas.programs.search.recipes import RECIPES, search_config
 from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.recipes import TRAIN_RECIPES, train_config
@@ -23,18 +23,21 @@ CELL = {"cell": "nasnet_a", "genotype": published_cell("nasnet_a").genotype.to_d
 
 
 def start_settings(folder: Path, bomb: Path) -> Attempt:
-    searches = list(_words(search_config("cifar_final").model_dump(mode="json")))
+    searches = list(_assignments(search_config("cifar_final").model_dump(mode="json")))
     searches += [f"space.name={name}" for name in SPACES.names()]
     searches += ["scheduler.name=asha", "space.name=os:system", "strategy.name=x:y", "strategy.name=random"]
     trainings = list(
-        _words(train_config("imagenet_today", CELL).model_dump(mode="json", exclude={"genotype"}))
+        _assignments(train_config("imagenet_today", CELL).model_dump(mode="json", exclude={"genotype"}))
     )
 
     def attempt(rng: random.Random) -> None:
         is_search = rng.random() < 0.6
-        words = rng.sample(searches if is_search else trainings, rng.randint(1, 4))
-        words = [_mutated_word(rng, word) if rng.random() < 0.7 else word for word in words]
-        settings = parse_assignments(words)
+        assignments = rng.sample(searches if is_search else trainings, rng.randint(1, 4))
+        assignments = [
+            _mutated_assignment(rng, assignment) if rng.random() < 0.7 else assignment
+            for assignment in assignments
+        ]
+        settings = parse_assignments(assignments)
         if is_search:
             config = search_config(rng.choice(list(RECIPES)), settings)
             use_search(config)
@@ -53,7 +56,7 @@ def start_recorded(folder: Path, bomb: Path) -> Attempt:
 
     def attempt(rng: random.Random) -> None:
         if rng.random() < 0.6:
-            use_search(resumed_config(_mutated(rng, rng.choice(searches)), {}))
+            use_search(resumed_search_config(_mutated(rng, rng.choice(searches)), {}))
         else:
             use_training(validated(TrainConfig, _mutated(rng, training)))
 
@@ -61,7 +64,7 @@ def start_recorded(folder: Path, bomb: Path) -> Attempt:
 
 
 def use_search(config: SearchConfig) -> None:
-    """What is made of it before anything is trained."""
+    """Builds what a search needs before it trains anything."""
     _same_again(config)
     space = config.make_space()
     config.make_strategy(space).propose()
@@ -72,7 +75,7 @@ def use_training(config: TrainConfig) -> None:
 
 
 def _same_again(config: FrozenModel) -> None:
-    """What is recorded is what is read."""
+    """Checks that a config is the same after it was written and read."""
     recorded = config.model_dump(mode="json")
     assert type(config).model_validate(recorded).model_dump(mode="json") == recorded
 
@@ -85,16 +88,16 @@ def _mutated(rng: random.Random, value: Mapping[str, Any]) -> Any:
         return {"space": text[:50]}
 
 
-def _words(config: Mapping[str, Any], where: str = "") -> Iterator[str]:
+def _assignments(config: Mapping[str, Any], where: str = "") -> Iterator[str]:
     for key, value in config.items():
         if isinstance(value, Mapping):
-            yield from _words(value, f"{where}{key}.")
+            yield from _assignments(value, f"{where}{key}.")
         else:
             yield f"{where}{key}={value}"
 
 
-def _mutated_word(rng: random.Random, word: str) -> str:
-    key, _, value = word.partition("=")
+def _mutated_assignment(rng: random.Random, assignment: str) -> str:
+    key, _, value = assignment.partition("=")
     choice = rng.randrange(5)
     if choice == 0:
         return f"{key}={mutated_json(rng, rng.choice(VALUES))}"
@@ -104,4 +107,4 @@ def _mutated_word(rng: random.Random, word: str) -> str:
         return f"{key}={rng.choice(VALUES)}"
     if choice == 3:
         return f"{mutated_text(rng, key)}={value}"
-    return mutated_text(rng, word)
+    return mutated_text(rng, assignment)

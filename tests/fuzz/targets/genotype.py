@@ -1,4 +1,4 @@
-"""A genotype as JSON, and what is made of it: names, drawings, sizes, actions."""
+"""Genotypes as JSON, and what is derived from them: ids, drawings, sizes, actions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
         try:
             assert space.decode(space.encode(genotype)) == genotype
         except InvalidGenotype:
-            # Sound, but of another space.
+            # A valid genotype of another space.
             return
 
     return attempt
@@ -49,11 +49,12 @@ def _use(genotype: Genotype) -> None:
 
 
 def _drawn(rng: random.Random) -> dict[str, Any]:
-    """A cell of few operations and many blocks: its blocks have many twins."""
+    """Cells of many blocks and few operations, so that many blocks are equal."""
     cells = {}
     for name in ("normal", "reduction"):
         blocks: list[dict[str, Any]] = []
-        words, num_twins = rng.sample(OPERATIONS, 2), rng.randint(0, 10)
+        operations = rng.sample(OPERATIONS, 2)
+        num_twins = rng.randint(0, 10)
         for index in range(rng.randint(1, 12)):
             first = 0 if index < num_twins else 2
             inputs = [rng.randint(min(first, index + 1), 1 if index < num_twins else index + 1) for _ in "ab"]
@@ -61,8 +62,8 @@ def _drawn(rng: random.Random) -> dict[str, Any]:
                 inputs = [0, 1]
             blocks.append(
                 {
-                    "input_a": inputs[0], "op_a": words[0], "input_b": inputs[1],
-                    "op_b": words[0] if rng.random() < 0.8 else words[1],
+                    "input_a": inputs[0], "op_a": operations[0], "input_b": inputs[1],
+                    "op_b": operations[0] if rng.random() < 0.8 else operations[1],
                     "combiner": "add" if rng.random() < 0.9 else rng.choice(COMBINERS),
                 }
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Image files in class folders, in every format that is read."""
+"""Image files in class folders, in every format that raynas reads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
     file = data / "cat" / names[0]
 
     def attempt(rng: random.Random) -> None:
-        # What an image is, is told by its first bytes, and not by its name.
+        # The format is recognised by the first bytes, not by the name, so a.png may hold any format.
         file.write_bytes(mutated_bytes(rng, seeds[rng.choice(KINDS)], [*seeds.values(), *bombs(bomb)]))
         size = rng.choice((None, 8))
         split = load_split(DataConfig(source=str(data), validation_images=2, image_size=size), seed=0)

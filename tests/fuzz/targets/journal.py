@@ -1,4 +1,4 @@
-"""journal.jsonl, and the views of it: leaderboard, status, the cell of a run."""
+"""journal.jsonl and what is derived from it: leaderboard, status, the best cell of a run."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from raynas.cli.terminal.console import print_architectures, print_leaderboard
+from raynas.cli.terminal.console import output_console
+from raynas.cli.terminal.leaderboard import print_architectures, print_leaderboard
 from raynas.cli.terminal.status import print_status, status_json
 from raynas.files import JOURNAL_FILE
-from raynas.run.events import Event
-from raynas.run.journal import read_events
-from raynas.run.leaderboard import leaderboard, render
+from raynas.run.leaderboard import render
 from raynas.run.lookup import find_cell
-from raynas.run.records import records_of
-from raynas.run.status import driver_state, status_of
+from raynas.run.recorded import RecordedRun
+from raynas.run.status import status_of
 from tests.fuzz.mutate import json_bytes, mutated_bytes
 from tests.fuzz.seeds import STRATEGIES, bombs, journal_lines
 from tests.fuzz.trial import Attempt
@@ -30,15 +27,14 @@ def start(folder: Path, bomb: Path) -> Attempt:
 
     def attempt(rng: random.Random) -> None:
         (folder / JOURNAL_FILE).write_bytes(mutated_journal(rng, rng.choice(seeds), bombs(bomb)))
-        events = read_events(folder / JOURNAL_FILE)
-        look_at(events, folder)
+        look_at(RecordedRun.read(folder))
         find_cell(None, folder)
 
     return attempt
 
 
 def mutated_journal(rng: random.Random, lines: list[dict[str, Any]], others: list[bytes]) -> bytes:
-    """One or two events changed, lines lost, doubled or exchanged, or bytes changed anywhere."""
+    """A journal with mutated events, with lines lost, doubled or swapped, or with mutated bytes."""
     encoded = [json_bytes(rng, line) if rng.random() < 0.15 else json.dumps(line).encode() for line in lines]
     kind = rng.randrange(6)
     place, other = rng.randrange(len(lines)), rng.randrange(len(lines))
@@ -54,20 +50,20 @@ def mutated_journal(rng: random.Random, lines: list[dict[str, Any]], others: lis
     return mutated_bytes(rng, data, others) if kind == 5 else data
 
 
-def look_at(events: list[Event], folder: Path) -> None:
-    """What `raynas leaderboard` and `raynas status` do."""
-    console = Console(file=io.StringIO(), width=80)
-    records = records_of(events)
-    entries = leaderboard(records)
+def look_at(run: RecordedRun) -> None:
+    """Does what `raynas leaderboard` and `raynas status` do."""
+    console = output_console()
+    console.file, console.width = io.StringIO(), 80
+    entries = run.entries
     for format in ("json", "csv", "md"):
         render(entries, format)
-    print_leaderboard(entries, console, num_infeasible=sum(record.is_infeasible for record in records))
+    print_leaderboard(entries, console, num_infeasible=run.num_infeasible)
     print_architectures(entries, console)
-    driver = driver_state(events, is_locked=False, host="here")
     now = time.time()
-    for state in (driver, "running"):
-        found = status_of(events, now=now, driver=state)
-        print_status(found, folder, console, now=now)
-        status_json(found, folder)
-    rewards = [entry.reward for entry in entries if entry.reward is not None]
-    assert rewards == sorted(rewards, reverse=True)
+    for seen in (run, RecordedRun(run.folder, run.events, "running")):
+        found = status_of(seen, now=now)
+        print_status(found, run.folder, console, now=now)
+        status_json(found, run.folder)
+    if run.trade is None:
+        rewards = [entry.reward for entry in entries if entry.reward is not None]
+        assert rewards == sorted(rewards, reverse=True)

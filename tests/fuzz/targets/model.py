@@ -1,4 +1,4 @@
-"""A trained network's folder: model.json beside whole weights, and the picture-taking network made of it."""
+"""Model folders: a mutated model.json beside intact weights, and the classifier that is loaded from them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
 
 
 def _use(model: LoadedModel, images_NHWC: np.ndarray) -> None:
-    # What is known of the training is anybody's, NaN too, and is not looked at.
+    # The description of the training is free-form and may hold NaN, which never equals itself.
     info = model.info.model_copy(update={"training": {}})
     assert ModelInfo.model_validate_json(info.model_dump_json()) == info
     probabilities_NK = Classifier(model).predict(images_NHWC)

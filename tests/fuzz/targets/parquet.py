@@ -1,4 +1,4 @@
-"""Parquet files read into memory: footer, schema, labels, images."""
+"""Parquet files that are read into memory: footer, schema, labels, images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
 
 
 def mutated_parquet(rng: random.Random, data: bytes, others: list[bytes]) -> bytes:
-    """The footer, which tells where everything is, or anywhere; the magic words are mostly kept."""
+    """Mutates the footer, the pages or any bytes. Magic numbers are mostly kept, so that files are read."""
     length = int.from_bytes(data[-8:-4], "little")
     if rng.random() < 0.6:
         pages, footer = data[: -8 - length], data[-8 - length : -8]
@@ -38,7 +38,7 @@ def mutated_parquet(rng: random.Random, data: bytes, others: list[bytes]) -> byt
 
 
 def check(split: ImageSplit) -> None:
-    """What training relies on."""
+    """Checks what training relies on."""
     assert split.train_images_NHWC.dtype == "uint8" and split.train_images_NHWC.ndim == 4
     for labels_N in (split.train_labels_N, split.validation_labels_N):
         assert labels_N.min() >= 0 and labels_N.max() < split.num_classes

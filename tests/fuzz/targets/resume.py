@@ -1,6 +1,4 @@
-"""What goes on with a recorded run: a resumed search, with a snapshot or without, a promotion, a sync, and a
-searcher's saved state.
-"""
+"""Continuing a recorded run: resuming with or without a snapshot, promotion, sync, and a searcher's state."""
 
 from __future__ import annotations
 
@@ -18,11 +16,12 @@ from raynas.config import validated
 from raynas.engine.searcher import TuneSearcher
 from raynas.files import JOURNAL_FILE
 from raynas.programs.promote import prepare_promotion
-from raynas.programs.search.config import SearchConfig, resumed_config
-from raynas.programs.search.snapshots import FILE_NAME as SNAPSHOT
+from raynas.programs.search.config import SearchConfig, resumed_search_config
+from raynas.programs.search.snapshots import SNAPSHOT_FILE as SNAPSHOT
 from raynas.programs.search.snapshots import Snapshots, arrays_sha256
-from raynas.run.events import Event, recorded_config
+from raynas.run.events import Event
 from raynas.run.journal import Journal
+from raynas.run.recorded import RecordedRun
 from raynas.run.run import Run
 from tests.fuzz.mutate import json_bytes, mutated_bytes
 from tests.fuzz.seeds import STRATEGIES, bombs, journal_lines
@@ -56,9 +55,9 @@ def start(folder: Path, bomb: Path) -> Attempt:
 
 
 def _learned(lines: list[dict[str, Any]]) -> dict[str, Any]:
-    """By the seed's strategy, of which this is the journal."""
+    """The arrays that the strategy of this journal has learned."""
     events = [TypeAdapter[Event](Event).validate_python(line) for line in lines]
-    config = validated(SearchConfig, recorded_config(events))
+    config = validated(SearchConfig, RecordedRun(Path(), events).config)
     space = config.make_space()
     run = Run(space, config.make_strategy(space), seed=config.seed)
     run.replay(events)
@@ -70,7 +69,7 @@ def _learned(lines: list[dict[str, Any]]) -> dict[str, Any]:
 def _write_snapshot(
     rng: random.Random, folder: Path, arrays: dict[str, Any], lines: list[dict[str, Any]], others: list[bytes]
 ) -> None:
-    """Of the journal that is there, or of the seed; whole, damaged, or of wrong arrays."""
+    """Writes a snapshot of the mutated journal or of the seed: intact, damaged, or with wrong arrays."""
     journal = folder / JOURNAL_FILE
     if rng.random() < 0.7:
         journal.write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
@@ -92,10 +91,10 @@ def _write_snapshot(
 
 
 def _resume(folder: Path, overrides: dict[str, Any]) -> None:
-    """As `raynas search --resume` and, up to MLflow, `raynas sync` do."""
+    """Does what `raynas search --resume` does, and `raynas sync` except for MLflow."""
     journal, events = Journal.reopen(folder / JOURNAL_FILE)
     with journal:
-        config = resumed_config(recorded_config(events), overrides)
+        config = resumed_search_config(RecordedRun(folder, events).config, overrides)
         space = config.make_space()
         strategy = config.make_strategy(space)
         kept = Snapshots(strategy, journal.path)
@@ -121,7 +120,7 @@ class _Small:
 
 
 def _restore(rng: random.Random, lines: list[dict[str, Any]], path: Path) -> None:
-    """As Ray Tune does with a searcher's saved state."""
+    """Restores a searcher's saved state, as Ray Tune does."""
     config = validated(SearchConfig, lines[0]["config"])
     events = [line for line in lines if line["kind"] in ("proposed", "finished")]
     path.write_bytes(json_bytes(rng, {"children": {"trial": 4}, "events": events}))

@@ -1,4 +1,4 @@
-"""Parquet shards as they are streamed: footers in an index, then pieces of row groups, then pixels."""
+"""Streamed Parquet shards: footers, then pieces of row groups, then pixels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
     def attempt(rng: random.Random) -> None:
         file.write_bytes(mutated_parquet(rng, rng.choice(seeds), bombs(bomb)))
         index = ImageIndex.find(str(file.parent), skip_broken=rng.random() < 0.5)
-        # The first numbers are the mutated file's, unless it was left out.
+        # The first numbers are those of the mutated file, unless it was skipped.
         for numbers_N in index.train.pieces(None)[:2]:
             unit = decoder(Unit(index.train.piece(numbers_N), numbers_N, epoch=0))
             assert unit.images_NHWC.shape == (len(numbers_N), 8, 8, 3)

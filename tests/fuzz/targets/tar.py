@@ -1,4 +1,4 @@
-"""Tar files of images for `raynas convert`, and the file that names the classes."""
+"""Tar files of images for `raynas convert`, and its file of class names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMATS = (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
 def start(folder: Path, bomb: Path) -> Attempt:
     seeds = [tar_bytes(format) for format in FORMATS]
     seeds.append(tar_bytes(tarfile.USTAR_FORMAT, {"cat/a.png": picture(), "dog/b.png": picture()}))
-    # A tar file in a tar file is a class.
+    # Inside a tar file, each tar file is a class.
     seeds.append(tar_bytes(tarfile.GNU_FORMAT, {"train/cat.tar": seeds[0], "train/dog.tar": seeds[1]}))
     lines = b"cat Felis catus\ndog Canis\n"
 
@@ -41,7 +41,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
 
 
 def tar_bytes(format: int, files: dict[str, bytes] | None = None) -> bytes:
-    """Images of two classes, or these files; one of the names is too long for a header."""
+    """A tar file of these files, or of images of two classes; one name is too long for a plain header."""
     files = files or {
         "train/cat/a.png": picture(),
         "train/dog/b.png": picture(),

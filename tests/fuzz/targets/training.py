@@ -1,4 +1,4 @@
-"""The folder of a final training that is to go on: training.json and curve.jsonl."""
+"""Resuming a final training from its folder: training.json and curve.jsonl."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import json
 import random
 from pathlib import Path
 
-from raynas.cli.terminal.train import plan_lines, result_lines
+from raynas.cli.terminal.train import result_lines
+from raynas.cli.terminal.train_plan import plan_lines
 from raynas.data.digits import open_digits
-from raynas.programs.train.folder import CONFIG_FILE, CURVE_FILE, read_curve
+from raynas.files import CURVE_FILE, TRAINING_FILE
+from raynas.programs.train.folder import read_curve
+from raynas.programs.train.prepare import prepare_training
 from raynas.programs.train.recipes import train_config
-from raynas.programs.train.train import TrainResult, prepare_training
+from raynas.programs.train.train import TrainResult
 from raynas.training.final_config import EpochSummary
 from tests.fuzz.mutate import json_bytes, mutated_bytes
 from tests.fuzz.seeds import bombs, parquet_bytes
@@ -19,18 +22,18 @@ from tests.fuzz.trial import Attempt
 
 
 def start(folder: Path, bomb: Path) -> Attempt:
-    # Imports scikit-learn: no input is to be slow for that.
+    # Imports scikit-learn beforehand, so that it doesn't count as the time of an input.
     open_digits()
     (folder / "train.parquet").write_bytes(parquet_bytes())
     network = tiny_network()
-    words = {
+    settings = {
         "cell": "tiny",
         "genotype": network.genotype.to_dict(),
         "network": network.config.model_dump() | {"auxiliary_head": False},
         "data": {"source": str(folder / "train.parquet"), "validation_images": 2},
         "training": {"batch_size": 2},
     }
-    config = train_config("cifar_final", words).model_dump(mode="json")
+    config = train_config("cifar_final", settings).model_dump(mode="json")
     curve = [
         EpochSummary(
             epoch=epoch, train_loss=1.5, top1=epoch / 10, top5=1.0, learning_rate=0.1, images_per_second=9.5,
@@ -42,7 +45,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
 
     def attempt(rng: random.Random) -> None:
         is_config = rng.random() < 0.6
-        (folder / CONFIG_FILE).write_bytes(
+        (folder / TRAINING_FILE).write_bytes(
             json_bytes(rng, config) if is_config else json.dumps(config).encode()
         )
         encoded = [json.dumps(line).encode() if is_config else json_bytes(rng, line) for line in lines]

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors, and torch's own files, which are pickles."""
+"""Weights on disk: safetensors, and torch's files, which are pickles."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def torch_bytes(state: object, *, is_zip: bool) -> bytes:
 
 
 def _mutated_safetensors(rng: random.Random, data: bytes) -> bytes:
-    """The header, which is JSON behind its length, as such; or anything."""
+    """Mutates the header, which is JSON after its length, or any bytes."""
     length = int.from_bytes(data[:8], "little")
     if rng.random() < 0.4:
         return mutated_bytes(rng, data)

@@ -45,7 +45,7 @@ def study(whole_table, tmp_path_factory) -> Study:
 @pytest.fixture(scope="module")
 def folder(study, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("reports") / "new"
-    new_folder(folder, "--report")
+    new_folder(folder)
     write_benchmark_report(folder, study)
     return folder
 
@@ -164,7 +164,7 @@ def test_a_command_that_is_no_text_is_written_all_the_same(whole_table, study, t
     contenders, seeds = [Contender("random")], [3]
     seed_results = benchmark(contenders, whole_table, study.setting, seeds=seeds)
     folder = tmp_path / "new"
-    new_folder(folder, "--report")
+    new_folder(folder)
     typed = "raynas benchmark --report 'caf\udce9'"
     write_benchmark_report(
         folder,

@@ -37,7 +37,7 @@ def failed(child: int) -> ChildResult:
 
 
 def size_of(genotype: Any) -> Complexity:
-    """As good as random."""
+    """A size as good as random."""
     number = int(genotype.arch_id[:4], 16)
     return Complexity(number, 10 * number, 7)
 
@@ -75,17 +75,17 @@ def write_journal(
     return path
 
 
-def proposed(child: int, **words: Any) -> Proposed:
+def proposed(child: int, **overrides: Any) -> Proposed:
     return Proposed(
-        **{"child": child, "time": BEGAN + child, "actions": (0,), "arch_id": f"{child:012x}"} | words
+        **{"child": child, "time": BEGAN + child, "actions": (0,), "arch_id": f"{child:012x}"} | overrides
     )
 
 
-def finished(child: int, at: float, accuracy: float | None = 0.5, **words: Any) -> Finished:
+def finished(child: int, at: float, accuracy: float | None = 0.5, **overrides: Any) -> Finished:
     result = (
         failed(child) if accuracy is None else ChildResult(status="completed", accuracy=accuracy, seconds=1)
     )
-    return Finished(**{"child": child, "time": BEGAN + at, "reward": accuracy, "result": result} | words)
+    return Finished(**{"child": child, "time": BEGAN + at, "reward": accuracy, "result": result} | overrides)
 
 
 def resumed(at: float) -> Resumed:

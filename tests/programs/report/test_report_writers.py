@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raynas.errors import UsageError
-from raynas.programs.report.document import Code, Document, Picture, Section, Table, Text, facts
+from raynas.programs.report.document import Code, Document, Figure, Paragraph, Section, Table, facts
 from raynas.programs.report.folder import new_folder, write_report
 from raynas.programs.report.html import to_html
 from raynas.programs.report.markdown import to_markdown
@@ -25,10 +25,10 @@ DOCUMENT = Document(
         Section(
             NASTY,
             (
-                Text(NASTY),
+                Paragraph(NASTY),
                 Table(("name", "count"), ((NASTY, "1,234"), ("b", "5.5 +- 0.1")), NASTY),
-                Picture("a-chart", SVG, NASTY),
-                Picture("a-cell", SVG, NASTY, is_wide=True),
+                Figure("a-chart", SVG, NASTY),
+                Figure("a-cell", SVG, NASTY, is_wide=True),
             ),
         ),
         Section("Folded", (facts([("key", "value")]),), is_folded=True),
@@ -110,7 +110,8 @@ def test_markdown_has_a_line_per_row_and_no_markup_that_was_text():
     ],
 )
 def test_columns_of_numbers_are_told_from_others(cells, is_numeric):
-    assert Table(("x",), tuple((cell,) for cell in cells)).is_numeric(0) == is_numeric
+    table = Table(("x",), tuple((cell,) for cell in cells))
+    assert table.numeric_columns == ({0} if is_numeric else set())
 
 
 def test_code_is_shown_as_it_is_whatever_stands_in_it():
@@ -124,7 +125,7 @@ def test_code_is_shown_as_it_is_whatever_stands_in_it():
 
 def test_a_report_is_written_into_a_new_or_empty_folder_alone(tmp_path):
     folder = tmp_path / "new" / "deep"
-    new_folder(folder, "--out")
+    new_folder(folder)
     written = write_report(folder, DOCUMENT, {})
     assert [path.name for path in written] == ["report.html", "report.md"]
     assert (folder / "pictures" / "a-cell.svg").read_text() == SVG
@@ -133,19 +134,19 @@ def test_a_report_is_written_into_a_new_or_empty_folder_alone(tmp_path):
         write_report(folder, DOCUMENT, {})
     (tmp_path / "file").touch()
     refusals = (
-        ("new/deep", "is not empty, and is left as it is. Give another --out"),
-        ("file", "--out .*file is a file. Give a folder"),
-        ("file/below", "can't be written: Not a directory. Give another --out"),
+        ("new/deep", "is not empty, and is left as it is. Choose another folder"),
+        ("file", "file is a file. A report needs a folder that is empty"),
+        ("file/below", "can't be written: Not a directory. Choose another folder"),
     )
     for name, message in refusals:
         with pytest.raises(UsageError, match=message):
-            new_folder(tmp_path / name, "--out")
+            new_folder(tmp_path / name)
     assert {path: path.read_bytes() for path in before} == before
 
 
 def test_bytes_that_are_no_text_are_written_readably(tmp_path):
     folder = tmp_path / "caf\udce9"
-    new_folder(folder, "--out")
+    new_folder(folder)
     table = pa.table({"x": [1]})
     html, markdown, rows = write_report(folder, Document("caf\udce9", "l", ()), {"rows": table})
     assert pq.read_table(rows.open("rb")) == table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ from raynas.programs.report.run.history import (
     running_mean,
     uniform_entropy,
 )
+from raynas.run.recorded import RecordedRun
 from raynas.strategies.ppo import PPO
 from raynas.strategies.strategy import make_strategy
 from search_spaces.nasnet import NASNetSpace
@@ -68,7 +70,7 @@ def test_hours_are_those_of_drivers_at_work_and_infeasible_proposals_are_no_chil
         finished(1, at=9720),
         finished(7, at=9720),
     ]
-    ended = ended_children(events)
+    ended = ended_children(RecordedRun(Path("one"), events))
     assert [(child.record.id, child.hours) for child in ended] == [(0, 0.5), (1, 0.7)]
 
 
@@ -129,6 +131,7 @@ def test_what_a_strategy_wrote_in_another_form_is_not_known(info):
 
 def test_a_reward_that_no_chart_can_hold_is_left_out():
     for reward in (1e300, -1e300):
-        (child,) = ended_children([started(), proposed(0), finished(0, at=1, reward=reward)])
+        events = [started(), proposed(0), finished(0, at=1, reward=reward)]
+        (child,) = ended_children(RecordedRun(Path("one"), events))
         assert child.reward is None
         assert num_different([child.record]) == 1

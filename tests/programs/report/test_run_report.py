@@ -11,22 +11,21 @@ import pytest
 from typer.testing import CliRunner
 
 from raynas.cli.main import app
-from raynas.programs.report.document import Document, Picture, Table, Text
+from raynas.programs.report.document import Document, Figure, Paragraph, Table
 from raynas.programs.report.run.children import SCHEMA, children_table
 from raynas.programs.report.run.report import run_report
-from raynas.run.journal import Journal, read_events
-from raynas.run.leaderboard import leaderboard
-from raynas.run.records import records_of
+from raynas.run.journal import Journal
+from raynas.run.recorded import RecordedRun
 from tests.programs.report.journals import failed, finished, proposed, started, write_journal
 
 
-def words(document: Document) -> str:
+def text_of(document: Document) -> str:
     """All that is written in it, a line per paragraph, row or caption."""
     lines = [document.title, document.lead]
     for section in document.sections:
         lines.append(section.title)
         for block in section.blocks:
-            if isinstance(block, Text):
+            if isinstance(block, Paragraph):
                 lines.append(block.text)
             elif isinstance(block, Table):
                 lines += [" | ".join(row) for row in (block.columns, *block.rows)]
@@ -36,10 +35,10 @@ def words(document: Document) -> str:
 
 
 def names(document: Document) -> list[str]:
-    return [picture.name for picture in document.pictures]
+    return [picture.name for picture in document.figures]
 
 
-def check_pictures(pictures: list[Picture]) -> None:
+def check_figures(pictures: list[Figure]) -> None:
     """Each is an SVG of some size, under a name of its own, and nothing that could be run."""
     assert len({picture.name for picture in pictures}) == len(pictures)
     for picture in pictures:
@@ -50,8 +49,9 @@ def check_pictures(pictures: list[Picture]) -> None:
 
 
 def test_a_run_of_ppo_has_it_all(tmp_path):
-    document = run_report("one", read_events(write_journal(tmp_path, 40)), driver="gone")
-    check_pictures(document.pictures)
+    run = RecordedRun.read(write_journal(tmp_path, 40).parent)
+    document = run_report(run)
+    check_figures(document.figures)
     assert names(document) == [
         "best-against-children",
         "best-against-time",
@@ -68,9 +68,8 @@ def test_a_run_of_ppo_has_it_all(tmp_path):
         "accuracy-against-mult-adds",
         "accuracy-against-latency-ms",
     ]
-    text = words(document)
-    records = records_of(read_events(tmp_path / "journal.jsonl"))
-    best = leaderboard(records)[0]
+    text = text_of(document)
+    records, best = run.records.values(), run.entries[0]
     assert document.lead.startswith("Strategy ppo in the search space nasnet on digits: 40 of 40 children")
     assert document.lead.endswith(
         f"The best is {best.arch_id} (child {best.child}) with a validation accuracy of {best.accuracy:.4f}."
@@ -84,56 +83,55 @@ def test_a_run_of_ppo_has_it_all(tmp_path):
 
 
 def test_the_same_journal_gives_the_same_bytes(tmp_path):
-    events = read_events(write_journal(tmp_path, 14))
-    assert run_report("one", events, driver="gone") == run_report("one", events, driver="gone")
+    folder = write_journal(tmp_path, 14).parent
+    assert run_report(RecordedRun.read(folder)) == run_report(RecordedRun.read(folder))
 
 
 def test_random_search_has_no_policy_to_be_drawn(tmp_path):
     settings = {"strategy": {"name": "random"}}
-    document = run_report("one", read_events(write_journal(tmp_path, 16, settings=settings)))
-    check_pictures(document.pictures)
+    document = run_report(RecordedRun.read(write_journal(tmp_path, 16, settings=settings).parent))
+    check_figures(document.figures)
     assert not {"reward-by-version", "entropy"} & set(names(document))
     assert {"reward-by-child", "early-and-late", "operations", "cell-1"} <= set(names(document))
-    assert "This strategy records no log-probabilities" in words(document)
+    assert "This strategy records no log-probabilities" in text_of(document)
 
 
 def test_a_front_is_drawn_with_its_hypervolume(tmp_path):
     settings = {"reward": {"name": "pareto", "worst_cost": 50_000}}
-    document = run_report("one", read_events(write_journal(tmp_path, 16, settings=settings)))
-    check_pictures(document.pictures)
+    document = run_report(RecordedRun.read(write_journal(tmp_path, 16, settings=settings).parent))
+    check_figures(document.figures)
     assert names(document)[-2:] == ["accuracy-against-parameters", "hypervolume"]
     volume = re.search(r"hypervolume (0\.\d{4})\.$", document.lead)[1]
     assert 0 < float(volume) < 1
-    assert f"at the end {volume}." in words(document)
-    assert "| on the front |" in words(document)
+    assert f"at the end {volume}." in text_of(document)
+    assert "| on the front |" in text_of(document)
 
 
 def test_an_unfinished_run_says_so(tmp_path):
-    events = read_events(write_journal(tmp_path, 9, num_unfinished=4))
-    document = run_report("one", events, driver="gone")
-    check_pictures(document.pictures)
+    document = run_report(RecordedRun.read(write_journal(tmp_path, 9, num_unfinished=4).parent))
+    check_figures(document.figures)
     assert ": 5 of 9 children have ended; the run is unfinished." in document.lead
-    assert "children that have not ended | 4" in words(document)
+    assert "children that have not ended | 4" in text_of(document)
 
 
 @pytest.mark.parametrize(("num_children", "num_unfinished"), [(1, 1), (1, 0), (2, 0)])
 def test_a_run_may_be_tiny(tmp_path, num_children, num_unfinished):
     path = write_journal(tmp_path, num_children, num_unfinished=num_unfinished)
-    check_pictures(run_report("one", read_events(path)).pictures)
+    check_figures(run_report(RecordedRun.read(path.parent)).figures)
 
 
 def test_a_run_in_which_all_failed_has_its_reasons_and_no_best(tmp_path):
-    document = run_report("one", read_events(write_journal(tmp_path, 6, result=failed)))
-    check_pictures(document.pictures)
+    document = run_report(RecordedRun.read(write_journal(tmp_path, 6, result=failed).parent))
+    check_figures(document.figures)
     assert names(document) == ["operations"]
     assert "6 of 6 children have ended. None of them has a score yet." in document.lead
-    assert "6 | the loss became nan in epoch N" in words(document)
-    assert "The best cells" not in words(document)
+    assert "6 | the loss became nan in epoch N" in text_of(document)
+    assert "The best cells" not in text_of(document)
 
 
 def test_a_run_that_has_only_begun_is_a_report_too():
-    document = run_report("one", [started()])
-    assert document.pictures == []
+    document = run_report(RecordedRun(Path("one"), [started()]))
+    assert document.figures == []
     assert "unknown data: 0 children have ended" in document.lead
 
 
@@ -152,16 +150,16 @@ def test_a_journal_that_was_changed_by_hand_is_reported_as_far_as_it_is_known(co
         info = {"policy_version": child // 7, "log_probs": [-1.0, "x"]}
         events.append(proposed(child, parameters=2**63 - 1, info=info))
         events.append(finished(child, at=child, accuracy=child / 20, reward=1e308 if child % 2 else -1e308))
-    document = run_report("one", events)
-    check_pictures(document.pictures)
-    assert "secret" not in words(document)
-    assert "operations and cells are not drawn" in words(document)
+    document = run_report(RecordedRun(Path("one"), events))
+    check_figures(document.figures)
+    assert "secret" not in text_of(document)
+    assert "operations and cells are not drawn" in text_of(document)
 
 
 def test_the_table_of_children_has_what_the_journal_has(tmp_path):
-    path = write_journal(tmp_path, 20, num_unfinished=2)
-    records = records_of(read_events(path))
-    table = children_table(records)
+    run = RecordedRun.read(write_journal(tmp_path, 20, num_unfinished=2).parent)
+    records = list(run.records.values())
+    table = children_table(run)
     assert table.schema == SCHEMA
     rows = table.to_pylist()
     assert [row["child"] for row in rows] == [record.id for record in records]
@@ -212,8 +210,8 @@ def test_the_report_is_written_beside_the_journal_also_while_the_run_goes_on(fol
     ("arguments", "message"),
     [
         (["nowhere"], "nowhere holds no run"),
-        (["--out", "."], ". is not empty, and is left as it is. Give another --out."),
-        (["--out", "runs/one/journal.jsonl"], "is a file. Give a folder"),
+        (["--out", "."], ". is not empty, and is left as it is. Choose another folder."),
+        (["--out", "runs/one/journal.jsonl"], "is a file. A report needs a folder"),
     ],
 )
 def test_a_mistake_ends_with_code_2_and_nothing_is_written(folder, arguments, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from raynas.cells.space import SPACES
 from raynas.child import NO_LIMITS, LimitsConfig
 from raynas.config import merged, parse_assignments
 from raynas.errors import InvalidConfig, RunFolderError, UnknownName
-from raynas.programs.search.config import SearchConfig, resumed_config
+from raynas.programs.search.config import SearchConfig, resumed_search_config
 from raynas.programs.search.recipes import RECIPES, search_config
+from raynas.run.events import Started
+from raynas.run.recorded import RecordedRun
 from raynas.strategies.ppo import PPO, PPOConfig
 from raynas.strategies.random_search import RandomSearch
 from raynas.strategies.strategy import STRATEGIES
@@ -141,7 +144,15 @@ def recorded(**settings: Any) -> dict[str, Any]:
 
 
 def test_a_run_is_resumed_with_the_config_that_it_recorded():
-    assert resumed_config(recorded(seed=3), {}) == search_config(settings={"seed": 3})
+    assert resumed_search_config(recorded(seed=3), {}) == search_config(settings={"seed": 3})
+
+
+@pytest.mark.parametrize("cpu_workers", [0, 4, "auto"])
+def test_a_run_that_recorded_the_former_number_of_cpu_only_workers_is_resumed_without_them(cpu_workers):
+    old = merged(recorded(seed=3), {"workers": {"count": 2, "cpu_workers": cpu_workers}})
+    started = Started(run_id="r", raynas="0.1.0", time=0.0, config=old)
+    expected = search_config(settings={"seed": 3, "workers": {"count": 2}})
+    assert resumed_search_config(RecordedRun(Path("run"), [started]).config, {}) == expected
 
 
 @pytest.mark.parametrize(
@@ -156,7 +167,7 @@ def test_a_run_is_resumed_with_the_config_that_it_recorded():
 )
 def test_how_much_and_where_may_change_on_resuming(change):
     before = recorded()
-    assert resumed_config(before, change) == search_config(settings=change)
+    assert resumed_search_config(before, change) == search_config(settings=change)
     assert before == recorded()
 
 
@@ -177,7 +188,7 @@ def test_how_much_and_where_may_change_on_resuming(change):
 def test_a_setting_that_would_change_the_results_is_refused_on_resuming(change, field):
     before = recorded(space=NASNET, strategy={"name": "ppo"})
     with pytest.raises(RunFolderError) as caught:
-        resumed_config(before, change)
+        resumed_search_config(before, change)
     assert f"started with {field}" in str(caught.value)
     assert "other children, workers, tracking, failures, memo only" in str(caught.value)
 
@@ -185,14 +196,14 @@ def test_a_setting_that_would_change_the_results_is_refused_on_resuming(change, 
 def test_a_setting_that_repeats_what_was_recorded_is_no_change():
     before = recorded(space=NASNET)
     again = {"seed": 0, "space": NASNET | {"num_blocks": 5}, "child": {"epochs": 3}}
-    assert resumed_config(before, again) == resumed_config(before, {})
+    assert resumed_search_config(before, again) == resumed_search_config(before, {})
 
 
 def test_an_unknown_setting_is_refused_on_resuming_too():
     with pytest.raises(InvalidConfig, match=r"child\.epoch is not an option"):
-        resumed_config(recorded(), {"child": {"epoch": 1}})
+        resumed_search_config(recorded(), {"child": {"epoch": 1}})
 
 
 def test_a_recorded_config_that_this_version_does_not_know_is_refused():
     with pytest.raises(InvalidConfig, match="colour is not an option"):
-        resumed_config(merged(recorded(), {"colour": "red"}), {})
+        resumed_search_config(merged(recorded(), {"colour": "red"}), {})

@@ -16,7 +16,7 @@ from raynas.child import ChildResult
 from raynas.errors import RunFolderError
 from raynas.files import JOURNAL_FILE as JOURNAL
 from raynas.programs.search import snapshots as snapshots_module
-from raynas.programs.search.snapshots import FILE_NAME, UPDATES, Snapshots
+from raynas.programs.search.snapshots import SNAPSHOT_FILE, UPDATES_PER_SNAPSHOT, Snapshots
 from raynas.run.events import Started
 from raynas.run.journal import Journal, read_events
 from raynas.run.records import RunListener
@@ -28,7 +28,7 @@ from tests.strategies.test_strategy_contract import state
 
 SPACE = NASNetSpace(num_blocks=1)
 OPTIONS = {"batch_size": 2, "hidden_units": 5}
-FIRST = 2 * UPDATES + 5
+FIRST = 2 * UPDATES_PER_SNAPSHOT + 5
 """Children of the first process: one snapshot, and another rest of a mini-batch."""
 
 
@@ -70,7 +70,7 @@ def folder(tmp_path, name) -> Path:
         run, _ = new_run(tmp_path, name, journal=journal)
         run.replay([])
         train(run, num_children=FIRST * 7 // 6)
-    assert (tmp_path / FILE_NAME).exists()
+    assert (tmp_path / SNAPSHOT_FILE).exists()
     return tmp_path
 
 
@@ -88,8 +88,8 @@ def test_a_resume_that_recalls_ends_where_one_that_learns_does(folder, name, mon
     real = PPO._update
     monkeypatch.setattr(PPO, "_update", lambda *args: (updates.append(None), real(*args))[1])
     recalled, saved, heard_recalling = resumed(folder, name)
-    assert saved == UPDATES
-    assert len(updates) == learned.strategy.policy_version - UPDATES > 0
+    assert saved == UPDATES_PER_SNAPSHOT
+    assert len(updates) == learned.strategy.policy_version - UPDATES_PER_SNAPSHOT > 0
     assert state(recalled.strategy) == state(learned.strategy)
     assert heard_recalling.statistics == heard_learning.statistics
     assert len(heard_learning.statistics) == learned.strategy.policy_version
@@ -107,16 +107,16 @@ def test_what_follows_a_recall_is_what_follows_without_one(folder, name):
 
 
 def test_the_next_snapshot_counts_from_the_last(folder, name):
-    before = (folder / FILE_NAME).read_bytes()
+    before = (folder / SNAPSHOT_FILE).read_bytes()
     journal, events = Journal.reopen(folder / JOURNAL)
     with journal:
         run, snapshots = new_run(folder, name, journal=journal)
         snapshots.recall()
         run.replay(events)
-        while run.strategy.policy_version < 2 * UPDATES:
-            assert (folder / FILE_NAME).read_bytes() == before
+        while run.strategy.policy_version < 2 * UPDATES_PER_SNAPSHOT:
+            assert (folder / SNAPSHOT_FILE).read_bytes() == before
             train(run, num_children=1)
-    assert resumed(folder, name)[1] == 2 * UPDATES
+    assert resumed(folder, name)[1] == 2 * UPDATES_PER_SNAPSHOT
 
 
 def damaged(path: Path) -> dict[str, bytes]:
@@ -146,7 +146,7 @@ DAMAGES = (
 @pytest.mark.parametrize("what", DAMAGES)
 def test_a_damaged_snapshot_is_not_used(folder, name, what):
     whole, _, _ = resumed(folder, name, recalls=False)
-    (folder / FILE_NAME).write_bytes(damaged(folder / FILE_NAME)[what])
+    (folder / SNAPSHOT_FILE).write_bytes(damaged(folder / SNAPSHOT_FILE)[what])
     run, saved, _ = resumed(folder, name)
     assert saved == 0
     assert state(run.strategy) == state(whole.strategy)
@@ -180,7 +180,7 @@ def test_a_snapshot_of_another_controller_is_not_used(folder, name):
 
 @pytest.mark.parametrize("change", ["missing", "shape", "type", "nan", "no history"])
 def test_arrays_that_are_not_the_controllers_are_refused(folder, name, change):
-    arrays = safetensors.numpy.load_file(folder / FILE_NAME)
+    arrays = safetensors.numpy.load_file(folder / SNAPSHOT_FILE)
     weight = "weight.head_bias_TK"
     if change == "missing":
         del arrays[weight]
@@ -202,15 +202,15 @@ def test_a_full_disk_costs_the_snapshot_and_nothing_else(folder, name, monkeypat
     def full(path: Path, write: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    before = (folder / FILE_NAME).read_bytes()
+    before = (folder / SNAPSHOT_FILE).read_bytes()
     monkeypatch.setattr(snapshots_module, "replace_file", full)
     journal, events = Journal.reopen(folder / JOURNAL)
     with journal:
         run, _ = new_run(folder, name, journal=journal)
         run.replay(events)
-        train(run, num_children=3 * UPDATES)
-    assert (folder / FILE_NAME).read_bytes() == before
-    assert resumed(folder, name)[1] == UPDATES
+        train(run, num_children=3 * UPDATES_PER_SNAPSHOT)
+    assert (folder / SNAPSHOT_FILE).read_bytes() == before
+    assert resumed(folder, name)[1] == UPDATES_PER_SNAPSHOT
 
 
 def test_a_strategy_that_learns_quickly_leaves_no_snapshot(tmp_path):
@@ -218,7 +218,7 @@ def test_a_strategy_that_learns_quickly_leaves_no_snapshot(tmp_path):
         strategy = make_strategy("reinforce", SPACE, seed=3)
         run = Run(SPACE, strategy, journal=journal, listeners=[Snapshots(strategy, journal.path)])
         run.replay([])
-        train(run, num_children=3 * UPDATES)
+        train(run, num_children=3 * UPDATES_PER_SNAPSHOT)
     assert [path.name for path in tmp_path.iterdir()] == [JOURNAL]
     with pytest.raises(ValueError, match="Reinforce recalls nothing"):
         strategy.recall({})

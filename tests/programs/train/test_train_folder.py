@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from raynas.cli.terminal.train_plan import plan_lines
-from raynas.engine.final_checkpoints import FOLDER, SNAPSHOT, STATE_FILE
+from raynas.engine.final_checkpoints import CHECKPOINT_LIST_FILE, CHECKPOINTS_FOLDER, STATE_FILE
 from raynas.errors import RunFolderError, UnknownName
-from raynas.programs.train.folder import CONFIG_FILE, CURVE_FILE, read_curve
+from raynas.files import CURVE_FILE, TRAINING_FILE
+from raynas.programs.train.config import TrainConfig
+from raynas.programs.train.folder import read_curve, write_config
+from raynas.programs.train.prepare import PreparedTraining, find_start, prepare_training
 from raynas.programs.train.recipes import train_config
-from raynas.programs.train.train import find_start, prepare_training, train_final
+from raynas.programs.train.train import train_final
 from raynas.training.final_config import EpochSummary
 from search_spaces.nasnet import NASNET_A
 from tests.nn.small_networks import TINY
@@ -23,7 +27,7 @@ WORDS = {"cell": "nasnet_a", "genotype": NASNET_A.to_dict()}
 @pytest.fixture
 def begun(tmp_path: Path) -> Path:
     """A training that was started and wrote no checkpoint yet."""
-    (tmp_path / CONFIG_FILE).write_text(train_config("cifar_final", WORDS).model_dump_json())
+    (tmp_path / TRAINING_FILE).write_text(train_config("cifar_final", WORDS).model_dump_json())
     return tmp_path
 
 
@@ -32,10 +36,12 @@ def resume(folder: Path, genotype=None, **words):
 
 
 def write_checkpoint(folder: Path, name: str) -> None:
-    (folder / FOLDER / name).mkdir(parents=True)
-    (folder / FOLDER / name / STATE_FILE).touch()
+    (folder / CHECKPOINTS_FOLDER / name).mkdir(parents=True)
+    (folder / CHECKPOINTS_FOLDER / name / STATE_FILE).touch()
     results = [{"checkpoint_dir_name": name, "metrics": {}}]
-    (folder / FOLDER / SNAPSHOT).write_text(json.dumps({"checkpoint_results": results}))
+    (folder / CHECKPOINTS_FOLDER / CHECKPOINT_LIST_FILE).write_text(
+        json.dumps({"checkpoint_results": results})
+    )
 
 
 def summary_line(epoch: int) -> str:
@@ -46,10 +52,10 @@ def summary_line(epoch: int) -> str:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (CONFIG_FILE, "Add --resume"),
+        (TRAINING_FILE, "already holds a training. Resume it"),
         ("journal.jsonl", "holds a search or a promotion"),
-        (CURVE_FILE, r"curve\.jsonl is of an earlier training"),
-        (FOLDER, "checkpoints is of an earlier training, whose training.json is not there"),
+        (CURVE_FILE, r"curve\.jsonl is left from an earlier training"),
+        (CHECKPOINTS_FOLDER, "checkpoints is left from an earlier training whose training.json is gone"),
     ],
 )
 def test_what_is_there_is_not_trained_over(tmp_path, name, message):
@@ -76,7 +82,7 @@ def test_a_file_is_no_folder(tmp_path):
 )
 def test_a_missing_or_garbled_training_can_not_be_resumed(tmp_path, content, message):
     if content is not None:
-        (tmp_path / CONFIG_FILE).write_text(content)
+        (tmp_path / TRAINING_FILE).write_text(content)
     with pytest.raises(RunFolderError, match=message):
         resume(tmp_path)
 
@@ -84,14 +90,35 @@ def test_a_missing_or_garbled_training_can_not_be_resumed(tmp_path, content, mes
 def test_resumed_it_can_have_other_workers_and_nothing_else(begun):
     resumed = resume(begun, settings={"workers": {"count": 2}})
     assert resumed.config.workers.count == 2
-    assert resumed.config.run_id == json.loads((begun / CONFIG_FILE).read_text())["run_id"]
-    with pytest.raises(RunFolderError, match=r"epochs = 600; now training\.epochs = 5 is asked"):
+    with pytest.raises(RunFolderError, match=r"with training\.epochs = 600, not 5"):
         resume(begun, settings={"training": {"epochs": 5}})
+
+
+def test_a_training_keeps_the_id_that_was_drawn_for_it(begun, tmp_path):
+    # Without an id, as a recipe's config is.
+    assert json.loads((begun / TRAINING_FILE).read_text())["run_id"] == ""
+    config = prepare_training(NASNET_A, cell="nasnet_a", out=tmp_path / "new").config
+    assert len(config.run_id) == 32
+    write_config(tmp_path / "new", config)
+    assert resume(tmp_path / "new").config == config
+
+
+def test_arguments_are_fields_of_the_config(tmp_path, monkeypatch):
+    def prepared_config(prepared: PreparedTraining, **_: Any) -> TrainConfig:
+        return prepared.config
+
+    monkeypatch.setattr("raynas.programs.train.train.train_prepared", prepared_config)
+    arguments = {"data": "digits", "nodes": 2, "min_workers": 3, "epochs": 4, "batch_size": 5, "seed": 6}
+    config = train_final("nasnet_a", out=tmp_path / "new", settings={"workers": {"cpus": 7}}, **arguments)
+    assert (config.cell, config.genotype, config.data.source) == ("nasnet_a", NASNET_A, "digits")
+    workers = config.workers
+    assert (workers.nodes, workers.count, workers.at_least, workers.cpus) == (2, "auto", 3, 7)
+    assert (config.training.epochs, config.training.batch_size, config.seed) == (4, 5, 6)
 
 
 def test_resumed_on_so_many_workers_it_no_longer_has_so_many_nodes(begun):
     config = train_config("cifar_final", {**WORDS, "workers": {"nodes": 4}})
-    (begun / CONFIG_FILE).write_text(config.model_dump_json())
+    (begun / TRAINING_FILE).write_text(config.model_dump_json())
     assert resume(begun, settings={"workers": {"count": 2}}).config.workers.nodes is None
 
 
@@ -104,7 +131,7 @@ def test_the_command_it_was_started_with_resumes_it(begun):
     ("genotype", "recipe", "message"),
     [
         (TINY, None, "is of the cell nasnet_a, architecture .*; the one that was given is architecture"),
-        (NASNET_A, "imagenet_mobile", "with the recipe cifar_final; now imagenet_mobile is asked"),
+        (NASNET_A, "imagenet_mobile", "with the recipe cifar_final, not imagenet_mobile"),
     ],
 )
 def test_it_does_not_go_on_with_another_cell_or_recipe(begun, genotype, recipe, message):
@@ -113,7 +140,7 @@ def test_it_does_not_go_on_with_another_cell_or_recipe(begun, genotype, recipe, 
 
 
 def test_without_a_checkpoint_it_begins_from_the_start_and_says_so(begun):
-    assert any("begins from the start" in line for line in plan_lines(resume(begun), is_resumed=True))
+    assert any("starts from the beginning" in line for line in plan_lines(resume(begun), is_resumed=True))
     write_checkpoint(begun, "checkpoint_1")
     (begun / CURVE_FILE).write_text(summary_line(1))
     assert "resumed: 1 of 600 epochs are done" in plan_lines(resume(begun), is_resumed=True)
@@ -121,13 +148,13 @@ def test_without_a_checkpoint_it_begins_from_the_start_and_says_so(begun):
 
 def test_epochs_whose_checkpoint_is_gone_can_not_be_resumed(begun):
     (begun / CURVE_FILE).write_text(summary_line(1))
-    with pytest.raises(RunFolderError, match=r"There is no checkpoint to go on from .*1 epochs were trained"):
+    with pytest.raises(RunFolderError, match=r"no checkpoint to resume from .*1 epochs were trained"):
         resume(begun)
     write_checkpoint(begun, "checkpoint_1")
-    (begun / FOLDER / "checkpoint_1" / STATE_FILE).unlink()
+    (begun / CHECKPOINTS_FOLDER / "checkpoint_1" / STATE_FILE).unlink()
     with pytest.raises(RunFolderError, match=r"checkpoint_1/state\.pt is gone"):
         resume(begun)
-    (begun / FOLDER / SNAPSHOT).write_text("{}")
+    (begun / CHECKPOINTS_FOLDER / CHECKPOINT_LIST_FILE).write_text("{}")
     with pytest.raises(RunFolderError, match="is no list of checkpoints"):
         resume(begun)
 
@@ -139,7 +166,7 @@ def test_a_misspelt_network_is_answered_with_the_nearest(tmp_path, monkeypatch):
 
 
 def test_resuming_needs_its_folder():
-    with pytest.raises(RunFolderError, match="resume needs out"):
+    with pytest.raises(RunFolderError, match="To resume a training, give its folder"):
         train_final("nasnet_a", resume=True)
 
 

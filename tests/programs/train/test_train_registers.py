@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
-from rich.console import Console
 
 import raynas
+from raynas.cli.terminal.console import output_console
 from raynas.cli.terminal.train import result_lines, run_train
 from raynas.cli.terminal.train_plan import Pace
 from raynas.config import merged
@@ -24,7 +24,8 @@ from raynas.engine.final import TrainedStates
 from raynas.errors import InvalidConfig
 from raynas.models.folder import load_model
 from raynas.programs.train.models import registered_name
-from raynas.programs.train.train import TrainResult, prepare_training, train_prepared
+from raynas.programs.train.prepare import prepare_training
+from raynas.programs.train.train import TrainResult, train_prepared
 from raynas.run.events import Origin
 from raynas.training import Placement
 from raynas.training.final_config import EpochSummary
@@ -37,14 +38,14 @@ SETTINGS = {
 }
 
 
-def train_here(factory: Any, data: Any, *, report: Any, **_: Any) -> TrainedStates:
+def train_here(factory: Any, data: Any, *, report_summary: Any, **_: Any) -> TrainedStates:
     """As train_on_cluster does; the second epoch is taken for the best."""
     training, states = factory(Placement(), data), {}
 
     def save(summary: EpochSummary | None) -> None:
         assert summary is not None
         states[summary.epoch] = copy.deepcopy(training.state_dict())
-        report(summary)
+        report_summary(summary)
 
     training.run(save)
     return TrainedStates(states[3], states[2], 2)
@@ -103,8 +104,8 @@ def test_the_last_and_the_best_network_are_kept_and_registered(store):
     assert run.data.metrics["seconds_left"] == 0.0
     assert run.data.metrics["images_per_second"] > 0.0
     assert result_lines(result)[1:3] == [
-        "The network: runs/final/model, of the best epoch: runs/final/best",
-        f"In MLflow's registry: {name}, version 1 (best), version 2 (last)",
+        "Trained network: runs/final/model, best epoch: runs/final/best",
+        f"Registered in MLflow: {name}, version 1 (best), version 2 (last)",
     ]
 
 
@@ -141,7 +142,7 @@ def test_without_mlflow_the_networks_are_kept_all_the_same(folder):
 def test_norms_over_all_workers_need_gpus(folder, monkeypatch):
     two_on_cpus = types.SimpleNamespace(num_workers=2, gpus=0.0)
     monkeypatch.setattr("raynas.programs.train.train.plan_training", lambda *_: two_on_cpus)
-    with pytest.raises(InvalidConfig, match=r"sync_norm = true works on GPUs alone"):
+    with pytest.raises(InvalidConfig, match=r"sync_norm = true works only on GPUs"):
         trained(settings=merged(SETTINGS, {"training": {"sync_norm": True}}))
     assert not Path("runs/final").exists()
 
@@ -157,6 +158,6 @@ def test_the_name_is_the_published_cells_or_the_users(folder):
 def test_the_command_prints_the_versions(store, capsys):
     Path("cell.json").write_text(TINY.to_json())
     words: dict[str, Any] = {"recipe": "cifar_final", "settings": SETTINGS, "out": None, "address": None}
-    console = Console()
+    console = output_console()
     run_train("cell.json", **words, resume=False, is_dry=False, pace=Pace(), console=console)
     assert f"raynas-{TINY.arch_id}, version 1 (best), version 2 (last)" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from raynas.child import ChildResult
 from raynas.config import parse_assignments
 from raynas.errors import InvalidConfig, RunFolderError, UnknownName, UsageError
-from raynas.programs.search.config import resumed_config
+from raynas.programs.search.config import resumed_search_config
 from raynas.programs.search.recipes import search_config
 from raynas.strategies.rewards.reward import REWARDS, Outcome, Reward, make_reward
 from raynas.testing import check_reward
@@ -154,15 +154,15 @@ def test_the_latency_is_measured_where_something_asks_for_it(words, is_measured)
 
 def test_a_run_cannot_be_resumed_with_another_reward():
     recorded = search_config(settings={"reward": {"name": "pareto", "worst_cost": 9}}).model_dump(mode="json")
-    assert resumed_config(recorded, {"reward": {"name": "pareto"}}).reward.options["worst_cost"] == 9
+    assert resumed_search_config(recorded, {"reward": {"name": "pareto"}}).reward.options["worst_cost"] == 9
     for asked in ({"name": "accuracy"}, {"worst_cost": 8}):
         with pytest.raises(RunFolderError, match=r"That run was started with reward\."):
-            resumed_config(recorded, {"reward": asked})
+            resumed_search_config(recorded, {"reward": asked})
 
 
 def test_a_run_from_before_there_were_rewards_goes_on_with_the_accuracy():
     recorded = search_config().model_dump(mode="json")
     del recorded["reward"], recorded["latency"]
-    assert resumed_config(recorded, {}).reward.name == "accuracy"
+    assert resumed_search_config(recorded, {}).reward.name == "accuracy"
     with pytest.raises(RunFolderError, match=r"reward\.name = 'accuracy'"):
-        resumed_config(recorded, {"reward": {"name": "pareto"}})
+        resumed_search_config(recorded, {"reward": {"name": "pareto"}})

@@ -58,8 +58,8 @@ def test_a_resumed_run_goes_on_with_the_same_front(strategy):
         for event in whole.events[cut:]:
             if isinstance(event, Finished):
                 outcome = outcome_of(whole.records[event.child].proposed, event.result)
-                assert run.reward(outcome) == event.reward
-                run.reward.observe(outcome)
+                assert run.state.reward(outcome) == event.reward
+                run.state.reward.observe(outcome)
 
 
 def test_the_leaderboard_has_the_front_first_and_then_the_nearest_to_it():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from raynas.programs.benchmark.report.baselines import ONE_DRAW
 from raynas.programs.benchmark.report.study import Study
-from raynas.programs.report.document import Section, Table, Text
+from raynas.programs.report.document import Paragraph, Section, Table
 
 
 def checklist(study: Study) -> Section:
@@ -34,4 +34,4 @@ def checklist(study: Study) -> Section:
         'Lindauer and Hutter, "Best Practices for Scientific Research on Neural Architecture Search", JMLR '
         "21 (243), 2020."
     )
-    return Section("The list of best practices", (Text(source), Table(columns, numbered)))
+    return Section("The list of best practices", (Paragraph(source), Table(columns, numbered)))

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from raynas.programs.benchmark.report.statistics import RegretCurve
-from raynas.programs.report.charts import GREY, INK, SERIES, chart, legend_below
+from raynas.programs.report.charts import GREY, NEAR_BLACK, SERIES, chart, legend_below
 
 WIDTH = 9.0
 """Width in inches of a chart that spans the page."""
@@ -25,7 +25,7 @@ def regret_picture(curves: Mapping[str, RegretCurve], *, one_draw: float) -> str
             color, dash = SERIES[place % len(SERIES)], DASHES[place // len(SERIES) % len(DASHES)]
             axes.fill_between(curve.seconds_T, curve.low_T, curve.high_T, color=color, alpha=0.2, linewidth=0)
             axes.plot(curve.seconds_T, curve.mean_T, dash, color=color, linewidth=1.6, label=label)
-        axes.axhline(one_draw, color=INK, linewidth=1, linestyle=DOTS, label="one random draw")
+        axes.axhline(one_draw, color=NEAR_BLACK, linewidth=1, linestyle=DOTS, label="one random draw")
         axes.set_xscale("log")
         _log_scale(axes, [value for curve in curves.values() for value in curve.mean_T] + [one_draw])
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -50,13 +50,13 @@ def results_picture(results: Mapping[str, Sequence[float]], *, best_result: floa
             meanprops={
                 "marker": "D",
                 "markersize": 5,
-                "markerfacecolor": INK,
+                "markerfacecolor": NEAR_BLACK,
                 "markeredgecolor": "white",
             },
-            medianprops={"color": INK},
+            medianprops={"color": NEAR_BLACK},
         )
         for place, box in enumerate(boxes["boxes"]):
-            box.set(facecolor=SERIES[place % len(SERIES)], alpha=0.55, edgecolor=INK)
+            box.set(facecolor=SERIES[place % len(SERIES)], alpha=0.55, edgecolor=NEAR_BLACK)
         axes.axvline(best_result, color=GREY, linewidth=1, linestyle=DOTS)
         axes.annotate(
             "best of the table",

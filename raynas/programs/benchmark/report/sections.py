@@ -15,7 +15,7 @@ from raynas.programs.benchmark.report.checklist import checklist
 from raynas.programs.benchmark.report.findings import Findings
 from raynas.programs.benchmark.report.statistics import CONFIDENCE, mean_interval
 from raynas.programs.benchmark.report.study import Study
-from raynas.programs.report.document import Code, Document, Picture, Section, Table, Text
+from raynas.programs.report.document import Code, Document, Figure, Paragraph, Section, Table
 
 SIGNIFICANCE = 0.05
 """Two strategies count as different below this corrected p."""
@@ -114,8 +114,8 @@ def _results(study: Study, findings: Findings) -> Section:
         "Results of the seeds: quartiles and median, whiskers from the 5th to the 95th percentile, and the "
         f"mean as a diamond. {ONE_DRAW.label} is left out, for it would need another scale."
     )
-    picture = Picture("results", findings.results_svg, caption, is_wide=True)
-    return Section("Results", (Text(note), Table(columns, tuple(rows)), picture))
+    picture = Figure("results", findings.results_svg, caption, is_wide=True)
+    return Section("Results", (Paragraph(note), Table(columns, tuple(rows)), picture))
 
 
 def _regret(study: Study, findings: Findings) -> Section:
@@ -133,8 +133,8 @@ def _regret(study: Study, findings: Findings) -> Section:
         f"Regret is the table's best result, {study.table.best_result:.4f}, minus the result of the best "
         "child by signal so far. It can rise, because a child with a better signal may have a worse result."
     )
-    picture = Picture("regret", findings.regret_svg, caption, is_wide=True)
-    return Section("Regret against time", (Text(note), picture, Table(columns, rows)))
+    picture = Figure("regret", findings.regret_svg, caption, is_wide=True)
+    return Section("Regret against time", (Paragraph(note), picture, Table(columns, rows)))
 
 
 def _comparison(findings: Findings) -> Section:
@@ -158,7 +158,7 @@ def _comparison(findings: Findings) -> Section:
         f"counts half. Difference: of the mean results. Significant: corrected p below {SIGNIFICANCE}; the "
         "better one is in brackets if the difference is not significant."
     )
-    return Section("Who is better than whom", (Text(note), Table(columns, rows)))
+    return Section("Who is better than whom", (Paragraph(note), Table(columns, rows)))
 
 
 def _cost(study: Study, findings: Findings) -> Section:
@@ -196,7 +196,7 @@ def _cost(study: Study, findings: Findings) -> Section:
         f"process{'es' if study.processes > 1 else ''}, strategies included. The table's own training and "
         "the tuning of the strategies' options are not counted."
     )
-    return Section("Cost, end to end", (Text(note), Table(columns, tuple(rows))))
+    return Section("Cost, end to end", (Paragraph(note), Table(columns, tuple(rows))))
 
 
 def _setting(study: Study, facts: dict[str, str]) -> Section:
@@ -214,7 +214,7 @@ def _setting(study: Study, facts: dict[str, str]) -> Section:
         "seeds": f"{study.seeds[0]} to {study.seeds[-1]}",
         **facts,
     }
-    typed = Text("Command line, typed in the folder to which its paths are relative:")
+    typed = Paragraph("Command line, typed in the folder to which its paths are relative:")
     return Section("Setting", (typed, Code(study.command), Table(("", ""), tuple(settings.items()))))
 
 
@@ -229,7 +229,7 @@ def _options(study: Study) -> Section:
         f"All options, defaults included. Those of the search space: {_options_text(space)}. This report "
         "doesn't know how the options were found, and at what cost: say so beside its numbers."
     )
-    return Section("Options of the strategies", (Text(note), Table(columns, rows)))
+    return Section("Options of the strategies", (Paragraph(note), Table(columns, rows)))
 
 
 def _options_text(options: dict[str, object]) -> str:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from raynas.cells.draw import genotype_svg
-from raynas.programs.report.document import Picture, Section, Table
+from raynas.programs.report.document import Figure, Section, Table
 from raynas.programs.report.run import charts
 from raynas.programs.report.run.data import RunData
 from raynas.programs.report.run.history import drawable
-from raynas.run.leaderboard import LeaderboardEntry, final_front
+from raynas.run.leaderboard import LeaderboardEntry
 from raynas.strategies.rewards.front import Front
 from raynas.strategies.rewards.pareto import ParetoConfig
 from raynas.strategies.rewards.reward import Cost
 
-NUM_LISTED, NUM_DRAWN = 10, 3
+NUM_LISTED = 10
+"""Number of the best cells in the table."""
+NUM_DRAWN = 3
+"""Number of them that are drawn."""
 COST_NAMES: dict[Cost, str] = {
     "parameters": "parameters",
     "mult_adds": "multiply-adds",
@@ -22,13 +25,13 @@ COST_NAMES: dict[Cost, str] = {
     "latency_ms": "latency (ms)",
 }
 SHOWN_COSTS: tuple[Cost, ...] = ("parameters", "mult_adds", "latency_ms")
-"""Of a run that keeps no front."""
+"""Costs against which the accuracy is drawn for a run that keeps no front."""
 
 
 def best_cells(run: RunData) -> Section:
     """Empty if no child has a reward."""
     different: dict[str, LeaderboardEntry] = {}
-    for entry in run.entries:
+    for entry in run.recorded.entries:
         if entry.reward is not None:
             different.setdefault(entry.arch_id, entry)
     best = list(different.values())[:NUM_LISTED]
@@ -36,10 +39,10 @@ def best_cells(run: RunData) -> Section:
 
 
 def costs_of_cells(run: RunData) -> Section:
-    shown = SHOWN_COSTS if run.trade is None else (run.trade.cost,)
+    shown = SHOWN_COSTS if run.recorded.trade is None else (run.recorded.trade.cost,)
     pictures = [picture for cost in shown for picture in _against(run, cost)]
-    if run.trade is not None and pictures:
-        pictures.append(_hypervolume(run, run.trade))
+    if run.recorded.trade is not None and pictures:
+        pictures.append(_hypervolume(run, run.recorded.trade))
     return Section("Accuracy against cost", tuple(pictures))
 
 
@@ -49,12 +52,12 @@ def _table(run: RunData, entries: Sequence[LeaderboardEntry]) -> Table:
         hidden.add("reward")
     if all(entry.latency_ms is None for entry in entries):
         hidden.add("latency (ms)")
-    if run.trade is None:
+    if run.recorded.trade is None:
         hidden.add("on the front")
     rows = [_row(rank, entry) for rank, entry in enumerate(entries, start=1)]
     columns = tuple(column for column in rows[0] if column not in hidden)
     caption = "Different cells, by reward."
-    if run.trade is not None:
+    if run.recorded.trade is not None:
         caption = "Different cells: the front by accuracy, then the others, the nearest to it first."
     return Table(columns, tuple(tuple(row[column] for column in columns) for row in rows), caption)
 
@@ -75,21 +78,20 @@ def _row(rank: int, entry: LeaderboardEntry) -> dict[str, str]:
     }
 
 
-def _drawn(run: RunData, entries: Sequence[LeaderboardEntry]) -> Iterator[Picture]:
+def _drawn(run: RunData, entries: Sequence[LeaderboardEntry]) -> Iterator[Figure]:
     if run.space is None:
         return
-    actions = {record.id: record.proposed.actions for record in run.records}
     for rank, entry in enumerate(entries, start=1):
         try:
-            genotype = run.space.decode(actions[entry.child])
+            genotype = run.space.decode(run.recorded.records[entry.child].proposed.actions)
         except ValueError:
             # Not of this space: the journal was changed by hand.
             continue
         caption = f"Cell {rank}: {entry.arch_id}, child {entry.child}, accuracy {_number(entry.accuracy)}."
-        yield Picture(f"cell-{rank}", genotype_svg(genotype), caption, is_wide=True)
+        yield Figure(f"cell-{rank}", genotype_svg(genotype), caption, is_wide=True)
 
 
-def _against(run: RunData, cost: Cost) -> Iterator[Picture]:
+def _against(run: RunData, cost: Cost) -> Iterator[Figure]:
     outcomes = [child.record.outcome for child in run.ended]
     pairs = [(outcome.cost(cost), outcome.accuracy) for outcome in outcomes if outcome is not None]
     points = [
@@ -99,11 +101,11 @@ def _against(run: RunData, cost: Cost) -> Iterator[Picture]:
     ]
     if not points:
         return
-    # Beyond all of them, so that each may be on the front.
+    # A cost beyond all of them: a front ignores points that are as costly as the worst, or more.
     largest = 2.0 * max(size for size, _ in points) + 1.0
-    worst = run.trade.worst_cost if run.trade is not None else largest
+    worst = run.recorded.trade.worst_cost if run.recorded.trade is not None else largest
     front = Front((size / worst, accuracy) for size, accuracy in points)
-    yield Picture(
+    yield Figure(
         f"accuracy-against-{cost.replace('_', '-')}",
         charts.accuracy_against_cost(
             points, [(size * worst, accuracy) for size, accuracy in front.points], x=COST_NAMES[cost]
@@ -113,15 +115,15 @@ def _against(run: RunData, cost: Cost) -> Iterator[Picture]:
     )
 
 
-def _hypervolume(run: RunData, trade: ParetoConfig) -> Picture:
+def _hypervolume(run: RunData, trade: ParetoConfig) -> Figure:
     outcomes = [child.record.outcome for child in run.ended]
     points = [trade.point(outcome) if outcome is not None else None for outcome in outcomes]
-    return Picture(
+    return Figure(
         "hypervolume",
         charts.hypervolume_by_child(points),
         "Hypervolume below the front of the children so far: of all accuracies up to 1 and all "
         f"{COST_NAMES[trade.cost]} up to {trade.worst_cost:,.10g}, the share that some child is better than "
-        f"in both; at the end {final_front(run.records, trade).hypervolume():.4f}. The reward of a child is "
+        f"in both; at the end {run.recorded.hypervolume:.4f}. The reward of a child is "
         "what it adds, or, negative, how far it is from adding something.",
     )
 

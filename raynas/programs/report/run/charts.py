@@ -12,7 +12,7 @@ from raynas.programs.report.charts import (
     BLUE,
     GREEN,
     GREY,
-    INK,
+    NEAR_BLACK,
     ORANGE,
     RED,
     banded_line,
@@ -95,7 +95,9 @@ def entropy_by_version(versions: Sequence[PolicyVersion], *, uniform: float | No
         errors = [2.0 * _standard_error(version.log_probs) for version in known]
         banded_line(made.axes, numbers, means, errors, label="estimate, +- 2 standard errors")
         if uniform is not None:
-            made.axes.axhline(uniform, color=INK, linestyle="--", linewidth=1.2, label="uniform policy")
+            made.axes.axhline(
+                uniform, color=NEAR_BLACK, linestyle="--", linewidth=1.2, label="uniform policy"
+            )
         legend_below(made.axes)
         return made.svg()
 
@@ -112,11 +114,11 @@ def operations_over_time(shares: Mapping[str, Sequence[float]], labels: Sequence
         axes.imshow(rows, cmap="Blues", aspect="auto", vmin=0.0, vmax=1.25 * top, interpolation="nearest")
         axes.set_yticks(range(len(names)), names)
         axes.set_xticks(range(len(labels)), labels)
-        axes.tick_params(length=0, colors=INK, labelsize=9)
+        axes.tick_params(length=0, colors=NEAR_BLACK, labelsize=9)
         if len(labels) <= MAX_WRITTEN:
             for y, row in enumerate(rows):
                 for x, share in enumerate(row):
-                    color = "white" if share > 0.8 * top else INK
+                    color = "white" if share > 0.8 * top else NEAR_BLACK
                     axes.text(x, y, f"{share:.0f}", ha="center", va="center", fontsize=9, color=color)
         return made.svg()
 
@@ -134,7 +136,7 @@ def operations_of_the_best(names: Sequence[str], *, of_best: Sequence[float], of
         axes.barh([place - 0.2 for place in places], best_percent, height=0.4, color=BLUE, label="the best")
         axes.barh([place + 0.2 for place in places], all_percent, height=0.4, color=GREY, label="all")
         axes.set_yticks(places, [names[index] for index in order])
-        axes.tick_params(axis="y", length=0, colors=INK, labelsize=9)
+        axes.tick_params(axis="y", length=0, colors=NEAR_BLACK, labelsize=9)
         axes.invert_yaxis()
         legend_below(axes)
         return made.svg()
@@ -182,7 +184,7 @@ def accuracy_against_cost(points: Sequence[FrontPoint], front: Sequence[FrontPoi
 
 
 def hypervolume_by_child(points: Sequence[FrontPoint | None]) -> str:
-    """Below the front of the children up to each."""
+    """The hypervolume below the front of the children up to each."""
     front, volumes = Front(), []
     for point in points:
         if point is not None:

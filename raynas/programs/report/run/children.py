@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pyarrow as pa
 
 from raynas.config import without_credentials
 from raynas.programs.report.run.history import log_prob, policy_version
-from raynas.run.leaderboard import final_front
+from raynas.run.recorded import RecordedRun
 from raynas.run.records import ChildRecord
-from raynas.strategies.rewards.pareto import ParetoConfig
 
 SCHEMA = pa.schema(
     [
@@ -40,18 +37,18 @@ SCHEMA = pa.schema(
 """Accuracies are fractions; log_prob is of the whole architecture, in nats, under the policy that drew it."""
 
 
-def children_table(records: Sequence[ChildRecord], *, trade: ParetoConfig | None = None) -> pa.Table:
+def children_table(run: RecordedRun) -> pa.Table:
     """A row per child in the order of proposal, infeasible and unfinished ones too."""
-    front = final_front(records, trade) if trade is not None else None
-
-    def is_on_front(record: ChildRecord) -> bool | None:
-        if front is None or trade is None:
-            return None
-        point = trade.point(record.outcome) if record.outcome is not None else None
-        return point is not None and point in front
-
-    rows = [_row(record) | {"on_front": is_on_front(record)} for record in records]
+    rows = [_row(record) | {"on_front": _is_on_front(run, record)} for record in run.records.values()]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _is_on_front(run: RecordedRun, record: ChildRecord) -> bool | None:
+    """Whether no other child is better in accuracy and cost. None means that the run keeps no front."""
+    if run.front is None or run.trade is None:
+        return None
+    point = run.trade.point(record.outcome) if record.outcome is not None else None
+    return point is not None and point in run.front
 
 
 def _row(record: ChildRecord) -> dict[str, object]:
@@ -85,7 +82,7 @@ def _row(record: ChildRecord) -> dict[str, object]:
 
 
 def _whole(value: int | None) -> int | None:
-    """None in the place of what no column of 64 bits holds."""
+    """`value`, or None if a column of 64 bits can't hold it."""
     return value if value is not None and -(2**63) <= value < 2**63 else None
 
 
@@ -94,5 +91,5 @@ def _microseconds(seconds: float) -> int:
 
 
 def _printable(text: str) -> str:
-    """Without lone surrogates, which no file in UTF-8 holds."""
+    """`text` with question marks for lone surrogates, which UTF-8 can't encode."""
     return text.encode(errors="replace").decode()

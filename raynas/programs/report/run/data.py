@@ -1,74 +1,58 @@
-"""What the sections of a run's report are made of, found once. Pure Python."""
+"""The data of a run's report, which its sections share. Pure Python."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from raynas.cells.space import SearchSpace, make_space
 from raynas.config import flattened, scrubbed
 from raynas.errors import UsageError
 from raynas.programs.report.run.history import EndedChild, ended_children
-from raynas.run.events import Event, Started, recorded_config
-from raynas.run.leaderboard import LeaderboardEntry, leaderboard
-from raynas.run.records import ChildRecord, records_of
-from raynas.run.status import DriverState, Status, status_of
-from raynas.strategies.rewards.pareto import ParetoConfig, recorded_trade
+from raynas.run.recorded import RecordedRun
+from raynas.run.status import Status, status_of
 
 
 @dataclass(frozen=True)
 class RunData:
-    """A journal, read."""
+    """A recorded run, and what only its report needs of it."""
 
-    events: Sequence[Event]
+    recorded: RecordedRun
     config: Mapping[str, Any]
-    """As recorded; credentials are left out, here and in `flat`."""
-    records: list[ChildRecord]
+    """The recorded config without credentials; `flat` has none either."""
     ended: list[EndedChild]
     status: Status
-    entries: list[LeaderboardEntry]
-    trade: ParetoConfig | None
-    """None: the run keeps no front."""
     space: SearchSpace | None
-    """None: it can't be made here, such as a user's own that isn't importable."""
+    """None means that it can't be made here, such as a user's own that isn't importable."""
 
-    @property
-    def started(self) -> Started:
-        first = self.events[0]
-        assert isinstance(first, Started)
-        return first
-
-    @property
+    @cached_property
     def flat(self) -> dict[str, Any]:
+        """The config by dotted key."""
         return flattened(self.config)
 
     @property
     def num_reused(self) -> int:
-        """Children that have the score of an equal cell before them."""
-        return sum(entry.reused_from is not None for entry in self.entries)
+        """Number of children that have the score of an equal cell before them."""
+        return sum(entry.reused_from is not None for entry in self.recorded.entries)
+
+    def chosen(self, field: str, default: str = "unknown") -> str:
+        """The name of what was chosen, such as that of the 'strategy'."""
+        choice = self.config.get(field)
+        return str(choice.get("name", default)) if isinstance(choice, Mapping) else default
 
 
-def run_data(events: Sequence[Event], driver: DriverState) -> RunData:
-    records, config = records_of(events), scrubbed(recorded_config(events))
-    trade = recorded_trade(config)
+def run_data(recorded: RecordedRun) -> RunData:
+    config = scrubbed(recorded.config)
     return RunData(
-        events=events,
+        recorded=recorded,
         config=config,
-        records=records,
-        ended=ended_children(events),
-        status=status_of(events, now=time.time(), driver=driver),
-        entries=leaderboard(records, trade=trade),
-        trade=trade,
+        ended=ended_children(recorded),
+        status=status_of(recorded, now=time.time()),
         space=_space(config),
     )
-
-
-def name_of(config: Mapping[str, Any], field: str, default: str = "unknown") -> str:
-    """The name in a recorded choice, such as of the strategy."""
-    choice = config.get(field)
-    return str(choice.get("name", default)) if isinstance(choice, Mapping) else default
 
 
 def _space(config: Mapping[str, Any]) -> SearchSpace | None:

@@ -7,16 +7,20 @@ import statistics
 import time
 
 from raynas.config import without_credentials
-from raynas.programs.report.document import Picture, Section, Table, Text, facts
-from raynas.programs.report.run.data import RunData, name_of
+from raynas.errors import shortened
+from raynas.programs.report.document import Figure, Paragraph, Section, Table, facts
+from raynas.programs.report.run.data import RunData
 from raynas.programs.report.run.history import num_different
 from raynas.run.events import Driver, Resumed, Started
 
 MAX_SETTING_LENGTH = 500
+"""Characters of a setting's value."""
 
 
 def cost_of_run(run: RunData) -> Section:
-    blocks: list[Text | Table | Picture] = [facts([*_counts(run), *_times(run)], names=("what", "how much"))]
+    blocks: list[Paragraph | Table | Figure] = [
+        facts([*_counts(run), *_times(run)], names=("what", "how much"))
+    ]
     if run.status.failures:
         rows = [(f"{count:,}", without_credentials(reason)) for reason, count in run.status.failures.items()]
         caption = "Failures by reason; a number in a reason is written N."
@@ -24,17 +28,17 @@ def cost_of_run(run: RunData) -> Section:
     return Section("What it cost", tuple(blocks))
 
 
-def circumstances(run: RunData) -> Section:
+def circumstances_of_run(run: RunData) -> Section:
     """Seed, versions, and each driver's machine."""
     rows = [
-        ("run", run.started.run_id),
-        ("began", _moment(run.started.time)),
+        ("run", run.recorded.started.run_id),
+        ("began", _moment(run.recorded.started.time)),
         ("last event", _moment(run.status.last_event)),
         ("seed", str(run.flat.get("seed", "unknown"))),
-        ("reward", name_of(run.config, "reward", "accuracy")),
-        ("raynas", run.started.raynas),
+        ("reward", run.chosen("reward", "accuracy")),
+        ("raynas", run.recorded.started.raynas),
     ]
-    drivers = [event for event in run.events if isinstance(event, Started | Resumed)]
+    drivers = [event for event in run.recorded.events if isinstance(event, Started | Resumed)]
     for number, event in enumerate(drivers, start=1):
         name = "driver" if len(drivers) == 1 else f"driver {number}"
         rows.append((name, f"from {_moment(event.time)}{_driver(event.driver)}"))
@@ -42,7 +46,7 @@ def circumstances(run: RunData) -> Section:
         "This is one run with one seed: another seed gives other children. The strategy, the split of the "
         "data and each child draw from this seed and the child's number alone."
     )
-    return Section("How it was run", (facts(rows, names=("what", "value")), Text(note)))
+    return Section("How it was run", (facts(rows, names=("what", "value")), Paragraph(note)))
 
 
 def settings(run: RunData) -> Section:
@@ -96,7 +100,7 @@ def _driver(driver: Driver | None) -> str:
 
 def _setting(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) <= MAX_SETTING_LENGTH else text[: MAX_SETTING_LENGTH - 3] + "..."
+    return shortened(text, MAX_SETTING_LENGTH)
 
 
 def _moment(seconds: float) -> str:

@@ -1,6 +1,7 @@
-"""What a run's report draws, from the journal's events alone. Pure Python.
+"""The series that a run's report draws. Pure Python.
 
-The `info` of a proposal is what its strategy wrote there; what is not of the expected form is not known.
+The `info` of a proposal is whatever its strategy wrote there. What has another form than is expected here
+counts as not known.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from raynas.cells.space import Decision
-from raynas.run.events import Event, Finished, Resumed, Started
-from raynas.run.records import ChildRecord, records_of
-from raynas.run.shifts import shifts_of
+from raynas.run.events import Finished, Resumed, Started
+from raynas.run.recorded import RecordedRun
+from raynas.run.records import ChildRecord
 
 MAX_VERSION = 2**31
 MAX_DRAWN = 1e100
-"""Beyond, means and axes run out of floating-point numbers; a journal changed by hand may hold anything."""
+"""Largest number that is drawn: a journal changed by hand may hold any, and means and axes overflow."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndedChild:
-    """A child, and the hours that drivers had been at work when it ended; pauses are left out."""
+    """A child, and for how many hours drivers had been at work when it ended, without pauses."""
 
     record: ChildRecord
     hours: float
@@ -45,16 +46,15 @@ class PolicyVersion:
     version: int
     rewards: list[float] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
-    """Of whole architectures, natural logarithm."""
+    """Natural logarithms of the probabilities of whole architectures."""
 
 
-def ended_children(events: Sequence[Event]) -> list[EndedChild]:
-    """All that ended, in the order in which they did; infeasible ones left out."""
-    records = {record.id: record for record in records_of(events)}
-    shifts = iter(shifts_of(events))
+def ended_children(run: RecordedRun) -> list[EndedChild]:
+    """The children that have ended, in the order in which they did, without infeasible ones."""
+    shifts, records = iter(run.shifts), run.records
     found: list[EndedChild] = []
     seconds_before, shift = 0.0, None
-    for event in events:
+    for event in run.events:
         if isinstance(event, Started | Resumed):
             seconds_before += shift.seconds if shift is not None else 0.0
             shift = next(shifts)
@@ -103,7 +103,7 @@ def policy_version(record: ChildRecord) -> int | None:
 
 
 def log_prob(record: ChildRecord) -> float | None:
-    """Of the whole architecture, under the policy that drew it."""
+    """Log-probability of the whole architecture under the policy that drew it."""
     parts = record.proposed.info.get("log_probs")
     if not isinstance(parts, list) or not parts:
         return None
@@ -139,10 +139,10 @@ def parts_of(count: int, most: int) -> list[range]:
 def operation_shares(
     actions: Sequence[Sequence[int]], decisions: Sequence[Decision], parts: Sequence[range]
 ) -> dict[str, list[float]]:
-    """For each operation, its share among all that were chosen, in each part of the proposals.
+    """The share of each operation among all that were chosen, in each part of the proposals.
 
     Args:
-        actions: of the proposals, in order; those that don't fit the decisions are left out.
+        actions: Actions of the proposals, in order. Those that don't fit the decisions are left out.
     """
     places = [(index, decision) for index, decision in enumerate(decisions) if decision.kind == "op"]
     names = sorted({str(choice) for _, decision in places for choice in decision.choices})
@@ -160,7 +160,7 @@ def operation_shares(
 
 
 def uniform_entropy(decisions: Iterable[Decision]) -> float:
-    """Of a policy that knows nothing, in nats."""
+    """Entropy of a policy that chooses with equal probabilities, in nats."""
     return math.fsum(math.log(len(decision.choices)) for decision in decisions)
 
 

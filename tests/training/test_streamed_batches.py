@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from raynas.data.stream import Batch, BatchSource
+from raynas.data.stream import ImageBatches, PixelBatch
 from raynas.nn import Network, NetworkConfig
 from raynas.training import Placement
+from raynas.training.batches import StreamedBatches
 from raynas.training.final import FinalTraining
-from raynas.training.sources import StreamSource
 from tests.nn.small_networks import TINY
 from tests.training.final_runs import final_config
 
 
 class Colours:
-    """Eight images whose colour is their class; a BatchSource."""
+    """Eight images whose colour is their class; a ImageBatches."""
 
     def num_batches(self, *, batch_size: int, num_ranks: int = 1, start: int = 0) -> int:
         return (8 - start) // (batch_size * num_ranks)
@@ -24,12 +24,12 @@ class Colours:
         for position in range(start, 8 - step + 1, step):
             labels_N = torch.arange(position, position + step)[rank::num_ranks] % 2
             images_NCHW = (labels_N * 255).to(torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8)
-            yield Batch(images_NCHW, labels_N, position + step)
+            yield PixelBatch(images_NCHW, labels_N, position + step)
 
 
-def source() -> StreamSource:
-    colours: BatchSource = Colours()
-    return StreamSource(colours, colours, num_classes=2, device="cpu")
+def source() -> StreamedBatches:
+    colours: ImageBatches = Colours()
+    return StreamedBatches(colours, colours, num_classes=2, device="cpu")
 
 
 def test_pixels_become_numbers_from_minus_one_to_one():

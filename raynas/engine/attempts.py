@@ -1,4 +1,4 @@
-"""A child on its way through the work queue, and what the driver has yet to hear. Plain asyncio."""
+"""Attempts at training a child, and the updates about children that the driver has not fetched yet."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from typing import Any
 from raynas.child import Child, ChildResult, EpochReport
 
 MAX_EVICTIONS = 20
-"""A child that has lost its node so often may be what takes the nodes down."""
+"""How often a child may lose its node or worker group. Beyond that, the child itself may be the cause."""
 
 
 @dataclass(eq=False)
-class Work:
-    """One child, and what became of the attempts at it."""
+class Attempt:
+    """A child in the work queue: the attempt at training it, and what earlier attempts at it left behind."""
 
     child: Child
     last_epoch: int = 0
+    """Last epoch that any attempt reported."""
     deaths: int = 0
-    """Of workers that trained it."""
+    """Number of workers that died while they trained the child."""
     evictions: int = 0
-    """Its worker went for another reason than its own, such as with its node."""
+    """Number of times that its worker went for a reason of its own, such as with its node."""
     checkpoint: Any = None
     must_stop: asyncio.Event = field(default_factory=asyncio.Event)
-    """What its worker watches; it may have to stop before it has ended, and has to when it has."""
+    """Watched by the worker. Set when the child has to stop, before its end is known, and when it has ended.
+    """
     has_ended: bool = False
     is_late: bool = False
-    """Beyond its time limit."""
+    """Whether the time limit has passed."""
     timer: asyncio.TimerHandle | None = None
 
     def stop_timer(self) -> None:
@@ -37,8 +39,8 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """An epoch's report of a child, or its end."""
+class ChildUpdate:
+    """A child's report of one epoch, or its result; the other is None."""
 
     child_id: int
     report: EpochReport | None
@@ -46,34 +48,34 @@ class News:
 
 
 class Mailbox:
-    """News that the driver has not heard yet."""
+    """Updates that the driver has not fetched yet."""
 
     def __init__(self) -> None:
-        self.news: list[News] = []
-        self.has_news = asyncio.Event()
+        self.updates: list[ChildUpdate] = []
+        self.has_updates = asyncio.Event()
 
-    def put(self, news: News) -> None:
-        self.news.append(news)
-        self.has_news.set()
+    def put(self, update: ChildUpdate) -> None:
+        self.updates.append(update)
+        self.has_updates.set()
 
 
 @dataclass(frozen=True, slots=True)
 class TimeLimit:
-    """Of one attempt at a child, in seconds."""
+    """Time limit of one attempt at a child."""
 
     seconds: float
     grace: float
-    """Beyond it, for a child to come to a point where it can stop."""
+    """Seconds beyond the limit in which the child has to reach a point where it can stop."""
 
     def too_slow(self, last_epoch: int) -> str:
-        """Why a child that came to the end of this epoch, and then stopped as it was told, has failed."""
+        """Reason of failure of a child that stopped when it was asked to."""
         return (
             f"not done within the time limit, after epoch {last_epoch}: workers.time_limit_seconds = "
             f"{self.seconds:g}. Raise it, or lower child.epochs or the size of the network."
         )
 
     def hung(self, last_epoch: int) -> str:
-        """Why a child that did not stop has failed."""
+        """Reason of failure of a child that did not stop when it was asked to."""
         return (
             f"hung after epoch {last_epoch}: {self.grace:g} s beyond its time limit of {self.seconds:g} s it "
             "had not stopped, and its worker was killed; its log says where it stood. If a step or a "
@@ -82,7 +84,7 @@ class TimeLimit:
 
 
 def worker_name(group: str, rank: int) -> str:
-    """As the queue knows a worker, and as it knows the one that replaces it."""
+    """The name of a worker in the queue, which the worker that replaces it takes over."""
     return f"{group}, rank {rank}"
 
 
@@ -92,6 +94,6 @@ def group_of(worker: str) -> str:
 
 
 def died(deaths: int, reason: str) -> str:
-    """Why a child that took so many workers with it has failed."""
+    """Reason of failure of a child whose workers died too often."""
     times = {1: "once", 2: "twice"}.get(deaths, f"{deaths} times")
     return f"its worker died {times}{': ' if reason else ''}{reason}"

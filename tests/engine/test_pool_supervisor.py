@@ -1,14 +1,14 @@
-"""The keeper of a pool's worker groups, with groups that do nothing and a cluster that is a list."""
+"""The supervisor of a pool's worker groups, with groups that do nothing and a cluster that is a list."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from raynas.engine.config import WorkerConfig
-from raynas.engine.keeper import MAX_STARTS, Keeper
-from raynas.engine.pool_plan import NodeResources, WorkerGroup
+from raynas.engine.pool_plan import NodeResources, WorkerGroup, WorkerRequest
+from raynas.engine.pool_supervisor import MAX_STARTS, PoolSupervisor
 
 
 class FakeGroup:
@@ -28,7 +28,7 @@ class FakeGroup:
         if timeout is None:
             assert not self.is_running, "would wait for ever"
 
-    def look_up(self) -> None:
+    def locate(self) -> None:
         pass
 
     def clear(self) -> None:
@@ -42,7 +42,7 @@ class FakeGroup:
         self.is_running, self.error = False, error
 
 
-class FakeDesk:
+class FakeQueueClient:
     def __init__(self) -> None:
         self.reason: str | None = None
         self.served: set[str] = set()
@@ -59,25 +59,28 @@ class FakeDesk:
 
 
 class Cluster:
-    """A keeper and all that it has to do with."""
+    """A supervisor and all that it has to do with."""
 
-    def __init__(self, nodes: Sequence[NodeResources], **fields: object) -> None:
-        self.nodes, self.desk = list(nodes), FakeDesk()
+    def __init__(self, nodes: Sequence[NodeResources], *, wait_seconds: float = 600, **fields: Any) -> None:
+        fields.setdefault("count", "auto")
+        self.nodes, self.queue = list(nodes), FakeQueueClient()
         self.started: list[FakeGroup] = []
-        self.keeper = Keeper(WorkerConfig(gpus=0, **fields), self._make, self.desk, lambda: self.nodes)
-        self.keeper.tend(self.nodes)
+        self.supervisor = PoolSupervisor(
+            WorkerRequest(cpus=1, gpus=0, **fields), wait_seconds, self._make, self.queue, lambda: self.nodes
+        )
+        self.supervisor.reconcile(self.nodes)
 
     def _make(self, number: int, group: WorkerGroup) -> FakeGroup:
         self.started.append(FakeGroup(number, group))
         return self.started[-1]
 
-    def tend(self, *nodes: NodeResources) -> None:
+    def reconcile(self, *nodes: NodeResources) -> None:
         self.nodes = list(nodes) or self.nodes
-        self.keeper.tend(self.nodes)
+        self.supervisor.reconcile(self.nodes)
 
     @property
     def running(self) -> dict[str | None, int]:
-        return {group.group.node: group.group.num_workers for group in self.keeper.groups}
+        return {group.group.node: group.group.num_workers for group in self.supervisor.groups}
 
 
 def node(id: str, cpus: float = 2) -> NodeResources:
@@ -89,118 +92,118 @@ A, B, C = (node(id) for id in "abc")
 
 def test_a_lost_nodes_group_is_dropped_and_its_children_are_given_back():
     cluster = Cluster([A, B])
-    cluster.tend(B)
+    cluster.reconcile(B)
     assert cluster.running == {"b": 2}
     assert cluster.started[0].is_killed
     assert cluster.started[0].is_cleared
-    assert cluster.desk.evicted == ["group 0"]
-    assert cluster.keeper.num_workers == 2
+    assert cluster.queue.evicted == ["group 0"]
+    assert cluster.supervisor.num_workers == 2
 
 
 def test_a_node_that_joins_gets_a_group():
     cluster = Cluster([A])
-    cluster.tend(A, B)
+    cluster.reconcile(A, B)
     assert cluster.running == {"a": 2, "b": 2}
 
 
 def test_no_more_workers_start_than_were_asked_for():
     cluster = Cluster([A], count=3)
-    cluster.tend(A, B, C)
+    cluster.reconcile(A, B, C)
     assert cluster.running == {"a": 2, "b": 1}
-    cluster.tend(B, C)
-    assert cluster.keeper.num_workers == 3
+    cluster.reconcile(B, C)
+    assert cluster.supervisor.num_workers == 3
 
 
 def test_a_group_that_ends_although_it_served_is_started_again():
     cluster = Cluster([A])
     for number in range(3 * MAX_STARTS):
-        cluster.desk.served.add(f"group {number}")
+        cluster.queue.served.add(f"group {number}")
         cluster.started[-1].end(RuntimeError("crashed"))
-        cluster.tend()
-    assert cluster.keeper.error is None
+        cluster.reconcile()
+    assert cluster.supervisor.error is None
     assert cluster.running == {"a": 2}
     assert all(group.is_cleared for group in cluster.started[:-1])
-    assert cluster.desk.evicted == [f"group {number}" for number in range(3 * MAX_STARTS)]
+    assert cluster.queue.evicted == [f"group {number}" for number in range(3 * MAX_STARTS)]
 
 
 def test_a_node_where_no_worker_starts_is_left_out_until_the_cluster_changes(caplog):
     cluster = Cluster([A, B])
     for _ in range(MAX_STARTS):
         cluster.started[-1].end(RuntimeError("no library"))
-        cluster.tend()
+        cluster.reconcile()
     assert cluster.running == {"a": 2}
     assert "no worker can be started on node b: no library" in caplog.text
-    cluster.tend(A, B, C)
+    cluster.reconcile(A, B, C)
     assert cluster.running == {"a": 2, "b": 2, "c": 2}
 
 
 def test_a_search_in_which_no_worker_starts_ends_with_the_reason():
     cluster = Cluster([A])
     for _ in range(MAX_STARTS):
-        assert cluster.keeper.error is None
+        assert cluster.supervisor.error is None
         cluster.started[-1].end(RuntimeError("no room"))
-        cluster.tend()
-    assert str(cluster.keeper.error) == "no room"
+        cluster.reconcile()
+    assert str(cluster.supervisor.error) == "no room"
 
 
 def test_a_search_that_went_well_waits_for_nodes_before_it_ends_with_the_reason():
     cluster = Cluster([A], wait_seconds=0)
-    cluster.desk.served.add("group 0")
+    cluster.queue.served.add("group 0")
     for _ in range(1 + MAX_STARTS):
-        assert cluster.keeper.error is None
+        assert cluster.supervisor.error is None
         cluster.started[-1].end(RuntimeError("no room"))
-        cluster.tend()
-    assert "The last try ended with: no room. Add nodes" in str(cluster.keeper.error)
+        cluster.reconcile()
+    assert "The last try ended with: no room. Add nodes" in str(cluster.supervisor.error)
 
 
 def test_what_a_worker_can_not_do_ends_the_search():
     cluster = Cluster([A, B])
-    cluster.desk.reason = "no such library"
+    cluster.queue.reason = "no such library"
     cluster.started[0].end(RuntimeError("ended"))
-    cluster.tend()
-    assert str(cluster.keeper.error) == "no such library"
+    cluster.reconcile()
+    assert str(cluster.supervisor.error) == "no such library"
 
 
 def test_a_group_that_just_ends_is_an_error_if_it_goes_on_so():
     cluster = Cluster([A])
     for _ in range(MAX_STARTS):
         cluster.started[-1].is_running = False
-        cluster.tend()
-    assert "ended before the search did" in str(cluster.keeper.error)
+        cluster.reconcile()
+    assert "ended before the search did" in str(cluster.supervisor.error)
 
 
 def test_when_the_last_node_is_gone_another_is_waited_for():
     cluster = Cluster([A], wait_seconds=3600)
-    cluster.tend(node("head", cpus=0))
-    assert cluster.keeper.error is None
-    assert cluster.keeper.num_workers == 0
-    cluster.tend(node("head", cpus=0), B)
+    cluster.reconcile(node("head", cpus=0))
+    assert cluster.supervisor.error is None
+    assert cluster.supervisor.num_workers == 0
+    cluster.reconcile(node("head", cpus=0), B)
     assert cluster.running == {"b": 2}
 
 
 def test_when_none_comes_the_search_ends_and_says_what_is_missing():
     cluster = Cluster([A], wait_seconds=0)
-    cluster.tend(node("head", cpus=0.5))
-    assert str(cluster.keeper.error) == (
+    cluster.reconcile(node("head", cpus=0.5))
+    assert str(cluster.supervisor.error) == (
         "the last of them was lost, and for 0 s no node has had room for another. Asked for at least one "
         "worker of 1 CPU each; the cluster has 0.5 CPU and 0 GPU on 1 node, which is room for 0. Add nodes, "
-        "and go on with --resume"
+        "and resume the search"
     )
 
 
 def test_workers_that_share_a_child_are_started_again_where_there_is_room():
     cluster = Cluster([A, B], per_child=2)
     assert cluster.running == {None: 2}
-    assert cluster.keeper.num_workers == 4
-    cluster.tend(A, B, C)
-    assert cluster.keeper.num_workers == 6
+    assert cluster.supervisor.num_workers == 4
+    cluster.reconcile(A, B, C)
+    assert cluster.supervisor.num_workers == 6
 
 
 def test_closing_ends_groups_that_do_not_end_by_themselves():
     cluster = Cluster([A, B])
     cluster.started[0].is_running = False
-    cluster.keeper.start()
-    cluster.keeper.close(patience=0.0)
+    cluster.supervisor.start()
+    cluster.supervisor.close(timeout=0.0)
     assert [group.is_killed for group in cluster.started] == [False, True]
 
 
@@ -208,7 +211,7 @@ def test_closing_ends_groups_that_do_not_end_by_themselves():
 def test_a_cluster_that_can_not_be_looked_at_now_is_looked_at_again_and_another_error_ends_the_search(
     error, monkeypatch
 ):
-    monkeypatch.setattr("raynas.engine.keeper.WATCH_SECONDS", 0.0)
+    monkeypatch.setattr("raynas.engine.pool_supervisor.RECONCILE_SECONDS", 0.0)
     cluster = Cluster([A])
     looks = iter([error, None])
 
@@ -216,9 +219,9 @@ def test_a_cluster_that_can_not_be_looked_at_now_is_looked_at_again_and_another_
         found = next(looks, None)
         if found is not None:
             raise found
-        cluster.keeper._closing.set()
+        cluster.supervisor._closing.set()
         return cluster.nodes
 
-    cluster.keeper.find_nodes = find_nodes
-    cluster.keeper.run()
-    assert cluster.keeper.error is (None if isinstance(error, ConnectionError) else error)
+    cluster.supervisor.find_nodes = find_nodes
+    cluster.supervisor.run()
+    assert cluster.supervisor.error is (None if isinstance(error, ConnectionError) else error)

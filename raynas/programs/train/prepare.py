@@ -1,0 +1,192 @@
+"""A final training before it starts: its config, its data, and the network that follows from them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from raynas.cells.genotype import Genotype
+from raynas.cells.published import published_cells
+from raynas.config import merged, without_none
+from raynas.data import ImageSplit
+from raynas.data.stream import Growth, ImageCounts, ImageIndex
+from raynas.errors import InvalidConfig, RunFolderError, UnknownName
+from raynas.models.networks import NETWORKS
+from raynas.nn import NetworkSpec
+from raynas.programs.train.config import TrainConfig
+from raynas.programs.train.data import DEFAULT_IMAGE_SIZE, find_data
+from raynas.programs.train.folder import check_can_start, resumed_training_config
+from raynas.programs.train.recipes import DEFAULT_RECIPE, train_config
+from raynas.run.events import Origin
+from raynas.run.folder import new_training_folder
+from raynas.run.lookup import FoundCell, find_cell
+
+
+@dataclass(frozen=True)
+class PreparedTraining:
+    """A training of which everything is known and nothing is started."""
+
+    folder: Path
+    config: TrainConfig
+    data: ImageSplit | ImageIndex | ImageCounts
+    """ImageCounts only where a plan is made without the images."""
+
+    @property
+    def image_size(self) -> int:
+        """Pixels per side, once training images have grown."""
+        if isinstance(self.data, ImageSplit):
+            return self.data.image_size
+        return self.config.data.image_size or DEFAULT_IMAGE_SIZE
+
+    @property
+    def growth(self) -> Growth | None:
+        """How training images grow, or None if they have `image_size` pixels throughout."""
+        first, epochs = self.config.data.first_image_size, self.config.training.epochs
+        return Growth(first, self.image_size, self.config.data.size_stages, epochs) if first else None
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """The network that is trained."""
+        return NetworkSpec(
+            self.config.genotype,
+            self.config.network,
+            in_channels=self.data.num_channels,
+            num_classes=self.data.num_classes,
+            image_size=self.image_size,
+        )
+
+    @property
+    def num_train_images(self) -> int:
+        return self.data.num_train_images
+
+    def check(self) -> None:
+        """InvalidConfig if images are too few, too small for the network, or can't grow as configured."""
+        self.spec.complexity()
+        if self.num_train_images < self.config.training.batch_size:
+            raise InvalidConfig(
+                f"training.batch_size = {self.config.training.batch_size} is more than the "
+                f"{self.num_train_images:,} training images of {self.config.data.source}. Give a smaller one."
+            )
+        first = self.config.data.first_image_size
+        if first is None:
+            return
+        if not self.config.data.streamed:
+            raise InvalidConfig(
+                f"data.first_image_size = {first}: only streamed images grow. Leave it out, or set "
+                "data.streamed=true."
+            )
+        if first > self.image_size:
+            raise InvalidConfig(
+                f"data.first_image_size = {first} is more than data.image_size = {self.image_size}, to which "
+                "images grow. Give at most that, or null for no growth."
+            )
+        replace(self.spec, image_size=first).complexity()
+
+
+def prepare_named_training(
+    what: str | None,
+    *,
+    recipe: str | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    is_plan: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> PreparedTraining:
+    """`prepare_training` for a cell that is named as `raynas train` and `train_final` take it.
+
+    Args:
+        what: see `find_start`. On resume, None means the training's own cell.
+        out: the training's folder. Defaults to a new one below runs/.
+    Raises:
+        UsageError: an argument can't be used; nothing was started or overwritten.
+    """
+    if resume and out is None:
+        raise RunFolderError("To resume a training, give its folder: out=FOLDER, or --out FOLDER.")
+    found = None if resume and what is None else find_start(what)
+    return prepare_training(
+        found.genotype if found else None,
+        cell=str(what or "best"),
+        origin=found.origin if found else None,
+        recipe=recipe,
+        out=out or new_training_folder(),
+        resume=resume,
+        is_plan=is_plan,
+        settings=settings,
+    )
+
+
+def prepare_training(
+    genotype: Genotype | None,
+    *,
+    cell: str,
+    origin: Origin | None = None,
+    recipe: str | None = None,
+    out: Path,
+    resume: bool = False,
+    is_plan: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> PreparedTraining:
+    """The validated config and the data of a training.
+
+    Args:
+        genotype: the cells to train. On resume, None means the training's own.
+        cell: the name under which they are recorded.
+        origin: the run that the genotype comes from, if any.
+        recipe: name of a training recipe. Defaults to DEFAULT_RECIPE, or on resume to the training's own.
+        out: the training's folder.
+        resume: continue the training in `out` with its own config; `settings` may change its workers.
+        is_plan: nothing will be trained; see `find_data`.
+        settings: fields of TrainConfig laid over the recipe, nested.
+    Raises:
+        UsageError: an argument can't be used; nothing was started or overwritten.
+    """
+    if resume:
+        config = resumed_training_config(out, settings or {}, genotype=genotype, recipe=recipe)
+    else:
+        check_can_start(out)
+        assert genotype is not None
+        subject = {"cell": cell, "genotype": genotype, "origin": origin}
+        config = train_config(recipe or DEFAULT_RECIPE, merged(settings or {}, subject))
+    if not config.run_id:
+        # Drawn once and then kept in training.json, so that a resumed training finds its MLflow run.
+        config = config.model_copy(update={"run_id": uuid.uuid4().hex})
+    prepared = PreparedTraining(out, config, find_data(config.data, seed=config.seed, is_plan=is_plan))
+    prepared.check()
+    return prepared
+
+
+def find_start(what: str | None) -> FoundCell:
+    """The cell to train: what `find_cell` finds, or the cell of a published network.
+
+    Raises:
+        UnknownName: nothing has this name; suggests the nearest.
+    """
+    try:
+        return find_cell(NETWORKS[what].cell if what in NETWORKS else what)
+    except UnknownName as error:
+        known = [*published_cells(), *NETWORKS]
+        raise UnknownName("published cell or network", error.name, known, error.hint) from None
+
+
+def field_overrides(
+    *,
+    data: str | None,
+    workers: int | Literal["auto"] | None,
+    nodes: int | None,
+    min_workers: int | None,
+    epochs: int | None,
+    batch_size: int | None,
+    seed: int | None,
+) -> dict[str, Any]:
+    """The fields of TrainConfig that have an argument of their own, nested, without those that are None."""
+    return without_none(
+        {
+            "data": {"source": data},
+            "workers": {"count": workers, "nodes": nodes, "at_least": min_workers},
+            "training": {"epochs": epochs, "batch_size": batch_size},
+            "seed": seed,
+        }
+    )

@@ -1,0 +1,144 @@
+"""The MLflow run of a search, a promotion or a final training, as it is opened."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from mlflow import MlflowClient
+from mlflow.entities import Run, RunInfo
+from mlflow.utils.file_utils import local_file_uri_to_path
+
+from raynas.config import flattened, scrubbed
+from raynas.run.events import Origin
+from raynas.run.folder import default_store
+from raynas.tracking.child_page import CHILD_TAG, KIND_TAG, RUN_ID_TAG, milliseconds, param
+from raynas.tracking.config import TrackingConfig
+from raynas.tracking.store import connect, experiment_id, resolved_uri, store_errors
+
+PARENT_TAG = "mlflow.parentRunId"
+"""MLflow's own tag: its UI shows a run nested in the one that is named here."""
+ORIGIN_TAGS = {"search": "raynas.promoted_from", "training": "raynas.trained_from"}
+"""Name, by kind, of the tag that holds the raynas ID of the run that the cells were taken from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPage:
+    """What MLflow shows of a run or a training from its start on."""
+
+    kind: Literal["search", "training"]
+    """'search' includes promotions."""
+    run_id: str
+    """raynas's own ID, by which the MLflow run is found again."""
+    folder: Path
+    """Folder of the run or training. The MLflow run has its name; the default store lies beside it."""
+    tracking: TrackingConfig
+    config: Mapping[str, Any]
+    """Becomes the params; credentials in its URIs are left out."""
+    origin: Origin | None = None
+    """The run that the cells were taken from; a new MLflow run is nested in its MLflow run."""
+    start_time: float | None = None
+    """Seconds since 1970; defaults to now."""
+
+    @property
+    def uri(self) -> str:
+        """URI of the store, with its credentials."""
+        return resolved_uri(self.tracking.uri, default_store(self.folder))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRun:
+    """An MLflow run that can be written."""
+
+    client: MlflowClient
+    run: Run
+    """The run as it was found or created: what it holds here was written by earlier drivers."""
+    is_new: bool
+    """Whether it was created just now."""
+
+
+def open_mlflow_run(
+    page: RunPage, *, tags: Mapping[str, str], texts: Mapping[str, str] | None = None
+) -> OpenedRun:
+    """The MLflow run of a page, found or created. An existing one keeps what it has and gets missing params.
+
+    Args:
+        tags: further tags of a new one.
+        texts: artifacts, content by file name, that are written where params are missing.
+    Raises:
+        UsageError: the store can't be used; the message names the URI, what went wrong and what to do.
+    """
+    client = connect(page.uri)
+    with store_errors(page.uri):
+        experiment = experiment_id(client, page.tracking.experiment, page.uri)
+        run = find_mlflow_run(client, experiment, page.kind, page.run_id)
+        is_new = run is None
+        run = run or _create(client, experiment, page, tags)
+        params = [param(key, value) for key, value in flattened(scrubbed(page.config)).items()]
+        missing = [new for new in params if new.key not in run.data.params]
+        if is_new or missing:
+            # Artifacts first: a driver that is killed in between leaves params missing, and the next one
+            # writes both again.
+            write_texts(client, run.info, texts or {})
+            client.log_batch(run.info.run_id, params=missing)
+    return OpenedRun(client, run, is_new)
+
+
+def _create(client: MlflowClient, experiment: str, page: RunPage, tags: Mapping[str, str]) -> Run:
+    return client.create_run(
+        experiment,
+        run_name=page.folder.name,
+        tags={
+            KIND_TAG: page.kind,
+            RUN_ID_TAG: page.run_id,
+            **_origin_tags(client, experiment, page),
+            **tags,
+        },
+        start_time=None if page.start_time is None else milliseconds(page.start_time),
+    )
+
+
+def _origin_tags(client: MlflowClient, experiment: str, page: RunPage) -> dict[str, str]:
+    """Tags that name the run of origin and, if this experiment has its MLflow run, nest the new one in it."""
+    origin = page.origin
+    if origin is None:
+        return {}
+    tags = {ORIGIN_TAGS[page.kind]: origin.run_id}
+    if origin.child is not None:
+        tags[CHILD_TAG] = str(origin.child)
+    source = find_mlflow_run(client, experiment, "search", origin.run_id)
+    return tags if source is None else {PARENT_TAG: source.info.run_id, **tags}
+
+
+def find_mlflow_run(client: MlflowClient, experiment: str, kind: str, run_id: str) -> Run | None:
+    """The MLflow run of the search or training with this raynas ID, if the experiment has one."""
+    return first_run(client, experiment, f"tags.`{RUN_ID_TAG}` = '{run_id}' and tags.`{KIND_TAG}` = '{kind}'")
+
+
+def first_run(client: MlflowClient, experiment: str, condition: str) -> Run | None:
+    """The oldest MLflow run that fulfils a condition in MLflow's search syntax."""
+    found = client.search_runs([experiment], condition, max_results=1, order_by=["attributes.start_time ASC"])
+    return found[0] if found else None
+
+
+def write_texts(client: MlflowClient, info: RunInfo, texts: Mapping[str, str]) -> None:
+    """Writes artifacts, content by file name."""
+    if not texts:
+        return
+    # In a local store, an upload would only copy the files to this folder: write them there at once.
+    if urlsplit(info.artifact_uri).scheme in ("", "file"):
+        _write_files(Path(local_file_uri_to_path(info.artifact_uri)), texts)
+        return
+    with tempfile.TemporaryDirectory(prefix="raynas-") as upload:
+        _write_files(Path(upload), texts)
+        client.log_artifacts(info.run_id, upload)
+
+
+def _write_files(folder: Path, texts: Mapping[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
