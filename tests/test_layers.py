@@ -24,7 +24,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"child", "nn"}),
     frozenset({"strategies", "models", "training"}),
     frozenset({"run"}),
-    frozenset({"engine", "tracking"}),
+    frozenset({"engine", "testing", "tracking"}),
     frozenset({"programs"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
@@ -61,7 +61,7 @@ LIGHT = (
     ),
 )
 """Modules that import none of them themselves, though a neighbour in their package does."""
-TORCH_LAYERS = ("nn", "data", "training", "strategies", "models")
+TORCH_LAYERS = ("nn", "data", "training", "strategies", "models", "testing")
 """Packages that work where Ray and MLflow are not installed."""
 
 

@@ -10,6 +10,7 @@ import pytest
 from raynas.cells.space import make_space
 from raynas.models.networks import NETWORKS
 from raynas.nn import Network, NetworkConfig
+from raynas.testing import check_space
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -30,6 +31,10 @@ def test_the_example_space_decodes_encodes_and_builds(chain):
     genotype = chain.decode(actions)
     assert chain.encode(genotype) == actions
     Network(genotype, NetworkConfig(filters=4, cells_per_stack=1), in_channels=1, num_classes=2, image_size=8)
+
+
+def test_the_example_space_keeps_the_promises_of_a_space(chain):
+    check_space(chain)
 
 
 def test_every_file_and_folder_that_is_named_exists():

@@ -1,8 +1,7 @@
-"""Rewards: what every registered one promises, MnasNet's form on examples, and mistakes in their options."""
+"""Rewards: the promises of every one, MnasNet's form on examples, and mistakes in their options."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from raynas.errors import InvalidConfig, RunFolderError, UnknownName, UsageError
 from raynas.programs.search.config import resumed_search_config
 from raynas.programs.search.recipes import search_config
 from raynas.strategies.rewards.reward import REWARDS, Outcome, Reward, make_reward
+from raynas.testing import check_reward
 
 OPTIONS: dict[str, dict[str, Any]] = {"mnasnet": {"parameters": 100}, "pareto": {"worst_cost": 1000}}
 """A reward that isn't named here is tested with its defaults."""
@@ -40,43 +40,9 @@ def mnasnet(**options: Any) -> Reward:
     return make_reward("mnasnet", **options)
 
 
-outcomes = st.builds(
-    outcome,
-    st.none() | st.floats(0, 1),
-    status=st.sampled_from(["completed", "stopped", "failed", "infeasible"]),
-    latency_ms=st.none() | st.floats(1e-3, 1e4),
-    parameters=st.none() | st.integers(0, 10**7),
-)
-every_reward = pytest.mark.parametrize("name", REWARDS.names())
-
-
-@every_reward
-@given(seen=st.lists(outcomes, max_size=20))
-def test_a_reward_is_finite_or_none_and_depends_on_what_was_observed_alone(name, seen):
-    first, again = make(name), make(name)
-    for one in seen:
-        score = first(one)
-        assert score is None or math.isfinite(score)
-        assert first(one) == score
-        first.observe(one)
-    for one in seen:
-        again.observe(one)
-    assert [again(one) for one in seen] == [first(one) for one in seen]
-
-
-@every_reward
-@pytest.mark.parametrize("status", ["failed", "infeasible"])
-def test_a_child_without_a_score_has_no_reward_whatever_its_accuracy(name, status):
-    assert make(name)(outcome(0.75, status=status)) is None
-    assert make(name)(outcome(None)) is None
-
-
-@every_reward
-def test_a_cost_that_is_not_known_gives_no_reward_and_is_named(name):
-    reward = make(name)
-    unknown = outcome(parameters=None, mult_adds=None)
-    assert reward.missing(unknown) == reward.costs
-    assert (reward(unknown) is None) == bool(reward.costs)
+@pytest.mark.parametrize("name", REWARDS.names())
+def test_every_reward_keeps_its_promises(name):
+    check_reward(make(name))
 
 
 def test_the_accuracy_is_the_last_one_of_a_stopped_child_too():
