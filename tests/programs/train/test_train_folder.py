@@ -108,12 +108,12 @@ def test_arguments_are_fields_of_the_config(tmp_path, monkeypatch):
         return prepared.config
 
     monkeypatch.setattr("raynas.programs.train.train.train_prepared", prepared_config)
-    arguments = {"data": "digits", "nodes": 2, "min_workers": 3, "epochs": 4, "batch_size": 5, "seed": 6}
+    arguments = {"data": "digits", "nodes": 2, "min_workers": 3, "epochs": 4, "batch_size": 50, "seed": 6}
     config = train_final("nasnet_a", out=tmp_path / "new", settings={"workers": {"cpus": 7}}, **arguments)
     assert (config.cell, config.genotype, config.data.source) == ("nasnet_a", NASNET_A, "digits")
     workers = config.workers
     assert (workers.nodes, workers.count, workers.at_least, workers.cpus) == (2, "auto", 3, 7)
-    assert (config.training.epochs, config.training.batch_size, config.seed) == (4, 5, 6)
+    assert (config.training.epochs, config.training.batch_size, config.seed) == (4, 50, 6)
 
 
 def test_resumed_on_so_many_workers_it_no_longer_has_so_many_nodes(begun):
