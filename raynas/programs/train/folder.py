@@ -98,7 +98,8 @@ def write_config(folder: Path, config: TrainConfig) -> None:
 def resumed_training_config(
     folder: Path, settings: Mapping[str, Any], *, genotype: Genotype | None = None, recipe: str | None = None
 ) -> TrainConfig:
-    """The config with which the training in `folder` resumes: its own, with other workers.* and tracking.*.
+    """The config with which the training in `folder` resumes: its own, with other workers.* and tracking.*,
+    and with more epochs if asked.
 
     Args:
         genotype, recipe: what the user gave again, to be compared with the training's own; None if nothing.
@@ -162,9 +163,11 @@ def _check_same_start(
 def _check_same_training(folder: Path, before: TrainConfig, after: TrainConfig) -> None:
     may_change = {"workers", "tracking"}
     changed = differences(before.model_dump(exclude=may_change), after.model_dump(exclude=may_change))
+    if after.training.epochs > before.training.epochs:
+        del changed["training.epochs"]
     for field, (old, new) in changed.items():
         raise RunFolderError(
             f"The training in {folder} was started with {field} = {old!r}, not {new!r}. On resume only "
-            "workers.* and tracking.* can change. Leave the rest out, or start a new training in another "
-            "folder."
+            "workers.* and tracking.* can change, and training.epochs can grow. Leave the rest out, or start "
+            "a new training in another folder."
         )
