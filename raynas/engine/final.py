@@ -11,6 +11,7 @@ import logging
 import re
 import tempfile
 import threading
+import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -53,6 +54,20 @@ TRAINING_START_TIMEOUT_SECONDS = 30.0
 """How long Ray Train waits for room for the workers before it looks again for how many there is room."""
 MAX_WAITS_FOR_NODES = 120
 """Such waits in a row, an hour in all: a lost spot machine is rarely replaced at once."""
+
+
+PROGRAMMING_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+)
+"""Errors that come again at every start. Lost nodes and connections raise others, such as RuntimeError."""
 
 
 class _Stopped(Exception):
@@ -254,6 +269,15 @@ def train_worker(settings: FinalWorkerSettings) -> None:
     except RaynasError as error:
         ray.get(mailbox.fail.remote(error))
         raise
+    except PROGRAMMING_ERRORS as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        failure = TrainingFailed(
+            f"A worker failed with {type(error).__name__}: {error} (in {place.name}, {place.filename}, line "
+            f"{place.lineno}). A restart would fail in the same way, so none was tried; the last checkpoint "
+            "is kept."
+        )
+        ray.get(mailbox.fail.remote(failure))
+        raise failure from error
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

@@ -57,6 +57,17 @@ def test_an_error_that_a_restart_would_repeat_is_reported_to_the_driver(mailbox,
     assert mailbox.error is caught.value
 
 
+@pytest.mark.parametrize(
+    "error", [ValueError("Expected more"), TypeError("no"), KeyError("x"), NotImplementedError("y")]
+)
+def test_d8_a_programming_error_is_reported_at_once_and_not_retried(mailbox, error):
+    with pytest.raises(
+        TrainingFailed, match=rf"{type(error).__name__}.*test_train_worker\.py.*none was tried"
+    ):
+        work(error)
+    assert isinstance(mailbox.error, TrainingFailed)
+
+
 def test_another_error_is_left_to_ray_train_which_restarts_the_workers(mailbox):
     with pytest.raises(RuntimeError, match="connection reset"):
         work(RuntimeError("connection reset"))

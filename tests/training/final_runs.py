@@ -58,9 +58,17 @@ def weights_of(training: FinalTraining) -> dict[str, torch.Tensor]:
     return {name: value.detach().clone() for name, value in training.evaluated.state_dict().items()}
 
 
+def assert_is_fed(training: FinalTraining) -> None:
+    """Fails if the network gets blank images, with which any two trainings are equal."""
+    batch = next(iter(training.batches.train_batches(0, 16, rank=0, num_ranks=1)))
+    assert all(bool(image_CHW.any()) for image_CHW in batch.images_NCHW)
+    assert len(batch.labels_N.unique()) > 1
+
+
 def train_with_frozen_norms(placement: Placement, **fields: Any) -> dict[str, torch.Tensor]:
     training = FinalTraining(
         FrozenNorms(network()), source(augmentation=NO_AUGMENTATION), final_config(**fields), placement
     )
+    assert_is_fed(training)
     training.run()
     return weights_of(training)

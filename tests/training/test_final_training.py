@@ -14,6 +14,7 @@ from raynas.training import Placement
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import TrainingSummary, divisible, micro_batch
 from tests.training.final_runs import (
+    assert_is_fed,
     final_config,
     network,
     source,
@@ -68,6 +69,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(optimizer, saved):
         states.append(file.getvalue())
 
     whole = FinalTraining(network(drop_path=0.5, dropout=0.5), source(), config, Placement())
+    assert_is_fed(whole)
     whole.run(save)
     resumed = FinalTraining(network(drop_path=0.5, dropout=0.5), source(), config, Placement())
     resumed.load_state_dict(torch.load(io.BytesIO(states[saved]), weights_only=True))

@@ -136,6 +136,13 @@ def _where(training: PreparedTraining, *, is_resumed: bool) -> Iterator[str]:
             if has_checkpoint(training.folder)
             else "there is no checkpoint yet, so it starts from the beginning"
         )
+        if has_checkpoint(training.folder) and len(curve) < config.epochs:
+            factor = config.schedule.factor(len(curve), config.epochs)
+            rate = factor * config.optimizer.rate(config.batch_size)
+            yield (
+                f"learning rate: from epoch {len(curve) + 1} on that of a training of {config.epochs} "
+                f"epochs, first {rate:.4g}"
+            )
 
 
 def _notes(training: PreparedTraining) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from raynas.cells.draw import genotype_svg
+from raynas.cells.genotype import Genotype
 from raynas.child import TrainChild
 from raynas.data import ImageSplit, load_split
 from raynas.engine.cluster import connected
@@ -15,8 +16,8 @@ from raynas.engine.pool import ChildPool
 from raynas.engine.schedulers import build_scheduler
 from raynas.engine.tuning import tune_run
 from raynas.engine.worker import TrainerFactory
-from raynas.errors import RunFolderError, SearchFailed, UsageError
-from raynas.nn import NetworkConfig
+from raynas.errors import InvalidConfig, RunFolderError, SearchFailed, UsageError
+from raynas.nn import NetworkConfig, NetworkSpec
 from raynas.programs.search.config import SearchConfig
 from raynas.programs.search.open_run import open_run, size_for
 from raynas.programs.search.prepare import PreparedSearch, prepare_search
@@ -32,6 +33,7 @@ from raynas.tracking.search_tracker import SearchTracker
 from raynas.tracking.store import check_store
 from raynas.training import ChildConfig, ChildTrainer, DeviceImages, LatencyCheck, Placement
 from raynas.training.first_images import check_first_images
+from raynas.training.single_image import can_train_on_one
 
 
 def run_search(
@@ -113,6 +115,7 @@ def execute(
     split = load_split(config.data, seed=config.seed)
     _check_network(config, split)
     if factory is None:
+        _check_steps(config, split)
         check_first_images(split, config.child.augmentation, seed=config.seed)
     # What a user's own factory trains on is not known, so its scores can't be reused by other runs.
     images = split.digest() if factory is None else None
@@ -190,8 +193,27 @@ def _read_memo(search: PreparedSearch, images: str | None) -> Memo:
 
 def _check_network(config: SearchConfig, split: ImageSplit) -> None:
     """InvalidConfig if no network of this config can be built for these images."""
+    size_for(config.network, split, _some_genotype(config))
+
+
+def _some_genotype(config: SearchConfig) -> Genotype:
     space = config.make_space()
-    size_for(config.network, split, space.decode((0,) * len(space.decisions)))
+    return space.decode((0,) * len(space.decisions))
+
+
+def _check_steps(config: SearchConfig, split: ImageSplit) -> None:
+    """InvalidConfig if a worker's step has so few images that a network's norms can't be trained."""
+    share = min(config.child.batch_size, split.num_train_images) // config.workers.per_child
+    spec = NetworkSpec(
+        _some_genotype(config), config.network, split.num_channels, split.num_classes, split.image_size
+    )
+    if share > 1 or (share == 1 and can_train_on_one(spec)):
+        return
+    raise InvalidConfig(
+        f"child.batch_size = {config.child.batch_size} gives each of workers.per_child = "
+        f"{config.workers.per_child} workers {share} images a step, of {split.num_train_images:,} training "
+        "images, and batch norm needs two. Give a larger batch, or fewer workers per child."
+    )
 
 
 def _result(run: Run, tracker: SearchTracker | None, search: PreparedSearch) -> SearchResult:

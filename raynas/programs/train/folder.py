@@ -120,7 +120,8 @@ def _holds_a_training(folder: Path) -> RunFolderError:
 def resumed_training_config(
     folder: Path, settings: Mapping[str, Any], *, genotype: Genotype | None = None, recipe: str | None = None
 ) -> TrainConfig:
-    """The config with which the training in `folder` resumes: its own, with other workers.* and tracking.*.
+    """The config with which the training in `folder` resumes: its own, with other workers.* and tracking.*,
+    and with more epochs if asked.
 
     Args:
         genotype, recipe: what the user gave again, to be compared with the training's own; None if nothing.
@@ -184,9 +185,11 @@ def _check_same_start(
 def _check_same_training(folder: Path, before: TrainConfig, after: TrainConfig) -> None:
     may_change = {"workers", "tracking"}
     changed = differences(before.model_dump(exclude=may_change), after.model_dump(exclude=may_change))
+    if after.training.epochs > before.training.epochs:
+        del changed["training.epochs"]
     for field, (old, new) in changed.items():
         raise RunFolderError(
             f"The training in {folder} was started with {field} = {old!r}, not {new!r}. On resume only "
-            "workers.* and tracking.* can change. Leave the rest out, or start a new training in another "
-            "folder."
+            "workers.* and tracking.* can change, and training.epochs can grow. Leave the rest out, or start "
+            "a new training in another folder."
         )

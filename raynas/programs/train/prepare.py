@@ -24,6 +24,7 @@ from raynas.run.events import Origin
 from raynas.run.folder import new_training_folder
 from raynas.run.lookup import FoundCell, find_cell
 from raynas.training.first_images import check_first_images
+from raynas.training.single_image import can_train_on_one
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class PreparedTraining:
                 f"training.batch_size = {self.config.training.batch_size} is more than the "
                 f"{self.num_train_images:,} training images of {self.config.data.source}. Give a smaller one."
             )
+        workers = self.config.workers
+        self.check_steps(workers.count if isinstance(workers.count, int) else workers.at_least or 1)
         if isinstance(self.data, ImageSplit):
             check_first_images(self.data, self.config.data.augmentation, seed=self.config.seed)
         first = self.config.data.first_image_size
@@ -90,6 +93,26 @@ class PreparedTraining:
                 "images grow. Give at most that, or null for no growth."
             )
         replace(self.spec, image_size=first).complexity()
+
+    def check_steps(self, num_workers: int) -> None:
+        """InvalidConfig if a step of so many workers has one image, and the network needs two for its norms.
+
+        With fewer workers a step has more images.
+        """
+        config = self.config.training
+        is_shared = config.sync_norm and num_workers > 1
+        if is_shared or config.batch_size // (num_workers * config.accumulate) > 1:
+            return
+        size = self.config.data.first_image_size or self.image_size
+        if not can_train_on_one(replace(self.spec, image_size=min(size, self.image_size))):
+            least = 2 * num_workers * config.accumulate
+            raise InvalidConfig(
+                f"training.batch_size = {config.batch_size} gives a step of one image, with {num_workers} "
+                f"workers and training.accumulate = {config.accumulate}, and batch norm needs two, because "
+                f"a map of this network is a single pixel. Give a batch of at least {least} images, fewer "
+                "workers, or less accumulation; without an auxiliary head (network.auxiliary_head=false) "
+                "one image may do."
+            )
 
 
 def prepare_named_training(

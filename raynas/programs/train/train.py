@@ -129,6 +129,7 @@ def train_prepared(
         plan = plan_training(config.workers)
         # Before the first file is written: a training that can't run leaves no folder behind.
         _check_plan(config, plan)
+        training.check_steps(plan.num_workers)
         write_config(folder, config)
         with _tracked(training) as tracker:
             recorder = _Recorder(curve, tracker, report, report_step)

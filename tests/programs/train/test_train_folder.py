@@ -22,9 +22,12 @@ from raynas.programs.train.prepare import (
 )
 from raynas.programs.train.recipes import train_config
 from raynas.programs.train.train import train_final
+from raynas.training import Placement
+from raynas.training.final import FinalTraining
 from raynas.training.final_config import EpochSummary
 from search_spaces.nasnet import NASNET_A
 from tests.nn.small_networks import TINY
+from tests.training.final_runs import final_config, network, source
 
 WORDS = {"cell": "nasnet_a", "genotype": NASNET_A.to_dict()}
 
@@ -99,6 +102,46 @@ def test_resumed_it_can_have_other_workers_and_nothing_else(begun):
         resume(begun, settings={"training": {"epochs": 5}})
 
 
+def finished(folder: Path, epochs: int) -> Path:
+    config = train_config("cifar_final", {**WORDS, "training": {"epochs": epochs}})
+    (folder / TRAINING_FILE).write_text(config.model_dump_json())
+    (folder / CURVE_FILE).write_text("".join(summary_line(epoch + 1) for epoch in range(epochs)))
+    write_checkpoint(folder, "checkpoint_1")
+    return folder
+
+
+def test_d14_a_finished_training_gets_more_epochs_and_the_plan_has_the_learning_rate(tmp_path):
+    resumed = resume(finished(tmp_path, 2), settings={"training": {"epochs": 4}})
+    assert resumed.config.training.epochs == 4
+    text = "\n".join(plan_lines(resumed, is_resumed=True))
+    assert "resumed: 2 of 4 epochs are done" in text
+    # Half of 0.025: the middle of a cosine over four epochs.
+    assert "learning rate: from epoch 3 on that of a training of 4 epochs, first 0.0125" in text
+    write_config(tmp_path, resumed.config)
+    assert resume(tmp_path).config.training.epochs == 4
+
+
+@pytest.mark.parametrize(
+    "training", [{"epochs": 1}, {"epochs": 4, "batch_size": 16}, {"epochs": 4, "schedule": {"floor": 0.1}}]
+)
+def test_d14_neither_fewer_epochs_nor_anything_else_of_a_training_changes(tmp_path, training):
+    with pytest.raises(RunFolderError, match=r"On resume only .*training\.epochs can grow"):
+        resume(finished(tmp_path, 2), settings={"training": training})
+    assert TrainConfig.model_validate_json((tmp_path / TRAINING_FILE).read_text()).training.epochs == 2
+
+
+def test_d14_the_learning_rate_goes_on_as_in_a_training_of_so_many_epochs():
+    short, longer = (
+        FinalTraining(network(), source(), final_config(epochs=epochs), Placement()) for epochs in (1, 3)
+    )
+    short.run()
+    longer.load_state_dict(short.state_dict())
+    rates: list[float] = []
+    longer.run(check=lambda: rates.append(longer.optimizer.param_groups[0]["lr"]))
+    assert (longer.epoch, longer.step) == (3, 3 * short.steps_per_epoch)
+    assert rates[1] == pytest.approx(0.025 * longer.config.schedule.factor(1, 3))
+
+
 def test_a_training_keeps_the_id_that_was_drawn_for_it(begun, tmp_path):
     # Without an id, as a recipe's config is.
     assert json.loads((begun / TRAINING_FILE).read_text())["run_id"] == ""
@@ -131,12 +174,12 @@ def test_arguments_are_fields_of_the_config(tmp_path, monkeypatch):
         return prepared.config
 
     monkeypatch.setattr("raynas.programs.train.train.train_prepared", prepared_config)
-    given: Any = {"data": "digits", "nodes": 2, "min_workers": 3, "epochs": 4, "batch_size": 5, "seed": 6}
+    given: Any = {"data": "digits", "nodes": 2, "min_workers": 3, "epochs": 4, "batch_size": 50, "seed": 6}
     config: Any = train_final("nasnet_a", out=tmp_path / "new", settings={"workers": {"cpus": 7}}, **given)
     assert (config.cell, config.genotype, config.data.source) == ("nasnet_a", NASNET_A, "digits")
     workers = config.workers
     assert (workers.nodes, workers.count, workers.at_least, workers.cpus) == (2, "auto", 3, 7)
-    assert (config.training.epochs, config.training.batch_size, config.seed) == (4, 5, 6)
+    assert (config.training.epochs, config.training.batch_size, config.seed) == (4, 50, 6)
 
 
 def test_resumed_on_so_many_workers_it_no_longer_has_so_many_nodes(begun):
