@@ -195,15 +195,29 @@ def _place(error: Exception) -> str:
 
 def _check_place(module_name: str) -> None:
     """Raises UsageError if the module, or a package that contains it, lies in a run's folder."""
+    for run in (run_around(place) for place in _places(module_name)):
+        if run is not None:
+            raise UsageError(
+                f"The module {module_name!r} lies in the folder of a run, {run}. Files in such a "
+                "folder are data and are not executed: move your module elsewhere, onto PYTHONPATH."
+            )
+
+
+def lies_in(name: str, folder: Path) -> bool:
+    """Whether the module of 'package.module:ClassName' lies in `folder`; False for other names."""
+    if ":" not in name:
+        return False
+    target = folder.resolve()
+    around = (parent for place in _places(name.partition(":")[0]) for parent in place.absolute().parents)
+    return any(parent.resolve() == target for parent in around)
+
+
+def _places(module_name: str) -> Iterator[Path]:
+    """Files and folders of a module and of the packages that contain it."""
     parts = module_name.split(".")
     for length in range(1, len(parts) + 1):
         spec = find_spec(".".join(parts[:length]))
         if spec is None:
             return
         places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.has_location else ())]
-        for run in (run_around(Path(str(place))) for place in places):
-            if run is not None:
-                raise UsageError(
-                    f"The module {module_name!r} lies in the folder of a run, {run}. Files in such a "
-                    "folder are data and are not executed: move your module elsewhere, onto PYTHONPATH."
-                )
+        yield from (Path(str(place)) for place in places)
