@@ -13,7 +13,7 @@ from raynas.files import JOURNAL_FILE
 from raynas.programs.search.config import CHOICES, SearchConfig, resumed_search_config
 from raynas.programs.search.recipes import search_config
 from raynas.registry import lies_in
-from raynas.run.events import Event, Started
+from raynas.run.events import Event, Finished, Started
 from raynas.run.folder import check_is_free, find_run, new_run_folder
 from raynas.run.journal import Journal
 from raynas.run.recorded import RecordedRun
@@ -37,6 +37,12 @@ class PreparedSearch:
     def events(self) -> Sequence[Event]:
         """Events of the run that is resumed; empty for a new one."""
         return self.resumed.events if self.resumed is not None else ()
+
+    @property
+    def num_finished(self) -> int:
+        """Number of children of the run that is resumed that have ended, without the infeasible ones."""
+        ended = [event for event in self.events if isinstance(event, Finished)]
+        return sum(event.result.status != "infeasible" for event in ended)
 
 
 def prepare_search(
