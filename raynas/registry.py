@@ -6,9 +6,11 @@ have been read from a stranger's journal, so nothing is ever imported from insid
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -118,9 +120,11 @@ class Registry(Generic[Thing]):
         try:
             _check_place(module_name)
             cls = getattr(importlib.import_module(module_name), class_name)
-        except (ImportError, AttributeError, TypeError, ValueError) as error:
+        except Exception as error:
+            # A user's module may raise anything while it is imported.
+            shown = f"{error}" if isinstance(error, ImportError | UsageError) else _shown(error)
             raise UsageError(
-                f"{self.kind} {path!r} can't be imported: {error}. "
+                f"{self.kind} {path!r} can't be imported: {shown}. "
                 "Give 'package.module:ClassName' with the module on PYTHONPATH."
             ) from error
         if not (isinstance(cls, type) and issubclass(cls, self.base)):
@@ -131,17 +135,89 @@ class Registry(Generic[Thing]):
         return cls
 
 
+@contextlib.contextmanager
+def naming_own_class(call: str, *things: object, note: str = "") -> Iterator[None]:
+    """Turns what a user's own class raises within the block into a message that names the class and the call.
+
+    An error of a class of raynas's own stays as it is.
+
+    Args:
+        call: what is called in the block, for an error that no frame of such a class has raised.
+        things: objects or classes that take part. The first is the one that is called.
+        note: sentences at the end of the message.
+    Raises:
+        UsageError: a class of the user's raised an error.
+    """
+    try:
+        yield
+    except Exception as error:
+        classes = [thing if isinstance(thing, type) else type(thing) for thing in things]
+        culprit = _culprit(error, [cls for cls in classes if not is_own(cls)])
+        if culprit is None and not is_own(classes[0]):
+            culprit = classes[0], call
+        if culprit is None or isinstance(error, OwnClassError):
+            raise
+        cls, method = culprit
+        raise OwnClassError(
+            f"{cls.__module__}:{cls.__qualname__}.{method} raised {_shown(error)}{_place(error)}. "
+            f"That class is yours: correct it. {note or 'A run that had begun can then be resumed.'}"
+        ) from error
+
+
+class OwnClassError(UsageError):
+    """A user's own search space, strategy or reward raised an error."""
+
+
+def is_own(cls: type) -> bool:
+    """Whether a class is raynas's own."""
+    return cls.__module__.partition(".")[0] in ("raynas", "search_spaces")
+
+
+def _culprit(error: Exception, classes: list[type]) -> tuple[type, str] | None:
+    """Class and method of the innermost call of one of `classes` that `error` came through."""
+    found = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        cls = type(frame.f_locals.get("self"))
+        if cls in classes:
+            found = cls, frame.f_code.co_name
+    return found
+
+
+def _shown(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".removesuffix(".") if str(error) else type(error).__name__
+
+
+def _place(error: Exception) -> str:
+    """Where `error` was raised, for a message."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({frames[-1].filename}, line {frames[-1].lineno})" if len(frames) > 1 else ""
+
+
 def _check_place(module_name: str) -> None:
     """Raises UsageError if the module, or a package that contains it, lies in a run's folder."""
+    for run in (run_around(place) for place in _places(module_name)):
+        if run is not None:
+            raise UsageError(
+                f"The module {module_name!r} lies in the folder of a run, {run}. Files in such a "
+                "folder are data and are not executed: move your module elsewhere, onto PYTHONPATH."
+            )
+
+
+def lies_in(name: str, folder: Path) -> bool:
+    """Whether the module of 'package.module:ClassName' lies in `folder`; False for other names."""
+    if ":" not in name:
+        return False
+    target = folder.resolve()
+    around = (parent for place in _places(name.partition(":")[0]) for parent in place.absolute().parents)
+    return any(parent.resolve() == target for parent in around)
+
+
+def _places(module_name: str) -> Iterator[Path]:
+    """Files and folders of a module and of the packages that contain it."""
     parts = module_name.split(".")
     for length in range(1, len(parts) + 1):
         spec = find_spec(".".join(parts[:length]))
         if spec is None:
             return
         places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.has_location else ())]
-        for run in (run_around(Path(str(place))) for place in places):
-            if run is not None:
-                raise UsageError(
-                    f"The module {module_name!r} lies in the folder of a run, {run}. Files in such a "
-                    "folder are data and are not executed: move your module elsewhere, onto PYTHONPATH."
-                )
+        yield from (Path(str(place)) for place in places)

@@ -9,10 +9,10 @@ from typing import Any
 from raynas.config import merged
 from raynas.errors import RunFolderError
 from raynas.programs.search.execute import execute
-from raynas.programs.search.prepare import PreparedSearch
+from raynas.programs.search.prepare import PreparedSearch, check_can_begin
 from raynas.programs.search.recipes import search_config
 from raynas.programs.search.result import SearchResult
-from raynas.run.folder import check_is_free, find_run, new_run_folder
+from raynas.run.folder import find_run, new_run_folder
 from raynas.run.recorded import RecordedRun
 from raynas.run.records import RunListener
 
@@ -59,7 +59,7 @@ def prepare_promotion(
     # Made only to check the list of architectures before anything is started.
     config.make_strategy(config.make_space())
     target = Path(out) if out is not None else new_run_folder(config.space.name, "promotion")
-    check_is_free(target)
+    check_can_begin(target, config)
     return PreparedSearch(target, config)
 
 

@@ -22,6 +22,7 @@ from typing import Any, Literal
 from raynas.cells.genotype import Genotype
 from raynas.cells.space import SearchSpace
 from raynas.child import NO_LIMITS, Child, ChildResult, EpochReport, LimitsConfig, Sized, child_seed
+from raynas.registry import naming_own_class
 from raynas.run.events import AnyEvent, Event, Finished, Interrupted, Proposed, Resized
 from raynas.run.failures import FailuresConfig, FailureWatch, RefusalWatch
 from raynas.run.journal import Journal
@@ -31,6 +32,8 @@ from raynas.run.state import ChildEvent, RunState, proposed_event
 from raynas.strategies.rewards.accuracy import Accuracy
 from raynas.strategies.rewards.reward import Reward
 from raynas.strategies.strategy import Strategy
+
+MUST_BE_JSON = "Actions must be whole numbers, and `info` of plain Python values, for the journal."
 
 Measure = Callable[[Genotype], Sized]
 
@@ -241,14 +244,15 @@ class Run:
     def child(self, child_id: int) -> Child:
         """The child as the workers get it."""
         proposed = self.records[child_id].proposed
-        genotype = self.state.space.decode(proposed.actions)
+        genotype = self.state.decode(proposed.actions)
         return Child(child_id, genotype, proposed.arch_id, child_seed(self.seed, child_id))
 
     def _propose(self) -> Child:
-        proposal = self.strategy.propose()
-        genotype = self.state.space.decode(proposal.actions)
+        proposal, genotype = self.state.propose()
         size = self.measure(genotype) if self.measure else None
-        proposed = proposed_event(proposal, genotype.arch_id, size)
+        with naming_own_class("propose", self.strategy, note=MUST_BE_JSON):
+            proposed = proposed_event(proposal, genotype.arch_id, size)
+            proposed.model_dump_json()
         self._write(proposed)
         self.state.apply(proposed)
         return Child(proposal.id, genotype, proposed.arch_id, child_seed(self.seed, proposal.id))
@@ -286,7 +290,7 @@ class Run:
 
     def _record_end(self, child_id: int, end: ChildEnd) -> None:
         # A reward may depend on the outcomes before this one, so it is given before the state takes this in.
-        reward = self.state.reward(outcome_of(self.records[child_id].proposed, end.result))
+        reward = self.state.score(outcome_of(self.records[child_id].proposed, end.result))
         finished = Finished(
             child=child_id,
             time=time.time(),

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 
-from raynas.cells.space import SearchSpace
+from raynas.cells.genotype import Genotype
+from raynas.cells.space import Actions, SearchSpace
 from raynas.child import Sized
 from raynas.errors import RunFolderError
+from raynas.registry import OwnClassError, naming_own_class
 from raynas.run.events import Finished, Proposed
 from raynas.run.records import ChildRecord, outcome_of
-from raynas.strategies.rewards.reward import Reward
+from raynas.strategies.rewards.reward import Outcome, Reward
 from raynas.strategies.strategy import Proposal, Strategy
 
 ChildEvent = Proposed | Finished
@@ -53,6 +55,27 @@ class RunState:
             return None
         return self._apply_finished(event)
 
+    def propose(self) -> tuple[Proposal, Genotype]:
+        """The strategy's next proposal, and what it means in the space."""
+        with naming_own_class("propose", self.strategy, self.space):
+            proposal = self.strategy.propose()
+            self.space.check(proposal.actions)
+        return proposal, self.decode(proposal.actions)
+
+    def decode(self, actions: Actions) -> Genotype:
+        """The architecture that `actions` describe; ValueError if they are not of this space."""
+        self.space.check(actions)
+        with naming_own_class("decode", self.space):
+            genotype = self.space.decode(actions)
+            if not isinstance(genotype, Genotype):
+                raise TypeError(f"it must return a Genotype, not {genotype!r:.80}")
+            return genotype
+
+    def score(self, outcome: Outcome) -> float | None:
+        """The reward of a child that has ended."""
+        with naming_own_class("__call__", self.reward):
+            return self.reward(outcome)
+
     def replay(self, event: ChildEvent) -> dict[str, float] | None:
         """Takes in an event of an earlier process; returns what `apply` does.
 
@@ -61,11 +84,14 @@ class RunState:
         """
         if isinstance(event, Proposed):
             self._check_proposed(event)
-            self.strategy.adopt(proposal_of(event))
+            with naming_own_class("adopt", self.strategy, self.space):
+                self.strategy.adopt(proposal_of(event))
             return self.apply(event)
         self._check_finished(event)
         try:
             return self.apply(event)
+        except OwnClassError:
+            raise
         except (KeyError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
             # `info` of a proposal is whatever a strategy wrote there, and no schema of ours checks it.
             raise RunFolderError(
@@ -80,14 +106,18 @@ class RunState:
             self.num_infeasible += 1
         else:
             self.num_finished += 1
-            self.reward.observe(outcome_of(proposed, event.result))
+            with naming_own_class("observe", self.reward):
+                self.reward.observe(outcome_of(proposed, event.result))
         if event.result.status == "completed":
             self.scored.setdefault(proposed.arch_id, event.child)
-        return self.strategy.observe(proposal_of(proposed), event.reward)
+        with naming_own_class("observe", self.strategy, self.space):
+            return self.strategy.observe(proposal_of(proposed), event.reward)
 
     def _check_proposed(self, event: Proposed) -> None:
         try:
-            genotype = self.space.decode(event.actions)
+            genotype = self.decode(event.actions)
+        except OwnClassError:
+            raise
         except ValueError as error:
             raise RunFolderError(
                 f"the journal's child {event.child} is not from this space: {error}."

@@ -12,7 +12,7 @@ from typing_extensions import TypeVar
 
 from raynas.cells.space import Actions, SearchSpace
 from raynas.config import FrozenModel
-from raynas.registry import Registry
+from raynas.registry import Registry, naming_own_class
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,4 +159,5 @@ register_strategy = STRATEGIES.register
 def make_strategy(name: str, space: SearchSpace, *, seed: int, **options: Any) -> Strategy:
     """The strategy registered as `name`, or the class that 'package.module:ClassName' points at."""
     cls, config = STRATEGIES.configured(name, options)
-    return cls(space, config, seed=seed)
+    with naming_own_class("__init__", cls, space):
+        return cls(space, config, seed=seed)

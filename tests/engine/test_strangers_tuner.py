@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from raynas.engine.searcher import TuneSearcher
+from raynas.errors import UsageError
 from tests.run.builders import Formula
 
 NAN, INF = math.nan, math.inf
@@ -149,7 +150,7 @@ def test_s2_what_goes_wrong_when_a_trial_ends_is_raised_at_the_next_suggestion()
     search = searcher()
     search.run.state.reward = Formula(lambda accuracy: 1 / 0)
     trial(search, "a", {"accuracy": 0.5, "training_iteration": 1})
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(UsageError, match=r"builders:Formula\._score raised ZeroDivisionError"):
         search.suggest("b")
 
 

@@ -130,17 +130,21 @@ def execute(
     make_trainer = factory or functools.partial(
         image_trainer, network=config.network, child=config.child, latency=_latency_check(config)
     )
+    opened = functools.partial(open_run, search, split, listeners=listeners, memo=memo, images=images)
+    if search.num_finished >= config.children:
+        # Ray and its workers take half a minute to start, and would have nothing to do.
+        for listener in listeners:
+            listener.noted(
+                f"{search.num_finished} children are done, and children = {config.children}: nothing is "
+                "trained. A higher number of children continues the search."
+            )
+        with opened(num_slots=1) as (run, tracker):
+            pass
+        return _result(run, tracker, search)
     with (
         connected(address, folder=search.folder),
         ChildPool(make_trainer, data=split, config=config.workers) as pool,
-        open_run(
-            search,
-            split,
-            listeners=listeners,
-            memo=memo,
-            images=images,
-            num_slots=pool.plan.num_slots,
-        ) as (run, tracker),
+        opened(num_slots=pool.plan.num_slots) as (run, tracker),
     ):
         tune_run(run, pool, scheduler=build_scheduler(config.scheduler, config.child.epochs))
     return _result(run, tracker, search)

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from raynas.config import merged, without_none
+from raynas.errors import RunFolderError
 from raynas.files import JOURNAL_FILE
-from raynas.programs.search.config import SearchConfig, resumed_search_config
+from raynas.programs.search.config import CHOICES, SearchConfig, resumed_search_config
 from raynas.programs.search.recipes import search_config
-from raynas.run.events import Event, Started
+from raynas.registry import lies_in
+from raynas.run.events import Event, Finished, Started
 from raynas.run.folder import check_is_free, find_run, new_run_folder
 from raynas.run.journal import Journal
 from raynas.run.recorded import RecordedRun
@@ -35,6 +37,12 @@ class PreparedSearch:
     def events(self) -> Sequence[Event]:
         """Events of the run that is resumed; empty for a new one."""
         return self.resumed.events if self.resumed is not None else ()
+
+    @property
+    def num_finished(self) -> int:
+        """Number of children of the run that is resumed that have ended, without the infeasible ones."""
+        ended = [event for event in self.events if isinstance(event, Finished)]
+        return sum(event.result.status != "infeasible" for event in ended)
 
 
 def prepare_search(
@@ -79,8 +87,21 @@ def prepare_search(
         return _prepare_resume(find_run(Path(out) if out is not None else None), overrides)
     config = search_config(recipe, overrides)
     folder = Path(out) if out is not None else new_run_folder(config.space.name, config.strategy.name)
-    check_is_free(folder)
+    check_can_begin(folder, config)
     return PreparedSearch(folder, config)
+
+
+def check_can_begin(folder: Path, config: SearchConfig) -> None:
+    """RunFolderError unless a run of this config can begin in `folder`, and be resumed there."""
+    check_is_free(folder)
+    for field in CHOICES:
+        name = getattr(config, field).name
+        if lies_in(name, folder):
+            raise RunFolderError(
+                f"{folder} can't become a run's folder: the {field} {name!r} lies in it. Files in a run's "
+                "folder are data and are not executed, so the run could not be resumed. Choose another "
+                "folder (--out, out=), such as runs/NAME, or move that module."
+            )
 
 
 def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearch:

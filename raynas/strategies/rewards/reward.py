@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 
 from raynas.child import ChildResult
 from raynas.config import FrozenModel
-from raynas.registry import Registry
+from raynas.registry import Registry, naming_own_class
 
 Cost = Literal["parameters", "mult_adds", "activations", "latency_ms"]
 COSTS: tuple[Cost, ...] = get_args(Cost)
@@ -124,4 +124,5 @@ def make_reward(name: str, **options: Any) -> Reward:
     options.
     """
     cls, config = REWARDS.configured(name, options)
-    return cls(config)
+    with naming_own_class("__init__", cls):
+        return cls(config)
