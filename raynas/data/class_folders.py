@@ -1,8 +1,7 @@
 """Folders with one sub folder of images per class: what reading them in memory and streaming them share.
 
-Listing them is not shared, because the two differ: in memory (data/folder.py) a class folder may be a link,
-and an empty one is an error; streamed (data/stream/tree.py), links to folders are not followed, and an empty
-folder is no class.
+Listing them is not shared, because the two differ: in memory (data/folder.py) an empty class folder is an
+error; streamed (data/stream/tree.py), it is no class.
 """
 
 # Shapes: N images.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from raynas.errors import DataError
 
+_SHOWN = 5
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_logger = logging.getLogger(__name__)
 
 
 def are_digits(class_names: Sequence[str] | None) -> bool:
@@ -43,3 +46,24 @@ def check_classes(
             f"{name} has {num_train_images:,} training images and {num_classes:,} classes, if its labels are "
             "right. Use at least one training image per class, or correct the labels."
         )
+
+
+def warn_of_empty_classes(name: str, labels: Collection[int], num_classes: int) -> None:
+    """Warns of the classes that no label names, where classes have no names but are counted from the labels.
+
+    Args:
+        name: what the warning calls the data set.
+        labels: the labels that occur.
+    """
+    empty = sorted(set(range(num_classes)) - set(labels))
+    if not empty:
+        return
+    listing = ", ".join(map(str, empty[:_SHOWN])) + (" ..." if len(empty) > _SHOWN else "")
+    _logger.warning(
+        "classes without an image  data=%s classes=%d without_image=%d: %s; the network gets an output for "
+        "each. Number labels from 0 without holes, or ignore this if the images are a subset.",
+        name,
+        num_classes,
+        len(empty),
+        listing,
+    )

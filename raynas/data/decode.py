@@ -19,15 +19,13 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from raynas.data.pixels import MAX_PIXELS, central_square
 from raynas.errors import DataError
 
 MIN_SIDE = 4
 """Smallest side of an image, in pixels; two reduction cells would leave nothing of a smaller one."""
-
-MAX_PIXELS = 64 * 1024 * 1024
-"""Largest width times height. Pillow warns of decompression bombs from 89 million pixels on."""
 
 # An explicit list, because some of Pillow's decoders start other programs (EPS starts Ghostscript).
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
@@ -62,7 +60,7 @@ class _Header:
 def decode_images(images: Sequence[EncodedImage], *, image_size: int | None) -> NDArray[np.uint8]:
     """Decodes all images into one array [N, H, W, C] of square images, grey if all are grey and else RGB.
 
-    An image of another size is scaled and cropped around its centre. EXIF orientation is not applied.
+    Each becomes what `central_square` makes of it.
 
     Args:
         image_size: pixels per side. Defaults to the median of the short sides, so that images of one size
@@ -80,13 +78,6 @@ def decode_images(images: Sequence[EncodedImage], *, image_size: int | None) -> 
 
     _in_threads(decode_into, range(len(images)))
     return images_NHWC
-
-
-def square(image: Image.Image, size: int) -> Image.Image:
-    """Scales (bilinear) and crops the image around its centre to size x size; a no-op if it has that size."""
-    if image.size == (size, size):
-        return image
-    return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
 
 
 def _read_header(encoded: EncodedImage) -> _Header:
@@ -107,28 +98,8 @@ def _read_header(encoded: EncodedImage) -> _Header:
 
 def _pixels(encoded: EncodedImage, size: int, mode: str) -> NDArray[np.uint8]:
     with opened_image(encoded) as image:
-        pixels = np.asarray(square(converted(image, mode), size))
+        pixels = np.asarray(central_square(image, size, mode))
     return pixels[..., None] if mode == "L" else pixels
-
-
-def converted(image: Image.Image, mode: str) -> Image.Image:
-    """The image in mode 'L' or 'RGB'; ValueError if its range of values is unknown."""
-    if image.mode.startswith("I"):
-        image = _high_bytes(image)
-    elif image.mode == "F":
-        raise ValueError("its pixels are floating-point numbers of unknown range")
-    elif image.mode == "P" and "transparency" in image.info:
-        # By way of RGBA, because Pillow warns about each such image that goes straight to RGB.
-        image = image.convert("RGBA")
-    return image if image.mode == mode else image.convert(mode)
-
-
-def _high_bytes(image: Image.Image) -> Image.Image:
-    # Pillow's own conversion of 16-bit grey clips at 255 instead of scaling.
-    values_HW = np.asarray(image)
-    if values_HW.min() < 0 or values_HW.max() > 0xFFFF:
-        raise ValueError("its pixels are integers of more than 16 bits")
-    return Image.fromarray((values_HW >> 8).astype(np.uint8))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from raynas.data.decode import square
+from raynas.data.pixels import central_square
 
 _MAX_VALUE = 16
 
@@ -31,7 +31,8 @@ class DigitsSource:
         images_NHWC = self.images_NHWC[rows_N]
         if image_size in (None, images_NHWC.shape[1]):
             return images_NHWC
-        resized = [np.asarray(square(Image.fromarray(image[..., 0]), image_size)) for image in images_NHWC]
+        pictures = [Image.fromarray(image_HWC[..., 0]) for image_HWC in images_NHWC]
+        resized = [np.asarray(central_square(picture, image_size, "L")) for picture in pictures]
         return np.stack(resized)[..., None]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
-from typing import Literal, NoReturn, TypeVar
+from typing import Literal, TypeVar
 
 from raynas.errors import DataError
 
@@ -17,6 +18,7 @@ _HELD_OUT_WORDS = frozenset({"test", "testing", "val", "valid", "validation"})
 Split = Literal["train", "validation"]
 SPLITS: tuple[Split, ...] = ("train", "validation")
 _Item = TypeVar("_Item")
+_logger = logging.getLogger(__name__)
 
 
 def role_of_name(name: str) -> Role | None:
@@ -34,40 +36,63 @@ def role_of_path(path: PurePath) -> Role | None:
 
 
 def sub_folders(folder: Path) -> list[Path]:
-    """Folders directly in `folder`, sorted, without hidden ones.
+    """Folders and links to folders directly in `folder`, sorted, without hidden ones; circles as below.
 
     Raises:
-        DataError: the folder can't be read.
+        DataError: the folder can't be read, or a link in it leads nowhere.
     """
-    _, names, _ = next(os.walk(folder, onerror=_refuse))
-    return sorted(folder / name for name in names if not name.startswith("."))
+    return sorted(_contents(folder, _way_to(folder))[0])
 
 
 def files_below(folder: Path, endings: Iterable[str]) -> list[Path]:
     """Files at any depth with one of the endings (such as '.png', in any case), sorted, without hidden ones.
 
-    Links to folders below `folder` are not followed, because they can form a cycle.
+    Links are followed. One that leads back to a folder on the way to it is left out, with a warning.
 
     Raises:
-        DataError: a folder can't be read.
+        DataError: a folder can't be read, or a link leads nowhere.
     """
-    endings = tuple(endings)
-    found: list[Path] = []
-    for parent, folder_names, file_names in os.walk(folder, onerror=_refuse):
-        # os.walk descends into the folders that are left in this list.
-        folder_names[:] = [name for name in folder_names if not name.startswith(".")]
-        found += [
-            Path(parent, name)
-            for name in file_names
-            if name.lower().endswith(endings) and not name.startswith(".")
-        ]
-    return sorted(found)
+    return sorted(_files(folder, tuple(endings), _way_to(folder)))
 
 
-def _refuse(error: OSError) -> NoReturn:
-    raise DataError(
-        f"The folder {error.filename} can't be read: {error.strerror}. Correct its permissions."
-    ) from error
+def _files(folder: Path, endings: tuple[str, ...], way: frozenset[str]) -> Iterator[Path]:
+    folders, files = _contents(folder, way)
+    yield from (file for file in files if file.name.lower().endswith(endings))
+    for below in folders:
+        yield from _files(below, endings, way | {os.path.realpath(below)})
+
+
+def _way_to(folder: Path) -> frozenset[str]:
+    """Real paths of a folder and of the folders above it, both as it is written and as links lead to it."""
+    written, real = folder.absolute(), folder.resolve()
+    return frozenset(os.path.realpath(part) for part in (written, real, *written.parents, *real.parents))
+
+
+def _contents(folder: Path, way: frozenset[str]) -> tuple[list[Path], list[Path]]:
+    """Folders and files directly in `folder`, without hidden ones; `way` has the real paths down to it."""
+    try:
+        with os.scandir(folder) as entries:
+            shown = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(
+            f"The folder {error.filename} can't be read: {error.strerror}. Correct its permissions."
+        ) from error
+    folders: list[Path] = []
+    files: list[Path] = []
+    for entry in shown:
+        path = folder / entry.name
+        if entry.is_symlink() and not path.exists():
+            raise DataError(
+                f"The link {path} leads nowhere: {os.readlink(path)!r} can't be read. Restore what it should "
+                "lead to, or remove the link."
+            )
+        if not entry.is_dir():
+            files.append(path)
+        elif os.path.realpath(path) not in way:
+            folders.append(path)
+        else:
+            _logger.warning("link left out  path=%s reason=it leads back to a folder that it lies in", path)
+    return folders, files
 
 
 def by_split(items: Iterable[_Item], path_of: Callable[[_Item], PurePath]) -> dict[Split, list[_Item]]:

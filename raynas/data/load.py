@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from raynas.data.channels import channel_statistics
-from raynas.data.classes import check_classes
+from raynas.data.classes import check_classes, warn_of_empty_classes
 from raynas.data.config import DataConfig
 from raynas.data.folder import open_folder
 from raynas.data.parquet import find_shards, open_parquet
@@ -106,6 +106,8 @@ def _counts(config: DataConfig, source: ImageSource) -> _Counts:
         num_classes=source.num_classes,
         class_names=source.class_names,
     )
+    if source.class_names is None:
+        warn_of_empty_classes(source.name, np.unique(source.labels_N).tolist(), source.num_classes)
     return _Counts(train, validation)
 
 

@@ -40,14 +40,23 @@ import numpy as np
 from PIL import Image
 
 size, mean, std = {size}, np.float32({mean}), np.float32({std})
-picture = Image.open("picture.jpg").convert("{mode}")
+picture = Image.open("picture.jpg")
+if picture.mode.startswith(("I", "F")):
+    # Of 16-bit grey values, the high byte; Pillow alone would cut them off at 255.
+    values = np.asarray(picture)
+    assert values.dtype.kind in "iu" and values.min() >= 0 and values.max() < 65536, "unknown range"
+    picture = Image.fromarray((values >> 8).astype(np.uint8))
+picture = picture.convert("{mode}")
 width, height = (int({shorter} * side / min(picture.size)) for side in picture.size)
 picture = picture.resize((width, height), Image.Resampling.{interpolation})
 left, top = round((width - size) / 2), round((height - size) / 2)
 pixels = np.asarray(picture.crop((left, top, left + size, top + size)), np.float32) / 255
 images = ((pixels.reshape(size, size, {channels}) - mean) / std).transpose(2, 0, 1)[None]
 """
-"""Code that makes a batch of one from a picture, as models/preprocess.py does, without torch."""
+"""Code that makes a batch of one from a picture, as models/preprocess.py does, without torch.
+
+tests/data/test_d2_pixels.py compares the two.
+"""
 
 
 def model_card(info: ModelInfo, cost: Complexity, *, file: str, difference: float | None) -> str:

@@ -4,16 +4,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from raynas.data.decode import MAX_PIXELS
+from raynas.data.pixels import Interpolation, central_square, shorter_side
 from raynas.errors import DataError
 
 
@@ -34,35 +32,33 @@ class Preprocessing:
     crop_fraction: float = 0.911
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
-    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    interpolation: Interpolation = "bicubic"
 
     @property
     def shorter_side(self) -> int:
         """Pixels of the shorter side to which a picture is resized before the crop."""
-        return math.floor(self.image_size / self.crop_fraction)
+        return shorter_side(self.image_size, self.crop_fraction)
 
     def __call__(self, picture: Image.Image) -> Tensor:
         """float32 (C, image_size, image_size) from a picture in any PIL mode.
 
         Raises:
-            DataError: the picture is so long and thin that resizing it would fill the memory.
+            DataError: the range of the picture's values is unknown, or the picture is so long and thin that
+                resizing it would fill the memory.
         """
-        resized = self._resized(picture.convert("L" if len(self.mean) == 1 else "RGB"))
-        left = round((resized.width - self.image_size) / 2)
-        top = round((resized.height - self.image_size) / 2)
-        cut = resized.crop((left, top, left + self.image_size, top + self.image_size))
-        pixels_HWC = np.asarray(cut, dtype=np.float32).reshape(*cut.size, len(self.mean)) / 255.0
+        pixels_HW = np.asarray(self._cut(picture), dtype=np.float32)
+        pixels_HWC = pixels_HW.reshape(self.image_size, self.image_size, len(self.mean)) / 255.0
         scaled_HWC = (torch.from_numpy(pixels_HWC) - torch.tensor(self.mean)) / torch.tensor(self.std)
         return scaled_HWC.permute(2, 0, 1)
 
-    def _resized(self, picture: Image.Image) -> Image.Image:
-        shorter = self.shorter_side
-        width, height = picture.size
-        longer = int(shorter * max(width, height) / min(width, height))
-        if shorter * longer > MAX_PIXELS:
-            raise DataError(
-                f"A picture of {width}x{height} pixels would be resized to {shorter:,}x{longer:,}; at most "
-                f"{MAX_PIXELS:,} pixels are allowed. Crop it to a shape that is less long and thin."
+    def _cut(self, picture: Image.Image) -> Image.Image:
+        try:
+            return central_square(
+                picture,
+                self.image_size,
+                "L" if len(self.mean) == 1 else "RGB",
+                crop_fraction=self.crop_fraction,
+                interpolation=self.interpolation,
             )
-        size = (shorter, longer) if width <= height else (longer, shorter)
-        return picture.resize(size, Image.Resampling[self.interpolation.upper()])
+        except ValueError as error:
+            raise DataError(f"The picture can't be used: {error}. Convert it or leave it out.") from error

@@ -20,13 +20,13 @@ class Footer:
 
     Args:
         image_column: see find_image_column.
-        max_label: the largest label if the shard has no class names, else -1.
+        labels: the labels that occur, if the shard has no class names; else none.
     """
 
     file: str
     image_column: str
     class_names: tuple[str, ...] | None
-    max_label: int
+    labels: frozenset[int]
     rows_of_groups: tuple[int, ...]
 
 
@@ -46,7 +46,7 @@ def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> F
                 file=file,
                 image_column=find_image_column(file, schema, allow_plain=True),
                 class_names=class_names,
-                max_label=-1 if class_names else _max_label(parquet, label_column),
+                labels=frozenset() if class_names else _labels(parquet, label_column),
                 rows_of_groups=_rows_of_groups(parquet.metadata, content.size()),
             )
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -68,7 +68,8 @@ def _rows_of_groups(metadata: pq.FileMetaData, num_bytes: int) -> tuple[int, ...
     return rows_of_groups
 
 
-def _max_label(parquet: pq.ParquetFile, label_column: str) -> int:
-    """The largest label."""
+def _labels(parquet: pq.ParquetFile, label_column: str) -> frozenset[int]:
+    """The labels that occur, without nulls."""
     # Not from the footer's statistics: they may be wrong, and Arrow ends the process if they are damaged.
-    return int(pc.max(parquet.read(columns=[label_column], use_threads=False).column(0)).as_py() or 0)
+    labels = pc.unique(parquet.read(columns=[label_column], use_threads=False).column(0))
+    return frozenset(label for label in labels.to_pylist() if label is not None)

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from raynas.data.classes import warn_of_empty_classes
 from raynas.data.parquet_columns import checked_labels, common_class_names, image_of_row
 from raynas.data.stream.footer import Footer, read_footer
 from raynas.data.stream.images import PIECE_IMAGES, EncodedPiece
@@ -131,13 +132,17 @@ def open_shards(uri: str, files: Sequence[str], *, label_column: str, skip_broke
         raise DataError(
             f"{files[0]} and the {len(files) - 1} shards beside it have no rows. Use other shards."
         )
+    labels = frozenset[int]().union(*(footer.labels for footer in footers))
+    num_classes = len(class_names) if class_names else max(labels, default=0) + 1
+    if class_names is None and max(labels, default=0) < sum(part.num_rows for part in ranges):
+        warn_of_empty_classes(files[0], labels, num_classes)
     counts_P = np.array([part.num_rows for part in ranges], dtype=np.int64)
     return ShardImages(
         uri=uri,
         ranges=ranges,
         starts_P=np.cumsum(counts_P) - counts_P,
         num_images=int(counts_P.sum()),
-        num_classes=len(class_names) if class_names else max(footer.max_label for footer in footers) + 1,
+        num_classes=num_classes,
         class_names=class_names,
         label_column=label_column,
     )

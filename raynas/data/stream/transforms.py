@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from raynas.data.decode import MAX_PIXELS, EncodedImage, converted, opened_image
+from raynas.data.decode import EncodedImage, opened_image
+from raynas.data.pixels import MAX_PIXELS, central_square, converted
 from raynas.data.stream.randaugment import RandAugment
 from raynas.errors import DataError
 
@@ -78,7 +79,7 @@ class TrainTransform:
 
 @dataclass(frozen=True, slots=True)
 class EvalTransform:
-    """Centre crop, as in raynas.models.preprocess; pixels stay bytes and are normalised on the device."""
+    """The middle of the image, as `central_square` cuts it; the pixels are normalised on the device."""
 
     image_size: int = 224
     crop_fraction: float = 0.875
@@ -87,19 +88,10 @@ class EvalTransform:
         """See Transform; `rng` is not used."""
         with opened_image(encoded) as image:
             _check_size(image, encoded)
-            box = self._box(image.width, image.height)
-            size = (self.image_size, self.image_size)
-            # Resizes only the crop; the pixels are those of resizing the whole image and cropping it then.
-            return np.asarray(converted(image, "RGB").resize(size, Image.Resampling.BICUBIC, box=box))
-
-    def _box(self, width: int, height: int) -> CropBox:
-        shorter = math.floor(self.image_size / self.crop_fraction)
-        longer = int(shorter * max(width, height) / min(width, height))
-        new_width, new_height = (shorter, longer) if width <= height else (longer, shorter)
-        left = round((new_width - self.image_size) / 2) * width / new_width
-        top = round((new_height - self.image_size) / 2) * height / new_height
-        side_x, side_y = self.image_size * width / new_width, self.image_size * height / new_height
-        return left, top, min(left + side_x, width), min(top + side_y, height)
+            cut = central_square(
+                image, self.image_size, "RGB", crop_fraction=self.crop_fraction, interpolation="bicubic"
+            )
+        return np.asarray(cut)
 
 
 def random_box(width: int, height: int, min_area: float, rng: np.random.Generator) -> CropBox:
