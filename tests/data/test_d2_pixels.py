@@ -88,7 +88,8 @@ def by_card(content: bytes, prepare: Preprocessing, monkeypatch: pytest.MonkeyPa
         warnings.filterwarnings("ignore", message="Palette images with Transparency")
         exec(code, names)
     monkeypatch.undo()
-    return names["images"]
+    images: np.ndarray = names["images"]
+    return images
 
 
 def as_bytes(image_CHW: torch.Tensor) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,9 @@ from tests.data.builders import picture, write_folder, write_parquet
 def check_classes(tree: Path, expected: dict[str, int]) -> None:
     """Classes and their numbers of images are these, whoever reads the folder."""
     in_memory, streamed = open_folder(tree), ImageIndex.find(str(tree))
-    for source, labels in ((in_memory, in_memory.labels_N), (streamed, streamed.train.labels_N)):
-        assert source.class_names is not None
-        assert {name: (labels == i).sum() for i, name in enumerate(source.class_names)} == expected
+    found: Any = ((in_memory, in_memory), (streamed, streamed.train))
+    for source, images in found:
+        assert {name: (images.labels_N == i).sum() for i, name in enumerate(source.class_names)} == expected
     members = [member.class_name for member in find_members(str(tree))["train"]]
     assert {name: members.count(name) for name in members} == expected
 

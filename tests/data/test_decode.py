@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from raynas.data import decode
+from raynas.data import decode, pixels
 from raynas.data.decode import EncodedImage, decode_images
 from raynas.errors import DataError
 from tests.data.builders import encoded, picture
@@ -127,7 +127,7 @@ def test_decompression_bomb_is_refused_before_it_is_decoded(monkeypatch):
 
 def test_limit_of_pixels_lies_below_the_one_of_pillow():
     assert Image.MAX_IMAGE_PIXELS is not None
-    assert decode.MAX_PIXELS < Image.MAX_IMAGE_PIXELS
+    assert pixels.MAX_PIXELS < Image.MAX_IMAGE_PIXELS
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"not an image", b"RIFF\x00\x00\x00\x00WEBPVP8L"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,12 @@ def module(request, tmp_path: Path, monkeypatch) -> str:
     monkeypatch.syspath_prepend(tmp_path / "code")
     for name in ("mine_s6", "pack_s6", "pack_s6.mine_s6", "pack_s6.below", "pack_s6.below.mine_s6"):
         monkeypatch.delitem(__import__("sys").modules, name, raising=False)
-    return request.param.removesuffix(".py").replace("/", ".")
+    return str(request.param).removesuffix(".py").replace("/", ".")
+
+
+def chosen(field: str, name: str) -> dict[str, Any]:
+    """An argument of prepare_search."""
+    return {field: name}
 
 
 @pytest.mark.parametrize(("field", "name"), CHOICES)
@@ -38,11 +44,11 @@ def test_s6_the_folder_that_holds_the_users_own_class_is_refused_at_the_start(mo
     link.symlink_to(Path.cwd())
     for out in (".", Path.cwd(), "..", "../code", link):
         with pytest.raises(RunFolderError, match=rf"the {field} '{module}:{name}' lies in it.*--out"):
-            prepare_search(out=out, **{field: f"{module}:{name}"})
+            prepare_search(out=out, **chosen(field, f"{module}:{name}"))
     assert not Path("journal.jsonl").exists()
 
 
 @pytest.mark.parametrize(("field", "name"), CHOICES)
 def test_s6_folders_beside_and_below_it_are_accepted(module, field, name):
     for out in ("runs/one", "../elsewhere"):
-        assert prepare_search(out=out, **{field: f"{module}:{name}"}).folder == Path(out)
+        assert prepare_search(out=out, **chosen(field, f"{module}:{name}")).folder == Path(out)
