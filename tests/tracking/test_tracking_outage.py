@@ -16,7 +16,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from raynas.config import without_credentials
 from raynas.errors import UsageError
 from raynas.tracking import store as store_module
-from raynas.tracking.store import check_store
+from raynas.tracking.experiment import check_store
 
 OUTAGE = MlflowException("API request to http://me:secret@host/api failed")
 REFUSAL = MlflowException("no such thing", error_code=INVALID_PARAMETER_VALUE)

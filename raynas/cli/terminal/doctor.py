@@ -18,7 +18,7 @@ from raynas.engine.config import WorkerConfig
 from raynas.engine.pool_plan import plan_pool, with_gpus
 from raynas.environment import versions
 from raynas.errors import UsageError
-from raynas.tracking.store import check_store
+from raynas.tracking.experiment import check_store
 from raynas.training.device import autocast_type
 
 REPORTED_PACKAGES = ("torch", "ray", "mlflow", "pyarrow", "pydantic")

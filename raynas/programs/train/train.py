@@ -22,9 +22,9 @@ from raynas.programs.train.prepare import PreparedTraining, field_overrides, pre
 from raynas.programs.train.worker import build_training
 from raynas.run.folder import default_store
 from raynas.tracking.closing import closed_at_end
+from raynas.tracking.experiment import check_store
 from raynas.tracking.model_registry import Registered
 from raynas.tracking.run_page import RunPage
-from raynas.tracking.store import check_store
 from raynas.tracking.training_tracker import TrainingTracker
 from raynas.training.final_config import EpochSummary, StepSummary, TrainingSummary, micro_batch
 
@@ -124,7 +124,7 @@ def train_prepared(
     curve = Curve(folder)
     if config.tracking.enabled:
         # Before Ray starts, so that an unreachable MLflow server is reported at once.
-        check_store(config.tracking.uri, default_store(folder))
+        check_store(config.tracking.uri, default_store(folder), config.tracking.experiment)
     with connected(address):
         plan = plan_training(config.workers)
         # Before the first file is written: a training that can't run leaves no folder behind.
