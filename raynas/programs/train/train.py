@@ -131,6 +131,9 @@ def train_prepared(
         _check_plan(config, plan)
         write_config(folder, config)
         with _tracked(training) as tracker:
+            # What MLflow missed of earlier drivers' epochs is added; it takes each epoch once.
+            for summary in curve.summaries:
+                _show_epoch(tracker, summary)
             recorder = _Recorder(curve, tracker, report, report_step)
             states = _train(training, plan, recorder.record)
             models = save_models(training, states, curve.summaries)
@@ -155,9 +158,14 @@ class _Recorder:
         if isinstance(summary, StepSummary):
             self.report_step(summary)
             return
-        if self.curve.append(summary) and self.tracker is not None:
-            self.tracker.epoch_done(summary.epoch, summary.model_dump(exclude={"epoch"}))
+        if self.curve.append(summary):
+            _show_epoch(self.tracker, summary)
         self.report(summary)
+
+
+def _show_epoch(tracker: TrainingTracker | None, summary: EpochSummary) -> None:
+    if tracker is not None:
+        tracker.epoch_done(summary.epoch, summary.model_dump(exclude={"epoch"}))
 
 
 def _train(
