@@ -34,6 +34,13 @@ JOB_ENV = {
     "RAY_JOB_STOP_SIGNAL": "SIGINT",
     "RAY_JOB_STOP_WAIT_TIME_S": "60",
 }
+TRACKING_VARIABLES = (
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_EXPERIMENT_NAME",
+    "MLFLOW_EXPERIMENT_ID",
+    "MLFLOW_RUN_ID",
+)
+"""Passed on to the job if the store is a server, which the cluster can reach."""
 WRITES_A_RUN = ("search", "promote", "train")
 SECRET = re.compile(r"TOKEN$|SECRET|PASSW|CREDENTIAL|(^|_)KEY$", re.IGNORECASE)
 
@@ -128,7 +135,7 @@ def runtime_env(options: argparse.Namespace) -> dict[str, Any]:
     """Ray's runtime_env of the job. Anyone who can see the dashboard can read it: no secrets."""
     variables = dict(JOB_ENV)
     if os.environ.get("MLFLOW_TRACKING_URI", "").startswith("http"):
-        variables["MLFLOW_TRACKING_URI"] = os.environ["MLFLOW_TRACKING_URI"]
+        variables |= {name: os.environ[name] for name in TRACKING_VARIABLES if name in os.environ}
     for assignment in options.env:
         name, equals, value = assignment.partition("=")
         if not name or not equals:

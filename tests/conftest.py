@@ -49,7 +49,7 @@ def real_data() -> Path:
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow store to be copied: making its tables takes seconds."""
     # Here: most tests need no MLflow, whose import takes seconds too.
-    from raynas.tracking.store import check_store
+    from raynas.tracking.experiment import check_store
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     check_store(f"sqlite:///{path}", path)

@@ -21,8 +21,9 @@ class TrackingConfig(FrozenModel):
     """false writes the journal only."""
     uri: str | None = None
     """URI of MLflow's store. Defaults to MLFLOW_TRACKING_URI, or else a SQLite file beside the run folder."""
-    experiment: str = Field("raynas", min_length=1)
-    """Name of the MLflow experiment."""
+    experiment: str | None = Field(None, min_length=1)
+    """Name of the MLflow experiment. Defaults to that of MLFLOW_RUN_ID, MLFLOW_EXPERIMENT_ID or
+    MLFLOW_EXPERIMENT_NAME, whichever is set first in this order, or else to 'raynas'."""
 
 
 class TrainTrackingConfig(TrackingConfig):

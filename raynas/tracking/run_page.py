@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
-from mlflow.entities import Run, RunInfo
+from mlflow.entities import Run, RunInfo, RunTag
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from raynas.config import flattened, scrubbed
@@ -18,7 +18,8 @@ from raynas.run.events import Origin
 from raynas.run.folder import default_store
 from raynas.tracking.child_page import CHILD_TAG, KIND_TAG, RUN_ID_TAG, milliseconds, param
 from raynas.tracking.config import TrackingConfig
-from raynas.tracking.store import connect, experiment_id, resolved_uri, store_errors
+from raynas.tracking.experiment import every_experiment, find_target
+from raynas.tracking.store import connect, resolved_uri, store_errors
 
 PARENT_TAG = "mlflow.parentRunId"
 """MLflow's own tag: its UI shows a run nested in the one that is named here."""
@@ -74,10 +75,9 @@ def open_mlflow_run(
     """
     client = connect(page.uri)
     with store_errors(page.uri):
-        experiment = experiment_id(client, page.tracking.experiment, page.uri)
-        run = find_mlflow_run(client, experiment, page.kind, page.run_id)
+        run = _earlier_run(client, page)
         is_new = run is None
-        run = run or _create(client, experiment, page, tags)
+        run = run or _start(client, page, tags)
         params = [param(key, value) for key, value in flattened(scrubbed(page.config)).items()]
         missing = [new for new in params if new.key not in run.data.params]
         if is_new or missing:
@@ -88,16 +88,37 @@ def open_mlflow_run(
     return OpenedRun(client, run, is_new)
 
 
-def _create(client: MlflowClient, experiment: str, page: RunPage, tags: Mapping[str, str]) -> Run:
+def _earlier_run(client: MlflowClient, page: RunPage) -> Run | None:
+    """The page's MLflow run as earlier drivers left it; None if there is none.
+
+    The environment may name another experiment today than when the run was begun, so all are searched,
+    unless the config names one.
+    """
+    name = page.tracking.experiment
+    if name is None:
+        return find_mlflow_run(client, every_experiment(client), page.kind, page.run_id)
+    return find_mlflow_run(client, [find_target(client, name, page.uri).experiment], page.kind, page.run_id)
+
+
+def _start(client: MlflowClient, page: RunPage, tags: Mapping[str, str]) -> Run:
+    """A new MLflow run, or the one that MLFLOW_RUN_ID names.
+
+    If that one shows another run of raynas already, the new one is nested in it.
+    """
+    target = find_target(client, page.tracking.experiment, page.uri)
+    given = target.run
+    origin_tags = _origin_tags(client, target.experiment, page)
+    tags = {KIND_TAG: page.kind, RUN_ID_TAG: page.run_id, **origin_tags, **tags}
+    if given is not None and RUN_ID_TAG not in given.data.tags:
+        client.log_batch(given.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        client.update_run(given.info.run_id, status="RUNNING")
+        return client.get_run(given.info.run_id)
+    if given is not None:
+        tags = {PARENT_TAG: given.info.run_id, **tags}
     return client.create_run(
-        experiment,
+        target.experiment,
         run_name=page.folder.name,
-        tags={
-            KIND_TAG: page.kind,
-            RUN_ID_TAG: page.run_id,
-            **_origin_tags(client, experiment, page),
-            **tags,
-        },
+        tags=tags,
         start_time=None if page.start_time is None else milliseconds(page.start_time),
     )
 
@@ -110,18 +131,22 @@ def _origin_tags(client: MlflowClient, experiment: str, page: RunPage) -> dict[s
     tags = {ORIGIN_TAGS[page.kind]: origin.run_id}
     if origin.child is not None:
         tags[CHILD_TAG] = str(origin.child)
-    source = find_mlflow_run(client, experiment, "search", origin.run_id)
+    source = find_mlflow_run(client, [experiment], "search", origin.run_id)
     return tags if source is None else {PARENT_TAG: source.info.run_id, **tags}
 
 
-def find_mlflow_run(client: MlflowClient, experiment: str, kind: str, run_id: str) -> Run | None:
-    """The MLflow run of the search or training with this raynas ID, if the experiment has one."""
-    return first_run(client, experiment, f"tags.`{RUN_ID_TAG}` = '{run_id}' and tags.`{KIND_TAG}` = '{kind}'")
+def find_mlflow_run(client: MlflowClient, experiments: Sequence[str], kind: str, run_id: str) -> Run | None:
+    """The MLflow run of the search or training with this raynas ID, if one of the experiments has it."""
+    return first_run(
+        client, experiments, f"tags.`{RUN_ID_TAG}` = '{run_id}' and tags.`{KIND_TAG}` = '{kind}'"
+    )
 
 
-def first_run(client: MlflowClient, experiment: str, condition: str) -> Run | None:
+def first_run(client: MlflowClient, experiments: Sequence[str], condition: str) -> Run | None:
     """The oldest MLflow run that fulfils a condition in MLflow's search syntax."""
-    found = client.search_runs([experiment], condition, max_results=1, order_by=["attributes.start_time ASC"])
+    found = client.search_runs(
+        list(experiments), condition, max_results=1, order_by=["attributes.start_time ASC"]
+    )
     return found[0] if found else None
 
 

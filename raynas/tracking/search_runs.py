@@ -101,7 +101,7 @@ class SearchRuns:
         # lost. The store is searched before a second try, or the child would have two runs.
         if page.child in self._in_doubt:
             condition = f"{self._is_child} and tags.`{CHILD_TAG}` = '{page.child}'"
-            found = first_run(self.client, self.experiment_id, condition)
+            found = first_run(self.client, [self.experiment_id], condition)
             if found is not None:
                 return found.info
         self._in_doubt.add(page.child)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
@@ -35,9 +36,12 @@ class SearchTracker(RunListener):
     """
 
     def __init__(
-        self, runs: SearchRuns, *, space: SearchSpace, uri: str, writer: JobQueue | None = None
+        self, runs: SearchRuns, *, space: SearchSpace, page: RunPage, writer: JobQueue | None = None
     ) -> None:
-        self.uri = without_credentials(uri)
+        self.uri = without_credentials(page.uri)
+        self._folder = page.folder
+        # `raynas sync` gives a writer, and says itself what could not be written.
+        self._says_what_is_missing = writer is None
         self.mlflow_run_id = runs.parent_id
         self._runs = runs
         self._space = space
@@ -68,7 +72,7 @@ class SearchTracker(RunListener):
             runs = SearchRuns(page)
             if writer is None and not runs.is_new:
                 runs.resume(page.config)
-        return cls(runs, space=space, uri=page.uri, writer=writer)
+        return cls(runs, space=space, page=page, writer=writer)
 
     @property
     def status(self) -> str:
@@ -135,7 +139,26 @@ class SearchTracker(RunListener):
                 self._queue_points({"children_infeasible": self._num_infeasible}, step=self._num_finished)
             self._is_closed = True
             self._writer.close(partial(self._runs.end, status, end_time), timeout=timeout)
+            if self._says_what_is_missing:
+                self._say_what_is_missing(status)
         return len(self._unwritten)
+
+    def _say_what_is_missing(self, status: str) -> None:
+        missing = []
+        if self._unwritten:
+            missing.append(f"{len(self._unwritten):,} of {self._num_finished:,} children")
+        if self._points:
+            missing.append("the end of the search's curves")
+        if self._runs.status != status:
+            missing.append(f"the status {status}")
+        if missing:
+            logger.warning(
+                "MLflow at %s lacks %s. The journal holds everything; once MLflow answers, this adds what is "
+                "missing:\n  raynas sync %s",
+                self.uri,
+                " and ".join(missing),
+                shlex.quote(str(self._folder)),
+            )
 
     def _add_points(self, values: Mapping[str, float], *, step: int, progress_key: str) -> None:
         """Queues one step of the parent's curves, unless an earlier driver has written it.

@@ -26,17 +26,6 @@ def resolved_uri(uri: str | None, default_store: Path) -> str:
     return uri or os.environ.get(URI_VARIABLE) or f"sqlite:///{default_store.absolute()}"
 
 
-def check_store(uri: str | None, default_store: Path) -> str:
-    """The URI that a search would write to, without credentials. Creates a missing SQLite file.
-
-    Raises:
-        UsageError: the store can't be used; the message names the URI, what went wrong and what to do.
-    """
-    resolved = resolved_uri(uri, default_store)
-    connect(resolved)
-    return without_credentials(resolved)
-
-
 def connect(uri: str) -> MlflowClient:
     """A client of a store that has answered one request; UsageError if it doesn't answer."""
     with store_errors(uri):
@@ -48,26 +37,6 @@ def connect(uri: str) -> MlflowClient:
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     return client
-
-
-def experiment_id(client: MlflowClient, name: str, uri: str) -> str:
-    """ID of the experiment called `name`, which is created if needed; UsageError if it was deleted."""
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        try:
-            return str(client.create_experiment(name, artifact_location=_artifact_location(uri)))
-        except MlflowException:
-            # Another search may have created it in between.
-            experiment = client.get_experiment_by_name(name)
-            if experiment is None:
-                raise
-    if experiment.lifecycle_stage != "active":
-        raise UsageError(
-            f"The MLflow experiment {name!r} at {without_credentials(uri)} was deleted. "
-            f"Restore it (mlflow experiments restore -x {experiment.experiment_id}) or set "
-            "tracking.experiment to another name."
-        )
-    return str(experiment.experiment_id)
 
 
 def runs_page(store: Path) -> str:
@@ -114,7 +83,8 @@ def _sqlite_path(uri: str) -> Path | None:
     return Path(database).absolute() if database and database != ":memory:" else None
 
 
-def _artifact_location(uri: str) -> str | None:
+def artifact_location(uri: str) -> str | None:
+    """Where the artifacts of a new experiment go: beside a SQLite store, else where the server says."""
     path = _sqlite_path(uri)
     return (path.parent / "mlartifacts").as_uri() if path else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Metric, Run
 
 from raynas.cells.genotype import Genotype
 from raynas.config import without_credentials
@@ -37,12 +38,14 @@ class TrainingTracker:
 
     registered: Registered | None = None
 
-    def __init__(self, client: MlflowClient, run: Run, *, uri: str) -> None:
-        self.uri = without_credentials(uri)
+    def __init__(self, client: MlflowClient, run: Run, *, page: RunPage, epochs: set[int]) -> None:
+        self.uri = without_credentials(page.uri)
+        self._folder = page.folder
         self.mlflow_run_id = str(run.info.run_id)
         self._client = client
         self._run = run
-        self._last_epoch = int(run.data.metrics.get("epoch", 0))
+        self._known_epochs = epochs
+        self._unwritten_epochs: set[int] = set()
         self._has_warned = False
         self._models: dict[str, Path] = {}
         self._last_error: Exception | None = None
@@ -62,17 +65,22 @@ class TrainingTracker:
         opened = open_mlflow_run(replace(page, config=params), tags={ARCH_ID_TAG: arch_id})
         with store_errors(page.uri):
             opened.client.update_run(opened.run.info.run_id, status="RUNNING")
-        return cls(opened.client, opened.run, uri=page.uri)
+            # Not only the last one: after an outage, earlier epochs may be missing.
+            has_epochs = "epoch" in opened.run.data.metrics
+            run_id = opened.run.info.run_id
+            history = opened.client.get_metric_history(run_id, "epoch") if has_epochs else []
+        return cls(opened.client, opened.run, page=page, epochs={point.step for point in history})
 
     def epoch_done(self, epoch: int, values: Mapping[str, float]) -> None:
         """Adds one point to each curve, unless an earlier driver has written this epoch."""
-        if epoch <= self._last_epoch:
+        if epoch in self._known_epochs:
             return
+        self._known_epochs.add(epoch)
+        self._unwritten_epochs.add(epoch)
         now = time.time()
         points = [metric(key, value, step=epoch, time=now) for key, value in values.items()]
         points.append(metric("epoch", epoch, step=epoch, time=now))
-        self._writer.put(partial(self._client.log_batch, self.mlflow_run_id, metrics=points))  # type: ignore[arg-type]
-        self._last_epoch = epoch
+        self._writer.put(partial(self._write_epoch, epoch, points))
 
     def model_written(self, description: str, genotype: Genotype) -> None:
         """Stores model.json and a drawing of the cells; the weights stay in the training's folder."""
@@ -109,6 +117,19 @@ class TrainingTracker:
                 error_text(self._last_error) if self._last_error else "it took too long",
                 " and ".join(str(folder) for folder in self._models.values()),
             )
+
+        if self._unwritten_epochs:
+            logger.warning(
+                "MLflow at %s lacks %s of the epochs. The training's folder holds them; once MLflow answers, "
+                "this adds what is missing:\n  raynas train --out %s --resume",
+                self.uri,
+                f"{len(self._unwritten_epochs):,}",
+                shlex.quote(str(self._folder)),
+            )
+
+    def _write_epoch(self, epoch: int, points: list[Metric]) -> None:
+        self._client.log_batch(self.mlflow_run_id, metrics=points)
+        self._unwritten_epochs.discard(epoch)
 
     def _register(self, name: str) -> None:
         self.registered = register(self._client, self._run.info, name, self._models)

@@ -185,11 +185,16 @@ def test_the_entrypoint_is_raynas_quoted_for_a_shell_after_the_gpus_if_asked():
 
 def test_the_job_gets_the_tracking_server_and_never_the_token(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "the-token")
     environment = submit.runtime_env(options("--env", "A=b=c", "--exclude", "/big/", "--", "spaces"))
     assert (
         environment["env_vars"].items()
-        >= {"A": "b=c", "MLFLOW_TRACKING_URI": "http://127.0.0.1:5000"}.items()
+        >= {
+            "A": "b=c",
+            "MLFLOW_TRACKING_URI": "http://127.0.0.1:5000",
+            "MLFLOW_EXPERIMENT_NAME": "mine",
+        }.items()
     )
     assert environment["env_vars"]["RAY_AUTH_MODE"] == "token"
     assert "the-token" not in str(environment)

@@ -129,7 +129,8 @@ def made_up_result(child: Child) -> ChildResult:
 def _short_pauses_and_no_uri(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "FIRST_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(writer, "MAX_PAUSE_SECONDS", 0.01)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from raynas.config import without_credentials
 from raynas.errors import UsageError
 from raynas.tracking import store as store_module
-from raynas.tracking.store import check_store
+from raynas.tracking.experiment import check_store
 
 OUTAGE = MlflowException("API request to http://me:secret@host/api failed")
 REFUSAL = MlflowException("no such thing", error_code=INVALID_PARAMETER_VALUE)
@@ -76,7 +76,7 @@ def test_a_child_that_mlflow_refuses_does_not_hold_up_the_others(
     assert [run.data.tags["raynas.child"] for run in search.children] == ["0", "2", "3"]
 
 
-def test_a_store_that_stays_away_costs_the_search_one_warning_and_no_time(
+def test_a_store_that_stays_away_costs_the_search_two_warnings_and_no_time(
     search: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     tracker = search.open()
@@ -85,8 +85,9 @@ def test_a_store_that_stays_away_costs_the_search_one_warning_and_no_time(
     search.finish(search.run(tracker))
     assert tracker.close("FINISHED", timeout=0.2) == 4
     assert tracker.close("FINISHED") == 4
-    (warning,) = [record for record in caplog.records if record.name == "raynas.tracking"]
-    assert warning.levelno == logging.WARNING
+    warning, end = [record for record in caplog.records if record.name == "raynas.tracking"]
+    assert warning.levelno == end.levelno == logging.WARNING
+    assert "lacks 4 of 4 children" in end.getMessage()
     assert "http://host/api failed" in warning.getMessage()
     assert "secret" not in warning.getMessage()
 

@@ -18,7 +18,7 @@ from raynas.engine.ray_folder import check_ray_folder
 from raynas.environment import versions
 from raynas.errors import UsageError
 from raynas.files import try_writing
-from raynas.tracking.store import check_store
+from raynas.tracking.experiment import check_store
 from raynas.training.device import autocast_type
 
 REPORTED_PACKAGES = ("torch", "ray", "mlflow", "pyarrow", "pydantic")

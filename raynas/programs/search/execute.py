@@ -29,8 +29,8 @@ from raynas.run.records import RunListener
 from raynas.run.reuse import Memo, read_memo
 from raynas.run.run import Run
 from raynas.strategies.rewards.pareto import recorded_trade
+from raynas.tracking.experiment import check_store
 from raynas.tracking.search_tracker import SearchTracker
-from raynas.tracking.store import check_store
 from raynas.training import ChildConfig, ChildTrainer, DeviceImages, LatencyCheck, Placement
 from raynas.training.first_images import check_first_images
 from raynas.training.single_image import can_train_on_one
@@ -126,7 +126,7 @@ def execute(
             listener.noted(note)
     if config.tracking.enabled:
         # Checked before Ray is started, because only the user can correct a wrong URI or start the server.
-        check_store(config.tracking.uri, default_store(search.folder))
+        check_store(config.tracking.uri, default_store(search.folder), config.tracking.experiment)
     make_trainer = factory or functools.partial(
         image_trainer, network=config.network, child=config.child, latency=_latency_check(config)
     )

@@ -22,9 +22,9 @@ from raynas.programs.train.prepare import PreparedTraining, field_overrides, pre
 from raynas.programs.train.worker import build_training
 from raynas.run.folder import default_store
 from raynas.tracking.closing import closed_at_end
+from raynas.tracking.experiment import check_store
 from raynas.tracking.model_registry import Registered
 from raynas.tracking.run_page import RunPage
-from raynas.tracking.store import check_store
 from raynas.tracking.training_tracker import TrainingTracker
 from raynas.training.final_config import EpochSummary, StepSummary, TrainingSummary, micro_batch
 
@@ -124,7 +124,7 @@ def train_prepared(
     curve = Curve(folder)
     if config.tracking.enabled:
         # Before Ray starts, so that an unreachable MLflow server is reported at once.
-        check_store(config.tracking.uri, default_store(folder))
+        check_store(config.tracking.uri, default_store(folder), config.tracking.experiment)
     with connected(address, folder=folder):
         plan = plan_training(config.workers)
         # Before the first file is written: a training that can't run leaves no folder behind.
@@ -132,6 +132,9 @@ def train_prepared(
         training.check_steps(plan.num_workers)
         write_config(folder, config)
         with _tracked(training) as tracker:
+            # What MLflow missed of earlier drivers' epochs is added; it takes each epoch once.
+            for summary in curve.summaries:
+                _show_epoch(tracker, summary)
             recorder = _Recorder(curve, tracker, report, report_step)
             states = _train(training, plan, recorder.record)
             models = save_models(training, states, curve.summaries)
@@ -156,9 +159,14 @@ class _Recorder:
         if isinstance(summary, StepSummary):
             self.report_step(summary)
             return
-        if self.curve.append(summary) and self.tracker is not None:
-            self.tracker.epoch_done(summary.epoch, summary.model_dump(exclude={"epoch"}))
+        if self.curve.append(summary):
+            _show_epoch(self.tracker, summary)
         self.report(summary)
+
+
+def _show_epoch(tracker: TrainingTracker | None, summary: EpochSummary) -> None:
+    if tracker is not None:
+        tracker.epoch_done(summary.epoch, summary.model_dump(exclude={"epoch"}))
 
 
 def _train(
