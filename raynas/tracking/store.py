@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from raynas.config import without_credentials
 from raynas.errors import UsageError, shortened
+from raynas.tracking.advice import advice
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -62,9 +63,7 @@ def store_errors(uri: str) -> Iterator[None]:
     # Any exception can come from here: a database driver that isn't installed, a plug-in, the network.
     except Exception as error:
         raise UsageError(
-            f"MLflow can't be used at {without_credentials(uri)}: {error_text(error)}\n"
-            f"Start that server, or correct the URI in tracking.uri or {URI_VARIABLE}. If both are unset, "
-            "raynas writes a SQLite file of its own."
+            f"MLflow can't be used at {without_credentials(uri)}: {error_text(error)}\n{advice(error, uri)}"
         ) from None
 
 
