@@ -97,7 +97,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def call(*arguments: str) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, ["rescore", *arguments])
+    # As in a pipe: a terminal's width, which the test runner may have, would cost the table columns.
+    result = CliRunner(env={"COLUMNS": None}).invoke(app, ["rescore", *arguments])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.stdout, result.stderr
 

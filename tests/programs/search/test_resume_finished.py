@@ -49,7 +49,7 @@ def test_s9_a_finished_run_is_resumed_without_ray_and_shows_its_leaderboard(done
 
 
 def test_s9_a_run_that_has_children_to_come_starts_ray(done, monkeypatch):
-    def start(address: object) -> None:
+    def start(address: object, **_: object) -> None:
         raise RuntimeError("Ray was started")
 
     monkeypatch.setattr("raynas.programs.search.execute.connected", start)
