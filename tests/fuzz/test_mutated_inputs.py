@@ -12,7 +12,7 @@ import pytest
 
 from tests.fuzz.targets import TARGETS
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 ROOT = Path(__file__).parents[2]
 NUM_INPUTS = 10_000
 

@@ -11,7 +11,7 @@ from raynas.models.timm_names import to_timm
 from raynas.nn import Network
 from tests.models.large_networks import OURS, images, needs_timm, timm_logits, timm_network
 
-pytestmark = needs_timm
+pytestmark = [needs_timm, pytest.mark.slow]
 
 
 def ours(timm_name: str, padding: str = "timm") -> Network:

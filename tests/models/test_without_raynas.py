@@ -16,6 +16,7 @@ from PIL import Image
 from raynas.models.export import Exported, ExportFormat, export_model
 from tests.models.small_models import SMALL_MODELS
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 TOLERANCE = 1e-4
 RUNNABLE: tuple[ExportFormat, ...] = ("onnx", "pt2")

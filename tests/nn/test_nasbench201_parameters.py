@@ -39,6 +39,7 @@ def by_hand(arch: str) -> int:
     return 73_306 + sum(arch.count(op) * parameters for op, parameters in own.items())
 
 
+@pytest.mark.slow
 def test_all_15625_cells_have_the_tables_parameters(real_data):
     path = real_data / "nasbench201_cifar10.parquet"
     if not path.is_file():

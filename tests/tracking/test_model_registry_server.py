@@ -20,6 +20,7 @@ import pytest
 from raynas.models.folder import load_model
 from tests.tracking.trained_models import NAME, models, open_tracker, trained
 
+pytestmark = pytest.mark.slow
 START_SECONDS = 120
 
 

@@ -164,6 +164,7 @@ def test_a_schedule_goes_by_images_when_the_batch_changes_in_an_epoch():
     assert 0.3 < share < 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nasnet_a_mobile", "nasnet_a_large"])
 def test_a_full_size_network_takes_a_step(name):
     done = step(name, num_images=2)
