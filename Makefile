@@ -31,7 +31,7 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-# The tests of `make check` with coverage; the floor, in pyproject.toml, is what is reached.
+# The tests of `make check` with coverage; code that runs in Ray's processes isn't counted.
 cov: install
 	$(BIN)/python -m pytest -q $(QUICK) --cov --cov-report=term:skip-covered $(ARGS)
 
