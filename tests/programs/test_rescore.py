@@ -97,8 +97,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def call(*arguments: str) -> tuple[int, str, str]:
-    # As in a pipe: a terminal's width, which the test runner may have, would cost the table columns.
-    result = CliRunner(env={"COLUMNS": None}).invoke(app, ["rescore", *arguments])
+    result = CliRunner().invoke(app, ["rescore", *arguments])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.stdout, result.stderr
 
@@ -107,7 +106,9 @@ def everything(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_table_with_another_order_is_printed_and_nothing_is_written(folder):
+def test_a_table_with_another_order_is_printed_and_nothing_is_written(folder, monkeypatch):
+    # As in a pipe: a terminal's width, which the test runner may have, would cost the table columns.
+    monkeypatch.delenv("COLUMNS", raising=False)
     before = everything(folder)
     code, out, error = call("--reward", "mnasnet", "--set", "reward.parameters=20000")
     assert (code, error) == (0, "")
