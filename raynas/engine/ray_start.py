@@ -12,7 +12,7 @@ from raynas.engine.ray_folder import folder_advice, folder_fault, ray_folder
 from raynas.errors import UsageError, shortened
 
 MAX_CHARACTERS = 600
-"""Of Ray's own text; a log's last lines may be in it."""
+"""Characters of Ray's own text that a message shows; a log's last lines may be in it."""
 _FOLDER = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 _PORT = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 _LIMITS = {

@@ -19,7 +19,7 @@ NUM_REASONS = 3
 
 NO_NUMBER = "its reward was no finite number"
 
-ADVICE = (
+ADVICE_OF_FAILURES = (
     (
         r"out of GPU memory|CUDA out of memory",
         "use a smaller child.batch_size or network.filters, or fewer workers on a GPU (workers.gpus)",
@@ -119,7 +119,7 @@ def reasons_of(results: Iterable[ChildResult | None]) -> dict[str, int]:
 
 
 def _advice(reason: str) -> str:
-    return next(advice for pattern, advice in ADVICE if re.search(pattern, reason, re.IGNORECASE))
+    return next(advice for pattern, advice in ADVICE_OF_FAILURES if re.search(pattern, reason, re.IGNORECASE))
 
 
 class RefusalWatch:

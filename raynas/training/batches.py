@@ -84,7 +84,7 @@ class MemoryBatches:
 
 
 class NoiseBatches:
-    """The same batch of noise again and again, without validation, to measure how fast a network trains."""
+    """Repeats one batch of noise, without validation, to measure how fast a network trains."""
 
     def __init__(
         self,

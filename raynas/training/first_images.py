@@ -16,7 +16,7 @@ from raynas.training.images import AugmentationConfig, DeviceImages
 logger = logging.getLogger(__name__)
 
 ENOUGH_IMAGES = 16
-"""So many images of one class, or so many equal images, are hardly ever chance."""
+"""Number of images of one class, or of equal images, that is hardly ever chance."""
 
 
 class FirstImages:
