@@ -30,7 +30,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ray_says(text: str) -> None:
-    """As the thread does in which Ray listens for messages."""
+    """Prints `text` with the function by which Ray prints messages of the cluster."""
     ray_worker.print_to_stdstream(
         {"lines": [text], "pid": "raylet", "is_err": False},
         ignore_prefix=False,
