@@ -120,6 +120,7 @@ def test_an_unknown_network_is_answered_with_the_nearest():
         build("nasnet_a_lrge")
 
 
+@pytest.mark.slow
 @needs_timm
 def test_torchvision_can_be_imported_and_its_models_work():
     code = (

@@ -83,6 +83,7 @@ def test_accumulated_steps_give_the_update_of_the_whole_batch():
     assert largest_difference(whole, parts) < 1e-5
 
 
+@pytest.mark.slow
 def test_two_ranks_give_the_updates_of_one_with_twice_the_batch(two_ranks):
     one = train_with_frozen_norms(Placement(), epochs=1)
     first, second = (ends["final"] for ends in two_ranks)

@@ -31,6 +31,8 @@ from raynas.training import Placement
 from raynas.training.final_config import EpochSummary
 from tests.nn.small_networks import TINY
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
     "network": {"cells_per_stack": 1, "filters": 4},
     "data": {"validation_images": 1500},
