@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,27 +25,36 @@ class TrainingBatch(NamedTuple):
     images_NCHW: Tensor
     labels_N: Tensor
     position: int
-    """The `start` that continues the epoch after this batch, in a unit of the batches' own; equal on all
-    ranks.
-    """
+    """See Positioned."""
 
 
-class TrainingBatches(Protocol):
+class Positioned(Protocol):
+    """A batch of any task."""
+
+    @property
+    def position(self) -> int:
+        """The `start` that continues the epoch after this batch, in a unit of the batches' own; equal on all
+        ranks.
+        """
+
+
+Batch = TypeVar("Batch", bound=Positioned, covariant=True)
+
+
+class Batches(Protocol[Batch]):
     """Training and validation images in batches. Their order depends on the seed and the epoch, and not on
     the number of ranks.
     """
-
-    num_classes: int
 
     def num_batches(self, batch_size: int, *, num_ranks: int) -> int:
         """Number of batches of `batch_size` images that each rank gets in an epoch."""
 
     def train_batches(
         self, epoch: int, batch_size: int, *, rank: int, num_ranks: int, start: int = 0
-    ) -> Iterator[TrainingBatch]:
+    ) -> Iterator[Batch]:
         """One rank's batches of an epoch from position `start`."""
 
-    def validation_batches(self, batch_size: int, *, rank: int, num_ranks: int) -> Iterator[TrainingBatch]:
+    def validation_batches(self, batch_size: int, *, rank: int, num_ranks: int) -> Iterator[Batch]:
         """One rank's validation batches; each image is on exactly one rank."""
 
 

@@ -23,7 +23,7 @@ from raynas.programs.train.worker import build_training
 from raynas.training import Placement
 from raynas.training.batches import TrainingBatch
 from raynas.training.final import FinalTraining
-from raynas.training.final_config import EpochSummary, StepSummary, TrainingSummary
+from raynas.training.final_config import ClassifierSummary, StepSummary, TrainingSummary
 from tests.nn.small_networks import TINY
 
 pytestmark = pytest.mark.ray
@@ -88,7 +88,7 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
     interrupt, build = Interrupted, functools.partial(build_training, folder=tmp_path, config=training.config)
     marker = tmp_path / "died"
 
-    def factory(placement: Placement, data: Any) -> FinalTraining:
+    def factory(placement: Placement, data: Any) -> FinalTraining[Any]:
         made = build(placement, data)
         made.batches = interrupt(made.batches, marker)
         return made
@@ -99,12 +99,13 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
         training.data,
         plan=plan_training(TrainWorkerConfig(count=2, cpus=0.01, gpus=0)),
         folder=tmp_path,
+        score="top1",
         max_failures=1,
         batch_size=32,
         report_summary=summaries.append,
     )
     assert marker.exists()
-    epochs = [summary for summary in summaries if isinstance(summary, EpochSummary)]
+    epochs = [summary for summary in summaries if isinstance(summary, ClassifierSummary)]
     assert [summary.epoch for summary in epochs] == [1, 2, 3]
     assert {summary.step for summary in summaries if isinstance(summary, StepSummary)} >= {20, 40, 60, 80}
     assert states.best_epoch == max(epochs, key=lambda summary: (summary.top1, summary.epoch)).epoch
@@ -130,7 +131,7 @@ def test_an_error_that_a_restart_would_repeat_ends_the_training_at_once(pool, tm
     """Here one in the data; tests/engine/test_train_worker.py has the other kind, memory that runs out."""
     training = prepared(tmp_path / "training")
 
-    def factory(placement: Placement, data: Any) -> FinalTraining:
+    def factory(placement: Placement, data: Any) -> FinalTraining[Any]:
         raise DataError("shard 7 is broken")
 
     with pytest.raises(DataError, match="shard 7 is broken"):
@@ -139,6 +140,7 @@ def test_an_error_that_a_restart_would_repeat_ends_the_training_at_once(pool, tm
             training.data,
             plan=plan_training(TrainWorkerConfig(count=1, cpus=0.01, gpus=0)),
             folder=tmp_path,
+            score="top1",
             max_failures=5,
             batch_size=32,
             report_summary=lambda summary: None,

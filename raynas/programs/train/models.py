@@ -24,11 +24,11 @@ from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.prepare import PreparedTraining
 from raynas.tracking.config import FORBIDDEN_IN_MODEL_NAMES
 from raynas.training.batches import IMAGENET_MEAN_C, IMAGENET_STD_C
-from raynas.training.final_config import EpochSummary
+from raynas.training.final_config import ClassifierSummary
 
 
 def save_models(
-    training: PreparedTraining, states: TrainedStates, summaries: list[EpochSummary]
+    training: PreparedTraining, states: TrainedStates, summaries: list[ClassifierSummary]
 ) -> dict[str, Path]:
     """The model folders, by their alias in MLflow's model registry: 'best' and 'last'.
 
@@ -55,7 +55,7 @@ def _save(
     folder: str,
     state: Mapping[str, Any],
     epoch: int,
-    summaries: list[EpochSummary],
+    summaries: list[ClassifierSummary],
 ) -> Path:
     network = training.spec.build()
     weights, average = state["network"], state["average"]
@@ -70,7 +70,7 @@ def _save(
 
 
 def _info(
-    training: PreparedTraining, network: Network, epoch: int, summary: EpochSummary | None
+    training: PreparedTraining, network: Network, epoch: int, summary: ClassifierSummary | None
 ) -> ModelInfo:
     config, data = training.config, training.data
     pixels: dict[str, Any] = {

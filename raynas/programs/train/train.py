@@ -16,7 +16,8 @@ from raynas.engine.final_plan import TrainingPlan, plan_training
 from raynas.errors import InvalidConfig
 from raynas.models.folder import INFO_FILE
 from raynas.programs.train.config import TrainConfig
-from raynas.programs.train.folder import Curve, write_config
+from raynas.programs.train.curve import Curve
+from raynas.programs.train.folder import write_config
 from raynas.programs.train.models import registered_name, save_models
 from raynas.programs.train.prepare import PreparedTraining, field_overrides, prepare_named_training
 from raynas.programs.train.worker import build_training
@@ -26,7 +27,7 @@ from raynas.tracking.experiment import check_store
 from raynas.tracking.model_registry import Registered
 from raynas.tracking.run_page import RunPage
 from raynas.tracking.training_tracker import TrainingTracker
-from raynas.training.final_config import EpochSummary, StepSummary, TrainingSummary, micro_batch
+from raynas.training.final_config import ClassifierSummary, StepSummary, TrainingSummary, micro_batch
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class TrainResult:
     """Model folder of the last epoch's network, for raynas.models.folder.load_model and `raynas export`."""
     best: Path
     """Model folder of the epoch with the highest top-1."""
-    summaries: list[EpochSummary]
+    summaries: list[ClassifierSummary]
     """One per epoch, in order."""
     registered: Registered | None
     """The versions in MLflow's model registry. None means that MLflow is disabled or was unreachable."""
@@ -59,7 +60,7 @@ def train_final(
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
     address: str | None = None,
-    report: Callable[[EpochSummary], None] = lambda _: None,
+    report: Callable[[ClassifierSummary], None] = lambda _: None,
 ) -> TrainResult:
     """Trains one network to the end; `raynas train` as a function.
 
@@ -107,7 +108,7 @@ def train_prepared(
     training: PreparedTraining,
     *,
     address: str | None = None,
-    report: Callable[[EpochSummary], None] = lambda _: None,
+    report: Callable[[ClassifierSummary], None] = lambda _: None,
     report_step: Callable[[StepSummary], None] = lambda _: None,
 ) -> TrainResult:
     """Runs a prepared training to its end.
@@ -121,7 +122,7 @@ def train_prepared(
         TrainingFailed: the training diverged, or too many workers were lost.
     """
     config, folder = training.config, training.folder
-    curve = Curve(folder)
+    curve = Curve(folder, ClassifierSummary)
     if config.tracking.enabled:
         # Before Ray starts, so that an unreachable MLflow server is reported at once.
         check_store(config.tracking.uri, default_store(folder), config.tracking.experiment)
@@ -149,9 +150,9 @@ def train_prepared(
 class _Recorder:
     """What is done with every summary that the workers send."""
 
-    curve: Curve
+    curve: Curve[ClassifierSummary]
     tracker: TrainingTracker | None
-    report: Callable[[EpochSummary], None]
+    report: Callable[[ClassifierSummary], None]
     report_step: Callable[[StepSummary], None]
 
     def record(self, summary: TrainingSummary) -> None:
@@ -159,12 +160,13 @@ class _Recorder:
         if isinstance(summary, StepSummary):
             self.report_step(summary)
             return
+        assert isinstance(summary, ClassifierSummary)
         if self.curve.append(summary):
             _show_epoch(self.tracker, summary)
         self.report(summary)
 
 
-def _show_epoch(tracker: TrainingTracker | None, summary: EpochSummary) -> None:
+def _show_epoch(tracker: TrainingTracker | None, summary: ClassifierSummary) -> None:
     if tracker is not None:
         tracker.epoch_done(summary.epoch, summary.model_dump(exclude={"epoch"}))
 
@@ -178,6 +180,7 @@ def _train(
         training.data,
         plan=plan,
         folder=training.folder,
+        score=ClassifierSummary.score,
         max_failures=config.workers.max_failures,
         batch_size=config.training.batch_size,
         report_summary=report,

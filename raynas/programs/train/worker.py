@@ -19,7 +19,8 @@ from raynas.engine.ray_batches import ray_batches
 from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.prepare import PreparedTraining
 from raynas.training import DeviceImages, Placement
-from raynas.training.batches import MemoryBatches, StreamedBatches, TrainingBatches
+from raynas.training.batches import Batches, MemoryBatches, StreamedBatches, TrainingBatch
+from raynas.training.classification import classifier_training
 from raynas.training.device import reproducible
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import divisible
@@ -27,7 +28,7 @@ from raynas.training.final_config import divisible
 
 def build_training(
     placement: Placement, data: ImageSplit | ImageIndex, *, folder: Path, config: TrainConfig
-) -> FinalTraining:
+) -> FinalTraining[TrainingBatch]:
     """What one worker trains, with the same initial weights on every worker.
 
     Args:
@@ -41,10 +42,10 @@ def build_training(
     settings = config.training
     if config.workers.at_least is not None:
         settings = divisible(settings, placement.num_ranks)
-    return FinalTraining(network, _batches(training, placement), settings, placement, seed=config.seed)
+    return classifier_training(network, _batches(training, placement), settings, placement, seed=config.seed)
 
 
-def _batches(training: PreparedTraining, placement: Placement) -> TrainingBatches:
+def _batches(training: PreparedTraining, placement: Placement) -> Batches[TrainingBatch]:
     config, data = training.config.data, training.data
     if isinstance(data, ImageSplit):
         return MemoryBatches(

@@ -28,7 +28,7 @@ from raynas.programs.train.prepare import prepare_training
 from raynas.programs.train.train import TrainResult, train_prepared
 from raynas.run.events import Origin
 from raynas.training import Placement
-from raynas.training.final_config import EpochSummary
+from raynas.training.final_config import ClassifierSummary
 from tests.nn.small_networks import TINY
 
 pytestmark = pytest.mark.slow
@@ -44,7 +44,7 @@ def train_here(factory: Any, data: Any, *, report_summary: Any, **_: Any) -> Tra
     """As train_on_cluster does; the second epoch is taken for the best."""
     training, states = factory(Placement(), data), {}
 
-    def save(summary: EpochSummary | None) -> None:
+    def save(summary: ClassifierSummary | None) -> None:
         assert summary is not None
         states[summary.epoch] = copy.deepcopy(training.state_dict())
         report_summary(summary)
