@@ -25,6 +25,7 @@ class Cell(nn.Module):
     def __init__(self, plan: CellPlan, conventions: Conventions, *, drop_path: float = 0.0) -> None:
         super().__init__()
         self.plan = plan
+        # A ModuleDict's keys are strings and become part of the weights' names: model folders rely on them.
         self.match = nn.ModuleDict(
             {
                 str(s): build_layers(layers, conventions)
@@ -49,6 +50,7 @@ class Cell(nn.Module):
         states = {int(state): match(inputs[int(state)]) for state, match in self.match.items()}
         for index, block in self.blocks.items():
             states[self.plan.num_inputs + int(index)] = block(states)
+        # After the blocks, which take the unchanged inputs.
         for state, fix_up in self.fix_up.items():
             states[int(state)] = fix_up(states[int(state)])
         outputs = [states[state] for state in self.plan.outputs]

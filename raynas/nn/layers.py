@@ -91,6 +91,7 @@ def out_size(layer: Layer, size: tuple[int, int]) -> tuple[int, int]:
         strides = (2, 2)
     else:
         return size
+    # Rounded up: -(-a // b) is the ceiling of a / b in whole numbers.
     return -(-size[0] // strides[0]), -(-size[1] // strides[1])
 
 

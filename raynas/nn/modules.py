@@ -44,6 +44,8 @@ def _group_norm(layer: layers.GroupNorm, conventions: Conventions) -> nn.Module:
 
 @_module.register
 def _conv(layer: layers.Conv, conventions: Conventions) -> nn.Module:
+    # With stride 1 and odd kernels, TensorFlow's SAME pads both sides alike, which torch's own convolution
+    # does too.
     is_same = conventions.padding != "symmetric" and max(layer.stride) > 1 and not layer.is_valid
     padding = [0 if layer.is_valid or is_same else layer.dilation * (length // 2) for length in layer.kernel]
     is_strided_pointwise = layer.kernel == (1, 1) and max(layer.stride) > 1
@@ -64,6 +66,7 @@ def _conv(layer: layers.Conv, conventions: Conventions) -> nn.Module:
 
 @_module.register
 def _pool(layer: layers.Pool, conventions: Conventions) -> nn.Module:
+    # A window of even size needs one more pixel on one side than on the other, which torch's pools can't pad.
     is_even = layer.kernel % 2 == 0
     if is_even or (conventions.padding != "symmetric" and layer.stride > 1):
         return SamePool2d(
@@ -101,11 +104,14 @@ class FactorizedReduction2d(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, conventions: Conventions) -> None:
         super().__init__()
         half = out_channels // 2
+        # A single output channel is all path 2's; torch refuses a convolution to no channels.
         self.path_1 = nn.Conv2d(in_channels, half, 1, bias=False) if half else None
         self.path_2 = nn.Conv2d(in_channels, out_channels - half, 1, bias=False)
         self.norm = batch_norm(out_channels, conventions)
 
     def forward(self, x: Tensor) -> Tensor:
+        # Padded right and below, cut off left and above: the map keeps its size and moves by one pixel, so
+        # that the second grid reads the diagonal neighbours of the pixels that the first one reads.
         shifted = F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
         paths = [self.path_2(shifted[:, :, ::2, ::2])]
         if self.path_1 is not None:
@@ -173,6 +179,7 @@ class SamePool2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         spans, strides = [self.kernel] * 2, [self.stride] * 2
         if self.kind == "max":
+            # Padding of -inf never is the maximum; zeros would be, where all values are negative.
             return F.max_pool2d(_pad_same(x, spans, strides, -torch.inf), self.kernel, self.stride)
         mean = F.avg_pool2d(_pad_same(x, spans, strides, 0.0), self.kernel, self.stride)
         if self.counts_padding:
@@ -187,8 +194,11 @@ class SamePool2d(nn.Module):
 
 def _pad_same(x: Tensor, spans: Sequence[int], strides: Sequence[int], value: float) -> Tensor:
     """`x` padded so that a window of `spans` pixels at `strides` gives ceil(size / stride) outputs."""
+    # F.pad wants the last dimension first, so everything is walked through backwards.
     pads: list[int] = []
     for size, span, stride in zip(reversed(x.shape[2:]), reversed(spans), reversed(strides), strict=True):
+        # What the last window reaches beyond the image. TensorFlow puts an odd pixel at the end, right or
+        # below.
         total = max((-(-size // stride) - 1) * stride + span - size, 0)
         pads += [total // 2, total - total // 2]
     return F.pad(x, pads, value=value) if any(pads) else x

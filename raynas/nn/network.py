@@ -75,6 +75,7 @@ class Network(nn.Module):
         self.head = build_layers(plan.head, config.conventions)
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = _classifier(plan.num_features, num_classes)
+        # Only these numbers are needed to run the network; the rest of the plan is in the modules.
         self._sources = [(cell.current, cell.previous) for cell in plan.cells]
         self.apply(_initialise)
 
@@ -101,6 +102,8 @@ class Network(nn.Module):
         The last map is what `forward_features` returns.
         """
         outputs = self._outputs(images_NCHW, {feature.output for feature in self.feature_maps})
+        # Cells end without a ReLU, because the next one begins with it. The last map gets the network's own
+        # head instead.
         larger = [F.relu(outputs[feature.output]) for feature in self.feature_maps[:-1]]
         return [*larger, self.head(outputs[-1])]
 
@@ -127,12 +130,15 @@ class Network(nn.Module):
             outputs.append(cell(outputs[current], outputs[previous]))
             # No cell takes an output older than the two before its current one, so the memory is freed.
             if (forgotten := len(outputs) - 4) >= 0 and forgotten not in kept:
+                # Something that lives anyway stands in, so that the numbers of the other outputs stay as they
+                # are.
                 outputs[forgotten] = images_NCHW
         return outputs
 
 
 def _feature_maps(plan: NetworkPlan) -> list[FeatureMap]:
     """The last output at each stride."""
+    # A later output replaces an earlier one of the same stride.
     last = {output.stride: number for number, output in enumerate(plan.outputs)}
     return [FeatureMap(number, plan.outputs[number].channels, stride) for stride, number in last.items()]
 
