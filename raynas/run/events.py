@@ -24,6 +24,7 @@ scores of other runs, and is like format 2 otherwise.
 Time = Annotated[float, Field(ge=0, lt=253402300800)]
 """Seconds since 1970; up to the year 9999."""
 
+# Bounded, because a journal may come from a stranger, and NumPy and databases take no larger integers.
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 

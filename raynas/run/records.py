@@ -86,10 +86,13 @@ def records_of(events: Iterable[Event]) -> dict[int, ChildRecord]:
     for event in events:
         if isinstance(event, Proposed):
             records[event.child] = ChildRecord(event)
+        # A journal that was changed by hand is shown as far as it makes sense; a resume checks it strictly
+        # (state.py).
         elif isinstance(event, Finished) and event.child in records:
             records[event.child] = replace(records[event.child], finished=event)
         elif isinstance(event, Interrupted):
             interrupted = event.children
+        # A resume hands them out again, so only what the last driver left behind is interrupted.
         elif isinstance(event, Resumed):
             interrupted = ()
     for child in interrupted:
