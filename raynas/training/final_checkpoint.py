@@ -59,6 +59,7 @@ def check_state(own: Mapping[str, Any], state: Mapping[str, Any]) -> None:
 
 
 def _problems(own: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[str]:
+    # With other parts than these, the comparisons below would find none of what they look for.
     if own.keys() != state.keys():
         yield f"it holds {', '.join(sorted(state))} instead of {', '.join(sorted(own))}"
         return

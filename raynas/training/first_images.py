@@ -36,6 +36,7 @@ class FirstImages:
         Raises:
             DataError: the pixels are not finite, all zero, or the same in all images.
         """
+        # Called at every step: after the first batches it returns at once, and no GPU waits for the host.
         if self._num_images >= ENOUGH_IMAGES or not len(labels_N):
             return
         _check_pixels(images_NCHW)
