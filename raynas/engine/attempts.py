@@ -12,6 +12,7 @@ MAX_EVICTIONS = 20
 """How often a child may lose its node or worker group. Beyond that, the child itself may be the cause."""
 
 
+# Compared by identity: the queue looks attempts up in its deques, where equal fields would mean nothing.
 @dataclass(eq=False)
 class Attempt:
     """A child in the work queue: the attempt at training it, and what earlier attempts at it left behind."""
@@ -23,6 +24,7 @@ class Attempt:
     """Number of workers that died while they trained the child."""
     evictions: int = 0
     """Number of times that its worker went for a reason of its own, such as with its node."""
+    # What the queue was last asked to save, or None. In the actor it is a reference into Ray's object store.
     checkpoint: Any = None
     must_stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Watched by the worker. Set when the child has to stop, before its end is known, and when it has ended.

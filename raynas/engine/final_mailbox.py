@@ -23,6 +23,7 @@ class FinalMailbox:
         if summary.epoch <= self.epochs_done:
             return
         if isinstance(summary, EpochSummary):
+            # Only a whole epoch counts: summaries within an epoch that is trained again are reported again.
             self.epochs_done = summary.epoch
         self.summaries.append(summary)
         async with self._has_new:

@@ -132,12 +132,14 @@ def more_groups(
         room = _total_room(request, nodes)
         wanted = room if request.count == "auto" else min(room, request.count)
         num_more = max(wanted - num_running, 0) // request.per_child
+        # A group for each child: its workers restart together, and would take other children with them.
         return [WorkerGroup(request.per_child, None)] * num_more
     rooms = [(_free_room(node, request, running), node) for node in nodes]
     left = sum(room for room, _ in rooms)
     if request.count != "auto":
         left = min(left, request.count - num_running)
     groups = []
+    # The roomiest nodes first, which makes few and large groups.
     for room, node in sorted(rooms, key=lambda pair: -pair[0]):
         if (taken := min(room, left)) > 0:
             groups.append(WorkerGroup(taken, node.id))
@@ -158,6 +160,7 @@ def _free_room(node: NodeResources, request: WorkerRequest, running: Sequence[Wo
 
 def room_on(node: NodeResources, cpus: float, gpus: float) -> int:
     """Workers of this size that one node holds."""
+    # Division may leave a whole number just short, as in 0.3 / 0.1, and int would cut it to the one below.
     by_cpu = int(node.cpus / cpus + 1e-6)
     if gpus == 0:
         return by_cpu

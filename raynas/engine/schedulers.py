@@ -22,6 +22,7 @@ def build_scheduler(config: SchedulerConfig, epochs: int) -> TrialScheduler | No
         time_attr="epoch",
         metric="accuracy",
         mode="max",
+        # ASHA refuses a grace period beyond its last epoch; here it only means that no child is stopped.
         max_t=max(epochs, config.grace_epochs),
         grace_period=config.grace_epochs,
         reduction_factor=config.reduction_factor,
@@ -71,6 +72,7 @@ class MedianStopping(MedianStoppingRule):
         curve.total += accuracy
         curve.num_reports += 1
         others = self._means[epoch]
+        # Before the child's own mean is added, because it is compared with the others.
         is_worse = len(others) >= self._min_samples_required and curve.best < _median(others)
         bisect.insort(others, curve.total / curve.num_reports)
         return str(TrialScheduler.STOP if is_worse else TrialScheduler.CONTINUE)

@@ -196,4 +196,6 @@ class TuneSearcher(Searcher):
         except (ValidationError, OSError) as error:
             raise RunFolderError(f"{checkpoint_path} is no state of a TuneSearcher: {error}.") from error
         self._children = dict(state.children)
+        # Tune runs these trials again under the same ids, so their children are not handed out to other
+        # trials.
         self.run.replay(state.events, running=self._children.values())

@@ -94,6 +94,7 @@ class SearchController(TuneController):
     def stop_trial(self, trial: Trial) -> None:
         """Ends a trial as Tune does, and forgets it."""
         super().stop_trial(trial)  # type: ignore[no-untyped-call]
+        # Tune keeps ended trials, and its steps take longer the more of them there are.
         self._trials.remove(trial)
         self._stopped_trials.discard(trial)
 
@@ -108,6 +109,7 @@ class SearchController(TuneController):
         if num_before < self.max_live:
             super()._maybe_update_trial_queue()  # type: ignore[no-untyped-call]
         # While there is room and a next child, the step must not wait for updates.
+        # A trial came in this step and one more has room, so the next step should fetch it at once.
         has_room = num_before < len(self._trials) < self.max_live
         self._actor_manager.polls = has_room and not self._search_alg.is_finished()
 
@@ -146,6 +148,8 @@ class _Suggestions(SearchAlgorithm):
             self.set_finished()  # type: ignore[no-untyped-call]
         if not isinstance(config, dict):
             return None
+        # Counted only if there is a trial, so that an id isn't lost where the searcher has nothing at the
+        # moment.
         self._num_trials += 1
         # A stub: Tune would look for a registered trainable, and make a folder for the trial.
         return Trial("child", config=config, trial_id=trial_id, placement_group_factory=_RESOURCES, stub=True)
@@ -306,4 +310,5 @@ class ChildActors:
                 self._push(actor)
 
     def _push(self, actor: ChildActor) -> None:
+        # No two actors have the same place, so the heap never compares the actors.
         heapq.heappush(self._ready, (actor.updates[0][0], actor))
