@@ -117,6 +117,7 @@ def check_address(address: str, plain_http: bool) -> None:
 def entrypoint_of(options: argparse.Namespace) -> str:
     """The shell command of the job."""
     command = options.command
+    # Joined by NUL, which no argument can hold, so that one pattern finds both '--out X' and '--out=X'.
     out = re.search(r"(?:^|\0)--out[=\0]([^\0]+)", "\0".join(command))
     if command[0] in WRITES_A_RUN and not (out and Path(out[1]).is_absolute()):
         raise Refused(
@@ -147,6 +148,7 @@ def runtime_env(options: argparse.Namespace) -> dict[str, Any]:
                 f"{name} looks like a secret, and a job's environment is shown in the dashboard. Put it into "
                 "a file or the environment of the cluster's nodes instead."
             )
+    # Set last: the job must talk to its cluster in the mode in which this program does.
     variables["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
     if options.no_upload:
         return {"env_vars": variables}

@@ -115,4 +115,5 @@ def _texts(error: BaseException | None) -> Iterator[str]:
     """The error and its causes: MLflow wraps most errors in its own."""
     while error is not None:
         yield f"{type(error).__name__} {error}"
+        # The context too: an error that was raised in an except block without `from` has no cause.
         error = error.__cause__ or error.__context__
