@@ -195,6 +195,7 @@ class JobLog:
         return True
 
     def print_rest(self, whole: str) -> None:
+        """Prints what is not yet printed of the whole log."""
         self._print(whole[self.num_printed :])
 
     def _print(self, text: str) -> None:
@@ -249,6 +250,7 @@ def _size(path: Path) -> int:
 
 
 def first_line(error: Exception) -> str:
+    """The first line of an error's text, at most 200 characters, or its type if it has no text."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 

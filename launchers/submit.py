@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options of the command line. Wrong ones end the program with exit code 2."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -103,6 +104,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def check_address(address: str, plain_http: bool) -> None:
+    """Refuses an address that is no dashboard's, or to which the token would go unencrypted."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Refused(f"--address {address!r} is not the address of a dashboard, such as {DEFAULT_ADDRESS}.")

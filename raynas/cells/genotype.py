@@ -106,6 +106,7 @@ class Genotype:
         return {"normal": _cell_to_dict(self.normal), "reduction": _cell_to_dict(self.reduction)}
 
     def to_json(self) -> str:
+        """The genotype as JSON on one line, which `from_json` reads."""
         return json.dumps(self.to_dict())
 
     @classmethod

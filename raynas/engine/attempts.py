@@ -35,6 +35,7 @@ class Attempt:
     timer: asyncio.TimerHandle | None = None
 
     def stop_timer(self) -> None:
+        """Stops the timer of the time limit, if one runs."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -57,6 +58,7 @@ class Mailbox:
         self.has_updates = asyncio.Event()
 
     def put(self, update: ChildUpdate) -> None:
+        """Adds an update, and wakes the call that waits for one."""
         self.updates.append(update)
         self.has_updates.set()
 

@@ -33,6 +33,7 @@ class TrainingPlan:
 
     @property
     def is_elastic(self) -> bool:
+        """Whether training may go on with fewer workers than `num_workers`."""
         return self.at_least is not None and self.at_least < self.num_workers
 
 

@@ -91,6 +91,7 @@ class GroupStart:
 
     @property
     def name(self) -> str:
+        """Name of the group, such as 'group 3'."""
         return self.settings.group
 
 

@@ -48,12 +48,15 @@ class QueueActor(WorkQueue):
         self._placement_groups: dict[str, Any] = {}
 
     async def data(self) -> Any:
+        """The data set; ray.get of the call gives a reference, and ray.get of that the arrays."""
         return self._data[0]
 
     async def set_controller(self, group: str, controller: Any) -> None:
+        """Keeps the actor that controls a group's run, for `location`."""
         self._controllers[group] = controller
 
     async def set_placement_group(self, group: str, placement_group: Any) -> None:
+        """Keeps the placement group of a group's workers, for `location`."""
         self._placement_groups[group] = placement_group
 
     async def location(self, group: str) -> tuple[Any, Any]:

@@ -64,10 +64,12 @@ class PoolPlan:
 
     @property
     def num_workers(self) -> int:
+        """Number of workers in all groups."""
         return sum(group.num_workers for group in self.groups)
 
     @property
     def num_gpus(self) -> float:
+        """GPUs of all workers together."""
         return self.num_workers * self.gpus
 
     @property

@@ -32,17 +32,23 @@ class Group(Protocol):
     group_name: str
     error: BaseException | None
 
-    def start(self) -> None: ...
+    def start(self) -> None:
+        """Starts the group in a thread of its own."""
 
-    def is_alive(self) -> bool: ...
+    def is_alive(self) -> bool:
+        """Whether the group's run goes on."""
 
-    def join(self, timeout: float | None = None) -> None: ...
+    def join(self, timeout: float | None = None) -> None:
+        """Waits until the run has ended, for at most `timeout` seconds; None waits without a limit."""
 
-    def locate(self) -> None: ...
+    def locate(self) -> None:
+        """Remembers what `kill` and `clear` need, while the queue can be asked for it."""
 
-    def kill(self) -> None: ...
+    def kill(self) -> None:
+        """Ends a run that would go on."""
 
-    def clear(self) -> None: ...
+    def clear(self) -> None:
+        """Frees the resources of a run that was killed."""
 
 
 class QueueClient(Protocol):
@@ -98,6 +104,7 @@ class PoolSupervisor(threading.Thread):
 
     @property
     def num_workers(self) -> int:
+        """Number of workers in all groups, also of those that are still starting."""
         return sum(group.group.num_workers for group in list(self.groups))
 
     def run(self) -> None:

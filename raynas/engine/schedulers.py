@@ -62,6 +62,7 @@ class MedianStopping(MedianStoppingRule):
         """Mean accuracies of all children that reported an epoch, by epoch, ascending."""
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """CONTINUE, or STOP for a child that is below the median at this epoch."""
         epoch, accuracy = result.get(self._time_attr), result.get(self._metric)  # type: ignore[arg-type]
         if epoch is None or accuracy is None:
             return str(TrialScheduler.CONTINUE)
@@ -78,6 +79,7 @@ class MedianStopping(MedianStoppingRule):
         return str(TrialScheduler.STOP if is_worse else TrialScheduler.CONTINUE)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Forgets the child's curve; its means stay, for the others to be compared with."""
         self._curves.pop(trial.trial_id, None)
 
 

@@ -177,6 +177,7 @@ class ChildActor:
 
     @property
     def is_ready(self) -> bool:
+        """Whether Tune has asked for a result and there is one."""
         return self.on_result is not None and bool(self.updates)
 
     def receive(self, update: ChildUpdate, place: int) -> None:
@@ -217,14 +218,17 @@ class ChildActors:
 
     @property
     def num_live_actors(self) -> int:
+        """Number of children that are queued or running."""
         return len(self._live)
 
     @property
     def num_total_actors(self) -> int:
+        """Number of children that are queued or running: none of their actors is pending."""
         return len(self._live)
 
     @property
     def num_actor_tasks(self) -> int:
+        """Number of children that are queued or running: each has one task, to train."""
         return len(self._live)
 
     def add_actor(self, config: dict[str, Any]) -> ChildActor:
@@ -247,12 +251,15 @@ class ChildActors:
         return False
 
     def is_actor_started(self, tracked_actor: ChildActor) -> bool:
+        """Whether the child was submitted and its trial has not ended."""
         return tracked_actor.child_id in self._live
 
     def is_actor_failed(self, tracked_actor: ChildActor) -> bool:
+        """Always False: a child that fails has a result which says so."""
         return False
 
     def get_live_actors_resources(self) -> dict[str, float]:
+        """Always empty: children take none of Tune's resources."""
         return {}
 
     def schedule_actor_task(
@@ -280,6 +287,7 @@ class ChildActors:
             self._push(tracked_actor)
 
     def clear_actor_task_futures(self, tracked_actor: ChildActor) -> None:
+        """Forgets Tune's request for the child's next result."""
         tracked_actor.on_result = None
 
     def next(self, timeout: float | None = None) -> bool:
@@ -295,6 +303,7 @@ class ChildActors:
         return False
 
     def cleanup(self) -> None:
+        """Stops every child that has not ended."""
         for actor in list(self._live.values()):
             self.remove_actor(actor)
 

@@ -51,6 +51,7 @@ class AuxiliaryHead(nn.Module):
         self.classifier: nn.Module = nn.Linear(NUM_FEATURES, num_classes)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
+        """A feature map (N, in_channels, H, W) -> logits (N, K)."""
         if x_NCHW.shape[2:] == (self.size, self.size):
             return self.classifier(self.features(x_NCHW))  # type: ignore[no-any-return]
         # In place of the first two layers, ReLU and pool, whose output would have another size than the

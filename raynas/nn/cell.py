@@ -42,6 +42,7 @@ class Cell(nn.Module):
 
     @property
     def out_channels(self) -> int:
+        """Channels of the cell's output."""
         return self.plan.out_channels
 
     def forward(self, current_NCHW: Tensor, previous_NCHW: Tensor) -> Tensor:
@@ -79,6 +80,7 @@ class BlockModule(nn.Module):
         self.merge = build_layers(plan.merge, conventions)
 
     def forward(self, states: dict[int, Tensor]) -> Tensor:
+        """The block's state (N, filters, H, W), from the cell's states by their numbers."""
         half_a, half_b = self.op_a(states[self.input_a]), self.op_b(states[self.input_b])
         both = torch.cat([half_a, half_b], dim=1) if self.is_concat else half_a + half_b
         return self.merge(both)  # type: ignore[no-any-return]

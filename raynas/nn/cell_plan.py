@@ -71,6 +71,7 @@ class CellPlan:
 
     @property
     def out_channels(self) -> int:
+        """Channels of the cell's output."""
         return len(self.outputs) * self.shape.filters
 
 

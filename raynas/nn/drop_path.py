@@ -21,6 +21,7 @@ class DropPath(nn.Module):
         self.progress = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> a map of equal shape; in evaluation mode it is `x` itself."""
         dropped = self.probability * self.progress
         if not self.training or dropped == 0.0:
             return x

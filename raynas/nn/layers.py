@@ -106,4 +106,5 @@ def relu_conv_norm(in_channels: int, out_channels: int, *, kernel: int = 1, stri
 
 
 def relu_factorized_reduction(in_channels: int, out_channels: int) -> Layers:
+    """ReLU, then a factorised reduction, which halves height and width."""
     return (Relu(), FactorizedReduction(in_channels, out_channels))

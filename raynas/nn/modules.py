@@ -88,6 +88,7 @@ def _zero(layer: layers.Zero, conventions: Conventions) -> nn.Module:
 
 
 def batch_norm(channels: int, conventions: Conventions) -> nn.BatchNorm2d:
+    """Batch norm with the network's epsilon and momentum."""
     return nn.BatchNorm2d(channels, eps=conventions.norm_epsilon, momentum=conventions.norm_momentum)
 
 
@@ -95,6 +96,7 @@ class GroupNorm2d(nn.GroupNorm):
     """nn.GroupNorm that also takes a single example with one number per group, which torch refuses."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) -> a map of equal shape."""
         return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
@@ -110,6 +112,7 @@ class FactorizedReduction2d(nn.Module):
         self.norm = batch_norm(out_channels, conventions)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) -> (N, out_channels, H / 2, W / 2), rounded up."""
         # Padded right and below, cut off left and above: the map keeps its size and moves by one pixel, so
         # that the second grid reads the diagonal neighbours of the pixels that the first one reads.
         shifted = F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
@@ -128,6 +131,7 @@ class Zero2d(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> zeros of (N, out_channels, H / stride, W / stride), rounded up."""
         # Multiplied instead of created, so that the input gets a gradient, of zeros.
         zeros_N1HW = x[:, :1, :: self.stride, :: self.stride] * 0.0
         return zeros_N1HW.expand(-1, self.out_channels, -1, -1)
@@ -137,6 +141,7 @@ class SameConv2d(nn.Conv2d):
     """nn.Conv2d with TensorFlow's SAME padding, which depends on the input's size."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride), rounded up."""
         height, width = self.kernel_size
         spans = [self.dilation[0] * (height - 1) + 1, self.dilation[1] * (width - 1) + 1]
         return super().forward(_pad_same(x, spans, self.stride, 0.0))
@@ -156,6 +161,7 @@ class StridedPointwiseConv2d(nn.Conv2d):
     """float32 numbers in a vector register of AVX-512; AVX2's holds 8."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride), rounded up."""
         rows, columns = self.stride
         return F.conv2d(x[:, :, ::rows, ::columns], self.weight, self.bias, groups=self.groups)
 
@@ -177,6 +183,7 @@ class SamePool2d(nn.Module):
         self.counts_padding = counts_padding
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H / stride, W / stride), rounded up."""
         spans, strides = [self.kernel] * 2, [self.stride] * 2
         if self.kind == "max":
             # Padding of -inf never is the maximum; zeros would be, where all values are negative.

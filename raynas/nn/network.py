@@ -108,6 +108,7 @@ class Network(nn.Module):
         return [*larger, self.head(outputs[-1])]
 
     def get_classifier(self) -> nn.Module:
+        """The last layer; nn.Identity if there are no classes."""
         return self.classifier
 
     def reset_classifier(self, num_classes: int) -> None:

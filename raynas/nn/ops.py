@@ -48,7 +48,8 @@ def op_layers(name: str, shape: OpShape) -> Layers:
 def _identity(shape: OpShape) -> Layers:
     if shape.stride == 1 and shape.in_channels == shape.out_channels:
         return ()
-    # With stride 1 only the number of channels differs, and all codes change it by the same 1x1 convolution.
+    # With stride 1 only the number of channels differs, for which a 1x1 convolution serves whatever the
+    # convention.
     if shape.stride == 1 or shape.strided_identity == "conv":
         return relu_conv_norm(shape.in_channels, shape.out_channels, stride=shape.stride)
     if shape.strided_identity == "relu_factorized":

@@ -89,6 +89,7 @@ class Finished(FrozenModel):
 
     @property
     def is_reused(self) -> bool:
+        """Whether the score is that of another child, of this run or of another."""
         return self.reused_from is not None or self.memo is not None
 
 
@@ -114,6 +115,7 @@ class Interrupted(FrozenModel):
 
     @property
     def is_by_signal(self) -> bool:
+        """Whether a signal ended the driver, and no error."""
         return self.reason.startswith("SIG")
 
 

@@ -135,6 +135,7 @@ class Journal:
             raise
 
     def close(self) -> None:
+        """Closes the file, which releases its lock."""
         self._file.close()
 
     def __enter__(self) -> Journal:

@@ -47,6 +47,7 @@ class LeaderboardEntry(FrozenModel):
 
     @property
     def is_reused(self) -> bool:
+        """Whether the score is that of another child, of this run or of another."""
         return self.reused_from is not None or self.memo_run is not None
 
 

@@ -21,6 +21,7 @@ class ChildRecord:
 
     @property
     def id(self) -> int:
+        """The child's number, which is its proposal's."""
         return self.proposed.child
 
     @property
@@ -30,10 +31,12 @@ class ChildRecord:
 
     @property
     def result(self) -> ChildResult | None:
+        """How the child ended; None until it is finished."""
         return self.finished.result if self.finished else None
 
     @property
     def reward(self) -> float | None:
+        """What the strategy observed; None until the child is finished, and if it has no score."""
         return self.finished.reward if self.finished else None
 
     @property

@@ -96,6 +96,7 @@ class Run:
 
     @property
     def strategy(self) -> Strategy:
+        """The strategy, with what it has learned so far."""
         return self.state.strategy
 
     @property
@@ -110,14 +111,17 @@ class Run:
 
     @property
     def num_finished(self) -> int:
+        """Number of children that have ended, without the infeasible ones."""
         return self.state.num_finished
 
     @property
     def num_infeasible(self) -> int:
+        """Number of proposals that were beyond the limits."""
         return self.state.num_infeasible
 
     @property
     def is_complete(self) -> bool:
+        """Whether as many children have ended as the run was to have."""
         return self.num_children is not None and self.num_unfinished <= 0
 
     @property

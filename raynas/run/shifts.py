@@ -30,6 +30,7 @@ class Shift:
 
     @property
     def seconds(self) -> float:
+        """Length of the shift in seconds."""
         return max(self.ended - self.began, 0.0)
 
     @property

@@ -72,6 +72,7 @@ class Status(FrozenModel):
 
     @property
     def is_complete(self) -> bool:
+        """Whether as many children are done as were asked for; False if that is not known."""
         return self.children.asked is not None and self.children.done >= self.children.asked
 
 

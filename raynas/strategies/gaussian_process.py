@@ -49,6 +49,7 @@ class GaussianProcess:
 
     @property
     def num_observations(self) -> int:
+        """Number of observations that are kept, at most `memory`."""
         return len(self._rewards)
 
     @property

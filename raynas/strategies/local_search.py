@@ -94,6 +94,6 @@ class LocalSearch(Strategy[LocalSearchConfig]):
         if len(self.starts) < self.config.starts:
             return False
         self.summit = max(self.starts, key=self.scores.__getitem__)
-        # The next climb needs random architectures of its own; the rest of these would lead to it again.
+        # The next climb starts among random architectures of its own.
         self.starts = []
         return True

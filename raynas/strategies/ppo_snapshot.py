@@ -58,6 +58,7 @@ class Recalled:
 
     @property
     def num_updates(self) -> int:
+        """Number of updates whose outcome the arrays hold."""
         return len(self.history_US)
 
     def statistics(self, update: int) -> dict[str, float]:

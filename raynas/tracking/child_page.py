@@ -95,6 +95,7 @@ def metric(key: str, value: float, *, step: int, time: float) -> Metric:
 
 
 def milliseconds(seconds: float) -> int:
+    """Seconds as whole milliseconds, in which MLflow keeps times."""
     return round(seconds * 1000)
 
 

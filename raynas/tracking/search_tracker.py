@@ -94,6 +94,7 @@ class SearchTracker(RunListener):
         self._writer.put(partial(self._runs.write_config, config))
 
     def child_finished(self, record: ChildRecord, child: Child) -> None:
+        """Queues the child's MLflow run and the next step of the search's curves."""
         if self._is_closed or record.finished is None:
             return
         # Added here and discarded in the writer's thread; each is a single operation of a set, which needs no
@@ -121,6 +122,7 @@ class SearchTracker(RunListener):
         self._finish_time = record.finished.time
 
     def policy_updated(self, statistics: dict[str, float]) -> None:
+        """Queues one step of the curves of the strategy's statistics."""
         if "policy_version" in statistics:
             step = int(statistics["policy_version"])
             self._add_points(statistics, step=step, progress_key="policy_version")

@@ -31,7 +31,8 @@ Job = Callable[[], None]
 class JobQueue(Protocol):
     """Takes jobs and has carried them out, as far as possible, when it is closed."""
 
-    def put(self, job: Job) -> None: ...
+    def put(self, job: Job) -> None:
+        """Adds a job at the end."""
 
     def close(self, last: Job, *, timeout: float) -> None:
         """Carries out what is queued, then `last`; waits about `timeout` seconds at most."""

@@ -159,6 +159,7 @@ class TensorFlowRMSprop(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Updates every parameter that has a gradient; `closure` must be None."""
         # None of raynas's loops computes the loss anew within a step.
         assert closure is None
         for group in self.param_groups:

@@ -53,6 +53,7 @@ class Slot:
         )
 
     def port_x(self, port: int) -> float:
+        """The x at which a line arrives at a port, on whichever side its operation is."""
         return self.x + port * self.side
 
 

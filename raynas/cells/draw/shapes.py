@@ -25,14 +25,17 @@ class Rectangle(NamedTuple):
 
     @property
     def right(self) -> int:
+        """The x of the right edge."""
         return self.x + self.width
 
     @property
     def bottom(self) -> int:
+        """The y of the lower edge."""
         return self.y + self.height
 
     @property
     def center(self) -> int:
+        """The x of the middle."""
         return self.x + self.width // 2
 
 
@@ -51,10 +54,12 @@ class Arrow(NamedTuple):
 
     @property
     def start(self) -> Position:
+        """Where the line begins."""
         return self.points[0]
 
     @property
     def tip(self) -> Position:
+        """Where the head ends."""
         return self.head[0]
 
 
