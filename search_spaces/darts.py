@@ -39,6 +39,9 @@ class DartsSpace(SearchSpace):
     For the first block the cell's two inputs are the only pair.
     """
 
+    # cnn/model.py: both inputs always pass a 1x1 convolution, or a factorised reduction after a Reduction
+    # cell. An identity of stride 2 is one too, nothing comes before the pooling, and drop path is equal for
+    # all cells.
     network: ClassVar[Mapping[str, Any]] = {
         "conventions": {"match_previous": "always", "strided_identity": "relu_factorized"},
         "head": "plain",

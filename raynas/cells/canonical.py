@@ -215,6 +215,8 @@ def _definition(block: Block) -> tuple[Any, ...]:
 
 
 def _key(block: Block, labels: Mapping[int, int]) -> Key:
+    # By their new numbers: with the old ones the order of the halves would depend on how the cell was
+    # written.
     half_a, half_b = (labels[block.input_a], block.op_a), (labels[block.input_b], block.op_b)
     if block.combiner in COMMUTATIVE_COMBINERS and half_b < half_a:
         half_a, half_b = half_b, half_a

@@ -95,6 +95,7 @@ def plan_pool(request: WorkerRequest, nodes: Sequence[NodeResources]) -> PoolPla
         DoesNotFit: says what was asked, what there is and what to change.
     """
     room = _total_room(request, nodes)
+    # Whole children only: workers that are left over could train none.
     count = room // request.per_child * request.per_child if request.count == "auto" else request.count
     if request.count == "auto" and 0 < room < request.per_child:
         raise DoesNotFit(
@@ -118,6 +119,7 @@ def plan_what_fits(request: WorkerRequest, nodes: Sequence[NodeResources]) -> Po
         DoesNotFit: there is no room for a single child.
     """
     room = _total_room(request, nodes) // request.per_child * request.per_child
+    # A count that can't be divided among children doesn't become right by being lowered: plan_pool says so.
     if request.count == "auto" or room == 0 or request.count <= room or request.count % request.per_child:
         return plan_pool(request, nodes)
     notice = f"{_asked(request.count, room, request, nodes)} The others start as nodes join."
@@ -132,6 +134,7 @@ def more_groups(
     if request.per_child > 1:
         # Ray places workers that share a child, so which nodes they run on is not known here.
         room = _total_room(request, nodes)
+        # `room` is that of empty nodes, so what runs already is taken off.
         wanted = room if request.count == "auto" else min(room, request.count)
         num_more = max(wanted - num_running, 0) // request.per_child
         # A group for each child: its workers restart together, and would take other children with them.

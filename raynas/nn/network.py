@@ -93,6 +93,7 @@ class Network(nn.Module):
 
     def forward_head(self, features_NFHW: Tensor, pre_logits: bool = False) -> Tensor:
         """Logits (N, K) of `forward_features`'s result; with `pre_logits`, the pooled features (N, F)."""
+        # The mean over all pixels instead of a pool of fixed size, so that images may have any size.
         features_NF: Tensor = self.dropout(features_NFHW.mean(dim=(2, 3)))
         return features_NF if pre_logits else self.classifier(features_NF)
 

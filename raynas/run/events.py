@@ -134,6 +134,7 @@ Event = Annotated[AnyEvent, Field(discriminator="kind")]
 
 def last_of_driver(events: Sequence[Event]) -> Started | Resumed | Interrupted:
     """The last event in which a driver wrote of its own beginning or end."""
+    # There always is one, as a journal opens with Started.
     return [event for event in events if isinstance(event, Started | Resumed | Interrupted)][-1]
 
 

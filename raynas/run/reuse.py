@@ -125,6 +125,7 @@ def _scores(run: RecordedRun) -> dict[str, MemoScore]:
             assert record.finished is not None
             here = Origin(run_id=run.started.run_id, folder=str(run.folder), child=record.id)
             result = record.finished.result
+            # A score that this run took over itself keeps the run that it came from in the first place.
             scores.setdefault(record.proposed.arch_id, MemoScore(result, record.finished.memo or here))
     return scores
 

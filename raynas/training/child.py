@@ -203,7 +203,9 @@ class _ChildLoop:
         return None
 
     def _step(self, images_NCHW: Tensor, labels_N: Tensor) -> float:
+        # At every step, as in slim, where the probability grows with the step and not with the epoch.
         set_drop_path_progress(self.network, self.steps_done / self.total_steps)
+        # None instead of zeros: a parameter that took no part in a step isn't moved by its momentum.
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(images_NCHW.device.type, self.autocast, enabled=self.autocast is not None):
             output = self.model(images_NCHW)

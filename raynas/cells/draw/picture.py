@@ -87,6 +87,7 @@ def one_line(title: str) -> str:
 
 
 def _heading_width(heading: str) -> int:
+    # An upper bound, because the SVG is shown in whichever of its fonts the viewer has.
     return round(len(heading) * HEADING_ADVANCE * HEADING_SIZE)
 
 
