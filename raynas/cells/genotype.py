@@ -96,8 +96,7 @@ class Genotype:
     def arch_id(self) -> str:
         """First 12 hex digits of the canonical form's SHA-256: equal for equal graphs, in every process."""
         # Journals, memos and MLflow hold these ids, so neither this text nor the hash may ever change. 12 hex
-        # digits are 48 bits: among a million architectures, the chance that any two share an id is about 0.2
-        # %.
+        # digits are 48 bits: among a million architectures, any two share an id with probability 1/500.
         text = json.dumps(self.canonical().to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -150,7 +150,7 @@ class PoolSupervisor(threading.Thread):
 
     def close(self, timeout: float) -> None:
         """Waits until the workers return, which the queue has asked them to; ends those that do not."""
-        # This thread has to end first, or it would start new groups for those that end below.
+        # The supervisor's own thread ends first, or it would start new groups for those that end below.
         self._closing.set()
         self.join()
         deadline = time.monotonic() + timeout

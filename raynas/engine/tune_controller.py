@@ -109,7 +109,6 @@ class SearchController(TuneController):
         if num_before < self.max_live:
             super()._maybe_update_trial_queue()  # type: ignore[no-untyped-call]
         # While there is room and a next child, the step must not wait for updates.
-        # A trial came in this step and one more has room, so the next step should fetch it at once.
         has_room = num_before < len(self._trials) < self.max_live
         self._actor_manager.polls = has_room and not self._search_alg.is_finished()
 
