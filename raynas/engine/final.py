@@ -147,6 +147,7 @@ def train_on_cluster(
 def _report_until_end(fit: _Fit, mailbox: Any, report_summary: Callable[[TrainingSummary], None]) -> None:
     """Reports each summary as it comes, until training has ended and all are reported."""
     num_reported = 0
+    # A call that is always open: it returns as soon as there is something new, so that nothing is polled.
     new_summaries = mailbox.after.remote(0)
     while fit.is_alive():
         # With a timeout, because no summary comes after the last one.
@@ -155,6 +156,7 @@ def _report_until_end(fit: _Fit, mailbox: Any, report_summary: Callable[[Trainin
                 num_reported += 1
                 report_summary(summary)
             new_summaries = mailbox.after.remote(num_reported)
+    # What came between the last look and the end of the thread.
     for summary in ray.get(mailbox.rest.remote(num_reported)):
         report_summary(summary)
 
@@ -180,6 +182,7 @@ class _Fit(threading.Thread):
     def states(self) -> TrainedStates:
         assert self.result is not None and self.result.checkpoint is not None
         last = load_state(self.result.checkpoint, "cpu")
+        # Checkpoints within an epoch have no score.
         scored = [(c, m) for c, m in self.result.best_checkpoints or () if self.score in m]
         # Of equally good epochs the later one.
         checkpoint, summary = max(scored, key=lambda pair: (pair[1][self.score], pair[1]["epoch"]))
@@ -267,6 +270,8 @@ def train_worker(settings: FinalWorkerSettings) -> None:
             training.load_state_dict(load_state(checkpoint, placement.device))
         stopped = mailbox.stopped.remote()
         training.run(lambda summary: _save(training, summary, mailbox), lambda: _check(stopped))
+    # The errors are sorted here by what a restart would do: repeat the same mistake, or help. Only the last
+    # kind is left to Ray Train.
     except RaynasError as error:
         ray.get(mailbox.fail.remote(error))
         raise
@@ -299,6 +304,7 @@ def _check(stopped: Any) -> None:
 def _save(training: FinalTraining[Any], summary: TrainingSummary, mailbox: Any) -> None:
     """Saves a training checkpoint from rank 0. Ray Train requires that all ranks report at the same time."""
     metrics = summary.model_dump()
+    # All ranks have the same weights, so it is enough that one writes.
     if training.placement.rank != 0:
         ray.train.report(metrics)
         return

@@ -25,6 +25,7 @@ def has_checkpoint(folder: Path) -> bool:
     Raises:
         RunFolderError: Ray's list of checkpoints is garbled, or one of them is gone.
     """
+    # Ray Train resumes from what is on its list, whatever folders there are.
     path = folder / CHECKPOINTS_FOLDER / CHECKPOINT_LIST_FILE
     if not path.is_file():
         return False
@@ -37,6 +38,7 @@ def has_checkpoint(folder: Path) -> bool:
             f"{path} is no list of checkpoints: {error!r}. Restore it, or start a new training in another "
             "folder."
         ) from error
+    # Looked at here, because in a worker a missing file would be found only after all of them have started.
     for name in names:
         state = folder / CHECKPOINTS_FOLDER / name / STATE_FILE
         if not state.is_file():

@@ -75,9 +75,11 @@ class MemoryBatches:
     ) -> Iterator[TrainingBatch]:
         order_N = torch.randperm(len(self.images.train_labels_N), generator=self._generator(epoch))
         step = batch_size * num_ranks
+        # The order is drawn anew and in full for each call: a position alone is enough to go on in the middle
+        # of an epoch.
         for position in range(start, len(order_N) - step + 1, step):
             # Every rank augments the whole batch, so that an image's augmentation doesn't depend on how the
-            # batch is divided.
+            # batch is divided. It is seeded by the position, for an epoch that goes on from here.
             images_NCHW, labels_N = self.images.batch(
                 order_N[position : position + step], self.augmentation, self._generator(epoch, position)
             )
@@ -160,5 +162,7 @@ class StreamedBatches:
 
     def _normalised(self, images_NCHW: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:
         """Copies a batch to the device as bytes, a quarter of the size of floats, and normalises it there."""
+        # non_blocking returns before the copy from pinned memory is done; what follows on the GPU waits for
+        # it there.
         pixels_NCHW = images_NCHW.to(self.device, non_blocking=True).float()
         return pixels_NCHW * self._scale_C11 - self._shift_C11, labels_N.to(self.device, non_blocking=True)

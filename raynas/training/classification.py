@@ -78,6 +78,7 @@ def classifier_training(
 
 def _counts(logits_NK: Tensor, labels_N: Tensor) -> Tensor:
     """Images whose class is the best guess, images whose class is among the best five, and images."""
+    # With fewer than five classes every class is among the best five, and top-5 is 1.
     best_NK = logits_NK.topk(min(5, logits_NK.shape[1]), dim=1).indices
     is_right_NK = best_NK == labels_N[:, None]
     num_top1 = is_right_NK[:, 0].sum()

@@ -83,6 +83,7 @@ class FinalTraining(Generic[AnyBatch]):
     def _count_steps(self) -> int:
         """Updates per epoch."""
         num_batches = self.batches.num_batches(self.micro_batch, num_ranks=self.placement.num_ranks)
+        # Batches at the end of an epoch that don't fill an update are left out.
         num_steps = num_batches // self.config.accumulate
         if num_steps < 1:
             raise InvalidConfig(
@@ -112,6 +113,8 @@ class FinalTraining(Generic[AnyBatch]):
             RunFolderError: it is of another network or average; nothing was changed.
             WeightsError: it is of another optimiser, or damaged.
         """
+        # Before anything is loaded: load_state_dict copies tensor by tensor, and would leave a mixture behind
+        # an error.
         check_state(self.state_dict(), state)
         try:
             load_optimizer(self.optimizer, state["optimizer"])
@@ -151,6 +154,7 @@ class FinalTraining(Generic[AnyBatch]):
             self._epoch_began = time.perf_counter()
             self._first_step = self.step
             loss = self._train_epoch(save, check)
+            # Taken before the validation, which is not to count.
             images_per_second = self._images_per_second()
             scores = self.scores()
             # Before `save`, whose checkpoint must continue with the next epoch.
@@ -202,6 +206,7 @@ class FinalTraining(Generic[AnyBatch]):
                 losses.append(self._update(gathered))
                 self.position = batch.position
                 gathered = []
+                # Asked on every rank after every update, because the ranks agree on the answer.
                 if self.clock.is_due(self.step):
                     self._check_loss()
                     save(
@@ -217,6 +222,8 @@ class FinalTraining(Generic[AnyBatch]):
         self._check_loss()
         if not losses:
             return math.nan
+        # One transfer at the end of the epoch. `item` after each update would make the host wait for the GPU
+        # each time.
         mean = self.placement.total(torch.stack(losses).mean()).item() / self.placement.num_ranks
         return float(mean)
 
@@ -230,10 +237,12 @@ class FinalTraining(Generic[AnyBatch]):
         self.optimizer.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self.placement.device)
         with self._seeded_for_step():
+            # Gradients add up over the steps, and travel between the ranks with the last one only.
             for batch in batches[:-1]:
                 with self._no_sync():
                     loss += self._backward(batch)
             loss += self._backward(batches[-1])
+        # Kept on the device as a sum, which is NaN or infinite once one of its terms is.
         self._unchecked_loss += loss
         if self.config.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip, foreach=True)
@@ -246,6 +255,7 @@ class FinalTraining(Generic[AnyBatch]):
         return loss
 
     def _backward(self, batch: AnyBatch) -> Tensor:
+        # Divided, so that the sum of the steps' gradients is that of their mean loss, as for one large batch.
         loss = self.task.loss(self.model, batch, self.autocast) / self.config.accumulate
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
@@ -254,6 +264,7 @@ class FinalTraining(Generic[AnyBatch]):
     def _seeded_for_step(self) -> Iterator[None]:
         """Seeds dropout and drop path for this update and rank."""
         device = torch.device(self.placement.device)
+        # Forked, so that seeding here leaves the random numbers of whatever else runs in the process alone.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(hashed_seed(self.seed, self.step, self.placement.rank))
             yield
@@ -303,4 +314,6 @@ def _average(network: nn.Module, decay: float | None) -> AveragedModel | None:
         share = min(decay, (1.0 + float(num_updates)) / (10.0 + float(num_updates)))
         torch._foreach_lerp_(averages, weights, 1.0 - share)
 
+    # AveragedModel averages parameters alone. It copies batch norm's statistics from the network at each
+    # update.
     return AveragedModel(network, multi_avg_fn=update)
