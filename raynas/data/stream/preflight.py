@@ -149,15 +149,14 @@ def _label_looks(images: ShardImages, split: Split) -> list[_Look]:
 
 
 def _check_labels(images: ShardImages, split: Split, file: str, row_groups: list[int]) -> None:
+    columns = [images.label_column]
     with _opened(images.uri, file) as parquet:
-        labels = parquet.read_row_groups(row_groups, columns=[images.label_column], use_threads=False).column(
-            0
-        )
+        labels = parquet.read_row_groups(row_groups, columns=columns, use_threads=False).column(0)
     try:
         checked_labels(labels, file=file, num_classes=images.num_classes)
     except DataError as error:
         if split == "train":
-            raise
+            raise DataError(f"{error} The column is {images.label_column!r}.") from error
         raise _no_validation(error, images, file, labels) from error
 
 
@@ -168,12 +167,13 @@ def _no_validation(error: DataError, images: ShardImages, file: str, labels: pa.
         "Put a file with labels in its place, named validation or val; or take it out of the folder and "
         "train in memory (data.streamed=false), which holds out some training images."
     )
-    if len(values) > 1:
+    value = values[0]
+    if len(values) > 1 or (value is not None and value >= 0):
         return DataError(f"{error} The column is {column!r}, of the validation images. {advice}")
-    value = "null" if values[0] is None else values[0]
     return DataError(
-        f"{file} can't be used for validation, because it has no labels: column {column!r} is {value} in all "
-        f"{len(labels):,} rows from row 0 on; allowed are 0 to {images.num_classes - 1}. {advice}"
+        f"{file} can't be used for validation, because it has no labels: column {column!r} is "
+        f"{'null' if value is None else value} in all {len(labels):,} rows from row 0 on; allowed are 0 to "
+        f"{images.num_classes - 1}. {advice}"
     )
 
 
