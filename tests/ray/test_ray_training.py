@@ -19,7 +19,7 @@ from raynas.errors import DataError
 from raynas.models.folder import load_model
 from raynas.programs.train.prepare import prepare_training
 from raynas.programs.train.train import train_prepared
-from raynas.programs.train.worker import build_training
+from raynas.programs.train.worker import WorkerInput, build_training
 from raynas.training import Placement
 from raynas.training.batches import TrainingBatch
 from raynas.training.final import FinalTraining
@@ -96,7 +96,7 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
     summaries: list[TrainingSummary] = []
     states = train_on_cluster(
         factory,
-        training.data,
+        WorkerInput(training.data),
         plan=plan_training(TrainWorkerConfig(count=2, cpus=0.01, gpus=0)),
         folder=tmp_path,
         max_failures=1,
