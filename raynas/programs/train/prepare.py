@@ -209,9 +209,11 @@ def prepare_training(
 
 def _network_of_weights(settings: Mapping[str, Any]) -> ModelInfo | None:
     """The description of the network whose weights a training begins from, if raynas wrote one."""
-    if settings.get("weights") is None:
+    given = settings.get("weights")
+    if given is None:
         return None
-    return known_info(validated(InitialWeightsConfig, settings["weights"], where="weights").source)
+    fields = given if isinstance(given, Mapping) else {"source": given}
+    return known_info(validated(InitialWeightsConfig, fields, where="weights").source)
 
 
 def find_start(what: str | None) -> FoundCell:
