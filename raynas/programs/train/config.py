@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from raynas.cells.genotype_field import GenotypeField
 from raynas.config import FrozenModel
@@ -72,11 +72,6 @@ class InitialWeightsConfig(FrozenModel):
     """Parts of the network that were made anew, and why."""
     notes: tuple[str, ...] = ()
     """What was chosen and changed when the weights were read."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_source(cls, value: Any) -> Any:
-        return {"source": str(value)} if isinstance(value, str | Path) else value
 
     @field_validator("source")
     @classmethod

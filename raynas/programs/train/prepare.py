@@ -145,11 +145,11 @@ def prepare_named_training(
     """
     if resume and out is None:
         raise RunFolderError("To resume a training, give its folder: out=FOLDER, or --out FOLDER.")
-    found = None
-    own = None if resume or what is not None else _network_of_weights(settings or {})
+    found, settings = None, _with_weights_as_fields(settings or {})
+    own = None if resume or what is not None else _network_of_weights(settings)
     if own is not None:
         found, what = FoundCell(own.genotype), str(own.training.get("cell") or own.genotype.arch_id)
-        settings = merged({"network": own.network.model_dump(mode="json")}, settings or {})
+        settings = merged({"network": own.network.model_dump(mode="json")}, settings)
     elif not resume or what is not None:
         found = find_start(what)
     return prepare_training(
@@ -189,13 +189,14 @@ def prepare_training(
     Raises:
         UsageError: an argument can't be used; nothing was started or overwritten.
     """
+    settings = _with_weights_as_fields(settings or {})
     if resume:
-        config = resumed_training_config(out, settings or {}, genotype=genotype, recipe=recipe)
+        config = resumed_training_config(out, settings, genotype=genotype, recipe=recipe)
     else:
         check_can_start(out)
         assert genotype is not None
         subject = {"cell": cell, "genotype": genotype, "origin": origin}
-        config = train_config(recipe or DEFAULT_RECIPE, merged(settings or {}, subject))
+        config = train_config(recipe or DEFAULT_RECIPE, merged(settings, subject))
     if not config.run_id:
         # Drawn once and then kept in training.json, so that a resumed training finds its MLflow run.
         config = config.model_copy(update={"run_id": uuid.uuid4().hex})
@@ -209,11 +210,17 @@ def prepare_training(
 
 def _network_of_weights(settings: Mapping[str, Any]) -> ModelInfo | None:
     """The description of the network whose weights a training begins from, if raynas wrote one."""
-    given = settings.get("weights")
-    if given is None:
+    if settings.get("weights") is None:
         return None
-    fields = given if isinstance(given, Mapping) else {"source": given}
-    return known_info(validated(InitialWeightsConfig, fields, where="weights").source)
+    return known_info(validated(InitialWeightsConfig, settings["weights"], where="weights").source)
+
+
+def _with_weights_as_fields(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings`, with weights=FILE written as weights.source=FILE, which a resume compares."""
+    weights = settings.get("weights")
+    if weights is None or isinstance(weights, Mapping):
+        return dict(settings)
+    return {**settings, "weights": {"source": str(weights)}}
 
 
 def find_start(what: str | None) -> FoundCell:

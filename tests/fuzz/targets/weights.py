@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import random
@@ -24,7 +25,8 @@ def start(folder: Path, bomb: Path) -> Attempt:
     spec = NetworkSpec(network.genotype, network.config, 1, network.num_classes, network.image_size)
     state = {key: value.clone() for key, value in network.state_dict().items()}
     tensors = safetensors.torch.save(state)
-    pickles = [torch_bytes(state, is_zip=is_zip) for is_zip in (True, False)]
+    wrapped = {"ema": {"module": state}, "model": state, "args": argparse.Namespace(x=1)}
+    pickles = [torch_bytes(saved, is_zip=is_zip) for saved in (state, wrapped) for is_zip in (True, False)]
 
     def attempt(rng: random.Random) -> None:
         if rng.random() < 0.5:

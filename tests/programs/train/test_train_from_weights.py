@@ -141,7 +141,7 @@ def write_checkpoint(folder: Path) -> None:
 def test_d10_a_resume_needs_no_weights_and_refuses_others(tmp_path, file):
     training = prepared(tmp_path, file)
     write_config(training.folder, training.config)
-    for settings in ({}, {"weights": {"source": str(file)}}):
+    for settings in ({}, {"weights": {"source": str(file)}}, {"weights": str(file)}):
         # Without a checkpoint it begins again, from the same weights.
         again = resumed(tmp_path, **settings)
         assert again.config == training.config and again.initial is not None
@@ -179,7 +179,7 @@ def test_d10_weights_are_checked_before_anything_is_started_or_written(tmp_path,
     ]:
         with pytest.raises(WeightsError, match=message):
             train_final("nasnet_a", weights=weights, out=out, settings=SETTINGS)
-    with pytest.raises(InvalidConfig, match=r"weights\.source"):
+    with pytest.raises(InvalidConfig, match=r"weights\.source = ''"):
         train_final("nasnet_a", weights="", out=out)
     with pytest.raises(WeightsError, match=r"holds other weights \(digest"):
         prepared(tmp_path, {"source": "w.pt", "digest": "0" * 16})
