@@ -27,10 +27,11 @@ from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, Sc
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from raynas.engine.cluster import HEAD_NODE, set_start_timeout
-from raynas.engine.final_checkpoints import CHECKPOINTS_FOLDER, STATE_FILE, load_state
+from raynas.engine.final_checkpoints import load_state
 from raynas.engine.final_mailbox import FinalMailbox
 from raynas.engine.final_plan import TrainingPlan
 from raynas.errors import RaynasError, TrainingFailed
+from raynas.files import CHECKPOINTS_FOLDER, STATE_FILE
 from raynas.training import Placement
 from raynas.training.device import is_out_of_memory
 from raynas.training.final import FinalTraining

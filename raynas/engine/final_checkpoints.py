@@ -9,12 +9,10 @@ from typing import Any
 from ray.train import Checkpoint
 
 from raynas.errors import RunFolderError, WeightsError
-from raynas.files import parse_json
-from raynas.models.weights import load_tensors
+from raynas.files import CHECKPOINTS_FOLDER, STATE_FILE, parse_json
+from raynas.models.tensor_files import load_tensors
 from raynas.training.final_checkpoint import checked_state
 
-CHECKPOINTS_FOLDER = "checkpoints"
-STATE_FILE = "state.pt"
 CHECKPOINT_LIST_FILE = "checkpoint_manager_snapshot.json"
 """Ray Train's list of the checkpoints that it would resume from."""
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from ray.train import Checkpoint
 
-from raynas.engine.final_checkpoints import STATE_FILE, load_state
+from raynas.engine.final_checkpoints import load_state
 from raynas.errors import RunFolderError
+from raynas.files import STATE_FILE
 from raynas.training import Placement
 from raynas.training.checkpoint_clock import STEPS_PER_LOOK, CheckpointClock
 from raynas.training.classification import classifier_training

@@ -20,7 +20,7 @@ from raynas.programs.search.execute import execute
 from raynas.programs.search.prepare import prepare_search
 from raynas.programs.search.recipes import search_config
 from raynas.programs.train.prepare import prepare_training
-from raynas.programs.train.worker import build_training
+from raynas.programs.train.worker import WorkerInput, build_training
 from raynas.training import DeviceImages, Placement
 from raynas.training.classification import classifier_training
 from raynas.training.first_images import ENOUGH_IMAGES, FirstImages
@@ -48,7 +48,9 @@ def prepared(folder, **settings):
 
 
 def built(training):
-    return build_training(Placement(), training.data, folder=training.folder, config=training.config)
+    return build_training(
+        Placement(), WorkerInput(training.data), folder=training.folder, config=training.config
+    )
 
 
 @pytest.mark.parametrize("size", [8, 12, 16, 20, 28, 32, 64])

@@ -13,6 +13,7 @@ from raynas.programs.train.curve import read_curve
 from raynas.programs.train.data import IMAGENET
 from raynas.programs.train.pace import measured_images_per_second
 from raynas.programs.train.prepare import PreparedTraining
+from raynas.programs.train.start import described
 from raynas.training.final_config import ClassifierSummary
 from raynas.training.optimizers import ScheduleConfig
 
@@ -69,6 +70,8 @@ def _what(training: PreparedTraining) -> Iterator[str]:
         f"data: {source}, {training.num_train_images:,} training images, "
         f"{'streamed' if config.data.streamed else 'in memory'}"
     )
+    if config.weights is not None:
+        yield f"weights: from {described(config.weights)}"
     yield _augmentation(training)
     if (growth := training.growth) is not None:
         stages = ", ".join(f"{size} pixels for {epochs}" for size, epochs in growth.stages)

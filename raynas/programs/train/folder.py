@@ -13,9 +13,10 @@ from typing import Any
 
 from raynas.cells.genotype import Genotype
 from raynas.config import differences, merged, validated
-from raynas.engine.final_checkpoints import CHECKPOINTS_FOLDER, has_checkpoint
+from raynas.engine.final_checkpoints import has_checkpoint
 from raynas.errors import RunFolderError
 from raynas.files import (
+    CHECKPOINTS_FOLDER,
     CURVE_FILE,
     JOURNAL_FILE,
     TRAINING_FILE,
@@ -23,7 +24,7 @@ from raynas.files import (
     put_new_file,
     replace_file,
 )
-from raynas.programs.train.config import TrainConfig
+from raynas.programs.train.config import InitialWeightsConfig, TrainConfig
 from raynas.programs.train.curve import read_curve
 from raynas.training.final_config import ClassifierSummary
 
@@ -89,6 +90,7 @@ def resumed_training_config(
     before = validated(TrainConfig, recorded)
     after = validated(TrainConfig, merged(merged(recorded, _displaced(settings)), settings))
     _check_same_start(folder, before, genotype, recipe)
+    _check_same_weights(folder, before.weights, after.weights)
     _check_same_training(folder, before, after)
     if not has_checkpoint(folder) and (curve := read_curve(folder, ClassifierSummary)):
         raise RunFolderError(
@@ -136,6 +138,17 @@ def _check_same_start(
         raise RunFolderError(
             f"The training in {folder} was started with the recipe {before.recipe}, not {recipe}. Leave the "
             "recipe out, or choose another folder."
+        )
+
+
+def _check_same_weights(
+    folder: Path, before: InitialWeightsConfig | None, after: InitialWeightsConfig | None
+) -> None:
+    old, new = (weights.source if weights else "random weights" for weights in (before, after))
+    if old != new:
+        raise RunFolderError(
+            f"The training in {folder} began from {old}, not from {new}. Leave the weights (--weights) out: "
+            "it goes on from its own checkpoint. Or choose another folder."
         )
 
 

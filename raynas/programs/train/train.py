@@ -20,7 +20,7 @@ from raynas.programs.train.curve import Curve
 from raynas.programs.train.folder import write_config
 from raynas.programs.train.models import registered_name, save_models
 from raynas.programs.train.prepare import PreparedTraining, field_overrides, prepare_named_training
-from raynas.programs.train.worker import build_training
+from raynas.programs.train.worker import WorkerInput, build_training
 from raynas.run.folder import default_store
 from raynas.tracking.closing import closed_at_end
 from raynas.tracking.experiment import check_store
@@ -56,6 +56,7 @@ def train_final(
     epochs: int | None = None,
     batch_size: int | None = None,
     seed: int | None = None,
+    weights: str | Path | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
@@ -76,6 +77,9 @@ def train_final(
         epochs: full passes over the training images (training.epochs).
         batch_size: images per update, over all workers (training.batch_size).
         seed: seed of the initial weights, the order of images and their augmentation.
+        weights: begin from these weights: a file, the folder of a training or of a trained network, or
+            'timm:NAME' (weights.source). The classifier is new where the classes are other ones. If `what` is
+            not given and a model folder is, its network is trained. Defaults to random weights.
         out: the training's folder. Defaults to a new one below runs/.
         resume: continue the training in `out` from its last checkpoint.
         settings: other fields of TrainConfig, nested, such as {"training": {"gradient_clip": 1.0}}.
@@ -93,6 +97,7 @@ def train_final(
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,
+        weights=weights,
     )
     prepared = prepare_named_training(
         what,
@@ -177,7 +182,7 @@ def _train(
     config = training.config
     return train_on_cluster(
         functools.partial(build_training, folder=training.folder, config=config),
-        training.data,
+        WorkerInput(training.data, training.initial),
         plan=plan,
         folder=training.folder,
         score=ClassifierSummary.score,

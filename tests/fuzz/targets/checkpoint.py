@@ -11,8 +11,9 @@ import torch
 from ray.train import Checkpoint
 
 from raynas.data import ImageSplit
-from raynas.engine.final_checkpoints import STATE_FILE, load_state
+from raynas.engine.final_checkpoints import load_state
 from raynas.errors import TrainingFailed
+from raynas.files import STATE_FILE
 from raynas.training import DeviceImages, Placement
 from raynas.training.batches import MemoryBatches
 from raynas.training.classification import classifier_training

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from raynas.cli.terminal.train_plan import plan_lines
-from raynas.engine.final_checkpoints import CHECKPOINT_LIST_FILE, CHECKPOINTS_FOLDER, STATE_FILE
+from raynas.engine.final_checkpoints import CHECKPOINT_LIST_FILE
 from raynas.errors import RunFolderError, UnknownName
-from raynas.files import CURVE_FILE, TRAINING_FILE
+from raynas.files import CHECKPOINTS_FOLDER, CURVE_FILE, STATE_FILE, TRAINING_FILE
 from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.curve import read_curve
 from raynas.programs.train.folder import write_config

@@ -131,6 +131,21 @@ def test_a_resume_registers_nothing_again_and_keeps_the_origin(store, monkeypatc
     assert len(client().search_model_versions()) == 2
 
 
+def test_d10_mlflow_and_the_model_folder_say_from_which_weights_a_training_began(store):
+    first = trained()
+    settings = merged(SETTINGS, {"weights": str(first.model), "network": {"auxiliary_head": False}})
+    tuned = trained(out=Path("runs/tuned"), settings=settings)
+    assert tuned.summaries[0].train_loss < first.summaries[0].train_loss
+    run = client().get_run(str(client().get_model_version_by_alias(tuned.registered.name, "last").run_id))
+    recorded = load_model(tuned.model).info.training
+    assert run.data.params["weights.source"] == str(first.model)
+    assert run.data.params["weights.digest"] == recorded["weights_digest"]
+    assert run.data.params["weights.new"] == "[]"
+    assert "the auxiliary head is left out" in run.data.params["weights.notes"]
+    assert (recorded["weights"], recorded["weights_new"]) == ("model", [])
+    assert "weights" not in load_model(first.model).info.training
+
+
 def test_without_mlflow_the_networks_are_kept_all_the_same(folder):
     Path("cell.json").write_text(TINY.to_json())
     settings = SETTINGS | {"tracking": {"enabled": False}}
