@@ -23,9 +23,10 @@ from raynas.config import merged
 from raynas.engine.final import TrainedStates
 from raynas.errors import InvalidConfig
 from raynas.models.folder import load_model
+from raynas.programs.train.execute import TrainResult
 from raynas.programs.train.models import registered_name
 from raynas.programs.train.prepare import prepare_training
-from raynas.programs.train.train import TrainResult, train_prepared
+from raynas.programs.train.train import train_prepared
 from raynas.run.events import Origin
 from raynas.training import Placement
 from raynas.training.final_config import ClassifierSummary
@@ -80,7 +81,7 @@ def store(folder: Path, empty_store: Path) -> Path:
     return Path(shutil.copy(empty_store, "runs/mlflow.db"))
 
 
-def trained(**words: Any) -> TrainResult:
+def trained(**words: Any) -> TrainResult[ClassifierSummary]:
     words = {"cell": "tiny", "out": Path("runs/final"), "settings": SETTINGS, **words}
     return train_prepared(prepare_training(TINY, **words))
 
