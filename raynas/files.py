@@ -116,6 +116,14 @@ def parse_json(text: str | bytes) -> Any:
     return from_json(text.encode() if isinstance(text, str) else text)
 
 
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same file or folder, by whatever links and mounts; False if one is gone."""
+    try:
+        return one == other or os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
 def run_around(path: Path) -> Path | None:
     """The folder of the run that a path is, or lies in at any depth; None if it lies in no run."""
     path = path.absolute()
