@@ -92,7 +92,7 @@ def _lies_elsewhere(location: str, store: Path) -> bool:
 
 
 def _is_former(connection: sqlalchemy.Connection, location: str, store: Path) -> bool:
-    """Whether artifacts lay beside this very store there, and not in a folder that somebody chose for them."""
+    """Whether artifacts lay beside this very store there, and not in a folder that somebody chose."""
     artifacts = _folder_of(location) / ARTIFACTS_FOLDER
     if os.path.isfile(artifacts.with_name(store.name)):
         # The original of a copy, or a new store where this one was.

@@ -71,7 +71,7 @@ def open_mlflow_run(
 ) -> OpenedRun:
     """The MLflow run of a page, found or created.
 
-    An existing one keeps what it has, and gets missing params and the folder in which the page's run lies now.
+    An existing one keeps what it has, and gets missing params and the folder in which its run lies now.
 
     Args:
         tags: further tags of a new one.
@@ -105,15 +105,13 @@ def _earlier_run(client: MlflowClient, page: RunPage) -> Run | None:
     """
     name = page.tracking.experiment
     experiments = (
-        every_experiment(client)
-        if name is None
-        else [find_target(client, name, page.uri).experiment]
+        every_experiment(client) if name is None else [find_target(client, name, page.uri).experiment]
     )
     return _of_folder(find_mlflow_runs(client, experiments, page.kind, page.run_id), page)
 
 
 def _of_folder(runs: Sequence[Run], page: RunPage) -> Run | None:
-    """The MLflow run of the page's folder, among all with its raynas ID: a copied folder has one of its own."""
+    """The MLflow run of the page's folder, among all with its raynas ID: a copied folder has its own."""
     own = page.folder.absolute()
     folders = [(run, Path(run.data.tags.get(FOLDER_TAG, own))) for run in runs]
     for run, folder in folders:

@@ -17,7 +17,6 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from raynas.run.journal import Journal
 from raynas.run.run import Run
 from raynas.tracking.search_tracker import SearchTracker
-from raynas.tracking.store import connect
 from tests.tracking.conftest import made_up_result
 
 
@@ -41,11 +40,16 @@ class TwoStores:
         return content(self.uri)
 
     def copied(self, old: Path, new: Path) -> TwoStores:
-        """All of it, which is below `old`, in a new folder; the paths in both stores follow."""
+        """All of it, which is below `old`, in a new folder: MLflow has absolute paths of its artifacts."""
         shutil.copytree(old, new)
         copy = TwoStores(new / self.folder.relative_to(old), new / self.other_store.relative_to(old))
         for uri in (copy.uri, f"sqlite:///{copy.other_store}"):
-            connect(uri)
+            with sqlalchemy.create_engine(uri).begin() as connection:
+                for place in ("experiments.artifact_location", "runs.artifact_uri", "tags.value"):
+                    table, column = place.split(".")
+                    connection.exec_driver_sql(
+                        f"update {table} set {column} = replace({column}, ?, ?)", (str(old), str(new))
+                    )
         return copy
 
 

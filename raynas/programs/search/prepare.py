@@ -109,4 +109,6 @@ def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearc
     journal.close()
     run = RecordedRun(folder, events)
     knows_images = run.started.images is not None
-    return PreparedSearch(folder, resumed_search_config(run.config, overrides, knows_images=knows_images), run)
+    return PreparedSearch(
+        folder, resumed_search_config(run.config, overrides, knows_images=knows_images), run
+    )

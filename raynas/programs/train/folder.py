@@ -195,7 +195,7 @@ def _check_same_training(folder: Path, before: TrainConfig, after: TrainConfig) 
     if "data.source" in changed and _is_gone(before.data.source):
         del changed["data.source"]
         logger.warning(
-            "The images of the training in %s are no longer at %s. It goes on with those at %s, which must be "
+            "The images of the training in %s are no longer at %s. It goes on with those at %s. They must be "
             "the same: raynas can't compare them.",
             folder,
             without_credentials(before.data.source),
