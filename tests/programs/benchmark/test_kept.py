@@ -111,7 +111,7 @@ DAMAGES: dict[str, Any] = {
     "a second time": lambda line: changed(line, seed=0, label="random"),
     "without a budget": lambda line: changed(line, earlier=line["earlier"][1:]),
     "a better score": lambda line: changed(line, run=changed(line["run"], trajectory=better(line))),
-    "not in the table": lambda line: changed(line, run=changed(line["run"], trajectory=better(line, name="x"))),
+    "no row": lambda line: changed(line, run=changed(line["run"], trajectory=better(line, name=""))),
     "NaN": lambda line: changed(line, run=changed(line["run"], trajectory=better(line, time=float("nan")))),
     "too late": lambda line: changed(line, run=changed(line["run"], trajectory=better(line, time=61.0))),
     "more cells than children": lambda line: changed(line, run=changed(line["run"], num_distinct=999)),
