@@ -132,6 +132,9 @@ def test_s13_a_finished_benchmark_is_shown_again_and_gets_more_seeds(table, tmp_
     assert code == 0
     assert summaries(out) == summaries(call(table, "--seeds", 5, "--format", "json")[1])
     assert pq.read_table(tmp_path / "r" / "runs.parquet").num_rows == 3 * 5
+    code, _, err = call(table, "--seeds", 4, *words, "--resume")
+    assert code == 2
+    assert "has results of the seed 4, and the seeds 0 to 3 are asked for" in err
 
 
 @pytest.mark.parametrize(

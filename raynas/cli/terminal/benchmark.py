@@ -1,21 +1,25 @@
-"""`raynas benchmark`: runs a benchmark, shows how far it is, and prints and keeps its results."""
+"""`raynas benchmark`: runs a benchmark and prints its results."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
 from raynas.cells.space import SearchSpace, make_space
-from raynas.cli.terminal.benchmark_progress import BenchmarkProgress, benchmark_progress
+from raynas.cli.terminal.benchmark_progress import benchmark_progress
+from raynas.cli.terminal.benchmark_report import (
+    check_report_folder,
+    interruption_told,
+    kept_results,
+    written_report,
+)
 from raynas.cli.terminal.commands import this_command
 from raynas.cli.terminal.console import loading, message_console, output_console
 from raynas.errors import UnknownName, UsageError
@@ -33,10 +37,6 @@ from raynas.programs.benchmark import (
 from raynas.programs.benchmark.benchmark import check, num_cpus
 from raynas.programs.benchmark.recipe import BenchmarkRecipe
 from raynas.programs.benchmark.report.study import Study
-from raynas.run.interruption import Interruption, interruptible
-
-if TYPE_CHECKING:
-    from raynas.programs.benchmark.kept import KeptResults
 
 SPACE_KEY = "space"
 """Key of --set that addresses the search space; every other key is the label of a strategy."""
@@ -60,121 +60,69 @@ def run_benchmark(
     """
     contenders = contenders_of(strategies, settings)
     space = _space(recipe.space, settings.get(SPACE_KEY, {}))
+    check_report_folder(report, resume=resume)
     if report:
         from raynas.programs.benchmark.report import with_baselines
 
-        _check_folder(report, resume=resume)
         contenders = with_baselines(contenders)
-    elif resume:
-        raise UsageError("--resume needs the folder of the benchmark that goes on: --report FOLDER.")
     console = message_console()
     with loading(console):
         table = read_table(recipe.table, space, recipe)
     check(contenders, table, setting)
+    study = Study(
+        recipe=recipe,
+        table=table,
+        setting=setting,
+        contenders=contenders,
+        seeds=seeds,
+        seed_results=(),
+        wall_seconds=0.0,
+        processes=num_cpus() if processes is None else processes,
+        command=this_command(),
+    )
+    with interruption_told(report, console):
+        study = _run(study, console, report=report, resume=resume)
+        summaries = summarise(study.seed_results)
+        if format == "json":
+            print(json.dumps([summary.model_dump() for summary in summaries], indent=2))
+        else:
+            _print_table(summaries, table, output_console())
+        if report:
+            console.print(f"Report: {written_report(report, study)}")
+
+
+def _run(study: Study, console: Console, *, report: Path | None, resume: bool) -> Study:
+    """The study with its results, those of earlier processes included."""
     started_at = time.monotonic()
-    labels = [contender.label for contender in contenders]
+    labels = [contender.label for contender in study.contenders]
     with (
-        _kept_results(report, resume, begun_with=(recipe, table, setting, contenders)) as kept,
-        _interruption_told(report, console),
-        benchmark_progress(labels, len(seeds), console) as progress,
+        kept_results(report, study, resume=resume) as kept,
+        benchmark_progress(labels, len(study.seeds), console) as progress,
     ):
-        earlier = [one for one in kept.seed_results if one.seed in seeds] if kept else []
+        earlier = kept.seed_results if kept is not None else ()
         progress.resumed(earlier)
+
+        def took(seed_result: SeedResult) -> None:
+            if kept is not None:
+                kept.append(seed_result)
+            progress.took(seed_result)
+
         seed_results = benchmark(
-            contenders,
-            table,
-            setting,
-            seeds=seeds,
-            processes=processes,
+            study.contenders,
+            study.table,
+            study.setting,
+            seeds=study.seeds,
+            processes=study.processes,
             done=earlier,
             on_progress=progress.advance,
-            on_result=lambda result: _took(result, kept, progress),
+            on_result=took,
         )
-    wall_seconds = time.monotonic() - started_at
-    summaries = summarise(seed_results)
-    if format == "json":
-        print(json.dumps([summary.model_dump() for summary in summaries], indent=2))
-    else:
-        _print_table(summaries, table, output_console())
-    if report:
-        study = Study(
-            recipe=recipe,
-            table=table,
-            setting=setting,
-            contenders=contenders,
-            seeds=seeds,
-            seed_results=seed_results,
-            wall_seconds=wall_seconds,
-            processes=num_cpus() if processes is None else processes,
-            command=this_command(),
-            num_resumed=len(earlier),
-        )
-        console.print(f"Report: {_write_report(report, study)}")
-
-
-def _check_folder(report: Path, *, resume: bool) -> None:
-    """UsageError unless a benchmark can begin in this folder, or go on there."""
-    from raynas.programs.benchmark.kept import RESULTS_FILE, check_is_begun
-    from raynas.programs.report.folder import new_folder
-
-    if resume:
-        check_is_begun(report)
-    elif (report / RESULTS_FILE).exists():
-        raise UsageError(
-            f"{report} holds a benchmark already. --resume continues it; a new one needs another folder."
-        )
-    else:
-        new_folder(report)
-
-
-def _kept_results(
-    report: Path | None, resume: bool, *, begun_with: tuple[Any, ...]
-) -> contextlib.AbstractContextManager[KeptResults | None]:
-    if report is None:
-        return contextlib.nullcontext()
-    from raynas.programs.benchmark.kept import KeptResults, begun
-
-    beginning = begun(*begun_with)
-    return (
-        KeptResults.reopen(report, beginning, begun_with[1])
-        if resume
-        else KeptResults.create(report, beginning)
+    return replace(
+        study,
+        seed_results=seed_results,
+        wall_seconds=time.monotonic() - started_at,
+        num_resumed=len(earlier),
     )
-
-
-def _took(result: SeedResult, kept: KeptResults | None, progress: BenchmarkProgress) -> None:
-    if kept is not None:
-        kept.append(result)
-    progress.took(result)
-
-
-@contextlib.contextmanager
-def _interruption_told(report: Path | None, console: Console) -> Iterator[None]:
-    """Says what is kept of a benchmark that is interrupted or fails in the block, and how it goes on."""
-
-    def say(what: str) -> None:
-        if report is None:
-            console.print(f"{what} Nothing is kept: with --report FOLDER, a benchmark can be continued.")
-        else:
-            command = this_command() if "--resume" in sys.argv else f"{this_command()} --resume"
-            console.print(f"{what} Finished runs are kept in {report}. Continue with\n  {command}")
-
-    try:
-        with interruptible(last_words=lambda: say("Interrupted, but some processes did not end in time.")):
-            yield
-    except Interruption as interruption:
-        say(f"Interrupted by {'Ctrl-C' if interruption.name == 'SIGINT' else interruption.name}.")
-        raise typer.Exit(interruption.exit_code) from None
-
-
-def _write_report(report: Path, study: Study) -> Path:
-    """Path of the HTML file, which is written unless all that it would show was there before."""
-    from raynas.programs.benchmark.report import write_benchmark_report
-    from raynas.programs.report.folder import HTML_FILE
-
-    if study.num_resumed == len(study.seed_results) and (report / HTML_FILE).is_file():
-        return report / HTML_FILE
-    return write_benchmark_report(report, study)[0]
 
 
 def contenders_of(strategies: Sequence[str], settings: Mapping[str, Any]) -> list[Contender]:
