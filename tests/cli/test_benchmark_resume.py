@@ -95,7 +95,12 @@ def test_s13_an_interrupted_benchmark_goes_on_and_gives_the_table_of_an_undistur
     simulated: list[SeedResult] = []
     with monkeypatch.context() as patch:
         append = KeptResults.append
-        patch.setattr(KeptResults, "append", lambda self, one: (simulated.append(one), append(self, one)))
+
+        def noted(self: KeptResults, seed_result: SeedResult) -> None:
+            simulated.append(seed_result)
+            append(self, seed_result)
+
+        patch.setattr(KeptResults, "append", noted)
         code, out, err = call(table, *words, tmp_path / "r ü", "--resume")
     assert code == 0
     assert len(simulated) == 8 - 3

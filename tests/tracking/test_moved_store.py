@@ -83,7 +83,7 @@ def pages(search: FakeSearch) -> dict[str, bytes]:
     """The files of all MLflow runs, read where MLflow finds them."""
     client = MlflowClient(sqlite_uri(search.store))
     runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
-    found = {}
+    found: dict[str, bytes] = {}
     for run in runs:
         folder = Path(local_file_uri_to_path(run.info.artifact_uri))
         assert folder.is_relative_to(search.store.parent)
