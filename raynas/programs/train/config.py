@@ -18,7 +18,14 @@ from raynas.training.final_config import ClassifierSummary, EpochSummary, FinalC
 from raynas.training.images import AugmentationConfig
 
 
-class TrainDataConfig(FrozenModel):
+class SourceConfig(FrozenModel):
+    """Where the images are."""
+
+    source: str = Field(min_length=1)
+    """A folder, a file or a URI."""
+
+
+class TrainDataConfig(SourceConfig):
     """Where the images are and how they are prepared."""
 
     source: str = Field("digits", min_length=1)
@@ -97,6 +104,7 @@ class BaseTrainConfig(FrozenModel):
     weights: InitialWeightsConfig | None = None
     """The weights from which the training begins. None means random ones, which follow from `seed`."""
     network: NetworkConfig = NetworkConfig()
+    data: SourceConfig
     training: LoopConfig = LoopConfig()
     workers: TrainWorkerConfig = TrainWorkerConfig()
     tracking: TrainTrackingConfig = TrainTrackingConfig()

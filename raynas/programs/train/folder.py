@@ -6,13 +6,16 @@ the best epoch. The names stand in raynas.files, the checkpoints' in raynas.engi
 
 from __future__ import annotations
 
+import logging
+import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from raynas.cells.genotype import Genotype
-from raynas.config import differences, merged, validated
+from raynas.config import differences, merged, validated, without_credentials
+from raynas.data import DIGITS
 from raynas.engine.final_checkpoints import has_checkpoint
 from raynas.errors import RunFolderError
 from raynas.files import (
@@ -26,6 +29,8 @@ from raynas.files import (
 )
 from raynas.programs.train.config import BaseTrainConfig, InitialWeightsConfig
 from raynas.programs.train.curve import read_curve
+
+logger = logging.getLogger(__name__)
 
 AnyConfig = TypeVar("AnyConfig", bound=BaseTrainConfig)
 
@@ -164,9 +169,23 @@ def _check_same_training(folder: Path, before: BaseTrainConfig, after: BaseTrain
     changed = differences(before.model_dump(exclude=may_change), after.model_dump(exclude=may_change))
     if after.training.epochs > before.training.epochs:
         del changed["training.epochs"]
+    if "data.source" in changed and _is_gone(before.data.source):
+        del changed["data.source"]
+        logger.warning(
+            "The images of the training in %s are no longer at %s. It goes on with those at %s. They must be "
+            "the same: raynas can't compare them.",
+            folder,
+            without_credentials(before.data.source),
+            without_credentials(after.data.source),
+        )
     for field, (old, new) in changed.items():
         raise RunFolderError(
             f"The training in {folder} was started with {field} = {old!r}, not {new!r}. On resume only "
             "workers.* and tracking.* can change, and training.epochs can grow. Leave the rest out, or start "
             "a new training in another folder."
         )
+
+
+def _is_gone(source: str) -> bool:
+    """Whether a data source is a path of this machine at which nothing lies any more."""
+    return source != DIGITS and "://" not in source and not os.path.exists(os.path.expanduser(source))
