@@ -102,8 +102,10 @@ def known_info(source: str | Path) -> ModelInfo | None:
 def _in_folder(folder: Path) -> Path:
     if is_model(folder):
         return folder / WEIGHTS_FILE
+    if is_model(folder / LAST_MODEL_FOLDER):
+        return folder / LAST_MODEL_FOLDER / WEIGHTS_FILE
     if (folder / TRAINING_FILE).is_file():
-        return _of_training(folder)
+        return _newest_checkpoint(folder)
     if (folder / JOURNAL_FILE).is_file():
         raise WeightsError(
             f"{folder} holds a search or a promotion, which keeps cells and no weights. Train its best cell "
@@ -123,9 +125,7 @@ def _in_folder(folder: Path) -> Path:
     )
 
 
-def _of_training(folder: Path) -> Path:
-    if is_model(folder / LAST_MODEL_FOLDER):
-        return folder / LAST_MODEL_FOLDER / WEIGHTS_FILE
+def _newest_checkpoint(folder: Path) -> Path:
     # Their names are the times at which they were written.
     states = sorted((folder / CHECKPOINTS_FOLDER).glob(f"*/{STATE_FILE}"))
     if not states:

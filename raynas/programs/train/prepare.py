@@ -32,6 +32,9 @@ from raynas.run.lookup import FoundCell, find_cell
 from raynas.training.first_images import check_first_images
 from raynas.training.single_image import can_train_on_one
 
+OF_THE_RECIPE: dict[str, Any] = {"drop_path": True, "auxiliary_head": True, "conventions": {"norm_momentum"}}
+"""Fields of NetworkConfig that say how a network is trained, and are not taken over with its weights."""
+
 
 @dataclass(frozen=True)
 class PreparedTraining:
@@ -149,7 +152,7 @@ def prepare_named_training(
     own = None if resume or what is not None else _network_of_weights(settings)
     if own is not None:
         found, what = FoundCell(own.genotype), str(own.training.get("cell") or own.genotype.arch_id)
-        settings = merged({"network": own.network.model_dump(mode="json")}, settings)
+        settings = merged({"network": own.network.model_dump(mode="json", exclude=OF_THE_RECIPE)}, settings)
     elif not resume or what is not None:
         found = find_start(what)
     return prepare_training(

@@ -105,7 +105,10 @@ def test_d10_without_a_cell_the_network_of_the_weights_is_trained(tmp_path, mode
     monkeypatch.chdir(tmp_path)
     training = prepare_named_training(None, out=tmp_path / "out", settings={"weights": "model/"})
     assert training.config.genotype == TINY
-    assert training.config.network == NETWORK
+    assert training.config.network == NETWORK.model_copy(update={"drop_path": 0.4, "auxiliary_head": True})
+    tuned = prepare_named_training(None, recipe="finetune", out=tmp_path / "b", settings={"weights": "model"})
+    assert tuned.config.network.drop_path == 0 and not tuned.config.network.auxiliary_head
+    assert tuned.config.network.filters == NETWORK.filters
     assert training.config.weights is not None and training.config.weights.source == "model"
     smaller = {"weights": "model", "network": {"filters": 6}}
     with pytest.raises(WeightsError, match=r"leave the cell out and set no network\.\*"):
