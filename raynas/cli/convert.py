@@ -15,7 +15,10 @@ from raynas.cli.terminal.console import output_console
 @reports_errors
 def convert(
     source: Annotated[
-        str, typer.Argument(help="A folder with one folder per class, a tar file, or a folder of tar files.")
+        str,
+        typer.Argument(
+            help="A folder of class folders, a tar file, a folder of tar files, or a COCO folder."
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="Output folder for the shards: new or empty.")],
     shard_mb: Annotated[int, typer.Option(min=1, help="Approximate size of a shard in megabytes.")] = 256,
@@ -26,7 +29,7 @@ def convert(
         ),
     ] = None,
 ) -> None:
-    """Convert images into Parquet shards, which 'raynas train' can stream."""
+    """Convert images, or pictures with boxes, into Parquet shards that can be streamed."""
     from raynas.cli.terminal.convert import run_convert
 
     run_convert(source, out, shard_mb=shard_mb, classes=classes, console=output_console())

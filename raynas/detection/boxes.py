@@ -124,8 +124,8 @@ def boxes_of(records: CocoRecords, classes: DetectionClasses) -> tuple[Boxes, li
     pictures_N = _resolved(records, "image_id", records.box_picture_ids, records.picture_ids)
     labels_N = 1 + _resolved(records, "category_id", records.box_class_ids, classes.ids)
     boxes_N4 = records.boxes_N4
-    is_finite_N: NDArray[np.bool_] = np.isfinite(boxes_N4).all(axis=1)
-    is_negative_N: NDArray[np.bool_] = is_finite_N & (boxes_N4[:, 2:] < 0).any(axis=1)
+    is_finite_N = np.asarray(np.isfinite(boxes_N4).all(axis=1))
+    is_negative_N = np.asarray(is_finite_N & (boxes_N4[:, 2:] < 0).any(axis=1))
     findings = [
         *_finding(records, ~is_finite_N, "left out, because a number is not finite or is missing"),
         *_finding(records, is_negative_N, "left out, because width or height is negative"),

@@ -109,6 +109,17 @@ def read_size(picture: Picture, own: Id, *, declared: Size = UNKNOWN_SIZE) -> Si
         return _checked_size(image, encoded, own, declared)
 
 
+def read_bytes(picture: Picture, own: Id, *, declared: Size = UNKNOWN_SIZE) -> bytes:
+    """The encoded picture, of which only the header is checked; raises what read_size does."""
+    encoded = picture.read()
+    if encoded.content is None:
+        encoded = EncodedImage(encoded.file, encoded.row, encoded.file.read_bytes())
+    assert encoded.content is not None
+    with opened_image(encoded) as image:
+        _checked_size(image, encoded, own, declared)
+    return encoded.content
+
+
 def decode_picture(
     encoded: EncodedImage, own: Id, *, declared: Size = UNKNOWN_SIZE, resized: Size | None = None
 ) -> tuple[Image.Image, Size]:
