@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -101,9 +102,8 @@ class DetectionBatches:
             num_ranks=num_ranks,
             start=start,
         )
-        decoded = self._decoded(
-            self._examples(plan, epoch), num_ahead=2 * max(batch_size, self.num_processes)
-        )
+        num_ahead = 2 * max(batch_size, self.num_processes)
+        decoded = self._decoded(self._examples(plan, epoch), num_ahead=num_ahead)
         for numbers_B, position in zip(plan.batches, plan.positions, strict=True):
             examples = [next(decoded) for _ in numbers_B]
             yield DetectionBatch(
@@ -211,22 +211,14 @@ def _processes(count: int | None) -> int:
 
 def _fetched(split: DetectionSet, plan: PicturePlan) -> Iterator[tuple[int, Picture]]:
     """The pictures of all batches in order; units are read by threads, ahead of their use."""
-    unit_of_P = np.full(split.num_pictures, -1)
-    for place, unit in enumerate(plan.units):
-        unit_of_P[unit] = place
-    reading: dict[int, Future[list[Picture]]] = {}
+    reading: deque[Future[list[Picture]]] = deque()
     held: dict[int, Picture] = {}
     with ThreadPoolExecutor(_READ_AHEAD) as threads:
-
-        def read_to(last: int) -> None:
-            for place in range(len(reading), min(last + 1, len(plan.units))):
-                reading[place] = threads.submit(split.pictures.fetch, plan.units[place])
-
-        taken = -1
+        unread, unused = iter(plan.units), iter(plan.units)
         for batch_B in plan.batches:
             for number in batch_B.tolist():
-                read_to(int(unit_of_P[number]) + _READ_AHEAD - 1)
                 while number not in held:
-                    taken += 1
-                    held.update(zip(plan.units[taken].tolist(), reading[taken].result(), strict=True))
+                    ahead = itertools.islice(unread, _READ_AHEAD - len(reading))
+                    reading.extend([threads.submit(split.pictures.fetch, unit) for unit in ahead])
+                    held.update(zip(next(unused).tolist(), reading.popleft().result(), strict=True))
                 yield number, held.pop(number)

@@ -1,4 +1,4 @@
-"""Which rank gets which picture in which batch: pictures of like shape together, as many batches on each rank.
+"""Plans which rank gets which picture in which batch: pictures of like shape together.
 
 The order depends on nothing but the seed, the epoch, the batch size and the number of ranks.
 """

@@ -123,9 +123,10 @@ def _records(
     class_N = np.concatenate([part.class_N for part in parts])
     picture_of_N = np.repeat(np.arange(len(counts_P)), counts_P)
     if box_format is None:
-        box_format = _suggested(first)
+        box_format = _written_format(first)
+    if box_format is None:
         known_P2 = sizes_P2 if (sizes_P2 > 0).any() else _first_sizes(pictures)
-        box_format = decided_format(boxes_N4, known_P2[picture_of_N], box_format, name)
+        box_format = decided_format(boxes_N4, known_P2[picture_of_N], _suggested_format(first), name)
     ids: list[Id] = []
     for part in parts:
         own = part.picture_ids
@@ -161,15 +162,18 @@ def _records(
     )
 
 
-def _suggested(file: BoxFile) -> BoxFormat:
+def _written_format(file: BoxFile) -> BoxFormat | None:
+    """The format that `raynas convert` wrote down."""
+    written = file.metadata.get("box_format")
+    return written if written in ("xyxy", "xywh") else None
+
+
+def _suggested_format(file: BoxFile) -> BoxFormat:
     """The format that a layout suggests.
 
-    `raynas convert` says it. Data sets of the Hub's `detection-datasets`, which alone number their boxes in
-    `bbox_id`, are xyxy; the Hub's documentation of image folders prescribes COCO's xywh.
+    Data sets of the Hub's `detection-datasets`, which alone number their boxes in `bbox_id`, are xyxy. The
+    Hub's documentation of image folders prescribes COCO's xywh.
     """
-    written = file.metadata.get("box_format")
-    if written in ("xyxy", "xywh"):
-        return "xyxy" if written == "xyxy" else "xywh"
     return "xyxy" if file.has_box_id else "xywh"
 
 

@@ -192,7 +192,10 @@ REFUSED: dict[str, tuple[list[dict[str, Any]], str]] = {
     "numbers": ([{**row, "objects": 7} for row in rows()], "'objects' of .* has the type int64"),
     "picture ids twice": ([*rows(), *rows()], "the id 50 twice"),
     "picture ids of floats": ([{**row, "image_id": 1.5} for row in rows()], "image_id of .* type double"),
-    "no bytes": ([{**row, "image": {"bytes": None, "path": "x"}} for row in rows()], "Row 0 .* no image bytes"),
+    "no bytes": (
+        [{**rows()[0], "image": {"bytes": None, "path": "x"}}, *rows()[1:]],
+        "Row 0 .* no image bytes",
+    ),
     "no picture": ([{**row, "image": {"bytes": b"x", "path": "x"}} for row in rows()], "row 0 .* decoded"),
     "another size": ([{**row, "width": 640, "height": 480} for row in rows()], "Picture 50 .*64x48.*640x480"),
     "swapped": ([{**row, "width": SIZE[1], "height": SIZE[0]} for row in rows([[1, 9, 5, 5]] * 2)], "swap"),
