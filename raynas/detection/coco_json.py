@@ -23,7 +23,8 @@ Id = int | str
 """Identifies a picture or a class in a data set, as its file has it."""
 
 LISTS = ("images", "annotations", "categories")
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
+MAX_NUMBER = 1e30
+"""Largest number of a box or area: sums of such numbers are 32-bit floats still."""
 _LARGEST_SIDE = 2**31 - 1
 _LARGEST_INTEGER = 2**63 - 1
 _NEIGHBOURS = {"segments_info": "of panoptic segmentation", "caption": "of captions"}
@@ -247,9 +248,9 @@ class _Reader:
                 number = float(value)
             except OverflowError:
                 number = math.inf
-            if math.isnan(number) or abs(number) <= _FLOAT32_MAX:
+            if math.isnan(number) or abs(number) <= MAX_NUMBER:
                 return number
-        raise self._wrong(key, value, "a number within the range of 32-bit floats")
+        raise self._wrong(key, value, f"a number from {-MAX_NUMBER:g} to {MAX_NUMBER:g}")
 
     def _corners(self, value: object) -> list[float]:
         if not isinstance(value, list) or len(value) != 4:

@@ -157,10 +157,8 @@ def _below(location: Location, given: str) -> str:
     """A setting as a whole path or URI: relative ones start in the data source."""
     if "://" in given or given.startswith(("/", "~")):
         return given
-    # A URI may end with options, such as ?region=eu-west-1.
-    path, mark, options = (
-        location.source.partition("?") if "://" in location.source else (location.source, "", "")
-    )
+    # The URI, because `source` has no password any more; it may end with options, such as ?region=eu-west-1.
+    path, mark, options = (location.uri or location.path).partition("?" if location.uri else "\0")
     return f"{path.rstrip('/')}/{given}{mark}{options}"
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from raynas.data.parquet_columns import find_image_column
 from raynas.data.stream.footer import checked_row_groups
 from raynas.data.stream.location import filesystem_of, reason_of
-from raynas.detection.coco_json import Id
+from raynas.detection.coco_json import MAX_NUMBER, Id
 from raynas.errors import DataError
 from raynas.files import parse_json
 
@@ -153,11 +153,11 @@ def _boxes(file: str, boxes: pa.Array) -> NDArray[np.float64]:
 def _floats(file: str, name: str, values: pa.Array) -> NDArray[np.float64]:
     _check_numbers(file, name, values)
     numbers = np.asarray(values.cast(pa.float64(), safe=False).fill_null(np.nan), dtype=np.float64)
-    too_large = np.abs(numbers) > np.finfo(np.float32).max
-    if (too_large & np.isfinite(numbers)).any():
+    is_wrong = np.isfinite(numbers) & (np.abs(numbers) > MAX_NUMBER)
+    if is_wrong.any():
         raise DataError(
-            f"The field {name} of {file} has {numbers[too_large][0]}; allowed are numbers within the range "
-            "of 32-bit floats. Correct or remove it."
+            f"The field {name} of {file} has {numbers[is_wrong][0]:g}; allowed are numbers from "
+            f"{-MAX_NUMBER:g} to {MAX_NUMBER:g}. Correct or remove it."
         )
     return numbers
 

@@ -47,7 +47,7 @@ def noisy(truth: DetectionSet, seed: int = 0, copies: int = 3) -> Predictions:
     one = perfect(truth)
     boxes_M4 = np.tile(one.boxes_M4, (copies, 1))
     sides_M2 = boxes_M4[:, 2:] - boxes_M4[:, :2]
-    moved_M2 = boxes_M4[:, :2] + sides_M2 * rng.normal(0, 0.12, sides_M2.shape)
+    moved_M2: Any = boxes_M4[:, :2] + sides_M2 * rng.normal(0, 0.12, sides_M2.shape)
     sides_M2 = sides_M2 * np.exp(rng.normal(0, 0.15, sides_M2.shape))
     labels_M = np.tile(one.labels_M, copies)
     is_other_M = rng.random(len(labels_M)) < 0.2
@@ -55,7 +55,7 @@ def noisy(truth: DetectionSet, seed: int = 0, copies: int = 3) -> Predictions:
     return Predictions(
         np.tile(one.pictures_M, copies),
         labels_M,
-        rng.integers(1, 20, len(labels_M)).astype(np.float32) / 20,
+        (rng.integers(1, 20, len(labels_M)) / 20).astype(np.float32),
         np.concatenate([moved_M2, moved_M2 + sides_M2], axis=1).astype(np.float32),
     )
 
