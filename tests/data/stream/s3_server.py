@@ -65,7 +65,7 @@ class S3(BaseHTTPRequestHandler):
 
 @contextmanager
 def served(root: Path) -> Iterator[str]:
-    """Serves a folder as a bucket: the query that follows s3://KEY@bucket/FOLDER, where KEY is right:secret."""
+    """Serves a folder as a bucket: the query that follows s3://right:secret@bucket/FOLDER."""
     handler = type("Handler", (S3,), {"root": root})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
