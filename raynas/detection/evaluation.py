@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,15 @@ class DetectionScores:
     num_predictions: int
 
 
+def check_installed() -> None:
+    """Raises UsageError unless faster-coco-eval is installed: better before a training than after it."""
+    if find_spec("faster_coco_eval") is None:
+        raise UsageError(
+            "Evaluating a detector needs faster-coco-eval, which is not installed. Run: pip install "
+            "faster-coco-eval"
+        )
+
+
 def evaluate_predictions(
     predictions: Predictions, truth: DetectionSet, *, numbers: Numbers | None = None
 ) -> DetectionScores:
@@ -136,13 +146,9 @@ def evaluate_predictions(
         UsageError: faster-coco-eval is not installed.
         TrainingFailed: a prediction is not a finite number.
     """
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError as error:
-        raise UsageError(
-            "Evaluating a detector needs faster-coco-eval, which is not installed. Install it: "
-            "pip install 'raynas[detection]'."
-        ) from error
+    check_installed()
+    from faster_coco_eval import COCO, COCOeval_faster
+
     chosen = np.arange(truth.num_pictures) if numbers is None else np.unique(numbers)
     _check(predictions, truth, chosen)
     number_of_P = _numbered(truth)
@@ -250,4 +256,5 @@ def _silent(*_: object) -> None:
 
 
 def _array(values: Any) -> NDArray[Any]:
-    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+    # By way of float64, because NumPy has no bfloat16.
+    return np.asarray(values.detach().cpu().double() if hasattr(values, "detach") else values)

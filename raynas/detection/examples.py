@@ -79,14 +79,12 @@ def decode_example(example: Example, augmentation: Augmentation) -> DecodedExamp
         DataError: the picture can't be read or decoded, or differs from what its annotations say.
     """
     rng = np.random.default_rng(example.seed)
-    is_known = min(example.declared) > 0
-    wanted = augmentation.scaled(example.declared, rng) if is_known else None
-    encoded = example.picture.read()
-    picture, size = decode_picture(encoded, example.own, declared=example.declared, resized=wanted)
-    if not is_known:
-        wanted = augmentation.scaled(size, rng)
-        if picture.size != wanted:
-            picture = picture.resize(wanted, Image.Resampling.BILINEAR)
+    picture, size = decode_picture(
+        example.picture,
+        example.own,
+        declared=example.declared,
+        scaled=lambda size: augmentation.scaled(size, rng),
+    )
     boxes_N4, labels_N = _inside(example.boxes_N4, example.labels_N, size)
     boxes_N4 = boxes_N4 * np.tile(np.array(picture.size) / size, 2).astype(np.float32)
     if augmentation.flip and rng.random() < 0.5:

@@ -58,7 +58,7 @@ def look_at_pictures(pictures: PictureSet, ids: Sequence[Id], sizes_P2: Numbers)
         # Neighbours, because their bytes are read together.
         numbers_M = pictures.pieces(None)[0][:_DECODED_EARLY]
         for number, picture in zip(numbers_M.tolist(), pictures.fetch(numbers_M), strict=True):
-            decode_picture(picture.read(), ids[number], declared=declared_size(sizes_P2, number))
+            decode_picture(picture, ids[number], declared=declared_size(sizes_P2, number))
         return
     count = _HEADERS_EARLY if pictures.uri == LOCAL else _HEADERS_EARLY_REMOTE
     decoded = set(spread(pictures.num_pictures, _DECODED_EARLY))
@@ -67,7 +67,7 @@ def look_at_pictures(pictures: PictureSet, ids: Sequence[Id], sizes_P2: Numbers)
         own, declared = ids[number], declared_size(sizes_P2, number)
         picture = pictures.fetch(np.array([number]))[0]
         if number in decoded:
-            decode_picture(picture.read(), own, declared=declared)
+            decode_picture(picture, own, declared=declared)
         else:
             read_size(picture, own, declared=declared)
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -104,45 +106,56 @@ def read_size(picture: Picture, own: Id, *, declared: Size = UNKNOWN_SIZE) -> Si
     Raises:
         DataError: see decode_picture.
     """
-    encoded = picture.read()
-    with opened_image(encoded) as image:
-        return _checked_size(image, encoded, own, declared)
+    with _opened(picture, own, declared) as (_, size, _):
+        return size
 
 
 def read_bytes(picture: Picture, own: Id, *, declared: Size = UNKNOWN_SIZE) -> bytes:
     """The encoded picture, of which only the header is checked; raises what read_size does."""
-    encoded = picture.read()
-    if encoded.content is None:
-        encoded = EncodedImage(encoded.file, encoded.row, encoded.file.read_bytes())
-    assert encoded.content is not None
-    with opened_image(encoded) as image:
-        _checked_size(image, encoded, own, declared)
-    return encoded.content
+    with _opened(picture, own, declared) as (_, _, encoded):
+        return encoded.file.read_bytes() if encoded.content is None else encoded.content
 
 
 def decode_picture(
-    encoded: EncodedImage, own: Id, *, declared: Size = UNKNOWN_SIZE, resized: Size | None = None
+    picture: Picture,
+    own: Id,
+    *,
+    declared: Size = UNKNOWN_SIZE,
+    scaled: Callable[[Size], Size] = lambda size: size,
 ) -> tuple[Image.Image, Size]:
-    """The picture, upright and in RGB, and its size before it was resized.
+    """The picture, upright and in RGB, and its size before it was scaled.
 
     Args:
         own: id of the picture, for messages.
         declared: size that its annotations tell.
-        resized: size that it is brought to.
+        scaled: the size that a picture of some size gets.
     Raises:
-        DataError: it can't be decoded, is too large, or differs from what is declared.
+        DataError: it can't be read or decoded, is too large, or differs from what is declared.
     """
-    with opened_image(encoded) as image:
-        size = _checked_size(image, encoded, own, declared)
-        if resized is not None:
+    with _opened(picture, own, declared) as (image, size, _):
+        wanted = scaled(size)
+        if wanted != size:
             # A JPEG file decodes faster at 1/2, 1/4 or 1/8 of its size.
             is_turned = size != image.size
-            image.draft("RGB", resized[::-1] if is_turned else resized)
-        picture = converted(upright(image), "RGB")
-        if resized is not None and picture.size != resized:
-            picture = picture.resize(resized, Image.Resampling.BILINEAR)
-        picture.load()
-    return picture, size
+            image.draft("RGB", wanted[::-1] if is_turned else wanted)
+        result = converted(upright(image), "RGB")
+        if result.size != wanted:
+            result = result.resize(wanted, Image.Resampling.BILINEAR)
+        result.load()
+    return result, size
+
+
+@contextmanager
+def _opened(picture: Picture, own: Id, declared: Size) -> Iterator[tuple[Image.Image, Size, EncodedImage]]:
+    """The picture with its size as it is to be seen; errors from here and from the with block tell its id."""
+    try:
+        encoded = picture.read()
+        with opened_image(encoded) as image:
+            yield image, _checked_size(image, encoded, own, declared), encoded
+    except DataError as error:
+        if str(error).startswith("Picture "):
+            raise
+        raise DataError(f"Picture {own!r}: {error}") from error
 
 
 def _checked_size(image: Image.Image, encoded: EncodedImage, own: Id, declared: Size) -> Size:

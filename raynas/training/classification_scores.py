@@ -64,7 +64,7 @@ class ClassificationScores:
         return sum(known) / len(known) if known else None
 
     def confusions(self, count: int) -> list[tuple[int, int, int]]:
-        """The most frequent errors: true class, predicted class, and number of images, most frequent first."""
+        """The most frequent errors, as true class, predicted class and number of images."""
         errors_KK = self.confusion_KK.copy()
         np.fill_diagonal(errors_KK, 0)
         order = np.argsort(-errors_KK, axis=None, kind="stable")[:count].tolist()

@@ -417,7 +417,7 @@ def test_when_no_picture_is_there_their_folder_is_asked_for(tmp_path):
 def test_a_picture_that_can_not_be_decoded_is_found_early(tmp_path, content):
     root = write_coco(tmp_path)
     (root / "train2017" / "0002.png").write_bytes(content)
-    with pytest.raises(DataError, match=r"0002\.png can't be decoded"):
+    with pytest.raises(DataError, match=r"^Picture 102: .*0002\.png can't be decoded"):
         opened(root)
 
 
@@ -425,7 +425,7 @@ def test_a_picture_that_ends_early_is_found_early(tmp_path):
     root = write_coco(tmp_path)
     path = root / "train2017" / "0002.png"
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(DataError, match=r"0002\.png can't be decoded"):
+    with pytest.raises(DataError, match=r"^Picture 102: .*0002\.png can't be decoded"):
         opened(root)
 
 

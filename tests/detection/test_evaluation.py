@@ -15,7 +15,7 @@ from raynas.detection.config import DetectionDataConfig
 from raynas.detection.convert import convert_detection
 from raynas.detection.dataset import DetectionSet, open_detection
 from raynas.detection.evaluation import DetectionScores, Predictions, evaluate_predictions
-from raynas.errors import TrainingFailed
+from raynas.errors import TrainingFailed, UsageError
 
 from .coco_sets import Content, coco, write_coco
 
@@ -241,13 +241,19 @@ def test_the_outputs_of_a_detector_become_arrays():
         {
             "boxes": torch.tensor([[1.0, 2, 3, 4], [5, 6, 7, 8]], requires_grad=True),
             "labels": torch.tensor([2, 1]),
-            "scores": torch.tensor([0.5, 0.25]),
+            "scores": torch.tensor([0.5, 0.25], dtype=torch.bfloat16),
         },
         {"boxes": torch.empty(0, 4), "labels": torch.empty(0, dtype=torch.int64), "scores": torch.empty(0)},
     ]
     found = Predictions.of_outputs([9, 4], outputs)
     assert found.table().tolist() == [[9, 2, 0.5, 1, 2, 3, 4], [9, 1, 0.25, 5, 6, 7, 8]]
     assert len(Predictions.of_outputs([], [])) == 0
+
+
+def test_what_is_not_installed_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr("raynas.detection.evaluation.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="pip install faster-coco-eval"):
+        evaluate_predictions(Predictions.joined([]), with_validation(tmp_path, coco(2)))
 
 
 def test_nothing_is_printed(tmp_path, capfd, caplog):
