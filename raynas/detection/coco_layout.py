@@ -71,7 +71,7 @@ def find_annotations(listing: Listing, config: DetectionDataConfig) -> dict[Spli
     found: dict[Split, AnnotationFile] = {}
     for split, (given, pictures) in settings.items():
         if given is not None:
-            location = locate(_below(listing.location, given))
+            location = _located(listing.location, f"data.{split}_annotations", given)
             if location.is_folder:
                 raise DataError(f"data.{split}_annotations = {given!r} is a folder. Give a JSON file.")
             found[split] = AnnotationFile(location, location.path, split, pictures)
@@ -105,7 +105,7 @@ def resolve_pictures(
     """
     clean = [_clean(annotations, name) for name in names]
     if annotations.pictures is not None:
-        folder = locate(_below(listing.location, annotations.pictures))
+        folder = _located(listing.location, f"data.{annotations.split}_pictures", annotations.pictures)
         listing = Listing.of(folder)
         root = folder.path
     else:
@@ -116,10 +116,17 @@ def resolve_pictures(
         where = root if annotations.pictures is not None else listing.location.source
         raise DataError(
             f"None of the {len(names):,} pictures of {annotations.path} is there: {names[0]!r} is not in "
-            f"{where}. Put them beside the annotations, or set data.{annotations.split}_pictures to their "
-            "folder."
+            f"{where}.{_in_other_case(listing, clean[0])} Put them beside the annotations, or set "
+            f"data.{annotations.split}_pictures to their folder."
         )
     return listing.location.uri, paths, missing
+
+
+def _in_other_case(listing: Listing, name: str) -> str:
+    """A hint where a file differs from its name in upper and lower case alone, which Windows doesn't mind."""
+    ending = f"/{name}".lower()
+    found = next((file for file in sorted(listing.files) if file.lower().endswith(ending)), None)
+    return "" if found is None else f" {found} is there: upper and lower case must be the same."
 
 
 def missing_pictures(paths: Sequence[str], missing: Sequence[int], ids: Sequence[object], file: str) -> str:
@@ -153,6 +160,14 @@ def _is_given(path: str, found: Mapping[Split, AnnotationFile]) -> bool:
     return any(annotations.path == path for annotations in found.values())
 
 
+def _located(location: Location, setting: str, given: str) -> Location:
+    return locate(
+        _below(location, given),
+        name=f"{setting} = ",
+        allowed="Allowed: a path relative to the data source, a whole path, s3:// or gs://",
+    )
+
+
 def _below(location: Location, given: str) -> str:
     """A setting as a whole path or URI: relative ones start in the data source."""
     if "://" in given or given.startswith(("/", "~")):
@@ -165,6 +180,11 @@ def _below(location: Location, given: str) -> str:
 def _clean(annotations: AnnotationFile, name: str) -> str:
     # Programs on Windows write backslashes.
     path = PurePosixPath(name.replace("\\", "/"))
+    if "://" in name:
+        raise DataError(
+            f"{annotations.path} has file_name = {name!r}, which is an address. Allowed is a path relative "
+            "to the folder of pictures: download the pictures, and name the files."
+        )
     if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
         raise DataError(
             f"{annotations.path} has file_name = {name!r}, which may lead out of the folder of pictures. "

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -36,6 +37,10 @@ from raynas.detection.pictures import (
 from raynas.errors import DataError
 
 _SHOWN = 5
+_ALLOWED = (
+    "Allowed: a folder with COCO's annotations and pictures, or Parquet files with the columns `image` and "
+    "`objects`; a local path, or s3://BUCKET/PATH or gs://BUCKET/PATH"
+)
 _logger = logging.getLogger(__name__)
 
 
@@ -123,7 +128,7 @@ def open_detection(config: DetectionDataConfig) -> DetectionData:
     Raises:
         DataError: the data set is missing, broken or inconsistent; the message names file, id and value.
     """
-    location = locate(config.source)
+    location = locate(config.source, allowed=_ALLOWED)
     splits = _open_splits(location, config)
     train, validation = (splits.get(split) for split in SPLITS)
     first = train or validation
@@ -139,10 +144,7 @@ def open_detection(config: DetectionDataConfig) -> DetectionData:
 def _open_splits(location: Location, config: DetectionDataConfig) -> dict[Split, DetectionSet]:
     if not location.is_folder:
         if not location.path.lower().endswith(".parquet"):
-            raise DataError(
-                f"{location.source!r} is a file that does not end in .parquet. Allowed: a folder with COCO's "
-                "annotations and pictures, or Parquet files with the columns `image` and `objects`."
-            )
+            raise DataError(f"{location.source!r} is a file that does not end in .parquet. {_ALLOWED}.")
         return _open_parquet(location, {"train": [location.path]}, config)
     listing = Listing.of(location)
     shards = sorted(file for file in listing.files if file.lower().endswith(".parquet"))
@@ -170,6 +172,11 @@ def _open_coco(listing: Listing, annotations: AnnotationFile, config: DetectionD
     if not records.picture_ids:
         raise DataError(f"{annotations.path} has no images. Give a file with pictures.")
     uri, paths, missing = resolve_pictures(listing, annotations, records.file_names)
+    if len(set(paths)) < len(paths):
+        path = next(path for path, count in Counter(paths).items() if count > 1)
+        findings.append(
+            f"{len(paths) - len(set(paths)):,} pictures have a file that another has, such as {path}"
+        )
     sizes_P2 = np.stack([records.widths_P, records.heights_P], axis=1)
     ids = tuple(records.picture_ids)
     if missing:

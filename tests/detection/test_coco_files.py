@@ -112,6 +112,30 @@ def test_files_may_be_given(tmp_path):
     assert data.train.pictures.paths[0] == str(root / "photos" / "0000.png")
 
 
+def test_a_given_file_that_is_not_there_is_named_with_its_setting(tmp_path):
+    root = write_coco(tmp_path)
+    with pytest.raises(DataError, match=r"data\.train_annotations = .*Did you mean 'instances_train2017"):
+        opened(root, train_annotations="annotations/instances_tain2017.json")
+    with pytest.raises(DataError, match=r"data\.validation_pictures = '.*pics' is not a path"):
+        opened(root, validation_pictures="pics")
+    with pytest.raises(DataError, match=r"data\.train_annotations = 'annotations' is a folder"):
+        opened(root, train_annotations="annotations")
+    with pytest.raises(DataError, match=r"is not a path that can be read.*COCO's annotations"):
+        opened(tmp_path / "elsewhere")
+
+
+def test_file_names_in_another_case_are_told(tmp_path):
+    root = written(tmp_path, lambda c: [r.update(file_name=r["file_name"].upper()) for r in c["images"]])
+    with pytest.raises(DataError, match=r"'0000\.PNG' is not in .*0000\.png is there: upper and lower case"):
+        opened(root)
+
+
+def test_a_file_of_two_pictures_is_told(tmp_path, caplog):
+    data = opened(written(tmp_path, lambda c: of_picture(c, file_name="0000.png")))
+    assert data.train.num_pictures == 4
+    assert "1 pictures have a file that another has" in caplog.text
+
+
 def test_several_annotations_of_a_split_are_listed(tmp_path):
     root = write_coco(tmp_path)
     annotations = root / "annotations" / "instances_train2017.json"
@@ -236,6 +260,10 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "an empty file name": (lambda c: of_picture(c, file_name=""), r"file_name = '' in images\[1\]"),
     "a way out": (lambda c: of_picture(c, file_name="../../etc/passwd"), r"file_name = '\.\./\.\./etc"),
     "a whole path": (lambda c: of_picture(c, file_name="/etc/passwd"), r"file_name = '/etc/passwd'"),
+    "an address": (
+        lambda c: of_picture(c, file_name="https://images.org/1.png"),
+        r"file_name = 'https://images\.org/1\.png', which is an address",
+    ),
     "a drive": (lambda c: of_picture(c, file_name="C:\\a.png"), r"may lead out"),
     "a width as text": (lambda c: of_picture(c, width="64"), r"width = '64' in images\[1\] \(id 101\)"),
     "a fraction as width": (lambda c: of_picture(c, width=64.5), r"width = 64\.5 in images\[1\]"),
