@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raynas.detection.dataset import DetectionSet
-from raynas.detection.pictures import Numbers
+from raynas.detection.data.dataset import DetectionSet
+from raynas.detection.data.pictures import Numbers
 from raynas.errors import TrainingFailed, UsageError
 
 NUMBERS = (

@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 
 from raynas.data.stream.order import Shuffle
-from raynas.detection.batches import DetectionBatch, evaluation_batches, training_batches
-from raynas.detection.config import DetectionDataConfig
-from raynas.detection.convert import convert_detection
-from raynas.detection.dataset import DetectionData, open_detection
-from raynas.detection.examples import UNCHANGED, Augmentation, Example, decode_example
-from raynas.detection.order import ChosenPictures, by_shape, plan_pictures
-from raynas.detection.pictures import FilePicture, FilePictures
+from raynas.detection.data.batches import DetectionBatch, evaluation_batches, training_batches
+from raynas.detection.data.config import DetectionDataConfig
+from raynas.detection.data.convert import convert_detection
+from raynas.detection.data.dataset import DetectionData, open_detection
+from raynas.detection.data.examples import UNCHANGED, Augmentation, Example, decode_example
+from raynas.detection.data.order import ChosenPictures, by_shape, plan_pictures
+from raynas.detection.data.pictures import FilePicture, FilePictures
 from raynas.errors import DataError
 
 from .coco_sets import SIZE, coco, picture, write_coco

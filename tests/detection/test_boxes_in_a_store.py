@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from raynas.detection.batches import evaluation_batches
-from raynas.detection.config import DetectionDataConfig
-from raynas.detection.convert import convert_detection
-from raynas.detection.dataset import open_detection
+from raynas.detection.data.batches import evaluation_batches
+from raynas.detection.data.config import DetectionDataConfig
+from raynas.detection.data.convert import convert_detection
+from raynas.detection.data.dataset import open_detection
 from raynas.errors import DataError
 
 from .coco_sets import write_coco

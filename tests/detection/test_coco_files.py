@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raynas.detection.coco_json import read_coco
-from raynas.detection.config import DetectionDataConfig
-from raynas.detection.dataset import DetectionData, open_detection
+from raynas.detection.data.coco_json import read_coco
+from raynas.detection.data.config import DetectionDataConfig
+from raynas.detection.data.dataset import DetectionData, open_detection
 from raynas.errors import DataError
 
 from .coco_sets import SIZE, Content, coco, picture, write_coco, write_pictures

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from raynas.detection.config import DetectionDataConfig
-from raynas.detection.convert import convert_detection
-from raynas.detection.dataset import DetectionSet, open_detection
+from raynas.detection.data.config import DetectionDataConfig
+from raynas.detection.data.convert import convert_detection
+from raynas.detection.data.dataset import DetectionSet, open_detection
 from raynas.detection.evaluation import DetectionScores, Predictions, evaluate_predictions
 from raynas.errors import TrainingFailed, UsageError
 

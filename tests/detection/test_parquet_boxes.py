@@ -16,9 +16,9 @@ import pytest
 from typer.testing import CliRunner
 
 from raynas.cli.main import app
-from raynas.detection.config import DetectionDataConfig
-from raynas.detection.convert import convert_detection, shortest_xywh
-from raynas.detection.dataset import DetectionData, DetectionSet, open_detection
+from raynas.detection.data.config import DetectionDataConfig
+from raynas.detection.data.convert import convert_detection, shortest_xywh
+from raynas.detection.data.dataset import DetectionData, DetectionSet, open_detection
 from raynas.errors import DataError
 
 from .coco_sets import SIZE, coco, picture, write_coco

@@ -12,9 +12,9 @@ from rich.text import Text
 from raynas.data.layout import Split
 from raynas.data.stream.convert import check_empty, convert_to_shards
 from raynas.data.stream.members import Member, find_members
-from raynas.detection.config import DetectionDataConfig
-from raynas.detection.convert import write_shards
-from raynas.detection.dataset import is_detection_data, open_detection
+from raynas.detection.data.config import DetectionDataConfig
+from raynas.detection.data.convert import write_shards
+from raynas.detection.data.dataset import is_detection_data, open_detection
 from raynas.errors import DataError, did_you_mean
 from raynas.files import parse_json
 

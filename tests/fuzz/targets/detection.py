@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from raynas.detection.batches import training_batches
-from raynas.detection.config import DetectionDataConfig
-from raynas.detection.dataset import open_detection
+from raynas.detection.data.batches import training_batches
+from raynas.detection.data.config import DetectionDataConfig
+from raynas.detection.data.dataset import open_detection
+from raynas.detection.data.examples import Augmentation
 from raynas.detection.evaluation import Predictions, evaluate_predictions
-from raynas.detection.examples import Augmentation
 from tests.detection.coco_sets import coco, write_coco
 from tests.fuzz.mutate import json_bytes
 from tests.fuzz.trial import Attempt

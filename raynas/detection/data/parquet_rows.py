@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from raynas.data.decode import EncodedImage
 from raynas.data.stream.location import filesystem_of
 from raynas.data.stream.shards import RowRange, images_of_rows, read_columns, row_ranges
-from raynas.detection.box_format import as_xywh, decided_format
-from raynas.detection.boxes import offsets_of
-from raynas.detection.coco_json import CocoRecords, Id
-from raynas.detection.config import BoxFormat
-from raynas.detection.parquet_objects import BoxFile, read_file
-from raynas.detection.pictures import Numbers, Picture, read_size
+from raynas.detection.data.box_format import as_xywh, decided_format
+from raynas.detection.data.boxes import offsets_of
+from raynas.detection.data.coco_json import CocoRecords, Id
+from raynas.detection.data.config import BoxFormat
+from raynas.detection.data.parquet_objects import BoxFile, read_file
+from raynas.detection.data.pictures import Numbers, Picture, read_size
 from raynas.errors import DataError
 
 _FIRST_PICTURES = 64

@@ -30,11 +30,11 @@ from raynas.data.stream.convert import (
     unfinished_folder,
 )
 from raynas.data.stream.location import filesystem_of
-from raynas.detection.boxes import DetectionClasses
-from raynas.detection.config import DetectionDataConfig
-from raynas.detection.dataset import DetectionData, DetectionSet, open_detection
-from raynas.detection.parquet_objects import METADATA
-from raynas.detection.pictures import FilePictures, read_bytes
+from raynas.detection.data.boxes import DetectionClasses
+from raynas.detection.data.config import DetectionDataConfig
+from raynas.detection.data.dataset import DetectionData, DetectionSet, open_detection
+from raynas.detection.data.parquet_objects import METADATA
+from raynas.detection.data.pictures import FilePictures, read_bytes
 from raynas.errors import DataError
 
 _MOST_DECIMALS = 6

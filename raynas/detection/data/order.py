@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raynas.data.stream.order import Shuffle, plan_epoch
-from raynas.detection.pictures import Numbers, PictureSet
+from raynas.detection.data.pictures import Numbers, PictureSet
 
 SHAPES_PER_DOUBLING = 3
 """Number of groups of shapes between a square and a picture twice as wide as high, as in torchvision's

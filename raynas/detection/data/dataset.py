@@ -15,10 +15,17 @@ import pyarrow as pa
 
 from raynas.data.layout import SPLITS, Split, by_split
 from raynas.data.stream.location import Location, filesystem_of, locate, reason_of
-from raynas.detection.box_format import as_xywh, check_coco_format
-from raynas.detection.boxes import Boxes, DetectionClasses, boxes_of, classes_of, empty_classes, trainable
-from raynas.detection.coco_json import CocoRecords, Id, read_coco
-from raynas.detection.coco_layout import (
+from raynas.detection.data.box_format import as_xywh, check_coco_format
+from raynas.detection.data.boxes import (
+    Boxes,
+    DetectionClasses,
+    boxes_of,
+    classes_of,
+    empty_classes,
+    trainable,
+)
+from raynas.detection.data.coco_json import CocoRecords, Id, read_coco
+from raynas.detection.data.coco_layout import (
     AnnotationFile,
     Listing,
     find_annotations,
@@ -26,10 +33,10 @@ from raynas.detection.coco_layout import (
     missing_pictures,
     resolve_pictures,
 )
-from raynas.detection.config import BoxFormat, DetectionDataConfig
-from raynas.detection.first_look import complete_sizes, look_at_pictures
-from raynas.detection.parquet_rows import has_boxes, read_rows
-from raynas.detection.pictures import (
+from raynas.detection.data.config import BoxFormat, DetectionDataConfig
+from raynas.detection.data.first_look import complete_sizes, look_at_pictures
+from raynas.detection.data.parquet_rows import has_boxes, read_rows
+from raynas.detection.data.pictures import (
     FilePictures,
     Numbers,
     PictureSet,

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from raynas.data.stream.location import LOCAL
-from raynas.detection.coco_json import Id
-from raynas.detection.pictures import (
+from raynas.detection.data.coco_json import Id
+from raynas.detection.data.pictures import (
     UNKNOWN_SIZE,
     FilePictures,
     Numbers,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raynas.detection.json_walk import JsonWalk
+from raynas.detection.data.json_walk import JsonWalk
 from raynas.errors import DataError, shortened
 
 Id = int | str

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from raynas.data.parquet_columns import find_image_column
 from raynas.data.stream.footer import checked_row_groups
 from raynas.data.stream.location import filesystem_of, reason_of
-from raynas.detection.coco_json import MAX_NUMBER, Id
+from raynas.detection.data.coco_json import MAX_NUMBER, Id
 from raynas.errors import DataError
 from raynas.files import parse_json
 

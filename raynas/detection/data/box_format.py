@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from raynas.detection.config import BoxFormat
+from raynas.detection.data.config import BoxFormat
 from raynas.errors import DataError
 
 FITS = 0.98

@@ -19,7 +19,7 @@ from raynas.data.decode import EncodedImage, opened_image
 from raynas.data.pixels import MAX_PIXELS, converted, upright, upright_size
 from raynas.data.stream.images import PIECE_IMAGES
 from raynas.data.stream.location import LOCAL, filesystem_of, reason_of
-from raynas.detection.coco_json import Id
+from raynas.detection.data.coco_json import Id
 from raynas.errors import DataError
 
 Numbers = NDArray[np.int64]

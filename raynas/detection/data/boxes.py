@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from raynas.detection.coco_json import CocoRecords, Id
+from raynas.detection.data.coco_json import CocoRecords, Id
 from raynas.errors import DataError, did_you_mean
 
 MIN_SIDE = 1.0

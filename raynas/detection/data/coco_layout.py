@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 
 from raynas.data.layout import Split, by_split, role_of_path
 from raynas.data.stream.location import Location, locate
-from raynas.detection.config import DetectionDataConfig
-from raynas.detection.pictures import spread
+from raynas.detection.data.config import DetectionDataConfig
+from raynas.detection.data.pictures import spread
 from raynas.errors import DataError
 
 # Beside its instances_*.json, COCO's archive has other files about the same pictures.

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from raynas.data.stream.local import decoding_ended, process_pool
 from raynas.data.stream.order import Shuffle, num_batches
-from raynas.detection.dataset import DetectionSet, TrainingSet
-from raynas.detection.examples import UNCHANGED, Augmentation, DecodedExample, Example, decode_example
-from raynas.detection.first_look import declared_size
-from raynas.detection.order import ChosenPictures, PicturePlan, plan_pictures
-from raynas.detection.pictures import Numbers, Picture
+from raynas.detection.data.dataset import DetectionSet, TrainingSet
+from raynas.detection.data.examples import UNCHANGED, Augmentation, DecodedExample, Example, decode_example
+from raynas.detection.data.first_look import declared_size
+from raynas.detection.data.order import ChosenPictures, PicturePlan, plan_pictures
+from raynas.detection.data.pictures import Numbers, Picture
 
 Target = dict[str, Tensor]
 """As torchvision's detectors take it: boxes, float32 [N, 4] left, top, right, bottom in pixels of the image,

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from raynas.detection.boxes import MIN_SIDE
-from raynas.detection.coco_json import Id
-from raynas.detection.pictures import Picture, Size, decode_picture
+from raynas.detection.data.boxes import MIN_SIDE
+from raynas.detection.data.coco_json import Id
+from raynas.detection.data.pictures import Picture, Size, decode_picture
 
 
 @dataclass(frozen=True, slots=True)
