@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,16 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set RAYNAS_TEST_DATA")
     return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A running object store that holds `tmp_path`: the query that follows s3://right:secret@bucket/FOLDER."""
+    from tests.data.stream.s3_server import served
+
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with served(tmp_path) as query:
+        yield query
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ def convert(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder with one folder per class, a tar file, or a folder of tar files. These may be "
-            "WebDataset shards."
+            help="A folder with one folder per class, a tar file, or a folder of tar files, which may be "
+            "WebDataset shards; or a COCO folder."
         ),
     ],
     out: Annotated[Path, typer.Argument(help="Output folder for the shards: new or empty.")],
@@ -31,7 +31,7 @@ def convert(
         ),
     ] = None,
 ) -> None:
-    """Convert images into Parquet shards, which 'raynas train' can stream."""
+    """Convert images, or pictures with boxes, into Parquet shards that can be streamed."""
     from raynas.cli.terminal.convert import run_convert
 
     run_convert(source, out, shard_mb=shard_mb, classes=classes, console=output_console())

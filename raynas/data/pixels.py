@@ -11,13 +11,24 @@ import math
 from typing import Literal
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 MAX_PIXELS = 64 * 1024 * 1024
 """Largest width times height. Pillow warns of decompression bombs from 89 million pixels on."""
 
 Interpolation = Literal["bilinear", "bicubic"]
 
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SWAPPED = (5, 6, 7, 8)
+"""EXIF orientations that exchange width and height."""
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 
 
@@ -43,6 +54,30 @@ def central_square(
     resized = _resized(converted(picture, mode), shorter_side(size, crop_fraction), interpolation)
     left, top = round((resized.width - size) / 2), round((resized.height - size) / 2)
     return resized.crop((left, top, left + size, top + size))
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """The picture as its EXIF orientation says that it is to be seen."""
+    turn = _TURNS.get(_orientation(picture))
+    return picture if turn is None else picture.transpose(turn)
+
+
+def upright_size(picture: Image.Image) -> tuple[int, int]:
+    """Width and height of `upright(picture)`, without decoding."""
+    width, height = picture.size
+    return (height, width) if _orientation(picture) in _SWAPPED else (width, height)
+
+
+def _orientation(picture: Image.Image) -> int:
+    # Pillow decodes a whole PNG file in search of EXIF data that it doesn't have.
+    if "exif" not in picture.info and picture.format == "PNG":
+        return 1
+    try:
+        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:
+        # Damaged EXIF data, for which Pillow raises SyntaxError, struct.error and others, says nothing.
+        return 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def shorter_side(size: int, crop_fraction: float) -> int:

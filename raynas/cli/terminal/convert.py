@@ -13,6 +13,9 @@ from raynas.data.classes import warn_of_empty_classes
 from raynas.data.layout import Split
 from raynas.data.stream.convert import check_empty, convert_to_shards
 from raynas.data.stream.members import Member, find_members
+from raynas.detection.data.config import DetectionDataConfig
+from raynas.detection.data.convert import write_shards
+from raynas.detection.data.dataset import is_detection_data, open_detection
 from raynas.errors import DataError, did_you_mean
 from raynas.files import parse_json
 
@@ -24,6 +27,9 @@ def run_convert(source: str, out: Path, *, shard_mb: int, classes: Path | None, 
         DataError: the images, the class file or the output folder can't be used.
     """
     check_empty(out)
+    if is_detection_data(source):
+        _convert_boxes(source, out, shard_mb=shard_mb, classes=classes, console=console)
+        return
     given = read_class_names(classes) if classes else None
     with console.status(Text(f"Listing the images of {source} ...")):
         splits = find_members(source)
@@ -44,6 +50,36 @@ def run_convert(source: str, out: Path, *, shard_mb: int, classes: Path | None, 
     )
     if not any(names.values()):
         console.print("The classes have numbers and no names; --classes FILE gives them names.")
+
+
+def _convert_boxes(source: str, out: Path, *, shard_mb: int, classes: Path | None, console: Console) -> None:
+    if classes is not None:
+        raise DataError(
+            f"--classes {classes} is for folders of classes, but {source} has COCO annotations, which name "
+            "the classes. Leave it out."
+        )
+    with console.status(Text(f"Reading the boxes of {source} ...")):
+        data = open_detection(DetectionDataConfig(source=source))
+    splits = {
+        name: split
+        for name, split in (("train", data.train), ("validation", data.validation))
+        if split is not None
+    }
+    num_pictures = sum(split.num_pictures for split in splits.values())
+    with _progress(console) as progress:
+        task = progress.add_task("writing", total=num_pictures)
+        shards = write_shards(
+            data,
+            out,
+            shard_bytes=shard_mb * 1_000_000,
+            report=lambda count: progress.advance(task, count),
+        )
+    counts = ", ".join(f"{split.num_pictures:,} for {name}" for name, split in splits.items())
+    num_boxes = sum(len(split.boxes) for split in splits.values())
+    console.print(
+        f"{num_pictures:,} pictures ({counts}) with {num_boxes:,} boxes of {len(data.classes)} classes in "
+        f"{len(shards)} shards: {out}"
+    )
 
 
 def read_class_names(path: Path) -> dict[str, str]:

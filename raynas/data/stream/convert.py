@@ -6,11 +6,13 @@ get their final names after the last one is written, so that an interrupted conv
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from raynas.data.stream.location import reason_of
 from raynas.data.stream.members import Member
 from raynas.errors import DataError
 
-_ROWS_PER_GROUP = 128
+ROWS_PER_GROUP = 128
 """Images per row group: of ImageNet 14 MB, one request to an object store, or 19 MB as 224 x 224 pixels."""
 
 _MAX_THREADS = 8
@@ -64,17 +66,34 @@ def convert_to_shards(
     Raises:
         DataError: `out` is not empty or can't be written, or a member is no image.
     """
-    check_empty(out)
     labels = {name: label for label, name in enumerate(class_names)}
     shards = [shard for split in splits for shard in plan_shards(split, splits[split], shard_bytes)]
     is_named = any(class_names.values())
     schema = _schema(list(class_names.values()) if is_named else None)
+    with unfinished_folder(out) as folder:
+        in_threads(
+            [
+                functools.partial(_write, shard, folder / shard.name, schema, labels, report)
+                for shard in shards
+            ]
+        )
+        if is_named:
+            (folder / "classes.json").write_text(json.dumps(dict(class_names), indent=1) + "\n")
+    return [out / shard.name for shard in shards]
+
+
+@contextmanager
+def unfinished_folder(out: Path) -> Iterator[Path]:
+    """A folder within `out` whose files move to `out` once all are written, and else are removed.
+
+    Raises:
+        DataError: `out` is not empty or can't be written.
+    """
+    check_empty(out)
     unfinished = out / _UNFINISHED
     try:
         unfinished.mkdir(parents=True)
-        _write_all(shards, unfinished, schema, labels, report)
-        if is_named:
-            (unfinished / "classes.json").write_text(json.dumps(dict(class_names), indent=1) + "\n")
+        yield unfinished
         for file in sorted(unfinished.iterdir()):
             file.rename(out / file.name)
     except (OSError, pa.ArrowException, UnicodeEncodeError) as error:
@@ -83,7 +102,6 @@ def convert_to_shards(
         ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return [out / shard.name for shard in shards]
 
 
 def check_empty(out: Path) -> None:
@@ -96,30 +114,30 @@ def check_empty(out: Path) -> None:
 
 def plan_shards(split: Split, members: Sequence[Member], shard_bytes: int) -> list[PlannedShard]:
     """Distributes the members over shards of nearly equal size, in random order."""
-    order = np.random.default_rng(0).permutation(len(members))
-    bytes_before = np.cumsum([members[index].num_bytes for index in order]) - members[order[0]].num_bytes
+    parts = shard_parts(split, [member.num_bytes for member in members], shard_bytes)
+    return [PlannedShard(name, [members[index] for index in indexes]) for name, indexes in parts.items()]
+
+
+def shard_parts(split: Split, num_bytes: Sequence[int], shard_bytes: int) -> dict[str, list[int]]:
+    """Names of the shards, with the indexes of the images in each, in random order.
+
+    Args:
+        num_bytes: size of each image.
+    """
+    order = np.random.default_rng(0).permutation(len(num_bytes))
+    bytes_before = np.cumsum([num_bytes[index] for index in order]) - num_bytes[order[0]]
     num_shards = max(1, round(bytes_before[-1] / shard_bytes))
     shard_of = np.minimum(bytes_before * num_shards // (bytes_before[-1] + 1), num_shards - 1)
-    return [
-        PlannedShard(
-            f"{split}-{number:05}-of-{num_shards:05}.parquet",
-            [members[index] for index in order[shard_of == number]],
-        )
+    return {
+        f"{split}-{number:05}-of-{num_shards:05}.parquet": order[shard_of == number].tolist()
         for number in range(num_shards)
-    ]
+    }
 
 
-def _write_all(
-    shards: Sequence[PlannedShard],
-    folder: Path,
-    schema: pa.Schema,
-    labels: Mapping[str, int],
-    report: ReportWritten,
-) -> None:
+def in_threads(tasks: Sequence[Callable[[], object]]) -> None:
+    """Runs all tasks; the first error ends them, and is raised."""
     with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as threads:
-        writing = [
-            threads.submit(_write, shard, folder / shard.name, schema, labels, report) for shard in shards
-        ]
+        writing = [threads.submit(task) for task in tasks]
         try:
             for written in writing:
                 written.result()
@@ -135,8 +153,8 @@ def _write(
     with pq.ParquetWriter(
         path, schema, compression="none", use_dictionary=False, write_statistics=["label"]
     ) as file:
-        for first in range(0, len(shard.members), _ROWS_PER_GROUP):
-            members = shard.members[first : first + _ROWS_PER_GROUP]
+        for first in range(0, len(shard.members), ROWS_PER_GROUP):
+            members = shard.members[first : first + ROWS_PER_GROUP]
             cells = [{"bytes": _checked(member), "path": member.name} for member in members]
             numbers = [labels[member.class_name] for member in members]
             file.write_table(pa.table([cells, numbers], schema=schema))

@@ -47,7 +47,7 @@ def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> F
                 image_column=find_image_column(file, schema, allow_plain=True),
                 class_names=class_names,
                 labels=frozenset() if class_names else _labels(parquet, label_column),
-                rows_of_groups=_rows_of_groups(parquet.metadata, content.size()),
+                rows_of_groups=checked_row_groups(parquet.metadata, content.size()),
             )
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         return DataError(
@@ -56,7 +56,14 @@ def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> F
         )
 
 
-def _rows_of_groups(metadata: pq.FileMetaData, num_bytes: int) -> tuple[int, ...]:
+def checked_row_groups(metadata: pq.FileMetaData, num_bytes: int) -> tuple[int, ...]:
+    """Number of rows of each row group.
+
+    Args:
+        num_bytes: size of the file.
+    Raises:
+        ArrowInvalid: the footer contradicts itself or the size of the file.
+    """
     # Row groups only. The metadata of columns have the number of rows too, but Arrow ends the process when it
     # reads those of a damaged column.
     rows_of_groups = tuple(metadata.row_group(index).num_rows for index in range(metadata.num_row_groups))

@@ -69,12 +69,7 @@ class LocalProcesses:
             num_slots = self.num_processes * _UNITS_AHEAD
             yield from _decoded(process_pool(self.num_processes), decoder, units, num_slots)
         except BrokenProcessPool as error:
-            process_pool.cache_clear()
-            raise TrainingFailed(
-                f"One of the {self.num_processes} processes that decode images was killed, most likely "
-                "because memory ran out. Lower data.processes, or give the machine more memory (a container: "
-                "a larger /dev/shm)."
-            ) from error
+            raise decoding_ended(self.num_processes) from error
 
 
 @functools.cache
@@ -83,6 +78,15 @@ def process_pool(num_processes: int) -> ProcessPoolExecutor:
     # Not fork: Arrow's threads and connections to an object store don't survive it.
     context: BaseContext = multiprocessing.get_context("forkserver")
     return ProcessPoolExecutor(num_processes, context, initializer=_leave_with_parent)
+
+
+def decoding_ended(num_processes: int) -> TrainingFailed:
+    """The error for a pool of which a process was killed; the next training gets a new pool."""
+    process_pool.cache_clear()
+    return TrainingFailed(
+        f"One of the {num_processes} processes that decode images was killed, most likely because memory ran "
+        "out. Lower data.processes, or give the machine more memory (a container: a larger /dev/shm)."
+    )
 
 
 def _leave_with_parent() -> None:

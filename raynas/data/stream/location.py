@@ -82,39 +82,43 @@ class Location:
         return any(part.startswith(".") for part in self.relative(path).parts)
 
 
-def locate(source: str) -> Location:
+def locate(source: str, *, name: str = "", allowed: str = _ALLOWED) -> Location:
     """Finds the file or folder at a local path or URI.
 
+    Args:
+        name: of the setting that it is from, for messages; empty for the data source.
+        allowed: what messages say is allowed.
     Raises:
         DataError: it doesn't exist or can't be reached: no credentials, no such bucket, no network.
     """
     scheme, colon, path = source.partition("://")
     if not colon or scheme == "file":
-        return _local(path or source)
+        return _local(path or source, name, allowed)
     if scheme not in _SCHEMES:
-        raise DataError(f"{source!r} has the unknown scheme {scheme!r}. {_ALLOWED}.")
-    return _remote(source)
+        raise DataError(f"{name}{source!r} has the unknown scheme {scheme!r}. {allowed}.")
+    return _remote(source, name, allowed)
 
 
-def _local(source: str) -> Location:
+def _local(source: str, name: str, allowed: str) -> Location:
     path = Path(os.path.expanduser(source)).absolute()
-    if not path.exists():
-        siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+    # Not Path.exists, which raises on a name that is too long.
+    if not os.path.exists(path):
+        siblings = os.listdir(path.parent) if os.path.isdir(path.parent) else []
         raise DataError(
-            f"{source!r} is not a path that can be read.{did_you_mean(path.name, siblings)} {_ALLOWED}. "
+            f"{name}{source!r} is not a path that can be read.{did_you_mean(path.name, siblings)} {allowed}. "
             "A relative path starts at the working directory."
         )
     return Location(source, LOCAL, path.as_posix(), path.is_dir())
 
 
-def _remote(source: str) -> Location:
+def _remote(source: str, name: str, allowed: str) -> Location:
     shown = _PASSWORD.sub("", source)
     with _explained(shown):
         source = _with_retry_limit(source)
         path = fs.FileSystem.from_uri(source)[1].rstrip("/")
         kind = filesystem_of(source).get_file_info(path).type
     if kind == fs.FileType.NotFound:
-        raise DataError(f"There is nothing at {shown!r}. {_ALLOWED}. Correct the bucket or the path.")
+        raise DataError(f"There is nothing at {name}{shown!r}. {allowed}. Correct the bucket or the path.")
     return Location(shown, source, path, kind == fs.FileType.Directory)
 
 

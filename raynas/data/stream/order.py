@@ -17,14 +17,25 @@ import heapq
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raynas.data.stream.images import ImageSet
 from raynas.errors import DataError
 
 Numbers = NDArray[np.int64]
+
+
+class InPieces(Protocol):
+    """Numbered images in pieces that are cheap to read together, such as an ImageSet."""
+
+    @property
+    def num_images(self) -> int:
+        """Number of images."""
+
+    def pieces(self, rng: np.random.Generator | None) -> list[Numbers]:
+        """See ImageSet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,7 @@ class EpochPlan:
 
 
 def plan_epoch(
-    images: ImageSet,
+    images: InPieces,
     *,
     shuffle: Shuffle | None,
     epoch: int,

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raynas.data.classes import warn_of_empty_classes
+from raynas.data.decode import EncodedImage
 from raynas.data.parquet_columns import checked_labels, common_class_names, image_of_row
 from raynas.data.stream.footer import Footer, read_footer
 from raynas.data.stream.images import PIECE_IMAGES, EncodedPiece
@@ -79,41 +80,53 @@ class ShardPiece:
 
     def read(self) -> EncodedPiece:
         """See Piece."""
-        images, labels = self._columns()
-        images = images.field("bytes") if pa.types.is_struct(images.type) else images
-        contents = images.take(pa.array(self.rows_N)).to_pylist()
-        file, first_row = self.range.file, self.range.first_row_in_file
-        labels_N = checked_labels(labels, file=file, first_row=first_row, num_classes=self.num_classes)
-        return EncodedPiece(
-            [
-                image_of_row(content, file=file, row=first_row + int(row))
-                for row, content in zip(self.rows_N, contents, strict=True)
-            ],
-            labels_N[self.rows_N],
+        rows = self.range
+        images, labels = read_columns(self.uri, rows, [rows.image_column, self.label_column])
+        labels_N = checked_labels(
+            labels, file=rows.file, first_row=rows.first_row_in_file, num_classes=self.num_classes
         )
+        return EncodedPiece(images_of_rows(rows, images, self.rows_N), labels_N[self.rows_N])
 
-    def _columns(self) -> list[pa.Array]:
-        names = [self.range.image_column, self.label_column]
-        try:
-            with (
-                filesystem_of(self.uri).open_input_file(self.range.file) as file,
-                pq.ParquetFile(file, pre_buffer=True) as parquet,
-            ):
-                table = parquet.read_row_group(self.range.row_group, columns=names, use_threads=False)
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise DataError(
-                f"Row group {self.range.row_group} of {self.range.file} can't be read: {reason_of(error)}. "
-                "Write or download the shard again."
-            ) from error
-        # By name, because columns come in the order of the file and not in that of `names`.
-        columns = [table.column(name.partition(".")[0]).combine_chunks() for name in names]
-        columns = [column.slice(self.range.first_row, self.range.num_rows) for column in columns]
-        if any(len(column) != self.range.num_rows for column in columns):
-            raise DataError(
-                f"Row group {self.range.row_group} of {self.range.file} has fewer rows than it declares. "
-                "It is damaged: write or download the shard again."
-            )
-        return columns
+
+def read_columns(uri: str, rows: RowRange, names: Sequence[str]) -> list[pa.Array]:
+    """Reads some columns of a range of rows.
+
+    Args:
+        uri: as in Location.
+        names: of columns, or of fields as 'image.bytes', of which the whole struct is returned.
+    Raises:
+        DataError: the file can't be read, or is damaged.
+    """
+    try:
+        with (
+            filesystem_of(uri).open_input_file(rows.file) as file,
+            pq.ParquetFile(file, pre_buffer=True) as parquet,
+        ):
+            table = parquet.read_row_group(rows.row_group, columns=list(names), use_threads=False)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"Row group {rows.row_group} of {rows.file} can't be read: {reason_of(error)}. "
+            "Write or download the shard again."
+        ) from error
+    # By name, because columns come in the order of the file and not in that of `names`.
+    columns = [table.column(name.partition(".")[0]).combine_chunks() for name in names]
+    columns = [column.slice(rows.first_row, rows.num_rows) for column in columns]
+    if any(len(column) != rows.num_rows for column in columns):
+        raise DataError(
+            f"Row group {rows.row_group} of {rows.file} has fewer rows than it declares. "
+            "It is damaged: write or download the shard again."
+        )
+    return columns
+
+
+def images_of_rows(rows: RowRange, images: pa.Array, rows_N: NDArray[np.int64]) -> list[EncodedImage]:
+    """The encoded images of some rows of a range, from its image column."""
+    images = images.field("bytes") if pa.types.is_struct(images.type) else images
+    contents = images.take(pa.array(rows_N)).to_pylist()
+    return [
+        image_of_row(content, file=rows.file, row=rows.first_row_in_file + int(row))
+        for row, content in zip(rows_N, contents, strict=True)
+    ]
 
 
 def open_shards(uri: str, files: Sequence[str], *, label_column: str, skip_broken: bool) -> ShardImages:
@@ -127,7 +140,11 @@ def open_shards(uri: str, files: Sequence[str], *, label_column: str, skip_broke
     """
     footers = _read_footers(uri, files, label_column=label_column, skip_broken=skip_broken)
     class_names = common_class_names((footer.file, footer.class_names) for footer in footers)
-    ranges = tuple(part for footer in footers for part in _ranges(footer))
+    ranges = tuple(
+        part
+        for footer in footers
+        for part in row_ranges(footer.file, footer.image_column, footer.rows_of_groups)
+    )
     if not ranges:
         raise DataError(
             f"{files[0]} and the {len(files) - 1} shards beside it have no rows. Use other shards."
@@ -164,16 +181,15 @@ def _read_footers(uri: str, files: Sequence[str], *, label_column: str, skip_bro
     return footers
 
 
-def _ranges(footer: Footer) -> list[RowRange]:
+def row_ranges(file: str, image_column: str, rows_of_groups: Sequence[int]) -> list[RowRange]:
+    """The row groups of a shard, large ones in parts of at most PIECE_IMAGES rows."""
     ranges: list[RowRange] = []
     row_in_file = 0
-    for group, num_rows in enumerate(footer.rows_of_groups):
+    for group, num_rows in enumerate(rows_of_groups):
         # Parts of equal size: 1,000 rows become 500 and 500, not 512 and 488.
         num_parts = -(-num_rows // PIECE_IMAGES)
         edges = [num_rows * part // num_parts for part in range(num_parts + 1)] if num_rows else []
         for begin, end in itertools.pairwise(edges):
-            ranges.append(
-                RowRange(footer.file, footer.image_column, group, begin, end - begin, row_in_file + begin)
-            )
+            ranges.append(RowRange(file, image_column, group, begin, end - begin, row_in_file + begin))
         row_in_file += num_rows
     return ranges
