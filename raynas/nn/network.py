@@ -9,7 +9,7 @@ num_features, reset_classifier.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +22,7 @@ from raynas.nn.auxiliary import AuxiliaryHead
 from raynas.nn.cell import Cell
 from raynas.nn.config import NetworkConfig
 from raynas.nn.modules import build_layers
-from raynas.nn.plan import NetworkPlan, check_image_size, plan_network
+from raynas.nn.plan import NetworkPlan, PlacedCell, check_image_size, plan_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class Network(nn.Module):
         super().__init__()
         plan = plan_network(genotype, config, in_channels=in_channels)
         check_image_size(plan, image_size, config)
+        self.plan = plan
         self.genotype = genotype
         self.config = config
         self.image_size = image_size
@@ -75,7 +76,6 @@ class Network(nn.Module):
         self.head = build_layers(plan.head, config.conventions)
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = _classifier(plan.num_features, num_classes)
-        self._sources = [(cell.current, cell.previous) for cell in plan.cells]
         self.apply(_initialise)
 
     def forward(self, images_NCHW: Tensor) -> Tensor | tuple[Tensor, Tensor]:
@@ -83,26 +83,36 @@ class Network(nn.Module):
         if self.auxiliary is None or not self.training:
             return self.forward_head(self.forward_features(images_NCHW))
         outputs = self._outputs(images_NCHW, {self.auxiliary_output})
-        logits_NK = self.forward_head(self.head(outputs[-1]))
+        logits_NK = self.forward_head(self.head(outputs[self._last_output]))
         return logits_NK, self.auxiliary(outputs[self.auxiliary_output])
 
     def forward_features(self, images_NCHW: Tensor) -> Tensor:
         """The last map (N, F, H / stride, W / stride), ready to be pooled."""
-        return self.head(self._outputs(images_NCHW)[-1])  # type: ignore[no-any-return]
+        return self.head(self._outputs(images_NCHW)[self._last_output])  # type: ignore[no-any-return]
 
     def forward_head(self, features_NFHW: Tensor, pre_logits: bool = False) -> Tensor:
         """Logits (N, K) of `forward_features`'s result; with `pre_logits`, the pooled features (N, F)."""
         features_NF: Tensor = self.dropout(features_NFHW.mean(dim=(2, 3)))
         return features_NF if pre_logits else self.classifier(features_NF)
 
-    def forward_feature_maps(self, images_NCHW: Tensor) -> list[Tensor]:
+    def forward_feature_maps(
+        self, images_NCHW: Tensor, strides: Collection[int] | None = None
+    ) -> list[Tensor]:
         """One map per stride after a ReLU, the largest first; `self.feature_maps` describes them.
 
-        The last map is what `forward_features` returns.
+        The map of the greatest stride is what `forward_features` returns.
+
+        Args:
+            strides: those of the maps to return; None means all.
         """
-        outputs = self._outputs(images_NCHW, {feature.output for feature in self.feature_maps})
-        larger = [F.relu(outputs[feature.output]) for feature in self.feature_maps[:-1]]
-        return [*larger, self.head(outputs[-1])]
+        features = [feature for feature in self.feature_maps if strides is None or feature.stride in strides]
+        outputs = self._outputs(images_NCHW, {feature.output for feature in features})
+        return [
+            self.head(outputs[feature.output])
+            if feature.output == self._last_output
+            else F.relu(outputs[feature.output])
+            for feature in features
+        ]
 
     def get_classifier(self) -> nn.Module:
         return self.classifier
@@ -118,17 +128,43 @@ class Network(nn.Module):
         if self.auxiliary is not None:
             self.auxiliary.classifier = _fitted(_classifier(auxiliary.NUM_FEATURES, num_classes), self)
 
-    def _outputs(self, images_NCHW: Tensor, kept: Collection[int] = ()) -> list[Tensor]:
-        """Outputs of stem and cells, by number; only the last one and those in `kept` are still held."""
-        outputs: list[Tensor] = []
-        for part in self.stem:
-            outputs.append(part(outputs[-1] if outputs else images_NCHW))
-        for cell, (current, previous) in zip(self.cells, self._sources, strict=True):
-            outputs.append(cell(outputs[current], outputs[previous]))
-            # No cell takes an output older than the two before its current one, so the memory is freed.
-            if (forgotten := len(outputs) - 4) >= 0 and forgotten not in kept:
-                outputs[forgotten] = images_NCHW
+    @property
+    def _last_output(self) -> int:
+        return len(self.stem) + len(self.cells) - 1
+
+    def _outputs(self, images_NCHW: Tensor, kept: Collection[int] = ()) -> dict[int, Tensor]:
+        """Outputs of stem and cells, by number; only the last ones and those in `kept` are still held."""
+        outputs = run_stem(self.stem, images_NCHW)
+        run_cells(self.cells, self.plan.cells, outputs, kept)
         return outputs
+
+
+def run_stem(stem: Iterable[nn.Module], images_NCHW: Tensor) -> dict[int, Tensor]:
+    """The stem's outputs, by number."""
+    outputs: dict[int, Tensor] = {}
+    for number, part in enumerate(stem):
+        outputs[number] = part(outputs[number - 1] if number else images_NCHW)
+    return outputs
+
+
+def run_cells(
+    cells: Iterable[nn.Module],
+    places: Iterable[PlacedCell],
+    outputs: dict[int, Tensor],
+    kept: Collection[int] = (),
+) -> None:
+    """Adds the outputs of cells to `outputs`, which has those that they take, and forgets old ones.
+
+    Args:
+        places: which outputs each cell takes.
+        kept: numbers of outputs that are not forgotten.
+    """
+    for cell, place in zip(cells, places, strict=True):
+        number = place.current + 1
+        outputs[number] = cell(outputs[place.current], outputs[place.previous])
+        # No cell takes an output older than the two before its current one, so the memory is freed.
+        if number - 3 not in kept:
+            outputs.pop(number - 3, None)
 
 
 def _feature_maps(plan: NetworkPlan) -> list[FeatureMap]:

@@ -55,6 +55,10 @@ class NetworkPlan:
     auxiliary: int
     outputs: tuple[Output, ...]
 
+    def map_sizes(self, image_size: tuple[int, int]) -> list[tuple[int, int]]:
+        """Height and width of each output."""
+        return list(zip(*map(self.sizes, image_size), strict=True))
+
     def sizes(self, image_size: int) -> list[int]:
         """Pixels per side of each output."""
         side, sizes = image_size, []
