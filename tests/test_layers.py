@@ -23,7 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"cells", "data"}),
     frozenset({"child", "nn"}),
     frozenset({"strategies", "models", "training"}),
-    frozenset({"run"}),
+    frozenset({"detection", "run"}),
     frozenset({"engine", "testing", "tracking"}),
     frozenset({"programs"}),
     frozenset({"cli"}),
@@ -61,7 +61,7 @@ LIGHT = (
     ),
 )
 """Modules that import none of them themselves, though a neighbour in their package does."""
-TORCH_LAYERS = ("nn", "data", "training", "strategies", "models", "testing")
+TORCH_LAYERS = ("nn", "data", "training", "detection", "strategies", "models", "testing")
 """Packages that work where Ray and MLflow are not installed."""
 
 

@@ -36,7 +36,7 @@ def nms(dets: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """
     if dets.dim() != 2 or dets.shape[1] != 4 or scores.shape != dets.shape[:1]:
         raise ValueError(f"boxes must be [K, 4] and scores [K], not {[*dets.shape]} and {[*scores.shape]}")
-    order = scores.argsort(stable=True, descending=True)
+    order = scores.detach().argsort(stable=True, descending=True)
     alive = order.numpy()
     corners = np.ascontiguousarray(_precise(dets)[order].numpy().T)
     kept = []
@@ -48,8 +48,8 @@ def nms(dets: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 
 
 def _precise(x: Tensor) -> Tensor:
-    """float64 stays what it is, as in the compiled kernels; half precision is computed in float32."""
-    return x if x.dtype == torch.float64 else x.float()
+    """Without gradient. float64 stays, as in the compiled kernels; half precision becomes float32."""
+    return x.detach() if x.dtype == torch.float64 else x.detach().float()
 
 
 def _suppressed(corners: Boxes, threshold: float) -> tuple[Mask, Mask]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -23,17 +22,6 @@ from raynas.nn.cell import Cell
 from raynas.nn.config import NetworkConfig
 from raynas.nn.modules import build_layers
 from raynas.nn.plan import NetworkPlan, PlacedCell, check_image_size, plan_network
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureMap:
-    """One of the maps that a network gives to a detector."""
-
-    output: int
-    """Number of the stem's or cell's output that it is."""
-    channels: int
-    stride: int
-    """How many times smaller than the image it is."""
 
 
 class Network(nn.Module):
@@ -65,7 +53,7 @@ class Network(nn.Module):
         self.image_size = image_size
         self.num_classes = num_classes
         self.num_features = plan.num_features
-        self.feature_maps = _feature_maps(plan)
+        self.feature_maps = plan.feature_maps
         self.stem = nn.ModuleList(build_layers(layers, config.conventions) for layers in plan.stem)
         self.cells = nn.ModuleList(
             Cell(cell.plan, config.conventions, drop_path=_drop_path(config, index, len(plan.cells)))
@@ -165,12 +153,6 @@ def run_cells(
         # No cell takes an output older than the two before its current one, so the memory is freed.
         if number - 3 not in kept:
             outputs.pop(number - 3, None)
-
-
-def _feature_maps(plan: NetworkPlan) -> list[FeatureMap]:
-    """The last output at each stride."""
-    last = {output.stride: number for number, output in enumerate(plan.outputs)}
-    return [FeatureMap(number, plan.outputs[number].channels, stride) for stride, number in last.items()]
 
 
 def _auxiliary_head(

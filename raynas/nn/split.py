@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from raynas.nn.network import FeatureMap, Network, run_cells, run_stem
+from raynas.nn.network import Network, run_cells, run_stem
 
 
 class FirstCells(nn.Module):
@@ -25,7 +25,7 @@ class FirstCells(nn.Module):
         super().__init__()
         self.stem = network.stem
         self.cells = network.cells[:num_cells]
-        self.states = states_before(network, num_cells)
+        self.states = network.plan.states_before(num_cells)
         self._places = network.plan.cells[:num_cells]
 
     def forward(self, images_NCHW: Tensor) -> list[Tensor]:
@@ -48,7 +48,7 @@ class LastCells(nn.Module):
         super().__init__()
         self.cells = network.cells[num_cells:]
         self.head = network.head
-        self.states = states_before(network, num_cells)
+        self.states = network.plan.states_before(num_cells)
         self.num_features = network.num_features
         self._places = network.plan.cells[num_cells:]
 
@@ -62,13 +62,3 @@ class LastCells(nn.Module):
 def split_network(network: Network, num_cells: int) -> tuple[FirstCells, LastCells]:
     """The first `num_cells` cells with the stem, and the rest; the classifier belongs to neither."""
     return FirstCells(network, num_cells), LastCells(network, num_cells)
-
-
-def states_before(network: Network, num_cells: int) -> list[FeatureMap]:
-    """The outputs of stem and first cells that later cells take, and the last of them in any case."""
-    plan, last = network.plan, len(network.plan.stem) + num_cells - 1
-    taken = {number for cell in plan.cells[num_cells:] for number in (cell.current, cell.previous)}
-    numbers = sorted({number for number in taken if number < last} | {last})
-    return [
-        FeatureMap(number, plan.outputs[number].channels, plan.outputs[number].stride) for number in numbers
-    ]

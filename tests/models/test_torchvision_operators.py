@@ -135,6 +135,17 @@ def test_nms_refuses_other_shapes(boxes, scores):
         kernels.nms(torch.zeros(boxes), torch.zeros(scores), 0.5)
 
 
+@from_python
+def test_boxes_and_scores_may_be_part_of_a_graph():
+    boxes, scores = some_boxes(20), some_scores(20)
+    expected = torchvision.ops.nms(boxes, scores, 0.5)
+    assert torch.equal(torchvision.ops.nms(boxes.requires_grad_(), scores.requires_grad_(), 0.5), expected)
+    rois = some_rois(5).requires_grad_()
+    maps_NCHW = some_maps(2, 3, 8, 8).requires_grad_()
+    torchvision.ops.roi_align(maps_NCHW, rois, (3, 3), 0.25, 2).sum().backward()
+    assert maps_NCHW.grad is not None and rois.grad is None
+
+
 @pytest.mark.parametrize("aligned", [False, True])
 @pytest.mark.parametrize("ratio", [1, 2, 3, 0, -1])
 def test_roi_align_is_torchvisions_formula(ratio, aligned):

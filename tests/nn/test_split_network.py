@@ -43,7 +43,8 @@ def test_what_follows_the_last_reduction_takes_the_two_outputs_before_it(skips):
     )
     with torch.device("meta"):
         network = NetworkSpec(NASNET_A, config, 3, 5, 64).build()
-    reduction = max(i for i, cell in enumerate(network.plan.cells) if cell.plan.shape.stride == 2)
-    first, last = split_network(network, reduction)
+    # Two in the stem, two Normal cells, a reduction, two Normal cells, and then it.
+    assert network.plan.last_reduction == 7
+    first, last = split_network(network, 7)
     assert first.states == last.states
     assert [(state.channels, state.stride) for state in first.states] == [(528, 16), (528, 16)]
