@@ -24,9 +24,6 @@ from raynas.nn.split import split_network
 if TYPE_CHECKING:
     from torchvision.models.detection import FasterRCNN
 
-CLASSES_AND_BOXES = "roi_heads.box_predictor."
-"""How the names of those parameters begin that depend on the number of classes."""
-
 
 def build_detector(
     network: NetworkSpec,

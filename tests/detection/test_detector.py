@@ -41,7 +41,7 @@ def config(request) -> DetectorConfig:
 
 def trained_step(detector: nn.Module, targets: list[dict[str, Tensor]], **fields: int) -> dict[str, Tensor]:
     losses: dict[str, Tensor] = detector.train()(pictures((96, 120), (100, 90), **fields), targets)
-    sum(losses.values()).backward()  # type: ignore[union-attr]
+    sum(losses.values()).backward()
     return losses
 
 
@@ -207,7 +207,7 @@ def test_boxes_are_not_rounded_under_autocast(config):
 @pytest.mark.parametrize("head", ["fpn", "cells"])
 def test_published_networks_take_a_training_step(name, head):
     published = NETWORKS[name]
-    config = DetectorConfig(head=head, sides=(128,), longest_side=160, boxes={"batch": 8})  # type: ignore[arg-type]
+    config = DetectorConfig(head=head, sides=(128,), longest_side=160, boxes={"batch": 8})
     detector = build_detector(
         published.spec, config, num_classes=80, preprocessing=published.preprocessing, norm="trained"
     )

@@ -34,6 +34,7 @@ def test_parts_cost_what_the_built_ones_do(form, cells):
     assert mult_adds(detector.rpn.head, maps)[0] == cost.proposals.mult_adds
     crop, number = plan.config.crop, plan.config.proposals.kept
     second_stage = torch.nn.Sequential(detector.roi_heads.box_head, detector.roi_heads.box_predictor)
+    assert crop is not None and number is not None
     crops = torch.zeros(number, maps[0].shape[1], crop, crop)
     assert mult_adds(second_stage, crops)[0] == cost.boxes.mult_adds
 

@@ -18,7 +18,7 @@ TARGETS = [target((10.0, 10.0, 60.0, 70.0)), target()]
 
 def rule(norm: str = "auto", **fields: Any) -> str:
     situation = {"images_per_worker": 2, "num_workers": 8, "uses_gpus": True, "is_pretrained": True}
-    return str(norm_rule(DetectorConfig(norm=norm), **{**situation, **fields}))  # type: ignore[arg-type]
+    return str(norm_rule(DetectorConfig(norm=norm), **{**situation, **fields}))
 
 
 def test_the_rule_says_what_it_does_and_why():
