@@ -34,7 +34,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from raynas.data.stream import ImageIndex, Shuffle, TrainTransform, local_batches
 from raynas.engine.cluster import connected
 from raynas.engine.ray_batches import ray_batches
-from raynas.models.torchvision_import import make_torchvision_importable
+from raynas.models.torchvision_import import load_torchvision
 
 SIZE = (500, 375)
 """Width and height of an encoded image, in pixels."""
@@ -120,7 +120,7 @@ class RowGroups(IterableDataset[Any]):
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Any]:
-        make_torchvision_importable()
+        load_torchvision()
         from torchvision.transforms import v2  # type: ignore[import-untyped]
 
         torch.set_num_threads(1)

@@ -12,7 +12,7 @@ import safetensors.torch
 from torch import Tensor
 
 from raynas.errors import WeightsError
-from raynas.models.torchvision_import import make_torchvision_importable
+from raynas.models.torchvision_import import load_torchvision
 
 HUB_FILE = "model.safetensors"
 SECONDS_TO_REACH_HUB = 10.0
@@ -39,8 +39,9 @@ def fetch_from_timm(tag: str, network: str) -> Mapping[str, Tensor]:
             f"{' and '.join(TIMM_NETWORKS.values())}: give timm:{next(iter(TIMM_NETWORKS.values()))}.TAG for "
             "them by name, a file of weights, or none."
         )
-    make_torchvision_importable()
     try:
+        # timm imports it, and can't where PyTorch has no CUDA.
+        load_torchvision()
         import timm
     except ImportError as error:
         raise WeightsError(

@@ -9,8 +9,7 @@ num_features, reset_classifier.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -22,18 +21,7 @@ from raynas.nn.auxiliary import AuxiliaryHead
 from raynas.nn.cell import Cell
 from raynas.nn.config import NetworkConfig
 from raynas.nn.modules import build_layers
-from raynas.nn.plan import NetworkPlan, check_image_size, plan_network
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureMap:
-    """One of the maps that a network gives to a detector."""
-
-    output: int
-    """Number of the stem's or cell's output that it is."""
-    channels: int
-    stride: int
-    """How many times smaller than the image it is."""
+from raynas.nn.plan import NetworkPlan, PlacedCell, check_image_size, plan_network
 
 
 class Network(nn.Module):
@@ -59,12 +47,13 @@ class Network(nn.Module):
         super().__init__()
         plan = plan_network(genotype, config, in_channels=in_channels)
         check_image_size(plan, image_size, config)
+        self.plan = plan
         self.genotype = genotype
         self.config = config
         self.image_size = image_size
         self.num_classes = num_classes
         self.num_features = plan.num_features
-        self.feature_maps = _feature_maps(plan)
+        self.feature_maps = plan.feature_maps
         self.stem = nn.ModuleList(build_layers(layers, config.conventions) for layers in plan.stem)
         self.cells = nn.ModuleList(
             Cell(cell.plan, config.conventions, drop_path=_drop_path(config, index, len(plan.cells)))
@@ -75,8 +64,6 @@ class Network(nn.Module):
         self.head = build_layers(plan.head, config.conventions)
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = _classifier(plan.num_features, num_classes)
-        # Only these numbers are needed to run the network; the rest of the plan is in the modules.
-        self._sources = [(cell.current, cell.previous) for cell in plan.cells]
         self.apply(_initialise)
 
     def forward(self, images_NCHW: Tensor) -> Tensor | tuple[Tensor, Tensor]:
@@ -84,12 +71,12 @@ class Network(nn.Module):
         if self.auxiliary is None or not self.training:
             return self.forward_head(self.forward_features(images_NCHW))
         outputs = self._outputs(images_NCHW, {self.auxiliary_output})
-        logits_NK = self.forward_head(self.head(outputs[-1]))
+        logits_NK = self.forward_head(self.head(outputs[self._last_output]))
         return logits_NK, self.auxiliary(outputs[self.auxiliary_output])
 
     def forward_features(self, images_NCHW: Tensor) -> Tensor:
         """The last map (N, F, H / stride, W / stride), ready to be pooled."""
-        return self.head(self._outputs(images_NCHW)[-1])  # type: ignore[no-any-return]
+        return self.head(self._outputs(images_NCHW)[self._last_output])  # type: ignore[no-any-return]
 
     def forward_head(self, features_NFHW: Tensor, pre_logits: bool = False) -> Tensor:
         """Logits (N, K) of `forward_features`'s result; with `pre_logits`, the pooled features (N, F)."""
@@ -97,16 +84,26 @@ class Network(nn.Module):
         features_NF: Tensor = self.dropout(features_NFHW.mean(dim=(2, 3)))
         return features_NF if pre_logits else self.classifier(features_NF)
 
-    def forward_feature_maps(self, images_NCHW: Tensor) -> list[Tensor]:
+    def forward_feature_maps(
+        self, images_NCHW: Tensor, strides: Collection[int] | None = None
+    ) -> list[Tensor]:
         """One map per stride after a ReLU, the largest first; `self.feature_maps` describes them.
 
-        The last map is what `forward_features` returns.
+        The map of the greatest stride is what `forward_features` returns.
+
+        Args:
+            strides: those of the maps to return; None means all.
         """
-        outputs = self._outputs(images_NCHW, {feature.output for feature in self.feature_maps})
+        features = [feature for feature in self.feature_maps if strides is None or feature.stride in strides]
+        outputs = self._outputs(images_NCHW, {feature.output for feature in features})
         # Cells end without a ReLU, because the next one begins with it. The last map gets the network's own
         # head instead.
-        larger = [F.relu(outputs[feature.output]) for feature in self.feature_maps[:-1]]
-        return [*larger, self.head(outputs[-1])]
+        return [
+            self.head(outputs[feature.output])
+            if feature.output == self._last_output
+            else F.relu(outputs[feature.output])
+            for feature in features
+        ]
 
     def get_classifier(self) -> nn.Module:
         """The last layer; nn.Identity if there are no classes."""
@@ -123,26 +120,43 @@ class Network(nn.Module):
         if self.auxiliary is not None:
             self.auxiliary.classifier = _fitted(_classifier(auxiliary.NUM_FEATURES, num_classes), self)
 
-    def _outputs(self, images_NCHW: Tensor, kept: Collection[int] = ()) -> list[Tensor]:
-        """Outputs of stem and cells, by number; only the last one and those in `kept` are still held."""
-        outputs: list[Tensor] = []
-        for part in self.stem:
-            outputs.append(part(outputs[-1] if outputs else images_NCHW))
-        for cell, (current, previous) in zip(self.cells, self._sources, strict=True):
-            outputs.append(cell(outputs[current], outputs[previous]))
-            # No cell takes an output older than the two before its current one, so the memory is freed.
-            if (forgotten := len(outputs) - 4) >= 0 and forgotten not in kept:
-                # Something that lives anyway stands in, so that the numbers of the other outputs stay as they
-                # are.
-                outputs[forgotten] = images_NCHW
+    @property
+    def _last_output(self) -> int:
+        return len(self.stem) + len(self.cells) - 1
+
+    def _outputs(self, images_NCHW: Tensor, kept: Collection[int] = ()) -> dict[int, Tensor]:
+        """Outputs of stem and cells, by number; only the last ones and those in `kept` are still held."""
+        outputs = run_stem(self.stem, images_NCHW)
+        run_cells(self.cells, self.plan.cells, outputs, kept)
         return outputs
 
 
-def _feature_maps(plan: NetworkPlan) -> list[FeatureMap]:
-    """The last output at each stride."""
-    # A later output replaces an earlier one of the same stride.
-    last = {output.stride: number for number, output in enumerate(plan.outputs)}
-    return [FeatureMap(number, plan.outputs[number].channels, stride) for stride, number in last.items()]
+def run_stem(stem: Iterable[nn.Module], images_NCHW: Tensor) -> dict[int, Tensor]:
+    """The stem's outputs, by number."""
+    outputs: dict[int, Tensor] = {}
+    for number, part in enumerate(stem):
+        outputs[number] = part(outputs[number - 1] if number else images_NCHW)
+    return outputs
+
+
+def run_cells(
+    cells: Iterable[nn.Module],
+    places: Iterable[PlacedCell],
+    outputs: dict[int, Tensor],
+    kept: Collection[int] = (),
+) -> None:
+    """Adds the outputs of cells to `outputs`, which has those that they take, and forgets old ones.
+
+    Args:
+        places: which outputs each cell takes.
+        kept: numbers of outputs that are not forgotten.
+    """
+    for cell, place in zip(cells, places, strict=True):
+        number = place.current + 1
+        outputs[number] = cell(outputs[place.current], outputs[place.previous])
+        # No cell takes an output older than the two before its current one, so the memory is freed.
+        if number - 3 not in kept:
+            outputs.pop(number - 3, None)
 
 
 def _auxiliary_head(

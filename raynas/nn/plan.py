@@ -37,6 +37,17 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class FeatureMap:
+    """One of the maps that a network gives to a detector."""
+
+    output: int
+    """Number of the stem's or cell's output that it is."""
+    channels: int
+    stride: int
+    """How many times smaller than the image it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkPlan:
     """The layers of a network up to the pooling.
 
@@ -54,6 +65,32 @@ class NetworkPlan:
     num_features: int
     auxiliary: int
     outputs: tuple[Output, ...]
+
+    @property
+    def feature_maps(self) -> list[FeatureMap]:
+        """The last output at each stride, the largest map first."""
+        last = {output.stride: number for number, output in enumerate(self.outputs)}
+        return [self._feature_map(number) for number in last.values()]
+
+    @property
+    def last_reduction(self) -> int | None:
+        """Index of the last cell of stride 2; None if there is none."""
+        reductions = [index for index, cell in enumerate(self.cells) if cell.plan.shape.stride == 2]
+        return reductions[-1] if reductions else None
+
+    def states_before(self, num_cells: int) -> list[FeatureMap]:
+        """The outputs of stem and first cells that the other cells take, and the last of them in any case."""
+        last = len(self.stem) + num_cells - 1
+        taken = {number for cell in self.cells[num_cells:] for number in (cell.current, cell.previous)}
+        numbers = sorted({number for number in taken if number < last} | {last})
+        return [self._feature_map(number) for number in numbers]
+
+    def _feature_map(self, number: int) -> FeatureMap:
+        return FeatureMap(number, self.outputs[number].channels, self.outputs[number].stride)
+
+    def map_sizes(self, image_size: tuple[int, int]) -> list[tuple[int, int]]:
+        """Height and width of each output."""
+        return list(zip(*map(self.sizes, image_size), strict=True))
 
     def sizes(self, image_size: int) -> list[int]:
         """Pixels per side of each output."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from raynas.models.torchvision_import import make_torchvision_importable
+from raynas.models.torchvision_import import load_torchvision
 
 needs_timm = pytest.mark.skipif(
     importlib.util.find_spec("timm") is None, reason="timm, which the tests alone need, is not installed"
@@ -22,7 +22,7 @@ OURS = {"nasnetalarge": "nasnet_a_large", "pnasnet5large": "pnasnet5_large"}
 @functools.cache
 def timm_network(name: str) -> nn.Module:
     """In evaluation mode, with norms whose every number matters."""
-    make_torchvision_importable()
+    load_torchvision()
     import timm
 
     with torch.random.fork_rng():

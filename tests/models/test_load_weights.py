@@ -124,7 +124,7 @@ def test_an_unknown_network_is_answered_with_the_nearest():
 @needs_timm
 def test_torchvision_can_be_imported_and_its_models_work():
     code = (
-        "from raynas.models.torchvision_import import make_torchvision_importable as make; make(); make();"
+        "from raynas.models.torchvision_import import load_torchvision as make; make(); make();"
         "import torch, torchvision;"
         "print(torchvision.models.resnet18().eval()(torch.zeros(1, 3, 32, 32)).shape[1])"
     )

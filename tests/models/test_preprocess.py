@@ -9,7 +9,7 @@ from PIL import Image
 
 from raynas.models.networks import NETWORKS
 from raynas.models.preprocess import Preprocessing
-from raynas.models.torchvision_import import make_torchvision_importable
+from raynas.models.torchvision_import import load_torchvision
 from tests.models.large_networks import needs_timm
 
 
@@ -21,7 +21,7 @@ def picture(width: int, height: int, mode: str = "RGB") -> Image.Image:
 @pytest.mark.parametrize("size", [(500, 375), (375, 500), (331, 331), (64, 48), (1001, 333)])
 @needs_timm
 def test_preprocessing_is_timms(size):
-    make_torchvision_importable()
+    load_torchvision()
     import timm
     from timm.data import create_transform, resolve_data_config
 

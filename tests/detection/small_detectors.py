@@ -1,0 +1,73 @@
+"""Detectors, pictures and targets for tests, as small as can be."""
+
+# Shapes: C channels, H x W pixels.
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from raynas.detection.config import DetectorConfig
+from raynas.detection.detector import build_detector
+from raynas.models.preprocess import Preprocessing
+from raynas.nn import NetworkConfig, NetworkSpec
+from search_spaces.nasnet import NASNET_A
+
+SMALL = DetectorConfig(
+    fpn_channels=16,
+    box_features=32,
+    anchor_sizes=((16,), (32,), (64,), (128,)),
+    sides=(96,),
+    longest_side=160,
+    norm="trained",
+)
+SMALL_CELLS = DetectorConfig(
+    head="cells",
+    rpn_channels=16,
+    crop=5,
+    anchor_sizes=((16, 32, 64, 128),),
+    sides=(96,),
+    longest_side=160,
+    norm="trained",
+)
+FORMS = {"fpn": SMALL, "cells": SMALL_CELLS}
+GREY = Preprocessing(64, mean=(0.5,), std=(0.25,))
+COLOUR = Preprocessing(64)
+
+
+def small_spec(**fields: Any) -> NetworkSpec:
+    """NASNet-A with one cell per stack and eight filters, for colour pictures of 64 pixels."""
+    in_channels = fields.pop("in_channels", 3)
+    settings = {"stem": "imagenet", "cells_per_stack": 1, "filters": 8, "stem_filters": 8}
+    return NetworkSpec(NASNET_A, NetworkConfig(**{**settings, **fields}), in_channels, 10, 64)
+
+
+def small_detector(
+    config: DetectorConfig = SMALL, *, num_classes: int = 3, norm: str = "trained", **fields: Any
+):
+    """A detector with the same weights each time."""
+    spec = small_spec(**fields)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return build_detector(
+            spec,
+            config,
+            num_classes=num_classes,
+            preprocessing=GREY if spec.in_channels == 1 else COLOUR,
+            norm=norm,  # type: ignore[arg-type]
+        )
+
+
+def pictures(*sizes: tuple[int, int], channels: int = 3, seed: int = 0) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.rand(channels, *size, generator=generator) for size in sizes]
+
+
+def target(*boxes: tuple[float, float, float, float], label: int = 1) -> dict[str, Tensor]:
+    """All boxes of one class; none is a picture of background."""
+    return {
+        "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        "labels": torch.full((len(boxes),), label, dtype=torch.int64),
+    }
