@@ -79,6 +79,14 @@ def test_a_batch_is_what_torchvisions_detectors_take(data):
             assert target["labels"].tolist() == [1 + number % 3]
 
 
+@pytest.mark.parametrize("num_processes", [0, 1])
+def test_a_network_of_one_channel_gets_grey_pictures(data, num_processes):
+    batch = next(train(data, num_channels=1, num_processes=num_processes).batches(0, 2))
+    number = int(batch.numbers[0])
+    expected = np.asarray(picture(number, SIZES[number % 4], "L"))[None] / np.float32(255)
+    torch.testing.assert_close(batch.images[0], torch.from_numpy(expected))
+
+
 def test_the_order_depends_on_seed_and_epoch_alone(data):
     first = list(train(data).batches(3, 4))
     assert_same(first, list(train(data).batches(3, 4)))

@@ -22,7 +22,7 @@ from raynas.detection.data.dataset import DetectionSet, TrainingSet
 from raynas.detection.data.examples import UNCHANGED, Augmentation, DecodedExample, Example, decode_example
 from raynas.detection.data.first_look import declared_size
 from raynas.detection.data.order import ChosenPictures, PicturePlan, plan_pictures
-from raynas.detection.data.pictures import Numbers, Picture
+from raynas.detection.data.pictures import Mode, Numbers, Picture
 
 Target = dict[str, Tensor]
 """As torchvision's detectors take it: boxes, float32 [N, 4] left, top, right, bottom in pixels of the image,
@@ -38,7 +38,7 @@ class DetectionBatch:
     """Pictures of one step of one rank, each of its own size.
 
     Args:
-        images: float [C, H, W], RGB in [0, 1].
+        images: float [C, H, W] in [0, 1], RGB or grey.
         targets: see Target.
         numbers: int64 [B], the pictures' numbers in their DetectionSet.
         position: number of pictures of this epoch that all ranks have taken so far; the `start` that resumes
@@ -68,6 +68,7 @@ class DetectionBatches:
     shuffle: Shuffle | None
     num_processes: int
     device: str = "cpu"
+    mode: Mode = "RGB"
 
     @property
     def num_pictures(self) -> int:
@@ -133,13 +134,13 @@ class DetectionBatches:
     def _decoded(self, examples: Iterator[Example], *, num_ahead: int) -> Iterator[DecodedExample]:
         if not self.num_processes:
             for example in examples:
-                yield decode_example(example, self.augmentation)
+                yield decode_example(example, self.augmentation, self.mode)
             return
         pool = process_pool(self.num_processes)
         waiting: deque[Future[DecodedExample]] = deque()
         try:
             for example in examples:
-                waiting.append(pool.submit(decode_example, example, self.augmentation))
+                waiting.append(pool.submit(decode_example, example, self.augmentation, self.mode))
                 if len(waiting) >= num_ahead:
                     yield waiting.popleft().result()
             while waiting:
@@ -171,18 +172,26 @@ def training_batches(
     window: int = 1024,
     num_processes: int | None = None,
     device: str = "cpu",
+    num_channels: int = 3,
 ) -> DetectionBatches:
     """Batches for training.
 
     Args:
         window: pictures of Parquet files are moved by up to this many places, and as many are held encoded.
         num_processes: defaults to one per core.
+        num_channels: 3 for RGB or 1 for grey, as the detector's network takes it.
     """
     is_chosen_P = np.zeros(chosen.split.num_pictures, dtype=bool)
     is_chosen_P[chosen.numbers] = True
     shuffle = Shuffle(seed, window)
     return DetectionBatches(
-        chosen.split, is_chosen_P, augmentation, shuffle, _processes(num_processes), device
+        chosen.split,
+        is_chosen_P,
+        augmentation,
+        shuffle,
+        _processes(num_processes),
+        device,
+        _mode(num_channels),
     )
 
 
@@ -192,21 +201,29 @@ def evaluation_batches(
     numbers: Numbers | None = None,
     num_processes: int | None = None,
     device: str = "cpu",
+    num_channels: int = 3,
 ) -> DetectionBatches:
     """Batches for evaluation: every picture once, on one rank, in its own size and in the order of the files.
 
     Args:
         numbers: the pictures that come; None for all.
+        num_channels: as in training_batches.
     """
     is_chosen_P = np.ones(split.num_pictures, dtype=bool)
     if numbers is not None:
         is_chosen_P[:] = False
         is_chosen_P[numbers] = True
-    return DetectionBatches(split, is_chosen_P, UNCHANGED, None, _processes(num_processes), device)
+    processes, mode = _processes(num_processes), _mode(num_channels)
+    return DetectionBatches(split, is_chosen_P, UNCHANGED, None, processes, device, mode)
 
 
 def _processes(count: int | None) -> int:
     return (os.cpu_count() or 1) if count is None else count
+
+
+def _mode(num_channels: int) -> Mode:
+    assert num_channels in (1, 3)
+    return "RGB" if num_channels == 3 else "L"
 
 
 def _fetched(split: DetectionSet, plan: PicturePlan) -> Iterator[tuple[int, Picture]]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from raynas.detection.data.boxes import MIN_SIDE
 from raynas.detection.data.coco_json import Id
-from raynas.detection.data.pictures import Picture, Size, decode_picture
+from raynas.detection.data.pictures import Mode, Picture, Size, decode_picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class DecodedExample:
     labels_N: NDArray[np.int32]
 
 
-def decode_example(example: Example, augmentation: Augmentation) -> DecodedExample:
-    """Decodes a picture. The result depends on nothing but the arguments.
+def decode_example(example: Example, augmentation: Augmentation, mode: Mode = "RGB") -> DecodedExample:
+    """Decodes a picture in colour or grey. The result depends on nothing but the arguments.
 
     Raises:
         DataError: the picture can't be read or decoded, or differs from what its annotations say.
@@ -83,6 +83,7 @@ def decode_example(example: Example, augmentation: Augmentation) -> DecodedExamp
         example.picture,
         example.own,
         declared=example.declared,
+        mode=mode,
         scaled=lambda size: augmentation.scaled(size, rng),
     )
     boxes_N4, labels_N = _inside(example.boxes_N4, example.labels_N, size)
@@ -91,7 +92,8 @@ def decode_example(example: Example, augmentation: Augmentation) -> DecodedExamp
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         boxes_N4[:, [0, 2]] = picture.width - boxes_N4[:, [2, 0]]
     # Copied, because Pillow's own memory is read-only, of which torch warns.
-    return DecodedExample(np.array(picture), boxes_N4, labels_N)
+    pixels = np.array(picture)
+    return DecodedExample(pixels[..., None] if mode == "L" else pixels, boxes_N4, labels_N)
 
 
 def _inside(

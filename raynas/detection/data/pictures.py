@@ -1,4 +1,4 @@
-"""The pictures of a data set: numbered, read a few at a time, decoded upright and in RGB."""
+"""The pictures of a data set: numbered, read a few at a time, decoded upright."""
 
 # Shapes: P pictures of a data set, M of some of them, H x W pixels, C channels.
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ from raynas.detection.data.coco_json import Id
 from raynas.errors import DataError
 
 Numbers = NDArray[np.int64]
+Mode = Literal["RGB", "L"]
 Size = tuple[int, int]
 """Width and height in pixels."""
 UNKNOWN_SIZE: Size = (0, 0)
@@ -121,9 +122,10 @@ def decode_picture(
     own: Id,
     *,
     declared: Size = UNKNOWN_SIZE,
+    mode: Mode = "RGB",
     scaled: Callable[[Size], Size] = lambda size: size,
 ) -> tuple[Image.Image, Size]:
-    """The picture, upright and in RGB, and its size before it was scaled.
+    """The picture, upright and in colour or grey, and its size before it was scaled.
 
     Args:
         own: id of the picture, for messages.
@@ -137,8 +139,8 @@ def decode_picture(
         if wanted != size:
             # A JPEG file decodes faster at 1/2, 1/4 or 1/8 of its size.
             is_turned = size != image.size
-            image.draft("RGB", wanted[::-1] if is_turned else wanted)
-        result = converted(upright(image), "RGB")
+            image.draft(mode, wanted[::-1] if is_turned else wanted)
+        result = converted(upright(image), mode)
         if result.size != wanted:
             result = result.resize(wanted, Image.Resampling.BILINEAR)
         result.load()
