@@ -66,12 +66,16 @@ class DetectorForInference(nn.Module):
         UsageError: they are not.
     """
 
+    mean_C11: Tensor
+    std_C11: Tensor
+
     def __init__(self, detector: FasterRCNN, image_size: tuple[int, int]) -> None:
         super().__init__()
         if any(side % SIDE_MULTIPLE or side < SIDE_MULTIPLE for side in image_size):
+            nearest = [max(round(side / SIDE_MULTIPLE), 1) * SIDE_MULTIPLE for side in image_size]
             raise UsageError(
                 f"image_size = {list(image_size)} must be height and width, both multiples of "
-                f"{SIDE_MULTIPLE}. Give {[max(round(side / SIDE_MULTIPLE), 1) * SIDE_MULTIPLE for side in image_size]}."
+                f"{SIDE_MULTIPLE}. Give {nearest}."
             )
         detector.eval()
         rpn, roi_heads, transform = detector.rpn, detector.roi_heads, detector.transform
@@ -134,7 +138,7 @@ class DetectorForInference(nn.Module):
         """Best boxes (T, 4) of a map and their scores (T,), which are -1 for those that NMS drops."""
         logits = logits_AHW.permute(1, 2, 0).flatten()
         best_T, index_T = logits.topk(min(self.num_candidates, logits.shape[0]))
-        deltas_T4 = deltas.unflatten(0, (-1, 4)).permute(2, 3, 0, 1).reshape(-1, 4)[index_T]
+        deltas_T4 = deltas.reshape(-1, 4, *deltas.shape[1:]).permute(2, 3, 0, 1).reshape(-1, 4)[index_T]
         anchors_T4 = getattr(self, f"anchors_{level}")[index_T]
         boxes_T4 = _clipped(self.proposal_coder.decode_single(deltas_T4, anchors_T4), inner_size)
         scores_T = torch.where(_is_large(boxes_T4, LEAST_PROPOSAL), best_T.sigmoid(), -1.0)
@@ -146,7 +150,7 @@ class DetectorForInference(nn.Module):
     def _crops(self, levels: list[Tensor], proposals_P4: Tensor) -> Tensor:
         """A crop of each proposal, from the map that suits its size."""
         rois_P5 = F.pad(proposals_P4, (1, 0))
-        crops = [
+        crops: list[Tensor] = [
             torch.ops.torchvision.roi_align(
                 map_1CHW, rois_P5, scale, *self.pool.output_size, self.pool.sampling_ratio, False
             )
@@ -187,9 +191,9 @@ def exported_program(module: DetectorForInference) -> torch.export.ExportedProgr
 
     The graph has torchvision's operators: whoever loads it must have imported torchvision.
     """
-    mean_C11 = module.get_buffer("mean_C11")
-    image_1CHW = torch.zeros(1, mean_C11.shape[0], *module.image_size, device=mean_C11.device)
-    inner_size = torch.tensor(module.image_size, device=mean_C11.device)
+    device = module.mean_C11.device
+    image_1CHW = torch.zeros(1, len(module.mean_C11), *module.image_size, device=device)
+    inner_size = torch.tensor(module.image_size, device=device)
     with warnings.catch_warnings():
         # torchvision's own shape function of nms.
         warnings.simplefilter("ignore", FutureWarning)
@@ -208,7 +212,8 @@ def _anchors(detector: FasterRCNN, image_size: tuple[int, int]) -> list[Tensor]:
     (anchors,) = detector.rpn.anchor_generator(images, levels)
     counts = detector.rpn.anchor_generator.num_anchors_per_location()
     numbers = [count * one.shape[2] * one.shape[3] for count, one in zip(counts, levels, strict=True)]
-    return list(torch.split(anchors, numbers))
+    # Copies, as a file would otherwise hold all of them for each.
+    return [anchors_A4.clone() for anchors_A4 in torch.split(anchors, numbers)]
 
 
 def _nms(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
