@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, distributed, nn
@@ -42,6 +42,13 @@ class Placement:
         if self.num_ranks > 1:
             for value in values:
                 distributed.broadcast(value, src=0)
+
+    def gather(self, value: Any) -> list[Any]:
+        """The `value` of each rank, in their order, on every rank; any value that can be pickled."""
+        values: list[Any] = [value] * self.num_ranks
+        if self.num_ranks > 1:
+            distributed.all_gather_object(values, value)
+        return values
 
     def agree(self, number: int) -> int:
         """Rank 0's `number`, on every rank, for decisions that all ranks must take at the same step."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -49,16 +49,20 @@ class OptimizerConfig(FrozenModel):
 class ScheduleConfig(FrozenModel):
     """Schedule of the learning rate, as a fraction of its full height."""
 
-    name: Literal["cosine", "exponential", "constant"] = "cosine"
+    name: Literal["cosine", "exponential", "steps", "constant"] = "cosine"
     """Shape of the schedule after the warm-up."""
     warmup_epochs: float = Field(0.0, ge=0)
     """Number of epochs in which the learning rate rises linearly to its full height, where the schedule then
     begins. Less than the epochs of the training.
     """
     decay_rate: float = Field(0.97, gt=0, le=1)
-    """'exponential' only: factor that is applied every `decay_epochs`, in steps, as in slim."""
+    """'exponential': factor that is applied every `decay_epochs`, in steps, as in slim. 'steps': factor that
+    is applied at each of `milestones`.
+    """
     decay_epochs: float = Field(2.4, gt=0)
     """'exponential' only: number of epochs between two steps, from the end of the warm-up."""
+    milestones: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """'steps' only: epochs, counted from the start of the training, at which the learning rate falls."""
     floor: float = Field(0.0, ge=0, le=1)
     """Fraction below which the learning rate never falls after the warm-up."""
 
@@ -77,6 +81,7 @@ class ScheduleConfig(FrozenModel):
         share = {
             "cosine": 0.5 * (1.0 + math.cos(math.pi * min(since / left, 1.0))),
             "exponential": self.decay_rate ** math.floor(since / self.decay_epochs),
+            "steps": self.decay_rate ** sum(epoch >= milestone for milestone in self.milestones),
             "constant": 1.0,
         }[self.name]
         return max(share, self.floor)

@@ -99,6 +99,9 @@ def resumed_training_config(
         RunFolderError: there is nothing to resume, or it was started with something else.
     """
     recorded = _read_config(folder / TRAINING_FILE)
+    if recorded.get("kind", "classification") != kind.task:
+        command = "raynas train" if kind.task == "detection" else "raynas detect"
+        raise RunFolderError(f"{folder} holds a training of another kind. Resume it with {command}.")
     before = validated(kind, recorded)
     after = validated(kind, merged(merged(recorded, _displaced(settings)), settings))
     _check_same_start(folder, before, genotype, recipe)

@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from raynas.cells.published import published_cells
 from raynas.config import without_credentials
 from raynas.data import ImageSplit
@@ -59,15 +61,20 @@ def _save(
     summaries: list[ClassifierSummary],
 ) -> Path:
     network = training.spec.build()
-    weights, average = state["network"], state["average"]
-    if average is not None:
-        # torch's AveragedModel holds the network as `module`, beside a counter of its own.
-        weights = {k.removeprefix("module."): v for k, v in average.items() if k.startswith("module.")}
-    network.load_state_dict(weights)
+    network.load_state_dict(evaluated_weights(state))
     summary = next((summary for summary in summaries if summary.epoch == epoch), None)
     place = training.folder / folder
     save_model(place, network, _info(training, network, epoch, summary))
     return place
+
+
+def evaluated_weights(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The network's tensors in a FinalTraining.state_dict: the averaged ones, if there is an average."""
+    average = state["average"]
+    if average is None:
+        return dict(state["network"])
+    # torch's AveragedModel holds the network as `module`, beside a counter of its own.
+    return {k.removeprefix("module."): v for k, v in average.items() if k.startswith("module.")}
 
 
 def _info(
@@ -94,7 +101,7 @@ def _info(
         "top1": summary.top1 if summary else None,
         "top5": summary.top5 if summary else None,
         "torch": version("torch"),
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
         "date": time.strftime("%Y-%m-%d"),
     }
     return ModelInfo.of(network, **pixels, classes=data.class_names, training=known)
@@ -110,7 +117,7 @@ def _began_from(config: TrainConfig) -> dict[str, Any]:
     return {"weights": name, "weights_digest": weights.digest, "weights_new": list(weights.new)}
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
     """The commit that is checked out in the working directory, if it is in a git repository."""
     if shutil.which("git") is None:
         return None

@@ -148,7 +148,7 @@ def prepare_named_training(
     """
     if resume and out is None:
         raise RunFolderError("To resume a training, give its folder: out=FOLDER, or --out FOLDER.")
-    found, settings = None, _with_weights_as_fields(settings or {})
+    found, settings = None, with_weights_as_fields(settings or {})
     own = None if resume or what is not None else _network_of_weights(settings)
     if own is not None:
         found, what = FoundCell(own.genotype), str(own.training.get("cell") or own.genotype.arch_id)
@@ -192,7 +192,7 @@ def prepare_training(
     Raises:
         UsageError: an argument can't be used; nothing was started or overwritten.
     """
-    settings = _with_weights_as_fields(settings or {})
+    settings = with_weights_as_fields(settings or {})
     if resume:
         config = resumed_training_config(out, settings, TrainConfig, genotype=genotype, recipe=recipe)
     else:
@@ -218,7 +218,7 @@ def _network_of_weights(settings: Mapping[str, Any]) -> ModelInfo | None:
     return known_info(validated(InitialWeightsConfig, settings["weights"], where="weights").source)
 
 
-def _with_weights_as_fields(settings: Mapping[str, Any]) -> dict[str, Any]:
+def with_weights_as_fields(settings: Mapping[str, Any]) -> dict[str, Any]:
     """`settings`, with weights=FILE written as weights.source=FILE, which a resume compares."""
     weights = settings.get("weights")
     if weights is None or isinstance(weights, Mapping):

@@ -11,13 +11,13 @@ from raynas.errors import WeightsError
 from raynas.models.fitting import Fitted, fit_weights
 from raynas.models.weights import Weights, read_weights
 from raynas.nn import NetworkSpec
-from raynas.programs.train.config import InitialWeightsConfig, TrainConfig
+from raynas.programs.train.config import BaseTrainConfig, InitialWeightsConfig
 
 logger = logging.getLogger("raynas.train")
 
 
 def initial_weights(
-    config: TrainConfig, spec: NetworkSpec, classes: Sequence[str] | None
+    config: BaseTrainConfig, spec: NetworkSpec, classes: Sequence[str] | None
 ) -> tuple[InitialWeightsConfig, Mapping[str, Tensor]]:
     """What is recorded of the weights that `config.weights` names, and the tensors for the network of `spec`.
 

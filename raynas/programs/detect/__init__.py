@@ -1,0 +1,1 @@
+"""A detector's training from its settings to its model folder."""
