@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from raynas.models.networks import build as build
     from raynas.nn import Network as Network
     from raynas.nn import NetworkConfig as NetworkConfig
+    from raynas.programs.detect.detect import train_detector as train_detector
     from raynas.programs.promote import promote as promote
     from raynas.programs.search.execute import run_search as run_search
     from raynas.programs.search.prepare import prepare_search as prepare_search
@@ -51,6 +52,7 @@ else:
         "raynas.errors": ("RaynasError", "SearchFailed", "TrainingFailed", "UsageError"),
         "raynas.models.networks": ("build",),
         "raynas.nn": ("Network", "NetworkConfig"),
+        "raynas.programs.detect.detect": ("train_detector",),
         "raynas.programs.promote": ("promote",),
         "raynas.programs.search.execute": ("run_search",),
         "raynas.programs.search.prepare": ("prepare_search",),

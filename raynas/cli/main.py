@@ -13,6 +13,7 @@ from raynas.cli import (  # noqa: F401  # isort: skip
     search,
     promote,
     train,
+    detect,
     export,
     convert,
     leaderboard,

@@ -15,9 +15,9 @@ from raynas.detection.config import DetectorConfig, NormMode
 from raynas.detection.norm import set_norm
 from raynas.detection.plan import DetectorPlan, plan_detector
 from raynas.errors import InvalidConfig, UsageError
+from raynas.models.fitting import load_weights
 from raynas.models.preprocess import Preprocessing
 from raynas.models.torchvision_import import load_torchvision
-from raynas.models.weights import load_weights
 from raynas.nn import Network, NetworkSpec
 from raynas.nn.split import split_network
 

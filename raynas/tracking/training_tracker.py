@@ -38,13 +38,16 @@ class TrainingTracker:
 
     registered: Registered | None = None
 
-    def __init__(self, client: MlflowClient, run: Run, *, page: RunPage, epochs: set[int]) -> None:
+    def __init__(
+        self, client: MlflowClient, run: Run, *, page: RunPage, epochs: set[int], command: str
+    ) -> None:
         self.uri = without_credentials(page.uri)
         self._folder = page.folder
         self.mlflow_run_id = str(run.info.run_id)
         self._client = client
         self._run = run
         self._known_epochs = epochs
+        self._command = command
         self._unwritten_epochs: set[int] = set()
         self._has_warned = False
         self._models: dict[str, Path] = {}
@@ -52,11 +55,12 @@ class TrainingTracker:
         self._writer = BackgroundWriter(is_outage=is_outage, on_failure=self._warn_once)
 
     @classmethod
-    def open(cls, page: RunPage, *, arch_id: str) -> TrainingTracker:
+    def open(cls, page: RunPage, *, arch_id: str, command: str = "raynas train") -> TrainingTracker:
         """The tracker of a training, new or resumed.
 
         Args:
             arch_id: the trained architecture's; becomes a tag.
+            command: the command that trains so, for messages.
         Raises:
             UsageError: the store can't be used; the message names the URI, what went wrong and what to do.
         """
@@ -69,7 +73,8 @@ class TrainingTracker:
             has_epochs = "epoch" in opened.run.data.metrics
             run_id = opened.run.info.run_id
             history = opened.client.get_metric_history(run_id, "epoch") if has_epochs else []
-        return cls(opened.client, opened.run, page=page, epochs={point.step for point in history})
+        epochs = {point.step for point in history}
+        return cls(opened.client, opened.run, page=page, epochs=epochs, command=command)
 
     def epoch_done(self, epoch: int, values: Mapping[str, float]) -> None:
         """Adds one point to each curve, unless an earlier driver has written this epoch."""
@@ -124,9 +129,10 @@ class TrainingTracker:
         if self._unwritten_epochs:
             logger.warning(
                 "MLflow at %s lacks %s of the epochs. The training's folder holds them; once MLflow answers, "
-                "this adds what is missing:\n  raynas train --out %s --resume",
+                "this adds what is missing:\n  %s --out %s --resume",
                 self.uri,
                 f"{len(self._unwritten_epochs):,}",
+                self._command,
                 shlex.quote(str(self._folder)),
             )
 

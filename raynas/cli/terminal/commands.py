@@ -25,5 +25,5 @@ def resume_search(folder: Path) -> str:
     return f"{program()} search --out {shlex.quote(str(folder))} --resume"
 
 
-def resume_training(folder: Path) -> str:
-    return f"{program()} train --out {shlex.quote(str(folder))} --resume"
+def resume_training(folder: Path, command: str = "train") -> str:
+    return f"{program()} {command} --out {shlex.quote(str(folder))} --resume"

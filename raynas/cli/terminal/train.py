@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,20 +49,26 @@ def run_train(
     if is_dry:
         return
     progress = _Progress(prepared, console)
+    with resumable(resume_training(prepared.folder), console):
+        result = train_prepared(
+            prepared, address=address, report=progress.epoch_done, report_step=progress.step_done
+        )
+    console.print("\n".join(result_lines(result)))
+
+
+@contextlib.contextmanager
+def resumable(command: str, console: Console) -> Iterator[None]:
+    """In the block Ctrl-C and SIGTERM end the program; `command`, which resumes it, is printed."""
 
     def print_resume_hint() -> None:
-        hint = f"\nInterrupted. Resume from the last checkpoint with\n  {resume_training(prepared.folder)}"
-        console.print(hint)
+        console.print(f"\nInterrupted. Resume from the last checkpoint with\n  {command}")
 
     try:
         with interruptible(last_words=print_resume_hint):
-            result = train_prepared(
-                prepared, address=address, report=progress.epoch_done, report_step=progress.step_done
-            )
+            yield
     except Interruption as interruption:
         print_resume_hint()
         raise typer.Exit(interruption.exit_code) from None
-    console.print("\n".join(result_lines(result)))
 
 
 def result_lines(result: TrainResult[ClassifierSummary]) -> list[str]:

@@ -6,16 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from raynas.cli.terminal.quantities import short_count
+from raynas.cli.terminal.training_plan import schedule_text, where_lines
 from raynas.data import ImageSplit
-from raynas.engine.final_checkpoints import has_checkpoint
 from raynas.errors import UsageError
-from raynas.programs.train.curve import read_curve
 from raynas.programs.train.data import IMAGENET
 from raynas.programs.train.pace import measured_images_per_second
 from raynas.programs.train.prepare import PreparedTraining
 from raynas.programs.train.start import described
-from raynas.training.final_config import ClassifierSummary
-from raynas.training.optimizers import ScheduleConfig
 
 MIN_NORM_TIME_CONSTANTS = 5.0
 """Number of time constants (1 / momentum updates each) after which running statistics have settled."""
@@ -52,7 +49,7 @@ def plan_lines(
     return [
         *_what(training),
         *_how(training),
-        *_where(training, is_resumed=is_resumed),
+        *where_lines(training.folder, training.config, is_resumed=is_resumed),
         *_notes(training),
         *([_time(training, images_per_second)] if images_per_second is not None else []),
     ]
@@ -99,7 +96,7 @@ def _how(training: PreparedTraining) -> Iterator[str]:
     )
     yield (
         f"optimiser: {optimizer.name}, learning rate at most {optimizer.rate(config.batch_size):g}, "
-        f"{_schedule(config.schedule)}; weight decay {optimizer.weight_decay:g}"
+        f"{schedule_text(config.schedule)}; weight decay {optimizer.weight_decay:g}"
     )
     facts = [
         f"label smoothing {config.label_smoothing:g}" if config.label_smoothing else "",
@@ -112,41 +109,6 @@ def _how(training: PreparedTraining) -> Iterator[str]:
         "bfloat16 where the hardware has it" if config.precision == "auto" else config.precision,
     ]
     yield f"with: {', '.join(fact for fact in facts if fact)}"
-
-
-def _schedule(schedule: ScheduleConfig) -> str:
-    text: str = schedule.name
-    if text == "exponential":
-        text += f", times {schedule.decay_rate:g} every {schedule.decay_epochs:g} epochs"
-    if schedule.warmup_epochs:
-        text += f" after {schedule.warmup_epochs:g} epochs of warm-up"
-    return text
-
-
-def _where(training: PreparedTraining, *, is_resumed: bool) -> Iterator[str]:
-    workers, config = training.config.workers, training.config.training
-    count = f"all GPUs of {workers.nodes} nodes" if workers.nodes is not None else str(workers.count)
-    fewest = f", at least {workers.at_least}" if workers.at_least is not None else ""
-    times = [
-        f", {config.checkpoint_steps:,} updates" if config.checkpoint_steps else "",
-        f", {config.checkpoint_minutes:g} minutes" if config.checkpoint_minutes else "",
-    ]
-    yield f"workers: {count}{fewest}; checkpoints after each epoch{''.join(times)}; folder: {training.folder}"
-    if is_resumed:
-        curve = read_curve(training.folder, ClassifierSummary)
-        done = f"{len(curve)} of {config.epochs} epochs are done"
-        yield "resumed: " + (
-            done
-            if has_checkpoint(training.folder)
-            else "there is no checkpoint yet, so it starts from the beginning"
-        )
-        if has_checkpoint(training.folder) and len(curve) < config.epochs:
-            factor = config.schedule.factor(len(curve), config.epochs)
-            rate = factor * config.optimizer.rate(config.batch_size)
-            yield (
-                f"learning rate: from epoch {len(curve) + 1} on that of a training of {config.epochs} "
-                f"epochs, first {rate:.4g}"
-            )
 
 
 def _notes(training: PreparedTraining) -> Iterator[str]:

@@ -96,5 +96,6 @@ def detect_prepared(
         check_steps=training.check_steps,
         save_models=functools.partial(save_detectors, training),
         registered_name=registered_detector_name(config),
+        command="raynas detect",
     )
     return execute(execution, address=address, report=report, report_step=report_step)

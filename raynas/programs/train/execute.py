@@ -56,6 +56,8 @@ class Execution(Generic[Summary]):
     save_models: Callable[[TrainedStates, list[Summary]], Mapping[str, Path]]
     """Writes the model folders; returns them by alias, 'last' and 'best'."""
     registered_name: str
+    command: str
+    """The command that trains so, for messages."""
 
 
 def execute(
@@ -168,6 +170,6 @@ def _tracked(training: Execution[Summary]) -> Iterator[TrainingTracker | None]:
         config=config.model_dump(mode="json"),
         origin=config.origin,
     )
-    tracker = TrainingTracker.open(page, arch_id=config.genotype.arch_id)
+    tracker = TrainingTracker.open(page, arch_id=config.genotype.arch_id, command=training.command)
     with closed_at_end(tracker):
         yield tracker

@@ -97,5 +97,6 @@ def train_prepared(
         check_steps=training.check_steps,
         save_models=functools.partial(save_models, training),
         registered_name=registered_name(config),
+        command="raynas train",
     )
     return execute(execution, address=address, report=report, report_step=report_step)
