@@ -17,7 +17,8 @@ def convert(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder of class folders, a tar file, a folder of tar files, or a COCO folder."
+            help="A folder of class folders, a tar file, or a folder of tar files, which may be WebDataset "
+            "shards; or a COCO folder."
         ),
     ],
     out: Annotated[Path, typer.Argument(help="Output folder for the shards: new or empty.")],
@@ -25,7 +26,8 @@ def convert(
     classes: Annotated[
         Path | None,
         typer.Option(
-            help="File that lists the class folders in the order of their labels: one per line, or JSON."
+            help="File that lists the class folders, or the names of numbered classes, in the order of their "
+            "labels: one per line, or JSON."
         ),
     ] = None,
 ) -> None:
