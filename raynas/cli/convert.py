@@ -17,8 +17,8 @@ def convert(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder with one folder per class, a tar file, or a folder of tar files, which may be "
-            "WebDataset shards; or a COCO folder."
+            help="A folder of class folders, a tar file, or a folder of tar files, which may be WebDataset "
+            "shards; or a COCO folder."
         ),
     ],
     out: Annotated[Path, typer.Argument(help="Output folder for the shards: new or empty.")],

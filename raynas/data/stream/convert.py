@@ -71,12 +71,8 @@ def convert_to_shards(
     is_named = any(class_names.values())
     schema = _schema(list(class_names.values()) if is_named else None)
     with unfinished_folder(out) as folder:
-        in_threads(
-            [
-                functools.partial(_write, shard, folder / shard.name, schema, labels, report)
-                for shard in shards
-            ]
-        )
+        write = functools.partial(_write, schema=schema, labels=labels, report=report)
+        in_threads([functools.partial(write, shard, folder / shard.name) for shard in shards])
         if is_named:
             (folder / "classes.json").write_text(json.dumps(dict(class_names), indent=1) + "\n")
     return [out / shard.name for shard in shards]

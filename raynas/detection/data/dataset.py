@@ -165,8 +165,11 @@ def _open_splits(location: Location, config: DetectionDataConfig) -> dict[Split,
 
 
 def is_detection_data(source: str) -> bool:
-    """Whether a folder looks like COCO's: a JSON file by the usual names."""
-    location = locate(source)
+    """Whether a folder looks like COCO's: a JSON file by the usual names. False for what isn't there."""
+    try:
+        location = locate(source)
+    except DataError:
+        return False
     return location.is_folder and has_annotations(Listing.of(location))
 
 
