@@ -33,6 +33,10 @@ class DataConfig(FrozenModel):
     label_column: str = Field("label", min_length=1)
     """Name of the column of class indexes, integers from 0, in Parquet files."""
 
+    image_column: str | None = Field(None, min_length=1)
+    """Name of the column of images in Parquet files. Defaults to image or img, or else to the only column that
+    holds images."""
+
 
 def uses_digits(settings: Mapping[str, Any]) -> bool:
     """Whether these settings of a search or training use the default data source, the digits."""

@@ -14,7 +14,8 @@ from raynas.data.channels import channel_statistics
 from raynas.data.classes import check_classes, warn_of_empty_classes
 from raynas.data.config import DataConfig
 from raynas.data.folder import open_folder
-from raynas.data.parquet import find_shards, open_parquet
+from raynas.data.parquet import ShardFiles, list_shards, open_parquet
+from raynas.data.parquet_columns import Columns
 from raynas.data.source import ImageSource
 from raynas.data.split import ImageSplit
 from raynas.errors import DataError, did_you_mean
@@ -55,6 +56,7 @@ def load_split(config: DataConfig, *, seed: int) -> ImageSplit:
         class_names=source.class_names,
         mean_C=statistics.mean_C,
         std_C=statistics.std_C,
+        found=source.found,
     )
 
 
@@ -87,12 +89,16 @@ def _open_file(path: Path, config: DataConfig) -> ImageSource:
             f"data.source = {config.source!r} is a file that does not end in .parquet. Allowed: 'digits', a "
             "Parquet file, or a folder. Unpack an archive and give its folder."
         )
-    return open_parquet(path, [path], label_column=config.label_column)
+    return open_parquet(path, ShardFiles({"train": [path]}), _columns(config))
 
 
 def _open_folder(path: Path, config: DataConfig) -> ImageSource:
-    shards = find_shards(path)
-    return open_parquet(path, shards, label_column=config.label_column) if shards else open_folder(path)
+    shards = list_shards(path)
+    return open_parquet(path, shards, _columns(config)) if shards.splits else open_folder(path)
+
+
+def _columns(config: DataConfig) -> Columns:
+    return Columns(config.label_column, config.image_column)
 
 
 def _counts(config: DataConfig, source: ImageSource) -> _Counts:

@@ -4,16 +4,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raynas.data.decode import EncodedImage, decode_images
-from raynas.data.layout import files_below, role_of_path
-from raynas.data.parquet_columns import common_class_names
-from raynas.data.shard import RowGroup, Shard, open_shard
+from raynas.data.found import Found
+from raynas.data.layout import LeftOut, Split, list_folder, listing_of, no_training_shards, shards_of_splits
+from raynas.data.parquet_columns import LOOKED_AT, Columns, LabelCounts, common_class_names, found_in_shards
+from raynas.data.shard import RowGroup, Shard, count_classes, open_shard
 from raynas.errors import DataError
 
 
@@ -26,6 +28,7 @@ class ParquetSource:
     labels_N: NDArray[np.int64]
     num_classes: int
     class_names: tuple[str, ...] | None
+    found: Found
 
     def decode(self, rows_N: NDArray[np.int64], *, image_size: int | None) -> NDArray[np.uint8]:
         """Decodes the images of these rows, which are all read into memory first; see ImageSource."""
@@ -47,54 +50,84 @@ class ParquetSource:
             first_row += group.num_rows
         return images
 
+    def encoded(self, row: int) -> EncodedImage:
+        """The image of one row, for which its whole row group is read; DataError if it can't be."""
+        return self._read(np.array([row]))[0]
+
     def _row_groups(self) -> list[RowGroup]:
         return [group for shard in self.shards for group in shard.row_groups]
 
 
-def find_shards(folder: Path) -> list[Path]:
-    """Parquet files of a folder, at any depth, that hold training data; empty if it has no Parquet files.
+@dataclass(frozen=True, slots=True)
+class ShardFiles:
+    """The Parquet files of each split, and those that belong to none."""
 
-    If the name of any file or folder has the word train, only those files are taken, and else all that are
-    not named after a test or validation set. Names of folders above `folder` don't count.
+    splits: dict[Split, list[Path]]
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def list_shards(folder: Path) -> ShardFiles:
+    """Parquet files of a folder, at any depth, by split; empty if it has none.
+
+    If the name of any file or folder has the word train, only those files are for training, and else all that
+    are not named after a test or validation set. Names of folders above `folder` don't count.
 
     Raises:
         DataError: there are only test and validation files.
     """
-    files = files_below(folder, [".parquet"])
-    roles = {file: role_of_path(file.relative_to(folder)) for file in files}
-    training = [file for file in files if roles[file] == "train"]
-    training = training or [file for file in files if roles[file] is None]
-    if files and not training:
-        raise DataError(
-            f"All Parquet files in {folder} are named as test or validation data: {_listing(files)}. "
-            "Training data is needed; to use one of these files anyway, set data.source to its path."
-        )
-    return training
+    splits, left_out = shards_of_splits(list_folder(folder, [".parquet"]).files)
+    if splits and "train" not in splits:
+        raise no_training_shards(str(folder), [file for files in splits.values() for file in files])
+    return ShardFiles({split: [folder / file for file in files] for split, files in splits.items()}, left_out)
 
 
-def open_parquet(path: Path, files: list[Path], *, label_column: str) -> ParquetSource:
-    """Opens files as one data set: reads all labels, but no image.
+def find_shards(folder: Path) -> list[Path]:
+    """The files for training of `list_shards`."""
+    return list_shards(folder).splits.get("train", [])
+
+
+def open_parquet(path: Path, files: ShardFiles, columns: Columns) -> ParquetSource:
+    """Opens the files for training as one data set: reads all labels, and looks at a few images.
 
     Args:
         path: the user's data source; it names the data set.
-        files: the shards, in the order of their rows.
     Raises:
         DataError: a file is corrupt, has wrong columns or labels, or differs from the others in its classes.
     """
-    shards = tuple(open_shard(file, label_column=label_column) for file in files)
+    train = files.splits["train"]
+    shards = tuple(open_shard(file, columns) for file in train)
     class_names = common_class_names((shard.file, shard.class_names) for shard in shards)
     labels_N = np.concatenate([shard.labels_N for shard in shards])
     if not len(labels_N):
-        raise DataError(f"The Parquet files have no rows: {_listing(files)}. Give files with images.")
-    return ParquetSource(
+        raise DataError(f"The Parquet files have no rows: {listing_of(train)}. Give files with images.")
+    labels, counts = np.unique(labels_N, return_counts=True)
+    counted = LabelCounts(
+        len(labels_N), dict(zip(labels.tolist(), counts.tolist(), strict=True)), class_names
+    )
+    source = ParquetSource(
         name=f"{path.resolve().parent.name}/{path.stem}" if path.is_file() else path.resolve().name,
         shards=shards,
         labels_N=labels_N,
-        num_classes=len(class_names) if class_names else int(labels_N.max()) + 1,
+        num_classes=counted.num_classes,
         class_names=class_names,
+        found=_found(files, counted, shards, columns),
     )
+    return replace(source, found=source.found.with_sizes(source.encoded, LOOKED_AT))
 
 
-def _listing(files: list[Path]) -> str:
-    names = [str(file) for file in files[:3]]
-    return ", ".join(names) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
+def _found(files: ShardFiles, train: LabelCounts, shards: Sequence[Shard], columns: Columns) -> Found:
+    splits: dict[Split, LabelCounts] = {"train": train}
+    left_out = list(files.left_out)
+    held_out = files.splits.get("validation", [])
+    try:
+        if held_out:
+            splits["validation"] = LabelCounts.together(count_classes(file, columns) for file in held_out)
+    except DataError as error:
+        # A search holds out training images, so it doesn't need them.
+        left_out.append(LeftOut(len(held_out), "Parquet file", f"for validation: {error}", str(held_out[0])))
+    return found_in_shards(
+        splits,
+        image_column=next(group.image_column for shard in shards for group in shard.row_groups),
+        label_column=columns.label,
+        left_out=tuple(left_out),
+    )

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from raynas.data.layout import Split
 from raynas.data.stream.convert import check_empty, convert_to_shards
-from raynas.data.stream.members import Member, find_members
+from raynas.data.stream.members import Member, list_members
 from raynas.errors import DataError, did_you_mean
 from raynas.files import parse_json
 
@@ -25,7 +25,10 @@ def run_convert(source: str, out: Path, *, shard_mb: int, classes: Path | None, 
     check_empty(out)
     given = read_class_names(classes) if classes else None
     with console.status(Text(f"Listing the images of {source} ...")):
-        splits = find_members(source)
+        listed = list_members(source)
+    splits = listed.splits
+    for line in listed.found.lines():
+        console.print(line)
     names = checked_classes(splits, given)
     num_images = sum(len(members) for members in splits.values())
     with _progress(console) as progress:

@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
-from raynas.data.decode import EncodedImage, opened_image
+from raynas.data.decode import check_size, opened_image
 from raynas.data.layout import Split
 from raynas.data.stream.location import reason_of
 from raynas.data.stream.members import Member
@@ -141,11 +140,12 @@ def _write(
 
 
 def _checked(member: Member) -> bytes:
-    content = member.read()
+    encoded = member.encoded()
     # Only the header is read: decoding every image of ImageNet would take hours.
-    with opened_image(EncodedImage(Path(member.where), content=content)) as image:
-        assert isinstance(image, Image.Image)
-    return content
+    with opened_image(encoded) as image:
+        check_size(image.size, encoded)
+    assert encoded.content is not None
+    return encoded.content
 
 
 def _schema(class_names: list[str]) -> pa.Schema:

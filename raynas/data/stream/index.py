@@ -1,16 +1,18 @@
-"""Finds a streamed data set by its path or URI: its kind, splits and classes. No image is read."""
+"""Finds a streamed data set by its path or URI: its kind, splits and classes. Few images are looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
 from raynas.data.classes import check_classes
-from raynas.data.layout import Split, by_split
+from raynas.data.found import Found
+from raynas.data.layout import LeftOut, Split, no_training_shards, shards_of_splits
+from raynas.data.parquet_columns import DEFAULT_LABEL_COLUMN, LOOKED_AT, Columns, found_in_shards
 from raynas.data.stream.images import ImageSet
 from raynas.data.stream.location import Location, locate
-from raynas.data.stream.shards import open_shards
+from raynas.data.stream.shards import ShardImages, open_shards
 from raynas.data.stream.tree import open_tree
 from raynas.errors import DataError
 
@@ -25,6 +27,10 @@ class ImageCounts:
     class_names: tuple[str, ...] | None = None
     num_channels: int = 3
 
+    def described(self) -> list[str]:
+        """Nothing was found, so there is nothing to say."""
+        return []
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageIndex:
@@ -35,6 +41,11 @@ class ImageIndex:
     validation: ImageSet | None
     num_classes: int
     class_names: tuple[str, ...] | None
+    found: Found
+
+    def described(self) -> list[str]:
+        """What was found, in lines for the user."""
+        return self.found.lines()
 
     @property
     def num_train_images(self) -> int:
@@ -47,24 +58,31 @@ class ImageIndex:
         return 3
 
     @staticmethod
-    def find(source: str, *, label_column: str = "label", skip_broken: bool = False) -> ImageIndex:
+    def find(
+        source: str,
+        *,
+        label_column: str = DEFAULT_LABEL_COLUMN,
+        image_column: str | None = None,
+        skip_broken: bool = False,
+    ) -> ImageIndex:
         """Finds Parquet shards, or else class folders.
 
         Args:
             source: a local path, or a URI of a file system that pyarrow knows, such as s3:// or gs://.
             label_column: column of class indexes in Parquet shards.
+            image_column: column of images in Parquet shards. Defaults to image or img, or else to the only one.
             skip_broken: skip shards that can't be read, with a warning, instead of raising.
         Raises:
             DataError: the data set is missing, empty, broken or inconsistent, or access to it is refused.
         """
         location = locate(source)
+        shards = _list_shards(location)
         splits: Mapping[Split, ImageSet]
-        splits = _shards(location, label_column, skip_broken) or open_tree(location)
-        if "train" not in splits:
-            raise DataError(
-                f"All files in {source!r} are named as test or validation data. Training data is needed: "
-                "put train into the names of its files or folders."
-            )
+        if shards is None:
+            splits, found = open_tree(location)
+        else:
+            columns = Columns(label_column, image_column)
+            splits, found = _open_shards(location, *shards, columns, skip_broken=skip_broken)
         train, validation = splits["train"], splits.get("validation")
         if validation is not None:
             _check_same_classes(location, train, validation)
@@ -80,23 +98,46 @@ class ImageIndex:
             validation=validation,
             num_classes=train.num_classes,
             class_names=train.class_names,
+            found=found,
         )
 
 
-def _shards(location: Location, label_column: str, skip_broken: bool) -> Mapping[Split, ImageSet]:
+def _list_shards(location: Location) -> tuple[dict[Split, list[str]], tuple[LeftOut, ...]] | None:
+    """The Parquet files of each split, and those that belong to none; None if there are no such files."""
     if location.is_folder:
-        files = by_split(location.files((".parquet",)), location.relative)
-    elif location.path.lower().endswith(".parquet"):
-        files = {"train": [location.path]}
-    else:
-        raise DataError(
-            f"{location.source!r} is a file that does not end in .parquet. Allowed: a folder, or a Parquet "
-            "file. 'raynas convert' converts tar files into Parquet shards."
-        )
-    return {
-        split: open_shards(location.uri, files[split], label_column=label_column, skip_broken=skip_broken)
-        for split in files
+        relative, left_out = shards_of_splits(location.listing((".parquet",)).files)
+        if relative and "train" not in relative:
+            listed = [file for files in relative.values() for file in files]
+            raise no_training_shards(repr(location.source), listed)
+        files = {split: [location.path_of(name) for name in names] for split, names in relative.items()}
+        return (files, left_out) if files else None
+    if location.path.lower().endswith(".parquet"):
+        return {"train": [location.path]}, ()
+    raise DataError(
+        f"{location.source!r} is a file that does not end in .parquet. Allowed: a folder, or a Parquet "
+        "file. 'raynas convert' converts tar files into Parquet shards."
+    )
+
+
+def _open_shards(
+    location: Location,
+    files: Mapping[Split, Sequence[str]],
+    left_out: tuple[LeftOut, ...],
+    columns: Columns,
+    *,
+    skip_broken: bool,
+) -> tuple[dict[Split, ShardImages], Found]:
+    splits = {
+        split: open_shards(location.uri, files[split], columns, skip_broken=skip_broken) for split in files
     }
+    train = splits["train"]
+    found = found_in_shards(
+        {split: images.counted for split, images in splits.items()},
+        image_column=train.image_column,
+        label_column=columns.label,
+        left_out=left_out,
+    )
+    return splits, found.with_sizes(train.encoded, LOOKED_AT)
 
 
 def _check_same_classes(location: Location, train: ImageSet, validation: ImageSet) -> None:

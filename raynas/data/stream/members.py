@@ -7,15 +7,18 @@ disk, and no name from a tar file is used as a path.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from raynas.data.class_folders import IMAGE_ENDINGS
-from raynas.data.layout import Split, by_split
+from raynas.data.class_folders import IMAGE_ENDINGS, LOOKED_AT, find_classes, found_in
+from raynas.data.decode import EncodedImage
+from raynas.data.found import Found
+from raynas.data.layout import Listing, Split, part_of_path
 from raynas.data.stream.location import LOCAL, Location, locate, reason_of
-from raynas.data.stream.tree import tree_files
+from raynas.data.stream.tree import list_tree
+from raynas.data.tree_layout import TreeLayout, read_tree
 from raynas.errors import DataError
 
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
@@ -42,6 +45,10 @@ class Member:
         """Name of the image in messages."""
         return f"{self.class_name}/{self.name} in {self.file}" if self.offset else self.file
 
+    def encoded(self) -> EncodedImage:
+        """The encoded image with its name in messages; errors as `read`."""
+        return EncodedImage(Path(self.where), content=self.read())
+
     def read(self) -> bytes:
         """Reads the encoded image.
 
@@ -59,31 +66,89 @@ class Member:
         return content
 
 
+@dataclass(frozen=True, slots=True)
+class MemberSplits:
+    """The images that a conversion reads, by split, and what is said of them."""
+
+    splits: dict[Split, list[Member]]
+    found: Found
+
+
 def find_members(source: str) -> dict[Split, list[Member]]:
+    """The images of `list_members`, by split."""
+    return list_members(source).splits
+
+
+def list_members(source: str) -> MemberSplits:
     """Lists the images of class folders, a tar file or a folder of tar files on this machine, by split.
 
     Raises:
-        DataError: the source is missing, remote, compressed or broken, or an image has no class.
+        DataError: the source is missing, remote, compressed or broken, no image has a class, or an image is
+            too small or too large.
     """
     location = locate(source)
     if location.uri != LOCAL:
         raise DataError(f"{location.source!r} is remote; only local files are converted. Copy it here.")
     tars = location.files((".tar", *_COMPRESSED)) if location.is_folder else [location.path]
-    if not tars:
-        return {
-            split: [_of_file(file.path, file.class_name) for file in files]
-            for split, files in tree_files(location).items()
-        }
-    members = [member for tar in tars for member in _of_tar(location, tar)]
+    if not tars or _has_classes(location):
+        return _in_splits(list_tree(location), {}, location)
+    members = [(tar, member) for tar in tars for member in _of_tar(location, tar)]
     if not members:
         raise DataError(
             f"There are no images in {location.source!r}. Allowed endings: {', '.join(IMAGE_ENDINGS)}."
         )
-    return by_split(members, lambda member: member.folders)
+    return _of_tars(location, members)
 
 
-def _of_file(path: str, class_name: str) -> Member:
-    return Member(path, 0, Path(path).stat().st_size, Path(path).name, class_name, PurePosixPath())
+def _has_classes(location: Location) -> bool:
+    """Whether a folder has class folders, beside which a tar file is perhaps what they were unpacked from."""
+    if not location.is_folder:
+        return False
+    images = read_tree(location.listing(IMAGE_ENDINGS)).splits.get("train", ())
+    return len({image.class_name for image in images}) > 1
+
+
+def _of_tars(location: Location, members: Sequence[tuple[str, Member]]) -> MemberSplits:
+    """The images of tar files, by what their names and the folders in them tell, as of one folder."""
+    outer = {tar: _in_location(location, tar) for tar, _ in members}
+    parts = {tar: part_of_path(path) for tar, path in outer.items()}
+    only_held_out = set(parts.values()) in ({"validation"}, {"test"})
+    by_path: dict[str, list[Member]] = {}
+    for tar, member in members:
+        # Tar files whose names tell no part are shards of one data set, unless other names do tell one.
+        above = parts[tar] or (outer[tar].stem if any(parts.values()) else "")
+        within = member.folders.relative_to(outer[tar]).parts
+        names = [*([] if only_held_out else [above]), *within, member.class_name, member.name]
+        path = "/".join(name for name in names if name.strip("/") not in ("", ".", ".."))
+        by_path.setdefault(path, []).append(member)
+    found = _in_splits(find_classes(Listing.of(by_path), location.source), by_path, location)
+    return MemberSplits({"validation": found.splits["train"]}, found.found) if only_held_out else found
+
+
+def _in_splits(
+    layout: TreeLayout, by_path: Mapping[str, Sequence[Member]], location: Location
+) -> MemberSplits:
+    """The members of a layout's images: those at its paths, or else the files of the folder itself."""
+    splits = {
+        split: [
+            replace(member, class_name=image.class_name)
+            for image in images
+            for member in by_path.get(image.path) or [_of_file(location.path_of(image.path))]
+        ]
+        for split, images in layout.splits.items()
+    }
+    train = splits["train"]
+    return MemberSplits(
+        splits, found_in(layout).with_sizes(lambda number: train[number].encoded(), LOOKED_AT)
+    )
+
+
+def _of_file(path: str) -> Member:
+    return Member(path, 0, Path(path).stat().st_size, Path(path).name, "", PurePosixPath())
+
+
+def _in_location(location: Location, file: str) -> PurePosixPath:
+    return location.relative(file) if location.is_folder else PurePosixPath(Path(file).name)
 
 
 def _of_tar(location: Location, file: str) -> Iterator[Member]:
@@ -95,7 +160,7 @@ def _of_tar(location: Location, file: str) -> Iterator[Member]:
             f"{file} is not an uncompressed tar file, and only those can be read in random order. {advice}."
         )
     # The folders above the tar file may tell the split, and so may its own name.
-    folders = location.relative(file) if location.is_folder else PurePosixPath(Path(file).name)
+    folders = _in_location(location, file)
     try:
         with open(file, "rb") as stream:
             yield from _of_stream(stream, file, folders, class_name=None, base=0)
