@@ -8,7 +8,7 @@ tree_layout.py decides which folders are classes; here is what is refused, and h
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,28 +51,17 @@ def find_classes(listing: Listing, source: str) -> TreeLayout:
     return layout
 
 
-def classes_of(layout: TreeLayout) -> tuple[str, ...]:
-    """Names of the classes: the sorted names of the folders for training."""
-    return tuple(sorted({image.class_name for image in layout.splits["train"]}))
+def classes_of(layout: TreeLayout, split: Split = "train") -> tuple[str, ...]:
+    """Names of the classes of a split, sorted; those for training, if it has no others."""
+    names = {image.class_name for image in layout.splits["train"]}
+    own = {image.class_name for image in layout.splits[split]}
+    return tuple(sorted(names if own <= names else own))
 
 
 def number_classes(images: Sequence[ClassImage], class_names: Sequence[str]) -> NDArray[np.int64]:
-    """labels_N: the number of each image's class among `class_names`; -1 for a class that isn't there."""
+    """labels_N: the number of each image's class among `class_names`."""
     numbers = {name: number for number, name in enumerate(class_names)}
-    return np.array([numbers.get(image.class_name, -1) for image in images], dtype=np.int64)
-
-
-def check_known(
-    splits: Mapping[Split, Sequence[ClassImage]], class_names: Sequence[str], source: str
-) -> None:
-    """Raises DataError if an image for validation is in a class that there is none of for training."""
-    classes = {image.class_name for image in splits.get("validation", ())}
-    unknown = sorted(classes.difference(class_names))
-    if unknown:
-        raise DataError(
-            f"The class {unknown[0]!r} of the validation images of {source} is not in the training images "
-            f"({len(unknown)} such classes). Both splits must have the same classes: correct the folders."
-        )
+    return np.array([numbers[image.class_name] for image in images], dtype=np.int64)
 
 
 def found_in(layout: TreeLayout) -> Found:

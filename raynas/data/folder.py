@@ -25,7 +25,7 @@ from raynas.data.layout import list_folder
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FolderSource:
-    """Image files for training, sorted by class and path; class i is the i-th class folder in sorted order."""
+    """Image files for training, sorted by class and path; class i is the i-th folder in sorted order."""
 
     name: str
     files: tuple[Path, ...]

@@ -165,7 +165,7 @@ def _contents(folder: Path, way: frozenset[str]) -> tuple[list[Path], list[Path]
 
 
 def shards_of_splits(files: Iterable[str]) -> tuple[dict[Split, list[str]], tuple[LeftOut, ...]]:
-    """Groups Parquet files, as relative paths, by split, and names those that are left out; see `by_split`."""
+    """Groups Parquet files, as relative paths, by split, and names those left out; see `by_split`."""
     shown = [file for file in files if not is_junk(file)]
     splits = by_split(shown, PurePosixPath)
     placed = {file for chosen in splits.values() for file in chosen}
@@ -181,8 +181,8 @@ def no_training_shards(source: str, files: Sequence[str]) -> DataError:
     """The error for Parquet files of which none is for training."""
     return DataError(
         f"All Parquet files in {source} are named as test or validation data: {listing_of(files)}. "
-        "Training data is needed: put train into the names of its files or folders. To use one of these files "
-        "anyway, set data.source to its path."
+        "Training data is needed: put train into the names of its files or folders. To use one of these "
+        "files anyway, set data.source to its path."
     )
 
 

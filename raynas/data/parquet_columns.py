@@ -18,13 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from raynas.data.config import DEFAULT_LABEL_COLUMN
 from raynas.data.decode import EncodedImage
 from raynas.data.found import Found
 from raynas.data.layout import LeftOut, Split
 from raynas.errors import DataError, did_you_mean
 from raynas.files import parse_json
 
-DEFAULT_LABEL_COLUMN = "label"
 LOOKED_AT = 4
 """Rows whose size is looked at before anything is trained; each costs the reading of a row group."""
 _IMAGE_COLUMNS = ("image", "img")
@@ -50,8 +50,8 @@ def check_label_column(file: str | Path, schema: pa.Schema, label_column: str) -
         holding = f" Those that hold integers: {', '.join(integers)}." if integers else ""
         raise DataError(
             f"{file} has no column {label_column!r}.{did_you_mean(label_column, schema.names)} Its columns: "
-            f"{', '.join(schema.names)}.{holding} Set data.label_column (--label-column of raynas convert) to "
-            "the one that holds the class indexes."
+            f"{', '.join(schema.names)}.{holding} Set data.label_column (--label-column of raynas convert) "
+            "to the one that holds the class indexes."
         )
     kind = kinds[label_column]
     if not pa.types.is_integer(kind):

@@ -18,8 +18,8 @@ from raynas.data.found import Found
 class ImageSplit:
     """Images of one data set, decoded and split. The arrays are read-only, so that workers can share them.
 
-    Images are uint8 and labels int64. mean_C and std_C are those of the train pixels, scaled to [0, 1]. `found`
-    is what the data set was found to hold; None if the images come from elsewhere.
+    Images are uint8 and labels int64. mean_C and std_C are those of the train pixels, scaled to [0, 1].
+    `found` is what the data set was found to hold; None if the images come from elsewhere.
     """
 
     name: str

@@ -68,6 +68,7 @@ def _what(training: PreparedTraining) -> Iterator[str]:
         f"data: {source}, {training.num_train_images:,} training images, "
         f"{'streamed' if config.data.streamed else 'in memory'}"
     )
+    yield from training.data.described()
     yield _augmentation(training)
     if (growth := training.growth) is not None:
         stages = ", ".join(f"{size} pixels for {epochs}" for size, epochs in growth.stages)

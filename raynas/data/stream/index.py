@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from raynas.data.classes import check_classes
+from raynas.data.config import DEFAULT_LABEL_COLUMN
 from raynas.data.found import Found
 from raynas.data.layout import LeftOut, Split, no_training_shards, shards_of_splits
-from raynas.data.parquet_columns import DEFAULT_LABEL_COLUMN, LOOKED_AT, Columns, found_in_shards
-from raynas.data.stream.images import ImageSet
+from raynas.data.parquet_columns import LOOKED_AT, Columns, found_in_shards
+from raynas.data.stream.images import FewerImages, ImageSet
 from raynas.data.stream.location import Location, locate
 from raynas.data.stream.shards import ShardImages, open_shards
 from raynas.data.stream.tree import open_tree
@@ -44,8 +45,26 @@ class ImageIndex:
     found: Found
 
     def described(self) -> list[str]:
-        """What was found, in lines for the user."""
-        return self.found.lines()
+        """What was found in the data set, and how it is used, in lines for the user."""
+        held_out = self.validation.num_images if self.validation is not None else 0
+        use = f"streamed: {self.num_train_images:,} of them for training, {held_out:,} for validation"
+        return [*self.found.lines(), use]
+
+    def with_train_images(self, count: int, *, seed: int) -> ImageIndex:
+        """The same with `count` training images, drawn at random.
+
+        Raises:
+            DataError: there are fewer, or fewer than classes.
+        """
+        if count > self.num_train_images:
+            raise DataError(
+                f"{self.name} has {self.num_train_images:,} training images, but data.train_images = "
+                f"{count:,}. Set it to at most that."
+            )
+        check_classes(
+            self.name, num_train_images=count, num_classes=self.num_classes, class_names=self.class_names
+        )
+        return replace(self, train=FewerImages.drawn(self.train, count, seed=seed))
 
     @property
     def num_train_images(self) -> int:
@@ -70,7 +89,7 @@ class ImageIndex:
         Args:
             source: a local path, or a URI of a file system that pyarrow knows, such as s3:// or gs://.
             label_column: column of class indexes in Parquet shards.
-            image_column: column of images in Parquet shards. Defaults to image or img, or else to the only one.
+            image_column: column of images in Parquet shards. Defaults to image, img or the only one.
             skip_broken: skip shards that can't be read, with a warning, instead of raising.
         Raises:
             DataError: the data set is missing, empty, broken or inconsistent, or access to it is refused.

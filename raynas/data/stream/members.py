@@ -15,8 +15,9 @@ from typing import IO
 from raynas.data.class_folders import IMAGE_ENDINGS, LOOKED_AT, find_classes, found_in
 from raynas.data.decode import EncodedImage
 from raynas.data.found import Found
-from raynas.data.layout import Listing, Split, part_of_path
+from raynas.data.layout import Listing, Split
 from raynas.data.stream.location import LOCAL, Location, locate, reason_of
+from raynas.data.stream.tar_layout import paths_of_members
 from raynas.data.stream.tree import list_tree
 from raynas.data.tree_layout import TreeLayout, read_tree
 from raynas.errors import DataError
@@ -92,7 +93,7 @@ def list_members(source: str) -> MemberSplits:
     tars = location.files((".tar", *_COMPRESSED)) if location.is_folder else [location.path]
     if not tars or _has_classes(location):
         return _in_splits(list_tree(location), {}, location)
-    members = [(tar, member) for tar in tars for member in _of_tar(location, tar)]
+    members = [member for tar in tars for member in _of_tar(location, tar)]
     if not members:
         raise DataError(
             f"There are no images in {location.source!r}. Allowed endings: {', '.join(IMAGE_ENDINGS)}."
@@ -108,21 +109,16 @@ def _has_classes(location: Location) -> bool:
     return len({image.class_name for image in images}) > 1
 
 
-def _of_tars(location: Location, members: Sequence[tuple[str, Member]]) -> MemberSplits:
+def _of_tars(location: Location, members: Sequence[Member]) -> MemberSplits:
     """The images of tar files, by what their names and the folders in them tell, as of one folder."""
-    outer = {tar: _in_location(location, tar) for tar, _ in members}
-    parts = {tar: part_of_path(path) for tar, path in outer.items()}
-    only_held_out = set(parts.values()) in ({"validation"}, {"test"})
+    paths = paths_of_members((member.folders, member.class_name, member.name) for member in members)
     by_path: dict[str, list[Member]] = {}
-    for tar, member in members:
-        # Tar files whose names tell no part are shards of one data set, unless other names do tell one.
-        above = parts[tar] or (outer[tar].stem if any(parts.values()) else "")
-        within = member.folders.relative_to(outer[tar]).parts
-        names = [*([] if only_held_out else [above]), *within, member.class_name, member.name]
-        path = "/".join(name for name in names if name.strip("/") not in ("", ".", ".."))
+    for path, member in zip(paths.paths, members, strict=True):
         by_path.setdefault(path, []).append(member)
-    found = _in_splits(find_classes(Listing.of(by_path), location.source), by_path, location)
-    return MemberSplits({"validation": found.splits["train"]}, found.found) if only_held_out else found
+    listed = _in_splits(find_classes(Listing.of(by_path), location.source), by_path, location)
+    if paths.held_out_alone:
+        return MemberSplits({"validation": listed.splits["train"]}, listed.found)
+    return listed
 
 
 def _in_splits(
@@ -138,17 +134,12 @@ def _in_splits(
         for split, images in layout.splits.items()
     }
     train = splits["train"]
-    return MemberSplits(
-        splits, found_in(layout).with_sizes(lambda number: train[number].encoded(), LOOKED_AT)
-    )
+    found = found_in(layout).with_sizes(lambda number: train[number].encoded(), LOOKED_AT)
+    return MemberSplits(splits, found)
 
 
 def _of_file(path: str) -> Member:
     return Member(path, 0, Path(path).stat().st_size, Path(path).name, "", PurePosixPath())
-
-
-def _in_location(location: Location, file: str) -> PurePosixPath:
-    return location.relative(file) if location.is_folder else PurePosixPath(Path(file).name)
 
 
 def _of_tar(location: Location, file: str) -> Iterator[Member]:
@@ -160,7 +151,7 @@ def _of_tar(location: Location, file: str) -> Iterator[Member]:
             f"{file} is not an uncompressed tar file, and only those can be read in random order. {advice}."
         )
     # The folders above the tar file may tell the split, and so may its own name.
-    folders = _in_location(location, file)
+    folders = location.relative(file) if location.is_folder else PurePosixPath(Path(file).name)
     try:
         with open(file, "rb") as stream:
             yield from _of_stream(stream, file, folders, class_name=None, base=0)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from raynas.data.class_folders import (
     IMAGE_ENDINGS,
     LOOKED_AT,
-    check_known,
     classes_of,
     find_classes,
     found_in,
@@ -97,18 +96,18 @@ def open_tree(location: Location) -> tuple[dict[Split, TreeImages], Found]:
     """Opens the splits of class folders; class i is the i-th training folder in sorted order.
 
     Raises:
-        DataError: as `list_tree`; or the splits have different classes; or an image is too small or too large.
+        DataError: as `list_tree`, or an image is too small or too large.
     """
     layout = list_tree(location)
-    class_names = classes_of(layout)
-    check_known(layout.splits, class_names, repr(location.source))
-    splits = {
-        split: TreeImages(
-            uri=location.uri,
-            files=tuple(location.path_of(image.path) for image in images),
-            labels_N=number_classes(images, class_names),
-            class_names=class_names,
-        )
-        for split, images in layout.splits.items()
-    }
+    splits = {split: _images(location, layout, split) for split in layout.splits}
     return splits, found_in(layout).with_sizes(splits["train"].encoded, LOOKED_AT)
+
+
+def _images(location: Location, layout: TreeLayout, split: Split) -> TreeImages:
+    images, class_names = layout.splits[split], classes_of(layout, split)
+    return TreeImages(
+        uri=location.uri,
+        files=tuple(location.path_of(image.path) for image in images),
+        labels_N=number_classes(images, class_names),
+        class_names=class_names,
+    )
