@@ -42,7 +42,8 @@ def find_classes(listing: Listing, source: str) -> TreeLayout:
             "folder is a class. Remove them or put images into them."
         )
     names = sorted({image.class_name for image in images})
-    if not layout.places and all(role_of_name(name) for name in names):
+    # A single folder 'train' is refused as a single class.
+    if not layout.places and names != ["train"] and all(role_of_name(name) for name in names):
         raise DataError(
             f"The sub folders of {source} are parts of a data set and not classes: {', '.join(names)}. "
             "Training data is needed: one sub folder per class, in the folder itself or in its sub folder "
@@ -85,7 +86,8 @@ def no_images(folder: str) -> DataError:
     """The error for a folder in which there is nothing to read."""
     return DataError(
         f"{folder} has neither Parquet files nor images. Allowed are *.parquet, or one sub folder per class "
-        f"with images ({', '.join(IMAGE_ENDINGS)}). Point data.source to such a folder."
+        f"with images ({', '.join(IMAGE_ENDINGS)}). Point data.source to such a folder; 'raynas "
+        "convert' makes Parquet files of tar files, those of WebDataset too."
     )
 
 

@@ -6,7 +6,10 @@ disk, and no name from a tar file is used as a path.
 
 from __future__ import annotations
 
+import os
+import re
 import tarfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -15,13 +18,17 @@ from typing import IO
 from raynas.data.class_folders import IMAGE_ENDINGS, LOOKED_AT, find_classes, found_in
 from raynas.data.decode import EncodedImage
 from raynas.data.found import Found
-from raynas.data.layout import Listing, Split
+from raynas.data.layout import Listing, Split, by_split
+from raynas.data.stream.labelled import LabelledImage, labelled_images
 from raynas.data.stream.location import LOCAL, Location, locate, reason_of
 from raynas.data.stream.tar_layout import paths_of_members
 from raynas.data.stream.tree import list_tree
 from raynas.data.tree_layout import TreeLayout, read_tree
 from raynas.errors import DataError
 
+_NUMBERS = re.compile(r"\{(\d+)\.\.(\d+)\}")
+"""The braces in train-{000..009}.tar, as WebDataset writes the names of shards."""
+_MAX_TARS = 1_000_000
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
 
 
@@ -31,7 +38,9 @@ class Member:
 
     Args:
         name: file name of the image, without folders.
+        class_name: the class's name, or its number as text.
         folders: the folders above the class folder, whose names tell the split.
+        is_numbered: the source numbers its classes and doesn't name them.
     """
 
     file: str
@@ -40,6 +49,7 @@ class Member:
     name: str
     class_name: str
     folders: PurePosixPath
+    is_numbered: bool = False
 
     @property
     def where(self) -> str:
@@ -83,15 +93,27 @@ def find_members(source: str) -> dict[Split, list[Member]]:
 def list_members(source: str) -> MemberSplits:
     """Lists the images of class folders, a tar file or a folder of tar files on this machine, by split.
 
+    Labels beside the images, as in the WebDataset layout, count before folders.
+
+    Args:
+        source: a folder or a tar file, or a pattern as 'train-{000..009}.tar' for several tar files.
     Raises:
         DataError: the source is missing, remote, compressed or broken, no image has a class, or an image is
             too small or too large.
     """
-    location = locate(source)
+    pattern = None if os.path.exists(source) else _NUMBERS.search(source)
+    location = locate((os.path.dirname(source) or ".") if pattern else source)
     if location.uri != LOCAL:
         raise DataError(f"{location.source!r} is remote; only local files are converted. Copy it here.")
-    tars = location.files((".tar", *_COMPRESSED)) if location.is_folder else [location.path]
-    if not tars or _has_classes(location):
+    if pattern is not None:
+        tars = _numbered(source, pattern)
+    else:
+        tars = location.files((".tar", *_COMPRESSED)) if location.is_folder else [location.path]
+    labelled = labelled_images(location, tars)
+    if labelled is not None:
+        splits = by_split((_of_label(image) for image in labelled), lambda member: member.folders)
+        return MemberSplits(splits, _found_labels(splits))
+    if not tars or (pattern is None and _has_classes(location)):
         return _in_splits(list_tree(location), {}, location)
     members = [member for tar in tars for member in _of_tar(location, tar)]
     if not members:
@@ -99,6 +121,45 @@ def list_members(source: str) -> MemberSplits:
             f"There are no images in {location.source!r}. Allowed endings: {', '.join(IMAGE_ENDINGS)}."
         )
     return _of_tars(location, members)
+
+
+def _numbered(source: str, pattern: re.Match[str]) -> list[str]:
+    """Paths of the tar files that a pattern means."""
+    first, last = pattern.groups()
+    if not 0 <= int(last) - int(first) < _MAX_TARS:
+        raise DataError(
+            f"{source!r} counts from {first} to {last}. Allowed are 1 to {_MAX_TARS:,} tar files: correct it."
+        )
+    names = (str(number).zfill(len(first)) for number in range(int(first), int(last) + 1))
+    return [locate(source[: pattern.start()] + name + source[pattern.end() :]).path for name in names]
+
+
+def _of_label(image: LabelledImage) -> Member:
+    return Member(
+        image.file,
+        image.offset,
+        image.num_bytes,
+        image.name,
+        class_name=str(image.label),
+        folders=image.folders,
+        is_numbered=isinstance(image.label, int),
+    )
+
+
+def _found_labels(splits: Mapping[Split, Sequence[Member]]) -> Found:
+    counts = {
+        split: dict(sorted(Counter(member.class_name for member in members).items()))
+        for split, members in splits.items()
+    }
+    first = next(iter(counts.values()))
+    is_numbered = any(member.is_numbered for members in splits.values() for member in members)
+    return Found(
+        kind="images with labels beside them",
+        num_classes=max(map(int, first)) + 1 if is_numbered else len(first),
+        class_names=None if is_numbered else tuple(first),
+        num_images={split: len(members) for split, members in splits.items()},
+        counts=counts,
+    )
 
 
 def _has_classes(location: Location) -> bool:

@@ -2,9 +2,9 @@
 
 Of Parquet shards it reads every label, a small request per row group: 13,000 for ImageNet's 1.28 million
 images in groups of 100. Of training shards in a bucket, it stops after _MAX_GROUPS row groups. It decodes
-every picture of a small split, and of a larger one the first picture of each shard or class folder and some in
-between, within the bounds below. For such a picture a page of Parquet is read, at most a row group: in groups
-of 100, ImageNet's 358 pictures cost up to 4 GB, and 2 GB in a bucket: 1 to 3 % of what an epoch reads.
+every picture of a small split, and of a larger one the first picture of each shard or class folder and some
+in between, within the bounds below. For such a picture a page of Parquet is read, at most a row group: in
+groups of 100, ImageNet's 358 pictures cost up to 4 GB, and 2 GB in a bucket: 1 to 3 % of what an epoch reads.
 """
 
 # Shapes: N images, by their number in the data set, from 0.
@@ -24,8 +24,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow import fs
 
 from raynas.data.decode import EncodedImage
+from raynas.data.label_files import check_no_label_files
 from raynas.data.layout import Split
 from raynas.data.parquet_columns import checked_labels, image_of_row
 from raynas.data.stream.images import ImageSet
@@ -204,8 +206,13 @@ def _file_looks(images: TreeImages, transform: Transform) -> list[_Look]:
 
 
 def _decode_file(images: TreeImages, number: int, transform: Transform) -> None:
+    check_no_label_files([images.files[number]], partial(_exists, images.uri))
     piece = images.piece(np.array([number]))
     _decode(piece.read().images, transform)
+
+
+def _exists(uri: str, file: str) -> bool:
+    return bool(filesystem_of(uri).get_file_info(file).type != fs.FileType.NotFound)
 
 
 def _decode(images: Sequence[EncodedImage], transform: Transform) -> None:
