@@ -54,8 +54,8 @@ def part_of_name(name: str) -> Part | None:
 
 
 def is_junk(path: str) -> bool:
-    """Whether a folder in a relative path is hidden or made by a system by itself, or the file is hidden."""
-    return any(part.startswith(".") or part.lower() in _JUNK for part in path.split("/"))
+    """Whether a folder in a relative path is one that systems make by themselves."""
+    return any(part in _JUNK for part in path.lower().split("/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,8 @@ class Listing:
 
 
 def _in_order(paths: Iterable[str]) -> list[str]:
-    return sorted(paths, key=lambda path: path.split("/"))
+    shown = (path for path in paths if not path.startswith(".") and "/." not in path)
+    return sorted(shown, key=lambda path: path.split("/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,32 +165,51 @@ def _contents(folder: Path, way: frozenset[str]) -> tuple[list[Path], list[Path]
     return folders, files
 
 
-def shards_of_splits(files: Iterable[str]) -> tuple[dict[Split, list[str]], tuple[LeftOut, ...]]:
-    """Groups Parquet files, as relative paths, by split, and names those left out; see `by_split`."""
+@dataclass(frozen=True, slots=True)
+class ShardLayout:
+    """Parquet files, as relative paths, by split, and those that belong to none.
+
+    Args:
+        places: what the files of each split are called.
+    """
+
+    splits: dict[Split, list[str]]
+    places: dict[Split, str]
+    left_out: tuple[LeftOut, ...]
+
+
+def read_shards(files: Iterable[str], source: str) -> ShardLayout:
+    """Groups Parquet files, as relative paths, by split; see `by_split`.
+
+    Args:
+        source: what messages call the place that was listed.
+    Raises:
+        DataError: all are named as test or validation data.
+    """
     shown = [file for file in files if not is_junk(file)]
     splits = by_split(shown, PurePosixPath)
+    if splits and "train" not in splits:
+        raise DataError(
+            f"All Parquet files in {source} are named as test or validation data: {_listing(shown)}. "
+            "Training data is needed: put train into the names of its files or folders. To use one of these "
+            "files anyway, set data.source to its path."
+        )
     placed = {file for chosen in splits.values() for file in chosen}
     rest: dict[Part | None, list[str]] = {}
     for file in shown:
         if file not in placed:
             rest.setdefault(part_of_path(PurePosixPath(file)), []).append(file)
-    left_out = [LeftOut(len(files), "Parquet file", _REASONS[part], files[0]) for part, files in rest.items()]
-    return splits, tuple(left_out)
-
-
-def no_training_shards(source: str, files: Sequence[str]) -> DataError:
-    """The error for Parquet files of which none is for training."""
-    return DataError(
-        f"All Parquet files in {source} are named as test or validation data: {listing_of(files)}. "
-        "Training data is needed: put train into the names of its files or folders. To use one of these "
-        "files anyway, set data.source to its path."
+    return ShardLayout(
+        splits,
+        {split: _listing(chosen, 1) for split, chosen in splits.items()},
+        tuple(LeftOut(len(files), "Parquet file", _REASONS[part], files[0]) for part, files in rest.items()),
     )
 
 
-def listing_of(files: Sequence[object]) -> str:
-    """The first three names, and the number of the others."""
-    names = [str(file) for file in files[:3]]
-    return ", ".join(names) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
+def _listing(files: Sequence[str], shown: int = 3) -> str:
+    """The first names, and the number of the others."""
+    more = f" and {len(files) - shown} more" if len(files) > shown else ""
+    return ", ".join(files[:shown]) + more
 
 
 def by_split(items: Iterable[_Item], path_of: Callable[[_Item], PurePath]) -> dict[Split, list[_Item]]:

@@ -15,7 +15,7 @@ from raynas.data.classes import check_classes, warn_of_empty_classes
 from raynas.data.config import DataConfig
 from raynas.data.folder import open_folder
 from raynas.data.label_files import check_no_label_files
-from raynas.data.parquet import ShardFiles, list_shards, open_parquet
+from raynas.data.parquet import list_shards, open_parquet
 from raynas.data.parquet_columns import Columns
 from raynas.data.source import ImageSource
 from raynas.data.split import ImageSplit
@@ -91,7 +91,7 @@ def _open_file(path: Path, config: DataConfig) -> ImageSource:
             "Parquet file, or a folder. Unpack an archive and give its folder, or convert a tar file with "
             "'raynas convert'."
         )
-    return open_parquet(path, ShardFiles({"train": [path]}), _columns(config))
+    return open_parquet(path, None, _columns(config))
 
 
 def _open_folder(path: Path, config: DataConfig) -> ImageSource:

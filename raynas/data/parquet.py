@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from raynas.data.decode import EncodedImage, decode_images
 from raynas.data.found import Found
-from raynas.data.layout import LeftOut, Split, list_folder, listing_of, no_training_shards, shards_of_splits
+from raynas.data.layout import LeftOut, ShardLayout, Split, list_folder, read_shards
 from raynas.data.parquet_columns import LOOKED_AT, Columns, LabelCounts, common_class_names, found_in_shards
 from raynas.data.shard import RowGroup, Shard, count_classes, open_shard
 from raynas.errors import DataError
@@ -58,48 +58,38 @@ class ParquetSource:
         return [group for shard in self.shards for group in shard.row_groups]
 
 
-@dataclass(frozen=True, slots=True)
-class ShardFiles:
-    """The Parquet files of each split, and those that belong to none."""
+def find_shards(folder: Path) -> list[Path]:
+    """Parquet files of a folder, at any depth, that are for training; empty if it has no Parquet files.
 
-    splits: dict[Split, list[Path]]
-    left_out: tuple[LeftOut, ...] = ()
-
-
-def list_shards(folder: Path) -> ShardFiles:
-    """Parquet files of a folder, at any depth, by split; empty if it has none.
-
-    If the name of any file or folder has the word train, only those files are for training, and else all that
-    are not named after a test or validation set. Names of folders above `folder` don't count.
+    If the name of any file or folder has the word train, only those files are taken, and else all that are
+    not named after a test or validation set. Names of folders above `folder` don't count.
 
     Raises:
         DataError: there are only test and validation files.
     """
-    splits, left_out = shards_of_splits(list_folder(folder, [".parquet"]).files)
-    if splits and "train" not in splits:
-        raise no_training_shards(str(folder), [file for files in splits.values() for file in files])
-    return ShardFiles({split: [folder / file for file in files] for split, files in splits.items()}, left_out)
+    return [folder / file for file in list_shards(folder).splits.get("train", [])]
 
 
-def find_shards(folder: Path) -> list[Path]:
-    """The files for training of `list_shards`."""
-    return list_shards(folder).splits.get("train", [])
+def list_shards(folder: Path) -> ShardLayout:
+    """The Parquet files of a folder by split; see `find_shards`."""
+    return read_shards(list_folder(folder, [".parquet"]).files, str(folder))
 
 
-def open_parquet(path: Path, files: ShardFiles, columns: Columns) -> ParquetSource:
+def open_parquet(path: Path, layout: ShardLayout | None, columns: Columns) -> ParquetSource:
     """Opens the files for training as one data set: reads all labels, and looks at a few images.
 
     Args:
         path: the user's data source; it names the data set.
+        layout: the files of a folder; None if `path` is itself a file.
     Raises:
         DataError: a file is corrupt, has wrong columns or labels, or differs from the others in its classes.
     """
-    train = files.splits["train"]
+    train = [path / file for file in layout.splits["train"]] if layout else [path]
     shards = tuple(open_shard(file, columns) for file in train)
     class_names = common_class_names((shard.file, shard.class_names) for shard in shards)
     labels_N = np.concatenate([shard.labels_N for shard in shards])
     if not len(labels_N):
-        raise DataError(f"The Parquet files have no rows: {listing_of(train)}. Give files with images.")
+        raise DataError(f"{train[0]} and the Parquet files beside it have no rows. Give files with images.")
     labels, counts = np.unique(labels_N, return_counts=True)
     counted = LabelCounts(
         len(labels_N), dict(zip(labels.tolist(), counts.tolist(), strict=True)), class_names
@@ -110,24 +100,28 @@ def open_parquet(path: Path, files: ShardFiles, columns: Columns) -> ParquetSour
         labels_N=labels_N,
         num_classes=counted.num_classes,
         class_names=class_names,
-        found=_found(files, counted, shards, columns),
+        found=_found(path, layout, counted, shards, columns),
     )
     return replace(source, found=source.found.with_sizes(source.encoded, LOOKED_AT))
 
 
-def _found(files: ShardFiles, train: LabelCounts, shards: Sequence[Shard], columns: Columns) -> Found:
+def _found(
+    path: Path, layout: ShardLayout | None, train: LabelCounts, shards: Sequence[Shard], columns: Columns
+) -> Found:
     splits: dict[Split, LabelCounts] = {"train": train}
-    left_out = list(files.left_out)
-    held_out = files.splits.get("validation", [])
+    left_out = list(layout.left_out) if layout else []
+    held_out = layout.splits.get("validation", []) if layout else []
     try:
         if held_out:
-            splits["validation"] = LabelCounts.together(count_classes(file, columns) for file in held_out)
+            counted = (count_classes(path / file, columns) for file in held_out)
+            splits["validation"] = LabelCounts.together(counted)
     except DataError as error:
         # A search holds out training images, so it doesn't need them.
-        left_out.append(LeftOut(len(held_out), "Parquet file", f"for validation: {error}", str(held_out[0])))
+        left_out.append(LeftOut(len(held_out), "Parquet file", f"for validation: {error}", held_out[0]))
     return found_in_shards(
         splits,
         image_column=next(group.image_column for shard in shards for group in shard.row_groups),
         label_column=columns.label,
+        places=layout.places if layout else {},
         left_out=tuple(left_out),
     )

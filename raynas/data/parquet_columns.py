@@ -206,6 +206,7 @@ def found_in_shards(
     *,
     image_column: str,
     label_column: str,
+    places: Mapping[Split, str],
     left_out: tuple[LeftOut, ...],
 ) -> Found:
     """What the shards hold, but for the sizes of the images.
@@ -221,6 +222,7 @@ def found_in_shards(
         class_names=train.class_names,
         num_images={split: part.num_rows for split, part in splits.items()},
         counts={split: part.by_class() for split, part in splits.items()},
+        places={split: place for split, place in places.items() if split in splits},
         left_out=left_out,
     )
 

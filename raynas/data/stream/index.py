@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from raynas.data.classes import check_classes
 from raynas.data.config import DEFAULT_LABEL_COLUMN
 from raynas.data.found import Found
-from raynas.data.layout import LeftOut, Split, no_training_shards, shards_of_splits
+from raynas.data.layout import ShardLayout, Split, read_shards
 from raynas.data.parquet_columns import LOOKED_AT, Columns, found_in_shards
 from raynas.data.stream.images import FewerImages, ImageSet
 from raynas.data.stream.location import Location, locate
@@ -95,18 +95,19 @@ class ImageIndex:
             DataError: the data set is missing, empty, broken or inconsistent, or access to it is refused.
         """
         location = locate(source)
-        shards = _list_shards(location)
+        is_shard = not location.is_folder and location.path.lower().endswith(".parquet")
+        layout = None if is_shard else _list_shards(location)
         splits: Mapping[Split, ImageSet]
-        if shards is None:
-            splits, found = open_tree(location)
-        else:
+        if is_shard or layout is not None:
             columns = Columns(label_column, image_column)
-            splits, found = _open_shards(location, *shards, columns, skip_broken=skip_broken)
+            splits, found = _open_shards(location, layout, columns, skip_broken=skip_broken)
+        else:
+            splits, found = open_tree(location)
         train, validation = splits["train"], splits.get("validation")
         if validation is not None:
             _check_same_classes(location, train, validation)
         check_classes(
-            repr(location.source),
+            location.name,
             num_train_images=train.num_images,
             num_classes=train.num_classes,
             class_names=train.class_names,
@@ -121,31 +122,24 @@ class ImageIndex:
         )
 
 
-def _list_shards(location: Location) -> tuple[dict[Split, list[str]], tuple[LeftOut, ...]] | None:
-    """The Parquet files of each split, and those that belong to none; None if there are no such files."""
-    if location.is_folder:
-        relative, left_out = shards_of_splits(location.listing((".parquet",)).files)
-        if relative and "train" not in relative:
-            listed = [file for files in relative.values() for file in files]
-            raise no_training_shards(repr(location.source), listed)
-        files = {split: [location.path_of(name) for name in names] for split, names in relative.items()}
-        return (files, left_out) if files else None
-    if location.path.lower().endswith(".parquet"):
-        return {"train": [location.path]}, ()
-    raise DataError(
-        f"{location.source!r} is a file that does not end in .parquet. Allowed: a folder, or a Parquet "
-        "file. 'raynas convert' converts tar files into Parquet shards."
-    )
+def _list_shards(location: Location) -> ShardLayout | None:
+    """The Parquet files of a folder; None if there are none."""
+    if not location.is_folder:
+        raise DataError(
+            f"{location.source!r} is a file that does not end in .parquet. Allowed: a folder, or a Parquet "
+            "file. 'raynas convert' converts tar files into Parquet shards."
+        )
+    layout = read_shards(location.listing((".parquet",)).files, location.source)
+    return layout if layout.splits else None
 
 
 def _open_shards(
-    location: Location,
-    files: Mapping[Split, Sequence[str]],
-    left_out: tuple[LeftOut, ...],
-    columns: Columns,
-    *,
-    skip_broken: bool,
+    location: Location, layout: ShardLayout | None, columns: Columns, *, skip_broken: bool
 ) -> tuple[dict[Split, ShardImages], Found]:
+    """Opens the shards of a layout, or the location itself, which is a Parquet file."""
+    files: dict[Split, list[str]] = {"train": [location.path]}
+    if layout is not None:
+        files = {split: [location.path_of(file) for file in layout.splits[split]] for split in layout.splits}
     splits = {
         split: open_shards(location.uri, files[split], columns, skip_broken=skip_broken) for split in files
     }
@@ -154,7 +148,8 @@ def _open_shards(
         {split: images.counted for split, images in splits.items()},
         image_column=train.image_column,
         label_column=columns.label,
-        left_out=left_out,
+        places=layout.places if layout else {},
+        left_out=layout.left_out if layout else (),
     )
     return splits, found.with_sizes(train.encoded, LOOKED_AT)
 

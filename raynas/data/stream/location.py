@@ -59,8 +59,9 @@ class Location:
 
     @property
     def name(self) -> str:
-        """Last part of the path, without its suffix."""
-        return PurePosixPath(self.path).stem
+        """Name of the folder; of a file, with the folder that it lies in and without its ending."""
+        path = Path(self.path).resolve() if self.uri == LOCAL else PurePosixPath(self.path)
+        return path.name if self.is_folder else f"{path.parent.name}/{PurePosixPath(self.path).stem}"
 
     def listing(self, endings: tuple[str, ...]) -> Listing:
         """What lies below this folder at any depth, with the files that have one of the endings.
@@ -72,10 +73,10 @@ class Location:
             return list_folder(Path(self.path), endings)
         with _explained(self.source):
             found = filesystem_of(self.uri).get_file_info(fs.FileSelector(self.path, recursive=True))
-        shown = [(info, name) for info in found if not self._is_hidden(name := str(self.relative(info.path)))]
+        names = [(info, str(self.relative(info.path))) for info in found]
         return Listing.of(
-            (name for info, name in shown if info.is_file and name.lower().endswith(endings)),
-            (name for info, name in shown if info.type == fs.FileType.Directory),
+            (name for info, name in names if info.is_file and name.lower().endswith(endings)),
+            (name for info, name in names if info.type == fs.FileType.Directory),
         )
 
     def files(self, endings: tuple[str, ...]) -> list[str]:
@@ -89,9 +90,6 @@ class Location:
     def relative(self, path: str) -> PurePosixPath:
         """`path` relative to this location."""
         return PurePosixPath(path).relative_to(self.path)
-
-    def _is_hidden(self, relative: str) -> bool:
-        return any(part.startswith(".") for part in relative.split("/"))
 
 
 def locate(source: str) -> Location:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tarfile
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -23,7 +23,7 @@ from raynas.data.stream.labelled import LabelledImage, labelled_images
 from raynas.data.stream.location import LOCAL, Location, locate, reason_of
 from raynas.data.stream.tar_layout import paths_of_members
 from raynas.data.stream.tree import list_tree
-from raynas.data.tree_layout import TreeLayout, read_tree
+from raynas.data.tree_layout import ClassImage, TreeLayout, read_tree
 from raynas.errors import DataError
 
 _NUMBERS = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -173,27 +173,25 @@ def _has_classes(location: Location) -> bool:
 def _of_tars(location: Location, members: Sequence[Member]) -> MemberSplits:
     """The images of tar files, by what their names and the folders in them tell, as of one folder."""
     paths = paths_of_members((member.folders, member.class_name, member.name) for member in members)
-    by_path: dict[str, list[Member]] = {}
+    by_path: dict[str, deque[Member]] = {}
     for path, member in zip(paths.paths, members, strict=True):
-        by_path.setdefault(path, []).append(member)
-    listed = _in_splits(find_classes(Listing.of(by_path), location.source), by_path, location)
+        # Several tar files may have a path in common.
+        by_path.setdefault(path, deque()).append(member)
+    listed = _in_splits(find_classes(Listing.of(paths.paths), location.source), by_path, location)
     if paths.held_out_alone:
         return MemberSplits({"validation": listed.splits["train"]}, listed.found)
     return listed
 
 
-def _in_splits(
-    layout: TreeLayout, by_path: Mapping[str, Sequence[Member]], location: Location
-) -> MemberSplits:
-    """The members of a layout's images: those at its paths, or else the files of the folder itself."""
-    splits = {
-        split: [
-            replace(member, class_name=image.class_name)
-            for image in images
-            for member in by_path.get(image.path) or [_of_file(location.path_of(image.path))]
-        ]
-        for split, images in layout.splits.items()
-    }
+def _in_splits(layout: TreeLayout, by_path: Mapping[str, deque[Member]], location: Location) -> MemberSplits:
+    """The members of a layout's images: the next one at each path, or else the file of the folder itself."""
+
+    def member_of(image: ClassImage) -> Member:
+        path = image.path
+        member = by_path[path].popleft() if path in by_path else _of_file(location.path_of(path))
+        return replace(member, class_name=image.class_name)
+
+    splits = {split: [member_of(image) for image in images] for split, images in layout.splits.items()}
     train = splits["train"]
     found = found_in(layout).with_sizes(lambda number: train[number].encoded(), LOOKED_AT)
     return MemberSplits(splits, found)
@@ -248,16 +246,7 @@ def _of_stream(
                     inner, file, folders / path.parent, class_name=path.stem, base=info.offset_data
                 )
             elif path.suffix.lower() in IMAGE_ENDINGS:
-                name = class_name or _class_folder(path, file)
+                # Whether an image that lies in no folder is left out is decided when all are known.
+                name = class_name or path.parent.name
                 above = folders if class_name else folders / path.parent.parent
                 yield Member(file, base + info.offset_data, info.size, path.name, name, above)
-
-
-def _class_folder(path: PurePosixPath, file: str) -> str:
-    name = path.parent.name
-    if name in ("", ".", ".."):
-        raise DataError(
-            f"The image {path} in {file} has no class. Allowed: CLASS/IMAGE in a tar file, or one tar file "
-            "per class inside it. Unpack it into one folder per class, and convert that folder."
-        )
-    return name
