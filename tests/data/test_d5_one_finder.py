@@ -84,9 +84,9 @@ def data_checks(root: Path, settings: dict[str, object]) -> list[Check]:
     """What the doctor says of data, without the checks that follow and start Ray."""
     found = []
     for check in examine(data=data_config(str(root), {"data": settings}), address=None, runs=root.parent):
-        if check.name == "tracking":
-            break
         found.append(check)
+        if check.name == "streamed data":
+            break
     return found[2:]
 
 
