@@ -46,18 +46,23 @@ def complexity(
     check_image_size(plan, image_size, config)
     sizes = plan.sizes(image_size)
     total, size = Complexity(), (image_size, image_size)
+    # `sizes` goes on with the cells' outputs, so it is longer.
     for stem, side in zip(plan.stem, sizes, strict=False):
         total, size = total + _cost(stem, size), (side, side)
     for cell in plan.cells:
         total += _cell_cost(cell.plan, sizes[cell.current], sizes[cell.previous])
+    # One more weight per class is the bias, which the papers don't count as a multiply-add.
     classifier = Complexity((plan.num_features + 1) * num_classes, plan.num_features * num_classes)
     return total + _cost(plan.head, (sizes[-1], sizes[-1])) + (classifier if num_classes else Complexity())
 
 
+# A network repeats a few cells at a few sizes.
 @functools.lru_cache(maxsize=512)
 def _cell_cost(cell: CellPlan, current_size: int, previous_size: int) -> Complexity:
     # Once they are matched, all inputs have the current state's size.
     inside = -(-current_size // cell.shape.stride)
+    # The size that each state has as an operation's input. In a Reduction cell, inputs are larger than
+    # blocks' outputs.
     sizes = dict.fromkeys(cell.inputs, current_size) | {state: inside for state, _ in cell.blocks}
     parts: list[tuple[Layers, int]] = [
         (layers, previous_size if state == 1 and not cell.is_chained else current_size)
@@ -88,6 +93,8 @@ def _layer_cost(layer: Layer, size: tuple[int, int]) -> Complexity:
         # Its two convolutions, of half the channels each, are together as large as one 1x1 convolution.
         weights = layer.in_channels * layer.out_channels
         return Complexity(weights + 2 * layer.out_channels, weights * area, layer.out_channels * area)
+    # A scale and a shift per channel. Running statistics are no parameters, and norms have no multiply-adds
+    # here.
     if isinstance(layer, Norm | GroupNorm):
         return Complexity(2 * layer.channels)
     return Complexity()

@@ -75,6 +75,7 @@ class Network(nn.Module):
         self.head = build_layers(plan.head, config.conventions)
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = _classifier(plan.num_features, num_classes)
+        # Only these numbers are needed to run the network; the rest of the plan is in the modules.
         self._sources = [(cell.current, cell.previous) for cell in plan.cells]
         self.apply(_initialise)
 
@@ -92,6 +93,7 @@ class Network(nn.Module):
 
     def forward_head(self, features_NFHW: Tensor, pre_logits: bool = False) -> Tensor:
         """Logits (N, K) of `forward_features`'s result; with `pre_logits`, the pooled features (N, F)."""
+        # The mean over all pixels instead of a pool of fixed size, so that images may have any size.
         features_NF: Tensor = self.dropout(features_NFHW.mean(dim=(2, 3)))
         return features_NF if pre_logits else self.classifier(features_NF)
 
@@ -101,10 +103,13 @@ class Network(nn.Module):
         The last map is what `forward_features` returns.
         """
         outputs = self._outputs(images_NCHW, {feature.output for feature in self.feature_maps})
+        # Cells end without a ReLU, because the next one begins with it. The last map gets the network's own
+        # head instead.
         larger = [F.relu(outputs[feature.output]) for feature in self.feature_maps[:-1]]
         return [*larger, self.head(outputs[-1])]
 
     def get_classifier(self) -> nn.Module:
+        """The last layer; nn.Identity if there are no classes."""
         return self.classifier
 
     def reset_classifier(self, num_classes: int) -> None:
@@ -127,12 +132,15 @@ class Network(nn.Module):
             outputs.append(cell(outputs[current], outputs[previous]))
             # No cell takes an output older than the two before its current one, so the memory is freed.
             if (forgotten := len(outputs) - 4) >= 0 and forgotten not in kept:
+                # Something that lives anyway stands in, so that the numbers of the other outputs stay as they
+                # are.
                 outputs[forgotten] = images_NCHW
         return outputs
 
 
 def _feature_maps(plan: NetworkPlan) -> list[FeatureMap]:
     """The last output at each stride."""
+    # A later output replaces an earlier one of the same stride.
     last = {output.stride: number for number, output in enumerate(plan.outputs)}
     return [FeatureMap(number, plan.outputs[number].channels, stride) for stride, number in last.items()]
 

@@ -42,6 +42,7 @@ def _new_folder(parts: Iterable[str]) -> Path:
             f"{RUNS / stem} can't be made: {error.strerror}. Give a folder where you may write: "
             "--out FOLDER, out=FOLDER."
         ) from error
+    # Absolute, because the program may be in another directory when it ends.
     atexit.register(_drop_if_empty, folder.absolute())
     return folder
 
@@ -90,6 +91,7 @@ def find_run(folder: Path | None) -> Path:
                 f"{folder} holds no run: there is no {JOURNAL_FILE} in it.{_runs_listing(folder)}"
             )
         return folder
+    # By the last write, so that a resumed run counts as newer than one that was begun after it.
     newest = max(_journals(RUNS), key=lambda path: path.stat().st_mtime, default=None)
     if newest is None:
         raise RunFolderError(

@@ -35,8 +35,12 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # Without a buffer in this process, an event that `append` has written is the kernel's, and outlives a
+        # kill.
         self._file = path.open("ab", buffering=0)
         try:
+            # The kernel releases this lock however the process ends. A lock file would stay behind a driver
+            # that is killed.
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
@@ -89,6 +93,7 @@ class Journal:
                 f"{path} can't be written: {error.strerror}. Resume the run where its folder can be written."
             ) from error
         try:
+            # Read under the lock, or a line that another driver is writing would be cut off as torn.
             events, intact_bytes = _read(path)
         except RunFolderError:
             journal.close()
@@ -130,6 +135,7 @@ class Journal:
             raise
 
     def close(self) -> None:
+        """Closes the file, which releases its lock."""
         self._file.close()
 
     def __enter__(self) -> Journal:
@@ -181,7 +187,9 @@ def _read(path: Path) -> tuple[list[Event], int]:
     intact_bytes = content.rfind(b"\n") + 1
     if not intact_bytes:
         raise RunFolderError(f"{path} is empty: that run ended before it began. Choose another folder.")
+    # Without the last newline, after which split would give one more, empty line.
     lines = content[: intact_bytes - 1].split(b"\n")
+    # First, because events of a newer format would only give a puzzling message about some field.
     _check_format(path, lines[0])
     events: list[Event] = []
     for number, line in enumerate(lines, start=1):
@@ -198,6 +206,8 @@ def _check_format(path: Path, line: bytes) -> None:
     """RunFolderError if another version of raynas wrote the journal, in a format that this one can't read."""
     try:
         first = json.loads(line)
+    # What is no JSON is reported with its line by _parse. A line of many brackets exhausts the parser's
+    # recursion.
     except (ValueError, RecursionError):
         return
     found = first.get("format") if isinstance(first, dict) and first.get("kind") == "started" else None

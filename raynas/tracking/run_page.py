@@ -79,6 +79,7 @@ def open_mlflow_run(
         is_new = run is None
         run = run or _start(client, page, tags)
         params = [param(key, value) for key, value in flattened(scrubbed(page.config)).items()]
+        # MLflow refuses another value for a param that is there, so only new ones are written.
         missing = [new for new in params if new.key not in run.data.params]
         if is_new or missing:
             # Artifacts first: a driver that is killed in between leaves params missing, and the next one
@@ -109,6 +110,7 @@ def _start(client: MlflowClient, page: RunPage, tags: Mapping[str, str]) -> Run:
     given = target.run
     origin_tags = _origin_tags(client, target.experiment, page)
     tags = {KIND_TAG: page.kind, RUN_ID_TAG: page.run_id, **origin_tags, **tags}
+    # A launcher, such as `mlflow run`, has opened a run for this process: raynas writes into that.
     if given is not None and RUN_ID_TAG not in given.data.tags:
         client.log_batch(given.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         client.update_run(given.info.run_id, status="RUNNING")

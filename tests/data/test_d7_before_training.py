@@ -85,7 +85,7 @@ def test_d7_wrong_rows_of_any_split_are_found_before_streaming(tmp_path, name, s
     assert f"{split}.parquet" in str(raised.value)
 
 
-@pytest.mark.parametrize(("label", "said"), [(-1, "-1"), (None, "null"), (255, "255")])
+@pytest.mark.parametrize(("label", "said"), [(-1, "-1"), (None, "null"), (-100, "-100")])
 def test_d7_a_test_set_without_labels_is_not_used_for_validation(tmp_path, label, said):
     write_parquet(tmp_path / "train.parquet")
     write_parquet(tmp_path / "test.parquet", labels=pa.array([label] * 20, pa.int64()))
@@ -102,6 +102,13 @@ def test_d7_a_test_set_without_labels_is_not_used_for_validation(tmp_path, label
     ):
         assert part in message
     assert find(tmp_path, streamed=False) is not None
+
+
+def test_d7_a_single_wrong_class_in_all_rows_is_no_missing_label(tmp_path):
+    write_parquet(tmp_path / "train.parquet")
+    write_parquet(tmp_path / "test.parquet", labels=[2] * 20)
+    with pytest.raises(DataError, match=r"Row 0 .*test\.parquet has the label 2; .* is 'label', of the val"):
+        find(tmp_path)
 
 
 def test_d7_in_other_shards_too_is_counted_and_skipping_is_offered(tmp_path):

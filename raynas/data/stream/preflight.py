@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pyarrow import fs
 
 from raynas.data.decode import EncodedImage
@@ -148,15 +149,14 @@ def _label_looks(images: ShardImages, split: Split) -> list[_Look]:
 
 
 def _check_labels(images: ShardImages, split: Split, file: str, row_groups: list[int]) -> None:
+    columns = [images.label_column]
     with _opened(images.uri, file) as parquet:
-        labels = parquet.read_row_groups(row_groups, columns=[images.label_column], use_threads=False).column(
-            0
-        )
+        labels = parquet.read_row_groups(row_groups, columns=columns, use_threads=False).column(0)
     try:
         checked_labels(labels, file=file, num_classes=images.num_classes)
     except DataError as error:
         if split == "train":
-            raise
+            raise DataError(f"{error} The column is {images.label_column!r}.") from error
         raise _no_validation(error, images, file, labels) from error
 
 
@@ -167,19 +167,21 @@ def _no_validation(error: DataError, images: ShardImages, file: str, labels: pa.
         "Put a file with labels in its place, named validation or val; or take it out of the folder and "
         "train in memory (data.streamed=false), which holds out some training images."
     )
-    if len(values) > 1:
+    value = values[0]
+    if len(values) > 1 or (value is not None and value >= 0):
         return DataError(f"{error} The column is {column!r}, of the validation images. {advice}")
-    value = "null" if values[0] is None else values[0]
     return DataError(
-        f"{file} can't be used for validation, because it has no labels: column {column!r} is {value} in all "
-        f"{len(labels):,} rows from row 0 on; allowed are 0 to {images.num_classes - 1}. {advice}"
+        f"{file} can't be used for validation, because it has no labels: column {column!r} is "
+        f"{'null' if value is None else value} in all {len(labels):,} rows from row 0 on; allowed are 0 to "
+        f"{images.num_classes - 1}. {advice}"
     )
 
 
 def _row_looks(images: ShardImages, transform: Transform) -> list[_Look]:
     """Decodes the pictures of some rows."""
     if images.num_images <= _SMALL_SPLIT:
-        return [_row_look(images, rows, rows.num_rows, transform) for rows in images.ranges]
+        pieces = zip(images.ranges, images.pieces(None), strict=True)
+        return [_Look(rows.file, partial(_decode_piece, images, piece, transform)) for rows, piece in pieces]
     # Only the first row of a row group: to read a later one, all rows before it would be read.
     begins = [place for place, rows in enumerate(images.ranges) if rows.first_row == 0]
     shards = [
@@ -187,11 +189,8 @@ def _row_looks(images: ShardImages, transform: Transform) -> list[_Look]:
     ]
     most = _MAX_SHARDS if images.uri == LOCAL else _MAX_REMOTE_SHARDS
     places = sorted({*_spread(shards, most), *_spread(begins, _MORE_PICTURES)})
-    return [_row_look(images, images.ranges[place], 1, transform) for place in places]
-
-
-def _row_look(images: ShardImages, rows: RowRange, count: int, transform: Transform) -> _Look:
-    return _Look(rows.file, lambda: _decode(_first_images(images.uri, rows, count), transform))
+    rows_of_places = [images.ranges[place] for place in places]
+    return [_Look(rows.file, partial(_decode_first, images.uri, rows, transform)) for rows in rows_of_places]
 
 
 def _file_looks(images: TreeImages, transform: Transform) -> list[_Look]:
@@ -207,8 +206,11 @@ def _file_looks(images: TreeImages, transform: Transform) -> list[_Look]:
 
 def _decode_file(images: TreeImages, number: int, transform: Transform) -> None:
     check_no_label_files([images.files[number]], partial(_exists, images.uri))
-    piece = images.piece(np.array([number]))
-    _decode(piece.read().images, transform)
+    _decode_piece(images, np.array([number]), transform)
+
+
+def _decode_piece(images: ImageSet, numbers_N: NDArray[np.int64], transform: Transform) -> None:
+    _decode(images.piece(numbers_N).read().images, transform)
 
 
 def _exists(uri: str, file: str) -> bool:
@@ -220,30 +222,20 @@ def _decode(images: Sequence[EncodedImage], transform: Transform) -> None:
         transform(encoded, np.random.default_rng(0))
 
 
-def _first_images(uri: str, rows: RowRange, count: int) -> list[EncodedImage]:
-    """The first images of a row group; the others aren't read where its pages allow that."""
+def _decode_first(uri: str, rows: RowRange, transform: Transform) -> None:
+    """Decodes the first image of a row group; the others aren't read where its pages allow that."""
+    columns = [rows.image_column]
     with _opened(uri, rows.file) as parquet:
-        batches = parquet.iter_batches(
-            count, row_groups=[rows.row_group], columns=[rows.image_column], use_threads=False
-        )
-        contents = [
-            content for batch in itertools.islice(batches, 1) for content in _contents(batch.column(0))
-        ]
-    if len(contents) < count:
+        batches = parquet.iter_batches(1, row_groups=[rows.row_group], columns=columns, use_threads=False)
+        batch = next(batches, None)
+    if batch is None or not batch.num_rows:
         raise DataError(
             f"Row group {rows.row_group} of {rows.file} has fewer rows than it declares. It is damaged: "
             "write or download the shard again."
         )
-    first_row = rows.first_row_in_file
-    return [
-        image_of_row(content, file=rows.file, row=first_row + row) for row, content in enumerate(contents)
-    ]
-
-
-def _contents(images: pa.Array) -> list[bytes | None]:
-    images = images.field("bytes") if pa.types.is_struct(images.type) else images
-    contents: list[bytes | None] = images.to_pylist()
-    return contents
+    images = batch.column(0)
+    content = (images.field("bytes") if pa.types.is_struct(images.type) else images)[0].as_py()
+    _decode([image_of_row(content, file=rows.file, row=rows.first_row_in_file)], transform)
 
 
 @contextmanager

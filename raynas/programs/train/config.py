@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from raynas.cells.genotype_field import GenotypeField
 from raynas.config import FrozenModel
@@ -68,6 +69,25 @@ class TrainDataConfig(FrozenModel):
     """
 
 
+class InitialWeightsConfig(FrozenModel):
+    """The weights from which a training begins. Whoever starts it gives the source; the rest is recorded."""
+
+    source: str = Field(min_length=1)
+    """A file, a folder, or 'timm:NAME', as raynas.models.weights reads it."""
+    digest: str = Field("", pattern="^([0-9a-f]{16})?$")
+    """16 hex digits that stand for the tensors. If given, other tensors are refused."""
+    new: tuple[str, ...] = ()
+    """Parts of the network that were made anew, and why."""
+    notes: tuple[str, ...] = ()
+    """What was chosen and changed when the weights were read."""
+
+    @field_validator("source")
+    @classmethod
+    def _without_slash(cls, source: str) -> str:
+        # A resume compares it, and 'runs/a/' is 'runs/a'.
+        return source if ":" in source else str(Path(source))
+
+
 class TrainConfig(FrozenModel):
     """Everything that a final training depends on."""
 
@@ -77,6 +97,8 @@ class TrainConfig(FrozenModel):
     """The cells; in JSON as Genotype.to_dict writes them."""
     origin: Origin | None = None
     """The run and the child that the cell comes from. None means that it comes from no run."""
+    weights: InitialWeightsConfig | None = None
+    """The weights from which the training begins. None means random ones, which follow from `seed`."""
     network: NetworkConfig = NetworkConfig()
     data: TrainDataConfig = TrainDataConfig()
     training: FinalConfig = FinalConfig()

@@ -11,64 +11,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from raynas.cells.genotype import Genotype
 from raynas.config import differences, merged, validated
-from raynas.engine.final_checkpoints import CHECKPOINTS_FOLDER, has_checkpoint
+from raynas.engine.final_checkpoints import has_checkpoint
 from raynas.errors import RunFolderError
 from raynas.files import (
+    CHECKPOINTS_FOLDER,
     CURVE_FILE,
     JOURNAL_FILE,
     TRAINING_FILE,
-    drop_torn_line,
     parse_json,
     put_new_file,
     replace_file,
 )
-from raynas.programs.train.config import TrainConfig
-from raynas.training.final_config import EpochSummary
-
-
-class Curve:
-    """The epochs of a training so far, in memory and in its folder.
-
-    Attributes:
-        summaries: one per epoch, in order.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / CURVE_FILE
-        self.summaries = read_curve(folder)
-
-    def append(self, summary: EpochSummary) -> bool:
-        """Adds an epoch and returns True, or returns False if it was there already."""
-        # Workers that start again from a checkpoint repeat epochs; the first account of an epoch is kept.
-        if self.summaries and summary.epoch <= self.summaries[-1].epoch:
-            return False
-        with self._path.open("a") as file:
-            file.write(summary.model_dump_json() + "\n")
-        self.summaries.append(summary)
-        return True
-
-
-def read_curve(folder: Path) -> list[EpochSummary]:
-    """The epochs that were recorded, without a last line that a crash cut off.
-
-    Raises:
-        RunFolderError: a line is damaged.
-    """
-    path = folder / CURVE_FILE
-    if not path.is_file():
-        return []
-    drop_torn_line(path)
-    try:
-        return [EpochSummary.model_validate_json(line) for line in path.read_bytes().splitlines()]
-    except ValidationError as error:
-        raise RunFolderError(
-            f"{path} is damaged: {error.errors()[0]['msg']}. Correct or remove it; the checkpoints don't "
-            "depend on it."
-        ) from None
+from raynas.programs.train.config import InitialWeightsConfig, TrainConfig
+from raynas.programs.train.curve import read_curve
+from raynas.training.final_config import ClassifierSummary
 
 
 def check_can_start(folder: Path) -> None:
@@ -132,8 +90,9 @@ def resumed_training_config(
     before = validated(TrainConfig, recorded)
     after = validated(TrainConfig, merged(merged(recorded, _displaced(settings)), settings))
     _check_same_start(folder, before, genotype, recipe)
+    _check_same_weights(folder, before.weights, after.weights)
     _check_same_training(folder, before, after)
-    if not has_checkpoint(folder) and (curve := read_curve(folder)):
+    if not has_checkpoint(folder) and (curve := read_curve(folder, ClassifierSummary)):
         raise RunFolderError(
             f"There is no checkpoint to resume from below {folder / CHECKPOINTS_FOLDER}, though "
             f"{len(curve)} epochs were trained. Restore it, or train anew in another folder."
@@ -179,6 +138,17 @@ def _check_same_start(
         raise RunFolderError(
             f"The training in {folder} was started with the recipe {before.recipe}, not {recipe}. Leave the "
             "recipe out, or choose another folder."
+        )
+
+
+def _check_same_weights(
+    folder: Path, before: InitialWeightsConfig | None, after: InitialWeightsConfig | None
+) -> None:
+    old, new = (weights.source if weights else "random weights" for weights in (before, after))
+    if old != new:
+        raise RunFolderError(
+            f"The training in {folder} began from {old}, not from {new}. Leave the weights (--weights) out: "
+            "it goes on from its own checkpoint. Or choose another folder."
         )
 
 

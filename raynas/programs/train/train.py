@@ -16,17 +16,18 @@ from raynas.engine.final_plan import TrainingPlan, plan_training
 from raynas.errors import InvalidConfig
 from raynas.models.folder import INFO_FILE
 from raynas.programs.train.config import TrainConfig
-from raynas.programs.train.folder import Curve, write_config
+from raynas.programs.train.curve import Curve
+from raynas.programs.train.folder import write_config
 from raynas.programs.train.models import registered_name, save_models
 from raynas.programs.train.prepare import PreparedTraining, field_overrides, prepare_named_training
-from raynas.programs.train.worker import build_training
+from raynas.programs.train.worker import WorkerInput, build_training
 from raynas.run.folder import default_store
 from raynas.tracking.closing import closed_at_end
 from raynas.tracking.experiment import check_store
 from raynas.tracking.model_registry import Registered
 from raynas.tracking.run_page import RunPage
 from raynas.tracking.training_tracker import TrainingTracker
-from raynas.training.final_config import EpochSummary, StepSummary, TrainingSummary, micro_batch
+from raynas.training.final_config import ClassifierSummary, StepSummary, TrainingSummary, micro_batch
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class TrainResult:
     """Model folder of the last epoch's network, for raynas.models.folder.load_model and `raynas export`."""
     best: Path
     """Model folder of the epoch with the highest top-1."""
-    summaries: list[EpochSummary]
+    summaries: list[ClassifierSummary]
     """One per epoch, in order."""
     registered: Registered | None
     """The versions in MLflow's model registry. None means that MLflow is disabled or was unreachable."""
@@ -55,11 +56,12 @@ def train_final(
     epochs: int | None = None,
     batch_size: int | None = None,
     seed: int | None = None,
+    weights: str | Path | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
     address: str | None = None,
-    report: Callable[[EpochSummary], None] = lambda _: None,
+    report: Callable[[ClassifierSummary], None] = lambda _: None,
 ) -> TrainResult:
     """Trains one network to the end; `raynas train` as a function.
 
@@ -75,6 +77,9 @@ def train_final(
         epochs: full passes over the training images (training.epochs).
         batch_size: images per update, over all workers (training.batch_size).
         seed: seed of the initial weights, the order of images and their augmentation.
+        weights: begin from these weights: a file, the folder of a training or of a trained network, or
+            'timm:NAME' (weights.source). The classifier is new where the classes are other ones. If `what` is
+            not given and a model folder is, its network is trained. Defaults to random weights.
         out: the training's folder. Defaults to a new one below runs/.
         resume: continue the training in `out` from its last checkpoint.
         settings: other fields of TrainConfig, nested, such as {"training": {"gradient_clip": 1.0}}.
@@ -92,6 +97,7 @@ def train_final(
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,
+        weights=weights,
     )
     prepared = prepare_named_training(
         what,
@@ -107,7 +113,7 @@ def train_prepared(
     training: PreparedTraining,
     *,
     address: str | None = None,
-    report: Callable[[EpochSummary], None] = lambda _: None,
+    report: Callable[[ClassifierSummary], None] = lambda _: None,
     report_step: Callable[[StepSummary], None] = lambda _: None,
 ) -> TrainResult:
     """Runs a prepared training to its end.
@@ -121,7 +127,7 @@ def train_prepared(
         TrainingFailed: the training diverged, or too many workers were lost.
     """
     config, folder = training.config, training.folder
-    curve = Curve(folder)
+    curve = Curve(folder, ClassifierSummary)
     if config.tracking.enabled:
         # Before Ray starts, so that an unreachable MLflow server is reported at once.
         check_store(config.tracking.uri, default_store(folder), config.tracking.experiment)
@@ -149,9 +155,9 @@ def train_prepared(
 class _Recorder:
     """What is done with every summary that the workers send."""
 
-    curve: Curve
+    curve: Curve[ClassifierSummary]
     tracker: TrainingTracker | None
-    report: Callable[[EpochSummary], None]
+    report: Callable[[ClassifierSummary], None]
     report_step: Callable[[StepSummary], None]
 
     def record(self, summary: TrainingSummary) -> None:
@@ -159,12 +165,13 @@ class _Recorder:
         if isinstance(summary, StepSummary):
             self.report_step(summary)
             return
+        assert isinstance(summary, ClassifierSummary)
         if self.curve.append(summary):
             _show_epoch(self.tracker, summary)
         self.report(summary)
 
 
-def _show_epoch(tracker: TrainingTracker | None, summary: EpochSummary) -> None:
+def _show_epoch(tracker: TrainingTracker | None, summary: ClassifierSummary) -> None:
     if tracker is not None:
         tracker.epoch_done(summary.epoch, summary.model_dump(exclude={"epoch"}))
 
@@ -175,9 +182,10 @@ def _train(
     config = training.config
     return train_on_cluster(
         functools.partial(build_training, folder=training.folder, config=config),
-        training.data,
+        WorkerInput(training.data, training.initial),
         plan=plan,
         folder=training.folder,
+        score=ClassifierSummary.score,
         max_failures=config.workers.max_failures,
         batch_size=config.training.batch_size,
         report_summary=report,

@@ -28,8 +28,10 @@ from raynas.programs.train.prepare import prepare_training
 from raynas.programs.train.train import TrainResult, train_prepared
 from raynas.run.events import Origin
 from raynas.training import Placement
-from raynas.training.final_config import EpochSummary
+from raynas.training.final_config import ClassifierSummary
 from tests.nn.small_networks import TINY
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = {
     "network": {"cells_per_stack": 1, "filters": 4},
@@ -42,7 +44,7 @@ def train_here(factory: Any, data: Any, *, report_summary: Any, **_: Any) -> Tra
     """As train_on_cluster does; the second epoch is taken for the best."""
     training, states = factory(Placement(), data), {}
 
-    def save(summary: EpochSummary | None) -> None:
+    def save(summary: ClassifierSummary | None) -> None:
         assert summary is not None
         states[summary.epoch] = copy.deepcopy(training.state_dict())
         report_summary(summary)
@@ -127,6 +129,21 @@ def test_a_resume_registers_nothing_again_and_keeps_the_origin(store, monkeypatc
     assert resumed.config.origin == origin
     assert train_prepared(resumed).registered == first.registered
     assert len(client().search_model_versions()) == 2
+
+
+def test_d10_mlflow_and_the_model_folder_say_from_which_weights_a_training_began(store):
+    first = trained()
+    settings = merged(SETTINGS, {"weights": str(first.model), "network": {"auxiliary_head": False}})
+    tuned = trained(out=Path("runs/tuned"), settings=settings)
+    assert tuned.summaries[0].train_loss < first.summaries[0].train_loss
+    run = client().get_run(str(client().get_model_version_by_alias(tuned.registered.name, "last").run_id))
+    recorded = load_model(tuned.model).info.training
+    assert run.data.params["weights.source"] == str(first.model)
+    assert run.data.params["weights.digest"] == recorded["weights_digest"]
+    assert run.data.params["weights.new"] == "[]"
+    assert "the auxiliary head is left out" in run.data.params["weights.notes"]
+    assert (recorded["weights"], recorded["weights_new"]) == ("model", [])
+    assert "weights" not in load_model(first.model).info.training
 
 
 def test_without_mlflow_the_networks_are_kept_all_the_same(folder):
