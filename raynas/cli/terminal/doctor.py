@@ -63,7 +63,7 @@ def examine(*, data: str | TrainDataConfig, address: str | None, runs: Path) -> 
     found = versions(REPORTED_PACKAGES)
     yield Check("packages", True, ", ".join(f"{name} {version}" for name, version in found.items()))
     yield _checked("storage", lambda: _storage(runs))
-    if not config.streamed:
+    if not config.streamed or config.source == DIGITS:
         yield _checked("data", lambda: _data(config))
     if config.source != DIGITS:
         yield _checked("streamed data", lambda: _streamed_data(config))

@@ -56,7 +56,7 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
     )
     print_architectures(result.leaderboard, console)
     is_promotion = config.strategy.name == STRATEGY
-    _print_hints(result, console, data=_data_options(config.data), is_promotion=is_promotion)
+    _print_hints(result, console, data=data_options(config.data), is_promotion=is_promotion)
 
 
 def _print_start(prepared: PreparedSearch, console: Console, what: str) -> None:
@@ -89,7 +89,7 @@ def _resume_hint(folder: Path, console: Console) -> Iterator[None]:
         raise
 
 
-def _data_options(data: DataConfig) -> str:
+def data_options(data: DataConfig) -> str:
     """The options with which `raynas train` finds the same images."""
     defaults = DataConfig()
     options = [f"--data {shlex.quote(data.source)}"]
