@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,9 @@ from raynas.cli.terminal.doctor import data_config, examine
 from raynas.cli.terminal.search import data_options
 from raynas.config import differences
 from raynas.data import DataConfig, ImageSplit, load_split
-from raynas.data.stream import ImageIndex, Shuffle
+from raynas.data.parquet_columns import Columns
+from raynas.data.shard import open_shard
+from raynas.data.stream import ImageIndex, Shuffle, rows
 from raynas.data.stream.order import plan_epoch
 from raynas.errors import DataError, InvalidConfig
 from raynas.programs.search.config import SearchConfig, resumed_search_config
@@ -62,7 +65,7 @@ def in_memory(source: Path, **columns: str) -> int:
     return load_split(DataConfig(source=str(source), **columns), seed=0).num_classes
 
 
-def streamed(source: Path, **columns: str) -> int:
+def streamed(source: Path, **columns: Any) -> int:
     return ImageIndex.find(str(source), **columns).num_classes
 
 
@@ -157,10 +160,10 @@ def test_d6_a_wrong_image_column_lists_the_columns_and_the_setting(cifar100, rea
 @pytest.mark.parametrize("is_streamed", [True, False])
 def test_d6_a_training_can_have_fewer_images(cifar100, is_streamed):
     settings = {"streamed": is_streamed, "label_column": "fine_label", "train_images": 13}
-    config = TrainDataConfig(source=str(cifar100), **settings)  # type: ignore[arg-type]
+    config = TrainDataConfig(source=str(cifar100), **settings)
     data = find_data(config, seed=0)
     assert data.num_train_images == 13
-    assert "13 of them for training" in data.described()[-1]  # type: ignore[union-attr]
+    assert "13 of them for training" in data.described()[-1]
     if isinstance(data, ImageSplit):
         return
     assert isinstance(data, ImageIndex)
@@ -200,3 +203,42 @@ def test_d6_the_commands_that_a_search_prints_name_its_columns():
     expected = "--data 'my images' --set data.label_column=fine_label --set data.image_column=jpg"
     assert data_options(data) == expected
     assert data_options(DataConfig()) == "--data digits"
+
+
+@pytest.mark.parametrize("column", ["fine_label", "coarse_label"])
+def test_d6_convert_takes_the_columns(cifar100, tmp_path, column):
+    write(cifar100 / "train.parquet", images=("img", "mask", "image"))
+    options = ["--label-column", column, "--image-column", "mask", "--train-images", "30"]
+    ended = raynas("convert", cifar100, tmp_path / "out", *options)
+    assert (ended.exit_code, "test.parquet has no column 'mask'" in ended.output) == (2, True), ended.output
+    write(cifar100 / "test.parquet", images=("mask",), rows=8)
+    ended = raynas("convert", cifar100, tmp_path / "out", *options)
+    assert ended.exit_code == 0, ended.output
+    index = ImageIndex.find(str(tmp_path / "out"))
+    assert index.validation is not None
+    assert (index.train.num_images, index.validation.num_images) == (30, 8)
+    assert index.class_names == (("a", "b", "c", "d") if column == "fine_label" else None)
+
+
+def test_d6_converted_rows_keep_their_images_and_labels(tmp_path):
+    write(tmp_path / "a.parquet", rows=40)
+    ended = raynas("convert", tmp_path / "a.parquet", tmp_path / "out", "--label-column", "fine_label")
+    assert ended.exit_code == 0, ended.output
+    images = ImageIndex.find(str(tmp_path / "out")).train
+    pieces = [images.piece(numbers_N).read() for numbers_N in images.pieces(None)]
+    pairs = [pair for piece in pieces for pair in zip(piece.images, piece.labels_N.tolist(), strict=True)]
+    expected = [(noise(f"a.parquet {row}"), row % 4) for row in range(40)]
+    converted = [(image.content, label) for image, label in pairs]
+    assert sorted(converted) == sorted(expected)
+    assert converted != expected
+
+
+def test_d6_row_groups_are_read_window_by_window(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "WINDOW_BYTES", 2_000)
+    members = rows.rows_of(open_shard(write(tmp_path / "a.parquet", rows=70), Columns("fine_label")))
+    order = rows.row_order(members, np.random.default_rng(0))
+    assert sorted(order) == list(range(70))
+    groups = [members[number].group.index for number in order]
+    spans = {group: max(places) - min(places) for group in set(groups)
+             if (places := [place for place, other in enumerate(groups) if other == group])}  # fmt: skip
+    assert max(spans.values()) < 35

@@ -18,9 +18,13 @@ from typing import IO
 from raynas.data.class_folders import IMAGE_ENDINGS, LOOKED_AT, find_classes, found_in
 from raynas.data.decode import EncodedImage
 from raynas.data.found import Found
-from raynas.data.layout import Listing, Split, by_split
+from raynas.data.layout import Listing, ShardLayout, Split, by_split, read_shards
+from raynas.data.parquet import open_parquet
+from raynas.data.parquet_columns import Columns, common_class_names
+from raynas.data.shard import open_shard
 from raynas.data.stream.labelled import LabelledImage, labelled_images
 from raynas.data.stream.location import LOCAL, Location, locate, reason_of
+from raynas.data.stream.rows import Row, rows_of
 from raynas.data.stream.tar_layout import paths_of_members
 from raynas.data.stream.tree import list_tree
 from raynas.data.tree_layout import ClassImage, TreeLayout, read_tree
@@ -29,6 +33,7 @@ from raynas.errors import DataError
 _NUMBERS = re.compile(r"\{(\d+)\.\.(\d+)\}")
 """The braces in train-{000..009}.tar, as WebDataset writes the names of shards."""
 _MAX_TARS = 1_000_000
+_USUAL = Columns()
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
 
 
@@ -79,24 +84,33 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class MemberSplits:
-    """The images that a conversion reads, by split, and what is said of them."""
+    """The images that a conversion reads, by split, and what is said of them.
 
-    splits: dict[Split, list[Member]]
+    Args:
+        class_names: names of classes that are numbered, by their numbers; None if there are none.
+    """
+
+    splits: Mapping[Split, Sequence[Member | Row]]
     found: Found
+    class_names: Mapping[str, str] | None = None
 
 
 def find_members(source: str) -> dict[Split, list[Member]]:
-    """The images of `list_members`, by split."""
-    return list_members(source).splits
+    """The images of `list_members`, by split; without those of Parquet files."""
+    return {
+        split: [member for member in members if isinstance(member, Member)]
+        for split, members in list_members(source).splits.items()
+    }
 
 
-def list_members(source: str) -> MemberSplits:
-    """Lists the images of class folders, a tar file or a folder of tar files on this machine, by split.
+def list_members(source: str, columns: Columns = _USUAL) -> MemberSplits:
+    """Lists the images of Parquet files, class folders or tar files on this machine, by split.
 
     Labels beside the images, as in the WebDataset layout, count before folders.
 
     Args:
-        source: a folder or a tar file, or a pattern as 'train-{000..009}.tar' for several tar files.
+        source: a folder or a file, or a pattern as 'train-{000..009}.tar' for several tar files.
+        columns: those of Parquet files.
     Raises:
         DataError: the source is missing, remote, compressed or broken, no image has a class, or an image is
             too small or too large.
@@ -105,6 +119,8 @@ def list_members(source: str) -> MemberSplits:
     location = locate((os.path.dirname(source) or ".") if pattern else source)
     if location.uri != LOCAL:
         raise DataError(f"{location.source!r} is remote; only local files are converted. Copy it here.")
+    if pattern is None and (shards := _parquet_files(location)) is not None:
+        return _of_parquet(location, shards, columns)
     if pattern is not None:
         tars = _numbered(source, pattern)
     else:
@@ -121,6 +137,27 @@ def list_members(source: str) -> MemberSplits:
             f"There are no images in {location.source!r}. Allowed endings: {', '.join(IMAGE_ENDINGS)}."
         )
     return _of_tars(location, members)
+
+
+def _parquet_files(location: Location) -> ShardLayout | None:
+    """The Parquet files of a folder, or a location that is itself one; None if there are none."""
+    if location.is_folder:
+        layout = read_shards(location.listing((".parquet",)).files, location.source)
+        return layout if layout.splits else None
+    is_shard = location.path.lower().endswith(".parquet")
+    return ShardLayout({"train": [""]}, {}, ()) if is_shard else None
+
+
+def _of_parquet(location: Location, layout: ShardLayout, columns: Columns) -> MemberSplits:
+    path = Path(location.path)
+    source = open_parquet(path, layout if location.is_folder else None, columns)
+    held_out = [open_shard(path / file, columns) for file in layout.splits.get("validation", [])]
+    names = common_class_names((shard.file, shard.class_names) for shard in (*source.shards, *held_out))
+    splits: dict[Split, list[Row]] = {"train": [row for shard in source.shards for row in rows_of(shard)]}
+    if held_out:
+        splits["validation"] = [row for shard in held_out for row in rows_of(shard)]
+    numbered = None if names is None else {str(number): name for number, name in enumerate(names)}
+    return MemberSplits(splits, source.found, numbered)
 
 
 def _numbered(source: str, pattern: re.Match[str]) -> list[str]:
