@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from raynas.errors import RunFolderError
-from raynas.files import JOURNAL_FILE, TRAINING_FILE
+from raynas.files import JOURNAL_FILE, TRAINING_FILE, parse_json
 
 RUNS = Path("runs")
 
@@ -98,6 +98,19 @@ def find_run(folder: Path | None) -> Path:
             f"There is no run below {RUNS.resolve()}. Start one with 'raynas search', or give a folder."
         )
     return newest.parent
+
+
+def holds_run(folder: Path, run_id: str) -> bool:
+    """Whether the run or the training with this ID lies in a folder, as far as that can be read."""
+    for name in (JOURNAL_FILE, TRAINING_FILE):
+        try:
+            with (folder / name).open("rb") as file:
+                first = parse_json(file.readline() if name == JOURNAL_FILE else file.read())
+        except (OSError, ValueError):
+            continue
+        if isinstance(first, dict) and first.get("run_id") == run_id:
+            return True
+    return False
 
 
 def default_store(folder: Path) -> Path:

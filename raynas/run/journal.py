@@ -8,8 +8,6 @@ that a journal from a stranger is harmless.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import shlex
@@ -21,7 +19,7 @@ from types import TracebackType
 from pydantic import TypeAdapter, ValidationError
 
 from raynas.errors import JournalFailed, RunFolderError
-from raynas.files import JOURNAL_FILE, put_new_file
+from raynas.files import JOURNAL_FILE, LineFile, put_new_file
 from raynas.run.events import JOURNAL_FORMAT, OLDEST_JOURNAL_FORMAT, AnyEvent, Event, Proposed, Started
 
 LOCKS = Path("/proc/locks")
@@ -35,15 +33,9 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # Without a buffer in this process, an event that `append` has written is the kernel's, and outlives a
-        # kill.
-        self._file = path.open("ab", buffering=0)
         try:
-            # The kernel releases this lock however the process ends. A lock file would stay behind a driver
-            # that is killed.
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._file = LineFile(path)
         except BlockingIOError:
-            self._file.close()
             raise RunFolderError(
                 f"{path} is being written by another process. Wait for that search to end, "
                 "or choose another folder."
@@ -110,29 +102,13 @@ class Journal:
             JournalFailed: it can't be written. The file is as it was before.
         """
         try:
-            self._write(event.model_dump_json().encode() + b"\n")
-            if not isinstance(event, Proposed):
-                os.fsync(self._file.fileno())
+            line = event.model_dump_json().encode() + b"\n"
+            self._file.append(line, waits_for_disk=not isinstance(event, Proposed))
         except OSError as error:
             raise JournalFailed(
                 f"{self.path} can't be written: {error.strerror}. What it holds is intact, and the search "
                 "ends here. Make room on the disk, or repair it, and resume the search."
             ) from error
-
-    def _write(self, line: bytes) -> None:
-        """Writes the whole line or nothing of it, as far as this process can make sure of that."""
-        intact_bytes = os.fstat(self._file.fileno()).st_size
-        rest = memoryview(line)
-        try:
-            # A disk that is nearly full takes a part of the line, as the return value says. Only the attempt
-            # to write the rest raises.
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except BaseException:
-            # If a part of a line stayed, the next event would be appended to it, and both would be lost.
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._file.fileno(), intact_bytes)
-            raise
 
     def close(self) -> None:
         """Closes the file, which releases its lock."""

@@ -35,8 +35,7 @@ class SearchRuns:
     """
 
     def __init__(self, page: RunPage) -> None:
-        tags = {"raynas.run_folder": str(page.folder.absolute())}
-        opened = open_mlflow_run(page, tags=tags, texts=_config_file(page.config))
+        opened = open_mlflow_run(page, texts=_config_file(page.config))
         self.client = opened.client
         self.is_new = opened.is_new
         self.run_id = page.run_id

@@ -106,6 +106,10 @@ class EpochSummary(FrozenModel):
     seconds_left: float
     """Seconds to the end of the training, at this process's pace so far."""
 
+    def metrics(self) -> dict[str, float]:
+        """The numbers that become points of curves, by name."""
+        return self.model_dump(exclude={"epoch"})
+
 
 class ClassifierSummary(EpochSummary):
     """EpochSummary of a classifier. Accuracies are fractions, over all ranks, with the averaged weights."""

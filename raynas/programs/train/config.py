@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -14,11 +14,18 @@ from raynas.engine.config import TrainWorkerConfig
 from raynas.nn import NetworkConfig
 from raynas.run.events import Origin
 from raynas.tracking.config import TrainTrackingConfig
-from raynas.training.final_config import FinalConfig
+from raynas.training.final_config import ClassifierSummary, EpochSummary, FinalConfig, LoopConfig
 from raynas.training.images import AugmentationConfig
 
 
-class TrainDataConfig(FrozenModel):
+class SourceConfig(FrozenModel):
+    """Where the images are."""
+
+    source: str = Field(min_length=1)
+    """A folder, a file or a URI."""
+
+
+class TrainDataConfig(SourceConfig):
     """Where the images are and how they are prepared."""
 
     source: str = Field("digits", min_length=1)
@@ -88,8 +95,13 @@ class InitialWeightsConfig(FrozenModel):
         return source if ":" in source else str(Path(source))
 
 
-class TrainConfig(FrozenModel):
-    """Everything that a final training depends on."""
+class BaseTrainConfig(FrozenModel):
+    """What the final training of every task depends on."""
+
+    task: ClassVar[str]
+    """What the network learns: classification or detection."""
+    summary: ClassVar[type[EpochSummary]]
+    """Class of an epoch's summary, one per line of the training's curve."""
 
     cell: str
     """Name of the cell: a published cell, or where the genotype comes from."""
@@ -100,8 +112,8 @@ class TrainConfig(FrozenModel):
     weights: InitialWeightsConfig | None = None
     """The weights from which the training begins. None means random ones, which follow from `seed`."""
     network: NetworkConfig = NetworkConfig()
-    data: TrainDataConfig = TrainDataConfig()
-    training: FinalConfig = FinalConfig()
+    data: SourceConfig
+    training: LoopConfig = LoopConfig()
     workers: TrainWorkerConfig = TrainWorkerConfig()
     tracking: TrainTrackingConfig = TrainTrackingConfig()
     seed: int = Field(0, ge=0, lt=2**31)
@@ -110,3 +122,13 @@ class TrainConfig(FrozenModel):
     """Name of the training recipe, from which every field that was not set comes."""
     run_id: str = ""
     """Identifies the training in MLflow. `prepare_training` draws it; a recipe leaves it empty."""
+
+
+class TrainConfig(BaseTrainConfig):
+    """Everything that the final training of a classifier depends on."""
+
+    task = "classification"
+    summary = ClassifierSummary
+
+    data: TrainDataConfig = TrainDataConfig()
+    training: FinalConfig = FinalConfig()

@@ -21,10 +21,12 @@ class Curve(Generic[Summary]):
         kind: class of the summaries, which depends on the training's task.
 
     Attributes:
+        kind: class of the summaries.
         summaries: one per epoch, in order.
     """
 
     def __init__(self, folder: Path, kind: type[Summary]) -> None:
+        self.kind = kind
         self._path = folder / CURVE_FILE
         self.summaries = read_curve(folder, kind)
 

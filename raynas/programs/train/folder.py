@@ -6,13 +6,16 @@ the best epoch. The names stand in raynas.files, the checkpoints' in raynas.engi
 
 from __future__ import annotations
 
+import logging
+import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from raynas.cells.genotype import Genotype
-from raynas.config import differences, merged, validated
+from raynas.config import differences, merged, validated, without_credentials
+from raynas.data import DIGITS
 from raynas.engine.final_checkpoints import has_checkpoint
 from raynas.errors import RunFolderError
 from raynas.files import (
@@ -24,9 +27,12 @@ from raynas.files import (
     put_new_file,
     replace_file,
 )
-from raynas.programs.train.config import InitialWeightsConfig, TrainConfig
+from raynas.programs.train.config import BaseTrainConfig, InitialWeightsConfig
 from raynas.programs.train.curve import read_curve
-from raynas.training.final_config import ClassifierSummary
+
+logger = logging.getLogger(__name__)
+
+AnyConfig = TypeVar("AnyConfig", bound=BaseTrainConfig)
 
 
 def check_can_start(folder: Path) -> None:
@@ -46,7 +52,7 @@ def check_can_start(folder: Path) -> None:
             )
 
 
-def write_config(folder: Path, config: TrainConfig) -> None:
+def write_config(folder: Path, config: BaseTrainConfig) -> None:
     """Writes training.json; `folder` is created if needed.
 
     Raises:
@@ -76,23 +82,29 @@ def _holds_a_training(folder: Path) -> RunFolderError:
 
 
 def resumed_training_config(
-    folder: Path, settings: Mapping[str, Any], *, genotype: Genotype | None = None, recipe: str | None = None
-) -> TrainConfig:
+    folder: Path,
+    settings: Mapping[str, Any],
+    kind: type[AnyConfig],
+    *,
+    genotype: Genotype | None = None,
+    recipe: str | None = None,
+) -> AnyConfig:
     """The config with which the training in `folder` resumes: its own, with other workers.* and tracking.*,
     and with more epochs if asked.
 
     Args:
+        kind: class of the config, which depends on the training's task.
         genotype, recipe: what the user gave again, to be compared with the training's own; None if nothing.
     Raises:
         RunFolderError: there is nothing to resume, or it was started with something else.
     """
     recorded = _read_config(folder / TRAINING_FILE)
-    before = validated(TrainConfig, recorded)
-    after = validated(TrainConfig, merged(merged(recorded, _displaced(settings)), settings))
+    before = validated(kind, recorded)
+    after = validated(kind, merged(merged(recorded, _displaced(settings)), settings))
     _check_same_start(folder, before, genotype, recipe)
     _check_same_weights(folder, before.weights, after.weights)
     _check_same_training(folder, before, after)
-    if not has_checkpoint(folder) and (curve := read_curve(folder, ClassifierSummary)):
+    if not has_checkpoint(folder) and (curve := read_curve(folder, kind.summary)):
         raise RunFolderError(
             f"There is no checkpoint to resume from below {folder / CHECKPOINTS_FOLDER}, though "
             f"{len(curve)} epochs were trained. Restore it, or train anew in another folder."
@@ -126,7 +138,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _check_same_start(
-    folder: Path, before: TrainConfig, genotype: Genotype | None, recipe: str | None
+    folder: Path, before: BaseTrainConfig, genotype: Genotype | None, recipe: str | None
 ) -> None:
     own = before.genotype
     if genotype is not None and genotype != own:
@@ -152,14 +164,28 @@ def _check_same_weights(
         )
 
 
-def _check_same_training(folder: Path, before: TrainConfig, after: TrainConfig) -> None:
+def _check_same_training(folder: Path, before: BaseTrainConfig, after: BaseTrainConfig) -> None:
     may_change = {"workers", "tracking"}
     changed = differences(before.model_dump(exclude=may_change), after.model_dump(exclude=may_change))
     if after.training.epochs > before.training.epochs:
         del changed["training.epochs"]
+    if "data.source" in changed and _is_gone(before.data.source):
+        del changed["data.source"]
+        logger.warning(
+            "The images of the training in %s are no longer at %s. It goes on with those at %s. They must be "
+            "the same: raynas can't compare them.",
+            folder,
+            without_credentials(before.data.source),
+            without_credentials(after.data.source),
+        )
     for field, (old, new) in changed.items():
         raise RunFolderError(
             f"The training in {folder} was started with {field} = {old!r}, not {new!r}. On resume only "
             "workers.* and tracking.* can change, and training.epochs can grow. Leave the rest out, or start "
             "a new training in another folder."
         )
+
+
+def _is_gone(source: str) -> bool:
+    """Whether a data source is a path of this machine at which nothing lies any more."""
+    return source != DIGITS and "://" not in source and not os.path.exists(os.path.expanduser(source))

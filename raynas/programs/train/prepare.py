@@ -191,7 +191,7 @@ def prepare_training(
     """
     settings = _with_weights_as_fields(settings or {})
     if resume:
-        config = resumed_training_config(out, settings, genotype=genotype, recipe=recipe)
+        config = resumed_training_config(out, settings, TrainConfig, genotype=genotype, recipe=recipe)
     else:
         check_can_start(out)
         assert genotype is not None

@@ -11,9 +11,9 @@ from raynas.cli.terminal.train_plan import plan_lines
 from raynas.data.digits import open_digits
 from raynas.files import CURVE_FILE, TRAINING_FILE
 from raynas.programs.train.curve import read_curve
+from raynas.programs.train.execute import TrainResult
 from raynas.programs.train.prepare import prepare_training
 from raynas.programs.train.recipes import train_config
-from raynas.programs.train.train import TrainResult
 from raynas.training.final_config import ClassifierSummary
 from tests.fuzz.mutate import json_bytes, mutated_bytes
 from tests.fuzz.seeds import bombs, parquet_bytes

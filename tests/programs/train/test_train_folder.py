@@ -246,3 +246,14 @@ def test_a_torn_line_of_the_curve_is_dropped_and_a_damaged_one_named(tmp_path):
     curve.write_text("{}\n" + summary_line(2))
     with pytest.raises(RunFolderError, match=r"curve\.jsonl is damaged"):
         read_curve(tmp_path, ClassifierSummary)
+
+
+def test_s3_a_training_whose_images_moved_goes_on_with_them_and_says_so(tmp_path, caplog):
+    words = {"data": {"source": str(tmp_path / "gone")}}
+    (tmp_path / TRAINING_FILE).write_text(train_config("cifar_final", {**WORDS, **words}).model_dump_json())
+    resumed = resume(tmp_path, settings={"data": {"source": "digits"}})
+    assert resumed.config.data.source == "digits"
+    assert f"are no longer at {tmp_path / 'gone'}" in caplog.text
+    (tmp_path / "gone").mkdir()
+    with pytest.raises(RunFolderError, match=r"with data\.source = .*gone', not 'digits'"):
+        resume(tmp_path, settings={"data": {"source": "digits"}})

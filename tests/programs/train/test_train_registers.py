@@ -23,9 +23,10 @@ from raynas.config import merged
 from raynas.engine.final import TrainedStates
 from raynas.errors import InvalidConfig
 from raynas.models.folder import load_model
+from raynas.programs.train.execute import TrainResult
 from raynas.programs.train.models import registered_name
 from raynas.programs.train.prepare import prepare_training
-from raynas.programs.train.train import TrainResult, train_prepared
+from raynas.programs.train.train import train_prepared
 from raynas.run.events import Origin
 from raynas.training import Placement
 from raynas.training.final_config import ClassifierSummary
@@ -66,10 +67,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory; no Ray is started."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr("raynas.programs.train.train.connected", lambda *_, **__: contextlib.nullcontext())
+    monkeypatch.setattr("raynas.programs.train.execute.connected", lambda *_, **__: contextlib.nullcontext())
     plan = types.SimpleNamespace(num_workers=1)
-    monkeypatch.setattr("raynas.programs.train.train.plan_training", lambda *_, **__: plan)
-    monkeypatch.setattr("raynas.programs.train.train.train_on_cluster", train_here)
+    monkeypatch.setattr("raynas.programs.train.execute.plan_training", lambda *_, **__: plan)
+    monkeypatch.setattr("raynas.programs.train.execute.train_on_cluster", train_here)
     return tmp_path
 
 
@@ -80,7 +81,7 @@ def store(folder: Path, empty_store: Path) -> Path:
     return Path(shutil.copy(empty_store, "runs/mlflow.db"))
 
 
-def trained(**words: Any) -> TrainResult:
+def trained(**words: Any) -> TrainResult[ClassifierSummary]:
     words = {"cell": "tiny", "out": Path("runs/final"), "settings": SETTINGS, **words}
     return train_prepared(prepare_training(TINY, **words))
 
@@ -158,7 +159,7 @@ def test_without_mlflow_the_networks_are_kept_all_the_same(folder):
 
 def test_norms_over_all_workers_need_gpus(folder, monkeypatch):
     two_on_cpus = types.SimpleNamespace(num_workers=2, gpus=0.0)
-    monkeypatch.setattr("raynas.programs.train.train.plan_training", lambda *_: two_on_cpus)
+    monkeypatch.setattr("raynas.programs.train.execute.plan_training", lambda *_: two_on_cpus)
     with pytest.raises(InvalidConfig, match=r"sync_norm = true works only on GPUs"):
         trained(settings=merged(SETTINGS, {"training": {"sync_norm": True}}))
     assert not Path("runs/final").exists()
