@@ -78,7 +78,8 @@ class Listing:
 
 def _in_order(paths: Iterable[str]) -> list[str]:
     shown = (path for path in paths if not path.startswith(".") and "/." not in path)
-    return sorted(shown, key=lambda path: path.split("/"))
+    # The smallest character, which no name has, in place of the slash: as fast as sorting text.
+    return sorted(shown, key=lambda path: path.replace("/", "\0"))
 
 
 @dataclass(frozen=True, slots=True)
