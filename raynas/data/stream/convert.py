@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
-from raynas.data.decode import EncodedImage, opened_image
+from raynas.data.decode import check_size, opened_image
 from raynas.data.layout import Split
 from raynas.data.stream.location import reason_of
 from raynas.data.stream.members import Member
+from raynas.data.stream.rows import Row, row_order
 from raynas.errors import DataError
 
 _ROWS_PER_GROUP = 128
@@ -40,11 +40,11 @@ class PlannedShard:
     """A file to be written, with its images in order."""
 
     name: str
-    members: list[Member]
+    members: list[Member | Row]
 
 
 def convert_to_shards(
-    splits: Mapping[Split, Sequence[Member]],
+    splits: Mapping[Split, Sequence[Member | Row]],
     out: Path,
     *,
     class_names: Mapping[str, str],
@@ -94,9 +94,11 @@ def check_empty(out: Path) -> None:
         )
 
 
-def plan_shards(split: Split, members: Sequence[Member], shard_bytes: int) -> list[PlannedShard]:
+def plan_shards(split: Split, members: Sequence[Member | Row], shard_bytes: int) -> list[PlannedShard]:
     """Distributes the members over shards of nearly equal size, in random order."""
-    order = np.random.default_rng(0).permutation(len(members))
+    rng = np.random.default_rng(0)
+    rows = [member for member in members if isinstance(member, Row)]
+    order = np.array(row_order(rows, rng)) if rows else rng.permutation(len(members))
     bytes_before = np.cumsum([members[index].num_bytes for index in order]) - members[order[0]].num_bytes
     num_shards = max(1, round(bytes_before[-1] / shard_bytes))
     shard_of = np.minimum(bytes_before * num_shards // (bytes_before[-1] + 1), num_shards - 1)
@@ -143,12 +145,13 @@ def _write(
             report(len(members))
 
 
-def _checked(member: Member) -> bytes:
-    content = member.read()
+def _checked(member: Member | Row) -> bytes:
+    encoded = member.encoded()
     # Only the header is read: decoding every image of ImageNet would take hours.
-    with opened_image(EncodedImage(Path(member.where), content=content)) as image:
-        assert isinstance(image, Image.Image)
-    return content
+    with opened_image(encoded) as image:
+        check_size(image.size, encoded)
+    assert encoded.content is not None
+    return encoded.content
 
 
 def _schema(class_names: list[str] | None) -> pa.Schema:
