@@ -121,7 +121,7 @@ class RowGroups(IterableDataset[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         load_torchvision()
-        from torchvision.transforms import v2  # type: ignore[import-untyped]
+        from torchvision.transforms import v2
 
         torch.set_num_threads(1)
         transform = v2.Compose([v2.RandomResizedCrop(224), v2.RandomHorizontalFlip(), v2.PILToTensor()])
