@@ -31,9 +31,9 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-# The tests of `make check` with coverage; code that runs in Ray's processes isn't counted.
+# The tests of `make test` with coverage; code that runs in Ray's processes isn't counted.
 cov: install
-	$(BIN)/python -m pytest -q $(QUICK) --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest -q -m "not gpu" $(SHARED) --cov --cov-report=term:skip-covered $(ARGS)
 
 # Mutated files and words for everything that raynas reads, on all cores: three quarters of an hour on two.
 INPUTS ?= 1000000

@@ -22,7 +22,7 @@ from raynas.models.networks import NETWORKS
 from raynas.programs.train.recipes import train_config
 from raynas.training import Placement
 from raynas.training.batches import TrainingBatch
-from raynas.training.final import FinalTraining
+from raynas.training.classification import classifier_training
 
 RECIPES = {"nasnet_a_mobile": "imagenet_mobile", "nasnet_a_large": "imagenet_large"}
 NUM_CLASSES = 1000
@@ -56,7 +56,7 @@ def step(name: str, num_images: int) -> dict[str, Any]:
     network = replace(spec, config=config.network, num_classes=NUM_CLASSES).build()
     images_NCHW = torch.randn(num_images, 3, size, size).to(memory_format=torch.channels_last)
     batch = TrainingBatch(images_NCHW, torch.arange(num_images), num_images)
-    training = FinalTraining(network, OneBatch(batch), training_config, Placement())
+    training = classifier_training(network, OneBatch(batch), training_config, Placement())
     before = [parameter.detach().clone() for parameter in network.parameters()]
     began = time.perf_counter()
     training.run()

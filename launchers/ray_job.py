@@ -103,6 +103,7 @@ def submit(
         try:
             client.submit_job(entrypoint=entrypoint, submission_id=job, runtime_env=environment)
         except RuntimeError as error:
+            # If it exists, an earlier attempt has reached the cluster, and only its answer was lost.
             if f"{job} already exists" not in str(error):
                 raise
 
@@ -147,10 +148,12 @@ def follow(client: JobSubmissionClient, log: JobLog, retry_seconds: float) -> Jo
     pause = FIRST_PAUSE
     while True:
         num_before = log.num_printed
+        # Returns when the job ends or the connection drops, so the status is asked for only then.
         is_complete = asyncio.run(log.print_new())
         try:
             status = retried(lambda: client.get_job_status(log.job), retry_seconds)
             if status.is_terminal():
+                # The connection broke before the log's end: the rest is fetched in one piece.
                 if not is_complete:
                     log.print_rest(retried(lambda: client.get_job_logs(log.job), retry_seconds))
                 return status
@@ -162,6 +165,7 @@ def follow(client: JobSubmissionClient, log: JobLog, retry_seconds: float) -> Jo
                 f"--follow {log.job}",
                 code=1,
             ) from error
+        # A connection that brought something was a good one, so the next try comes soon.
         pause = FIRST_PAUSE if log.num_printed > num_before else min(2 * pause, LONGEST_PAUSE)
         say(f"The log's connection dropped; connecting again in {pause:g} s.")
         time.sleep(pause)
@@ -182,6 +186,8 @@ class JobLog:
         num_received = 0
         try:
             async for text in self.client.tail_job_logs(self.job):
+                # Every connection sends the log from its start: what was printed before is skipped, even
+                # within a piece.
                 self._print(text[max(0, self.num_printed - num_received) :])
                 num_received += len(text)
         except (OSError, RuntimeError, aiohttp.ClientError):
@@ -189,6 +195,7 @@ class JobLog:
         return True
 
     def print_rest(self, whole: str) -> None:
+        """Prints what is not yet printed of the whole log."""
         self._print(whole[self.num_printed :])
 
     def _print(self, text: str) -> None:
@@ -225,6 +232,8 @@ def is_passing(error: Exception) -> bool:
     """Whether the same request may succeed later: there was no connection, or the server had an error."""
     if TOO_LARGE.search(str(error)):
         return False
+    # Ray's client puts the server's status into the text. 500 to 599 are errors of the server, which may
+    # pass.
     return isinstance(error, OSError) or "status code 5" in str(error)
 
 
@@ -241,6 +250,7 @@ def _size(path: Path) -> int:
 
 
 def first_line(error: Exception) -> str:
+    """The first line of an error's text, at most 200 characters, or its type if it has no text."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 

@@ -42,7 +42,7 @@ TRACKING_VARIABLES = (
 )
 """Passed on to the job if the store is a server, which the cluster can reach."""
 WRITES_A_RUN = ("search", "promote", "train")
-SECRET = re.compile(r"TOKEN$|SECRET|PASSW|CREDENTIAL|(^|_)KEY$", re.IGNORECASE)
+SECRET = re.compile(r"TOKEN|SECRET|PASSW|(^|_)PASS($|_)|CREDENTIAL|API_?KEY|(^|_)KEY($|_)", re.IGNORECASE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options of the command line. Wrong ones end the program with exit code 2."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -103,6 +104,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def check_address(address: str, plain_http: bool) -> None:
+    """Refuses an address that is no dashboard's, or to which the token would go unencrypted."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Refused(f"--address {address!r} is not the address of a dashboard, such as {DEFAULT_ADDRESS}.")
@@ -117,6 +119,7 @@ def check_address(address: str, plain_http: bool) -> None:
 def entrypoint_of(options: argparse.Namespace) -> str:
     """The shell command of the job."""
     command = options.command
+    # Joined by NUL, which no argument can hold, so that one pattern finds both '--out X' and '--out=X'.
     out = re.search(r"(?:^|\0)--out[=\0]([^\0]+)", "\0".join(command))
     if command[0] in WRITES_A_RUN and not (out and Path(out[1]).is_absolute()):
         raise Refused(
@@ -147,6 +150,7 @@ def runtime_env(options: argparse.Namespace) -> dict[str, Any]:
                 f"{name} looks like a secret, and a job's environment is shown in the dashboard. Put it into "
                 "a file or the environment of the cluster's nodes instead."
             )
+    # Set last: the job must talk to its cluster in the mode in which this program does.
     variables["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
     if options.no_upload:
         return {"env_vars": variables}

@@ -55,6 +55,7 @@ def has_gpus(count: Callable[[], float], wanted: int, timeout: float) -> bool:
     end = time.monotonic() + timeout
     shown = None
     while (available := count()) < wanted:
+        # The output is a job's log, so it gets a line for each change, and not one every five seconds.
         if available != shown:
             print(f"waiting for gpus  there={available:g} wanted={wanted}", flush=True)
             shown = available
@@ -70,6 +71,7 @@ def run(command: Sequence[str]) -> int:
     On Ctrl-C, which reaches both processes, only the command acts; this program waits for it to end.
     """
     process = subprocess.Popen(command)
+    # After Popen, because a process that is started inherits that a signal is ignored.
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         return process.wait()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from raynas.programs.search.execute import run_search as run_search
     from raynas.programs.search.prepare import prepare_search as prepare_search
     from raynas.programs.search.result import SearchResult as SearchResult
-    from raynas.programs.train.train import TrainResult as TrainResult
+    from raynas.programs.train.execute import TrainResult as TrainResult
     from raynas.programs.train.train import train_final as train_final
     from raynas.strategies.rewards.reward import Outcome as Outcome
     from raynas.strategies.rewards.reward import Reward as Reward
@@ -55,7 +55,8 @@ else:
         "raynas.programs.search.execute": ("run_search",),
         "raynas.programs.search.prepare": ("prepare_search",),
         "raynas.programs.search.result": ("SearchResult",),
-        "raynas.programs.train.train": ("TrainResult", "train_final"),
+        "raynas.programs.train.execute": ("TrainResult",),
+        "raynas.programs.train.train": ("train_final",),
         "raynas.strategies.rewards.reward": ("Outcome", "Reward", "register_reward"),
         "raynas.strategies.strategy": ("Proposal", "Strategy", "register_strategy"),
     }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from pydantic_core import from_json
 
@@ -18,6 +21,10 @@ TRAINING_FILE = "training.json"
 """Config of a final training, in its folder, which has no journal."""
 CURVE_FILE = "curve.jsonl"
 """Scores of a final training, one line per epoch."""
+CHECKPOINTS_FOLDER = "checkpoints"
+"""Where Ray Train keeps the checkpoints of a final training, each in a folder named after its time."""
+STATE_FILE = "state.pt"
+"""FinalTraining.state_dict, in the folder of a checkpoint."""
 LAST_MODEL_FOLDER = "model"
 """Model folder of the last epoch, in a training's folder."""
 BEST_MODEL_FOLDER = "best"
@@ -59,6 +66,60 @@ def put_new_file(temporary: Path, path: Path) -> None:
         os.replace(temporary, path)
     else:
         temporary.unlink()
+
+
+class LineFile:
+    """A file that only ever grows, by whole lines, and that one process at a time has open.
+
+    Raises:
+        BlockingIOError: another process has it open.
+        OSError: it can't be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # Without a buffer in this process, a line that `append` has written is the kernel's, and outlives a
+        # kill.
+        self._file = path.open("ab", buffering=0)
+        try:
+            # The kernel releases this lock however the process ends. A lock file would stay behind a process
+            # that is killed.
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise
+
+    def append(self, line: bytes, *, waits_for_disk: bool = True) -> None:
+        """Writes the whole line or nothing of it, as far as this process can make sure of that.
+
+        Args:
+            line: with its newline.
+            waits_for_disk: return when the line would survive a power failure.
+        Raises:
+            OSError: it can't be written. The file is as it was before.
+        """
+        intact_bytes = os.fstat(self._file.fileno()).st_size
+        rest = memoryview(line)
+        try:
+            # A disk that is nearly full takes a part of the line, as the return value says. Only the attempt
+            # to write the rest raises.
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except BaseException:
+            # If a part of a line stayed, the next one would be appended to it, and both would be lost.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file.fileno(), intact_bytes)
+            raise
+        if waits_for_disk:
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
 
 
 def create_file(path: Path, content: str) -> None:
@@ -114,6 +175,14 @@ def parse_json(text: str | bytes) -> Any:
     # Not the standard library's parser: that one raises RecursionError on deep nesting and accepts half of a
     # surrogate pair, which no file can hold.
     return from_json(text.encode() if isinstance(text, str) else text)
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file or folder, by whatever links and mounts; False if one is gone."""
+    try:
+        return one == other or os.path.samefile(one, other)
+    except OSError:
+        return False
 
 
 def run_around(path: Path) -> Path | None:

@@ -34,6 +34,7 @@ AMOEBANET_OPERATIONS = (
 class AmoebaNetSpace(NASNetSpace):
     """NASNet's blocks with eight operations, always a sum."""
 
+    # The authors' code raises drop path with the training's progress alone (its version v1).
     network: ClassVar[Mapping[str, Any]] = {"drop_path_by_depth": False}
 
     operations: Annotated[tuple[str, ...], Field(min_length=1)] = AMOEBANET_OPERATIONS

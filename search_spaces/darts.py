@@ -39,6 +39,9 @@ class DartsSpace(SearchSpace):
     For the first block the cell's two inputs are the only pair.
     """
 
+    # cnn/model.py: both inputs always pass a 1x1 convolution, or a factorised reduction after a Reduction
+    # cell. An identity of stride 2 is one too, nothing comes before the pooling, and drop path is equal for
+    # all cells.
     network: ClassVar[Mapping[str, Any]] = {
         "conventions": {"match_previous": "always", "strided_identity": "relu_factorized"},
         "head": "plain",
@@ -82,6 +85,8 @@ class DartsSpace(SearchSpace):
         )
 
     def _block_decisions(self, where: str, num_states: int) -> Iterator[Decision]:
+        # One decision for both inputs: two separate ones could choose the same state, or the same pair in two
+        # orders.
         pairs = tuple(f"{a}+{b}" for a, b in itertools.combinations(range(num_states), 2))
         yield Decision(f"{where}.inputs", "input", pairs)
         yield Decision(f"{where}.op_a", "op", self.operations)
@@ -89,6 +94,7 @@ class DartsSpace(SearchSpace):
 
     def _cell(self, values: Sequence[int | str]) -> CellGenotype:
         blocks = []
+        # Three decisions per block: the pair of inputs and an operation on each.
         for start in range(0, len(values), 3):
             pair, op_a, op_b = map(str, values[start : start + 3])
             input_a, input_b = map(int, pair.split("+"))
@@ -108,6 +114,8 @@ class DartsSpace(SearchSpace):
                     f"{where}, block {index}, combiner: {block.combiner!r} is not in this space. "
                     "Allowed: add."
                 )
+            # The lower state first, as in the names of the pairs. In published cells it may be the second
+            # half.
             (input_a, op_a), (input_b, op_b) = sorted(
                 [(block.input_a, block.op_a), (block.input_b, block.op_b)]
             )

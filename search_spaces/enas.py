@@ -24,6 +24,8 @@ ENAS_OPERATIONS = ("identity", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "
 class EnasSpace(NASNetSpace):
     """NASNet's blocks with five operations, always a sum."""
 
+    # Other than NASNet's code, ENAS's has a factorised reduction, without a ReLU, for an identity of stride
+    # 2.
     network: ClassVar[Mapping[str, Any]] = {"conventions": {"strided_identity": "factorized"}}
 
     operations: Annotated[tuple[str, ...], Field(min_length=1)] = ENAS_OPERATIONS

@@ -28,6 +28,8 @@ OPERATIONS_BY_NAME = {
 }
 """raynas's operations, by the benchmark's names for them."""
 NASBENCH201_OPERATIONS = tuple(OPERATIONS_BY_NAME.values())
+# Two 3x3 convolutions, and a shortcut from the input that pools and projects. 'none' fills the half that the
+# first block doesn't need.
 RESIDUAL_BLOCK = CellGenotype(
     blocks=(Block(0, "conv_3x3", 0, "none"), Block(1, "conv_3x3", 0, "avg_pool_2x2_conv_1x1")),
     concat=(2,),
@@ -71,6 +73,7 @@ def to_arch_string(genotype: Genotype) -> str:
     actions = _SPACE.encode(genotype)
     names = list(OPERATIONS_BY_NAME)
     parts = [f"{names[action]}~{source}" for (_, source), action in zip(EDGES, actions, strict=True)]
+    # Node 1 has one incoming edge, node 2 two and node 3 three, which gives these slices of EDGES.
     return "+".join(f"|{'|'.join(parts[start:stop])}|" for start, stop in ((0, 1), (1, 3), (3, 6)))
 
 
@@ -82,6 +85,7 @@ def from_arch_string(text: str) -> Genotype:
     ops = []
     for node, part in enumerate(nodes, start=1):
         edges = part.strip("|").split("|")
+        # Put together again and compared, because strip would also accept bars that are missing or doubled.
         if part != f"|{'|'.join(edges)}|" or len(edges) != node:
             raise _malformed(text, f"node {node} is {part!r}, not {node} edges between bars")
         ops += [_edge_op(text, edge, f"{node}<-{source}", source) for source, edge in enumerate(edges)]
@@ -111,6 +115,8 @@ def _malformed(text: str, problem: str) -> InvalidGenotype:
 def _genotype(ops: tuple[str, ...]) -> Genotype:
     op = dict(zip(EDGES, ops, strict=True))
     blocks = (
+        # States 0 to 2 are nodes 0 to 2. State 3 is what node 3 gets from nodes 0 and 1, and state 4 is the
+        # whole of node 3.
         Block(0, op[1, 0], 0, "none"),
         Block(0, op[2, 0], 1, op[2, 1]),
         # Node 3 has three incoming edges, so it takes two blocks.
@@ -129,6 +135,7 @@ def _edge_ops(genotype: Genotype) -> list[str]:
         raise InvalidGenotype(f"normal cell: {len(blocks)} blocks; this space has 4.")
     first, second, third, last = blocks
     ops = [first.op_a, second.op_a, second.op_b, third.op_a, third.op_b, last.op_a]
+    # Built again from its operations and compared: that checks every input, filler and combiner at once.
     if _genotype(tuple(ops)) != genotype:
         raise InvalidGenotype(
             "normal cell: in this space block 0 takes (0, 0 with none), blocks 1 and 2 take (0, 1), block 3 "

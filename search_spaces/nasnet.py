@@ -41,6 +41,7 @@ class NASNetSpace(SearchSpace):
     @field_validator("operations", "combiners")
     @classmethod
     def _known_and_distinct(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        # A name given twice would give one choice two actions, and `encode` could not tell which it was.
         return check_names(names, OPERATIONS if info.field_name == "operations" else COMBINERS)
 
     @cached_property
@@ -50,8 +51,10 @@ class NASNetSpace(SearchSpace):
     def decode(self, actions: Sequence[int]) -> Genotype:
         self.check(actions)
         values = [decision.choices[action] for decision, action in zip(self.decisions, actions, strict=True)]
+        # All cells of a space have the same decisions, so the values fall into parts of equal length.
         length = len(values) // len(self.cells)
         cells = [self._cell(values[start : start + length]) for start in range(0, len(values), length)]
+        # Where one cell is searched, the first is also the last.
         return Genotype(normal=cells[0], reduction=cells[-1])
 
     def encode(self, genotype: Genotype) -> Actions:
@@ -73,6 +76,8 @@ class NASNetSpace(SearchSpace):
         for block in range(self.num_blocks):
             where = f"{cell}.{block}"
             states = tuple(range(self.num_inputs + block))
+            # The five steps of the paper's algorithm, in its order. With a single combiner the fifth is left
+            # out, as a decision without a choice would only lengthen the controller's sequence.
             yield Decision(f"{where}.input_a", "input", states)
             yield Decision(f"{where}.input_b", "input", states)
             yield Decision(f"{where}.op_a", "op", self.operations)
@@ -86,6 +91,7 @@ class NASNetSpace(SearchSpace):
         for start in range(0, len(values), length):
             input_a, input_b, op_a, op_b, *combiner = values[start : start + length]
             blocks.append(
+                # Without a decision, `combiner` is empty, and the space's only one takes its place.
                 Block(int(input_a), str(op_a), int(input_b), str(op_b), str((*combiner, *self.combiners)[0]))
             )
         return CellGenotype(tuple(blocks), self.outputs(blocks), self.num_inputs)

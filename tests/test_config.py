@@ -41,6 +41,7 @@ trees = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(trees)
 def test_nothing_laid_over_a_tree_changes_nothing(tree):
     assert merged(tree, {}) == tree

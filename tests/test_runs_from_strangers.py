@@ -15,9 +15,10 @@ from raynas.engine.searcher import TuneSearcher
 from raynas.errors import DataError, InvalidConfig, RunFolderError, UsageError
 from raynas.files import CURVE_FILE, JOURNAL_FILE, TRAINING_FILE
 from raynas.programs.promote import prepare_promotion
-from raynas.programs.train.folder import read_curve
+from raynas.programs.train.curve import read_curve
 from raynas.programs.train.prepare import prepare_training
 from raynas.run.lookup import find_cell
+from raynas.training.final_config import ClassifierSummary
 from tests.fuzz.seeds import STRATEGIES, journal_lines, parquet_bytes
 from tests.fuzz.targets.tar import FORMATS, tar_bytes
 from tests.run.builders import make_run
@@ -64,7 +65,7 @@ def test_a_curve_has_accuracies_between_zero_and_one(tmp_path, value):
     known = '"epoch":1,"train_loss":1,"top5":1,"learning_rate":1,"images_per_second":1,"seconds":1'
     (tmp_path / CURVE_FILE).write_text(f'{{{known},"top1":{value}}}\n')
     with pytest.raises(RunFolderError, match="damaged"):
-        read_curve(tmp_path)
+        read_curve(tmp_path, ClassifierSummary)
 
 
 @pytest.mark.parametrize("content", [DEEP, "[]", '{"children": [], "events": []}', "\xff"])

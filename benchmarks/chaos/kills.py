@@ -13,7 +13,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from raynas.run.journal import Journal
+from raynas.files import LineFile
 from raynas.strategies.strategy import Strategy
 
 PLACES = ("journal", "mlflow", "strategy", "outside")
@@ -45,15 +45,15 @@ def draw_kill(rng: random.Random, children_left: int, kills_left: int) -> Kill:
 def arm(kill: Kill) -> None:
     """Makes this process kill itself at that moment."""
     if kill.place == "journal":
-        _arm(Journal, ("_write",), kill, within=_write_half)
+        _arm(LineFile, ("append",), kill, within=_write_half)
     elif kill.place == "mlflow":
         _arm(MlflowClient, ("create_run", "log_batch", "set_terminated"), kill)
     elif kill.place == "strategy":
         _arm(Strategy, ("observe",), kill)
 
 
-def _write_half(journal: Journal, line: bytes) -> None:
-    journal._file.write(line[: len(line) // 2])
+def _write_half(file: LineFile, line: bytes, *, waits_for_disk: bool = True) -> None:
+    file._file.write(line[: len(line) // 2])
 
 
 def _arm(cls: type, names: Iterable[str], kill: Kill, within: Callable[..., object] | None = None) -> None:

@@ -9,6 +9,8 @@ from raynas.errors import InvalidGenotype, did_you_mean
 
 NUM_INPUTS = 2
 """Inputs of a cell that is not chained: h_i and h_(i-1)."""
+# NASNet-B's four inputs are the most of any published cell, and draw/palette.py has a colour for each of
+# four.
 MAX_INPUTS = 4
 MAX_BLOCKS = 12
 COMBINERS = ("add", "concat", "add_layer_norm", "add_instance_norm")
@@ -61,8 +63,11 @@ def check_block(index: int, block: Block, num_inputs: int) -> None:
     """InvalidGenotype if block number `index` of a cell takes a state that doesn't exist yet, or if its
     operation or combiner is unknown.
     """
+    # Inputs come first among the states, then the blocks' outputs in order. A block can take any state before
+    # its own.
     own_state = num_inputs + index
     for field, state in (("input_a", block.input_a), ("input_b", block.input_b)):
+        # `type`, not isinstance: JSON's `true` is a bool, which Python counts as the integer 1.
         if type(state) is not int or not 0 <= state < own_state:
             why = " A later state would close a cycle." if type(state) is int and state >= own_state else ""
             raise InvalidGenotype(
@@ -75,6 +80,7 @@ def check_block(index: int, block: Block, num_inputs: int) -> None:
 
 
 def _check_word(index: int, field: str, word: object, known: Sequence[str]) -> None:
+    # The type is checked first because the value may come from a file and may be anything.
     if not isinstance(word, str) or word not in known:
         raise InvalidGenotype(
             f"block {index}, {field}: {word!r} is unknown."

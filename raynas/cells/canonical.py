@@ -63,6 +63,7 @@ class _Writing:
         """This writing, with new numbers for some twins."""
         if not labels:
             return self
+        # A numbered twin is no longer like the others, so it leaves its group together with its number.
         twins = tuple(
             _Twins(
                 group.key,
@@ -76,6 +77,8 @@ class _Writing:
     def with_block(self, key: Key, states: tuple[int, ...], label: int) -> _Writing:
         """This writing and one more block: one of `states`, which are twins if there are several."""
         keys = (*self.keys, key)
+        # An equal key means equal inputs and operations, so the block is one more twin of a group that has
+        # begun.
         known = next((group for group in self.twins if group.key == key), None)
         if known is not None:
             grown = _Twins(key, (*known.labels, label), known.states)
@@ -90,6 +93,7 @@ class _Writing:
         There are two ways if both are twins of each other, and none if a state is not placed yet.
         """
         ways: list[dict[int, int]] = [{}]
+        # A block may take one state twice; dict.fromkeys keeps the order and drops the repetition.
         for state in dict.fromkeys((state_a, state_b)):
             if state in self.labels:
                 continue
@@ -97,6 +101,7 @@ class _Writing:
             if group is None or not group.labels:
                 return []
             if state_a != state_b and {state_a, state_b} <= set(group.states):
+                # -1 stands for a number that is still missing: only one of the two twins is placed.
                 first, second = (*group.labels, -1)[:2]
                 ways = [{state_a: first, state_b: second}, {state_a: second, state_b: first}]
                 return ways if second >= 0 else []
@@ -117,14 +122,19 @@ def smallest_writing(
     alike: dict[tuple[Any, ...], list[int]] = {}
     for index, block in enumerate(cell.blocks):
         alike.setdefault(_definition(block), []).append(cell.num_inputs + index)
+    # Only twins leave a choice of numbers. Most cells have none, and then the work can be saved.
     apart = _apart(cell) if len(alike) < len(cell.blocks) else {}
     writings = [_Writing((), {state: state for state in range(cell.num_inputs)})]
     for label in range(cell.num_inputs, cell.num_states):
         grown = [option for before in writings for option in _next(cell, before, alike, apart)]
+        # Sequences of keys are compared from the front, so a writing whose next key is not the smallest has
+        # lost, whatever would follow. All that are left have the same keys; they differ only in which twin
+        # got which number.
         smallest = min(key for key, _, _ in grown)
         writings = [
             writing.with_block(key, states, label) for key, states, writing in grown if key == smallest
         ]
+    # All writings have the same keys here. What may still differ is the numbers of the outputs.
     return writings[0].keys, min(_outputs(cell, writing) for writing in writings)
 
 
@@ -137,9 +147,12 @@ def _next(
     """The blocks that can come next: key, states of the twins, and the writing with their inputs numbered."""
     tried: set[tuple[Any, ...]] = set()
     placed = {state for group in before.twins for state in group.states} | before.labels.keys()
+    # First the twins of blocks that are placed already: they come with the key that they all share.
     for group in before.twins:
         if len(group.labels) < len(group.states):
             yield group.key, group.states, before
+    # Then the blocks of which no twin is placed. Twins enter `placed` together, so the first one speaks for
+    # all.
     for states in alike.values():
         if states[0] not in placed:
             block = cell.blocks[states[0] - cell.num_inputs]
@@ -161,12 +174,14 @@ def _apart(cell: _Cell) -> dict[int, tuple[Any, ...]]:
     """
     made: dict[int, tuple[Any, ...]] = {}
     inputs = {state: state for state in range(cell.num_inputs)}
+    # Backwards, because what becomes of a state depends on what becomes of the later blocks that take it.
     for state in range(cell.num_states - 1, cell.num_inputs - 1, -1):
         users = [
             index + cell.num_inputs
             for index, block in enumerate(cell.blocks)
             if state in (block.input_a, block.input_b)
         ]
+        # -1 in place of the state's own number, which would tell twins apart that are used in the same way.
         labels = {**inputs, state: -1}
         blocks = [cell.blocks[user - cell.num_inputs] for user in users]
         meets_others = any(not {block.input_a, block.input_b} <= labels.keys() for block in blocks)
@@ -184,10 +199,13 @@ def _outputs(cell: _Cell, writing: _Writing) -> tuple[int, ...]:
     """The new numbers of the states in concat; twins that no block uses are all in it, in any order."""
     left: dict[int, Iterator[int]] = {}
     for group in writing.twins:
+        # The states of a group share one iterator, so that each of them takes another of the group's numbers.
         left |= dict.fromkeys(group.states, iter(group.labels))
     outputs = [
         writing.labels[state] if state in writing.labels else next(left[state]) for state in cell.concat
     ]
+    # In a chained cell the order says which input of the next cell an output becomes. Elsewhere it is only
+    # the order of channels, which is not part of the graph.
     return tuple(outputs if cell.is_chained else sorted(outputs))
 
 
@@ -197,6 +215,8 @@ def _definition(block: Block) -> tuple[Any, ...]:
 
 
 def _key(block: Block, labels: Mapping[int, int]) -> Key:
+    # By their new numbers: with the old ones the order of the halves would depend on how the cell was
+    # written.
     half_a, half_b = (labels[block.input_a], block.op_a), (labels[block.input_b], block.op_b)
     if block.combiner in COMMUTATIVE_COMBINERS and half_b < half_a:
         half_a, half_b = half_b, half_a

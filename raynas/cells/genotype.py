@@ -69,6 +69,7 @@ class CellGenotype:
         part of the graph.
         """
         keys, concat = smallest_writing(self.blocks, self.concat, self.num_inputs)
+        # A key begins with the combiner, because blocks are sorted by it first; a Block ends with it.
         blocks = tuple(Block(a, op_a, b, op_b, combiner) for combiner, a, op_a, b, op_b in keys)
         return CellGenotype(blocks, concat, self.num_inputs)
 
@@ -94,6 +95,8 @@ class Genotype:
     @property
     def arch_id(self) -> str:
         """First 12 hex digits of the canonical form's SHA-256: equal for equal graphs, in every process."""
+        # Journals, memos and MLflow hold these ids, so neither this text nor the hash may ever change. 12 hex
+        # digits are 48 bits: among a million architectures, any two share an id with probability 1/500.
         text = json.dumps(self.canonical().to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -102,6 +105,7 @@ class Genotype:
         return {"normal": _cell_to_dict(self.normal), "reduction": _cell_to_dict(self.reduction)}
 
     def to_json(self) -> str:
+        """The genotype as JSON on one line, which `from_json` reads."""
         return json.dumps(self.to_dict())
 
     @classmethod
@@ -138,12 +142,15 @@ def _check_concat(cell: CellGenotype) -> None:
             raise InvalidGenotype(
                 f"concat: there is no state {state!r}; states are 0..{cell.num_states - 1}."
             )
+    # A chained cell's outputs are the next cell's inputs one by one, so both the number and the order count,
+    # and a state can't stand for two of them.
     if cell.is_chained:
         if len(cell.concat) != cell.num_inputs or len(set(cell.concat)) < len(cell.concat):
             raise InvalidGenotype(
                 f"concat: {list(cell.concat)} must name {cell.num_inputs} different states: a chained cell "
                 "has as many outputs as inputs."
             )
+    # One order for one set of states, since the order of channels is not part of the graph.
     elif not cell.concat or list(cell.concat) != sorted(set(cell.concat)):
         raise InvalidGenotype(
             f"concat: {list(cell.concat)} must name at least one state, in ascending order, each once."
@@ -177,6 +184,8 @@ def _cell_to_dict(cell: CellGenotype) -> dict[str, Any]:
         "blocks": [{name: getattr(block, name) for name in BLOCK_FIELDS} for block in cell.blocks],
         "concat": list(cell.concat),
     }
+    # Left out for cells with two inputs: they were recorded before there were chained ones, and an arch_id is
+    # the hash of these values.
     return value | ({"num_inputs": cell.num_inputs} if cell.is_chained else {})
 
 
@@ -189,6 +198,7 @@ def _cell_from_dict(value: Any, where: str) -> CellGenotype:
     blocks = []
     for index, block in enumerate(value["blocks"]):
         _check_keys(block, BLOCK_FIELDS, f"{where}, block {index}")
+        # The values may still be anything. CellGenotype checks them, and names the block and the field.
         blocks.append(Block(**{name: block[name] for name in BLOCK_FIELDS}))
     try:
         return CellGenotype(tuple(blocks), tuple(value["concat"]), value.get("num_inputs", NUM_INPUTS))

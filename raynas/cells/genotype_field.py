@@ -11,6 +11,7 @@ from raynas.cells.genotype import Genotype
 
 
 def _parsed(value: Any) -> Any:
+    # Anything but a mapping goes on to InstanceOf, which accepts a Genotype and reports every other type.
     return Genotype.from_dict(value) if isinstance(value, Mapping) else value
 
 

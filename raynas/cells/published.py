@@ -29,6 +29,8 @@ def publish(name: str, genotype: Genotype, *, source: str) -> Genotype:
 
 def published_cells() -> dict[str, PublishedCell]:
     """Published cells by name; imports every file in search_spaces."""
+    # A file in search_spaces registers its cells as it is imported, and listing the spaces imports all of
+    # them.
     SPACES.names()
     return dict(sorted(_PUBLISHED.items()))
 
@@ -37,6 +39,7 @@ def published_cell(name: str) -> PublishedCell:
     """The published cell called `name`; UnknownName suggests the nearest."""
     known = published_cells()
     if name not in known:
+        # Users confuse the two: 'nasnet' is the space, 'nasnet_a' the cell that was found in it.
         is_space = name in SPACES.names()
         hint = (
             f"{name!r} is a search space; 'raynas spaces' lists spaces, cells and networks."

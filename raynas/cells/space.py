@@ -72,6 +72,8 @@ class SearchSpace(FrozenModel):
         if len(actions) != len(self.decisions):
             raise ValueError(f"{len(actions)} actions for {len(self.decisions)} decisions")
         for decision, action in zip(self.decisions, actions, strict=True):
+            # Without the lower bound a negative action would count from the end of `choices`, and two tuples
+            # of actions would mean the same architecture.
             if not 0 <= action < len(decision.choices):
                 raise ValueError(f"{decision.name}: action {action} is not in 0..{len(decision.choices) - 1}")
 

@@ -49,7 +49,11 @@ def benchmark_command(
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 50,
     first_seed: Annotated[int, typer.Option(min=0, help="First of the consecutive seeds.")] = 0,
     budget: Annotated[
-        float | None, typer.Option(help="Simulated seconds per run. Children that finish later don't count.")
+        list[float] | None,
+        typer.Option(
+            help="Simulated seconds per run. Children that finish later don't count. Repeatable: the table "
+            "then shows the runs after each."
+        ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Number of simulated workers.")] = 1,
     equal_cells: Annotated[
@@ -69,14 +73,25 @@ def benchmark_command(
         Literal["table", "json"], typer.Option(help="Output format. Accuracies are fractions in both.")
     ] = "table",
     report: Annotated[
-        Path | None, typer.Option(help="New folder for a report in HTML, Markdown and Parquet.")
+        Path | None,
+        typer.Option(
+            help="New folder for a report in HTML, Markdown and Parquet. Each run's result is kept there as "
+            "soon as it is known."
+        ),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Continue the benchmark in --report, with the same settings."),
+    ] = False,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="STRATEGY.OPTION=VALUE or space.OPTION=VALUE. Repeatable."),
     ] = None,
 ) -> None:
     """Compare strategies on a table of trained architectures, over many seeds, in simulated time.
+
+    While it runs, each strategy has a line with its finished seeds and their mean result. With --report, a
+    benchmark that was interrupted goes on: the same command and --resume.
 
     Options of a strategy: --set evolution.population=20. Options of the space: --set space.num_blocks=3.
     """
@@ -93,16 +108,25 @@ def benchmark_command(
         "result": result,
         "cost": cost,
         "cost_scale": cost_scale,
-        "budget": budget,
     }
-    chosen = benchmark_recipe(recipe, without_none(options))
+    # Each budget is a recipe's, which checks it; the last one is the largest.
+    budgets = sorted(set(budget)) if budget else [None]
+    *smaller, chosen = [
+        benchmark_recipe(recipe, without_none({**options, "budget": seconds})) for seconds in budgets
+    ]
     run_benchmark(
         chosen,
-        BenchmarkSetting(chosen.budget, workers=workers, equal_cells=equal_cells),
+        BenchmarkSetting(
+            chosen.budget,
+            workers=workers,
+            equal_cells=equal_cells,
+            smaller_budgets=tuple(one.budget for one in smaller),
+        ),
         strategies=strategies.split(","),
         seeds=range(first_seed, first_seed + seeds),
         processes=processes,
         settings=parse_assignments(set_ or []),
         format=format,
         report=report,
+        resume=resume,
     )

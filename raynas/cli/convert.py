@@ -15,14 +15,19 @@ from raynas.cli.terminal.console import output_console
 @reports_errors
 def convert(
     source: Annotated[
-        str, typer.Argument(help="A folder with one folder per class, a tar file, or a folder of tar files.")
+        str,
+        typer.Argument(
+            help="A folder with one folder per class, a tar file, or a folder of tar files. These may be "
+            "WebDataset shards."
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="Output folder for the shards: new or empty.")],
     shard_mb: Annotated[int, typer.Option(min=1, help="Approximate size of a shard in megabytes.")] = 256,
     classes: Annotated[
         Path | None,
         typer.Option(
-            help="File that lists the class folders in the order of their labels: one per line, or JSON."
+            help="File that lists the class folders, or the names of numbered classes, in the order of their "
+            "labels: one per line, or JSON."
         ),
     ] = None,
 ) -> None:

@@ -35,8 +35,8 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="Training recipe: cifar_final, imagenet_mobile, imagenet_large or imagenet_today.  "
-            "[default: cifar_final]"
+            help="Training recipe: cifar_final, imagenet_mobile, imagenet_large, imagenet_today or "
+            "finetune.  [default: cifar_final]"
         ),
     ] = None,
     workers: WorkersOption = None,
@@ -54,6 +54,13 @@ def train(
     out: FolderOption = None,
     seed: Annotated[
         int | None, typer.Option(help="Seed of the weights and the order of images.  [default: 0]")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Begin from these weights: a file, folder of a training or of a trained network, or "
+            "timm:NAME.  [default: random ones]"
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the training in --out.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and exit.")] = False,
@@ -82,6 +89,7 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,
+        weights=weights,
     )
     run_train(
         what,

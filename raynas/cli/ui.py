@@ -27,8 +27,8 @@ def ui(
             f"There is no {store}. Run 'raynas search' first, or name another folder with --runs."
         )
     with loading(message_console()):
-        from raynas.tracking.store import runs_page
+        from raynas.tracking.store import runs_page, sqlite_uri
 
     print(f"The runs: http://127.0.0.1:{port}{runs_page(store)}", flush=True)
-    arguments = ["mlflow", "ui", "--backend-store-uri", f"sqlite:///{store.resolve()}", "--host", "127.0.0.1"]
+    arguments = ["mlflow", "ui", "--backend-store-uri", sqlite_uri(store.resolve()), "--host", "127.0.0.1"]
     os.execv(sys.executable, [sys.executable, "-m", *arguments, "--port", str(port)])

@@ -29,7 +29,8 @@ def no_images(folder: str) -> DataError:
     """The error for a folder in which there is nothing to read."""
     return DataError(
         f"{folder} has neither Parquet files nor images. Allowed are *.parquet, or one sub folder per class "
-        f"with images ({', '.join(IMAGE_ENDINGS)}). Point data.source to such a folder."
+        f"with images ({', '.join(IMAGE_ENDINGS)}). Point data.source to such a folder; 'raynas "
+        "convert' makes Parquet files of tar files, those of WebDataset too."
     )
 
 

@@ -14,6 +14,7 @@ from raynas.data.channels import channel_statistics
 from raynas.data.classes import check_classes, warn_of_empty_classes
 from raynas.data.config import DataConfig
 from raynas.data.folder import open_folder
+from raynas.data.label_files import check_no_label_files
 from raynas.data.parquet import find_shards, open_parquet
 from raynas.data.source import ImageSource
 from raynas.data.split import ImageSplit
@@ -85,14 +86,20 @@ def _open_file(path: Path, config: DataConfig) -> ImageSource:
     if path.suffix.lower() != ".parquet":
         raise DataError(
             f"data.source = {config.source!r} is a file that does not end in .parquet. Allowed: 'digits', a "
-            "Parquet file, or a folder. Unpack an archive and give its folder."
+            "Parquet file, or a folder. Unpack an archive and give its folder, or convert a tar file with "
+            "'raynas convert'."
         )
     return open_parquet(path, [path], label_column=config.label_column)
 
 
 def _open_folder(path: Path, config: DataConfig) -> ImageSource:
     shards = find_shards(path)
-    return open_parquet(path, shards, label_column=config.label_column) if shards else open_folder(path)
+    if shards:
+        return open_parquet(path, shards, label_column=config.label_column)
+    source = open_folder(path)
+    firsts = np.unique(source.labels_N, return_index=True)[1]
+    check_no_label_files([str(source.files[number]) for number in firsts], os.path.exists)
+    return source
 
 
 def _counts(config: DataConfig, source: ImageSource) -> _Counts:

@@ -12,6 +12,7 @@ MAX_EVICTIONS = 20
 """How often a child may lose its node or worker group. Beyond that, the child itself may be the cause."""
 
 
+# Compared by identity: the queue looks attempts up in its deques, where equal fields would mean nothing.
 @dataclass(eq=False)
 class Attempt:
     """A child in the work queue: the attempt at training it, and what earlier attempts at it left behind."""
@@ -23,6 +24,7 @@ class Attempt:
     """Number of workers that died while they trained the child."""
     evictions: int = 0
     """Number of times that its worker went for a reason of its own, such as with its node."""
+    # What the queue was last asked to save, or None. In the actor it is a reference into Ray's object store.
     checkpoint: Any = None
     must_stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Watched by the worker. Set when the child has to stop, before its end is known, and when it has ended.
@@ -33,6 +35,7 @@ class Attempt:
     timer: asyncio.TimerHandle | None = None
 
     def stop_timer(self) -> None:
+        """Stops the timer of the time limit, if one runs."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -55,6 +58,7 @@ class Mailbox:
         self.has_updates = asyncio.Event()
 
     def put(self, update: ChildUpdate) -> None:
+        """Adds an update, and wakes the call that waits for one."""
         self.updates.append(update)
         self.has_updates.set()
 

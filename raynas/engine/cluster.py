@@ -46,6 +46,7 @@ def connected(
     Raises:
         UsageError: Ray can't be started here, or there is no cluster at the address.
     """
+    # Their messages are about their own trials and runs, of which a user of raynas knows nothing.
     for name in ("ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.ERROR)
     if ray.is_initialized():
@@ -87,15 +88,18 @@ def starts_here(address: str | None) -> bool:
 
 
 def _start(address: str | None, num_cpus: int | None) -> None:
+    # RAY_ADDRESS is read here instead of by Ray, so that an error can say where the address came from.
     is_local = starts_here(address)
     chosen = address or os.environ.get("RAY_ADDRESS") or "local"
     handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             address=chosen,
+            # Ray refuses a number of CPUs for a cluster that runs already.
             num_cpus=num_cpus if is_local else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
+            # No dashboard on a user's machine: its port takes jobs, which are code that is executed.
             include_dashboard=False if is_local else None,
         )
     # Ray raises OSError, RuntimeError, ValueError and plain Exception here.

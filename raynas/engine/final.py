@@ -27,10 +27,11 @@ from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, Sc
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from raynas.engine.cluster import HEAD_NODE, set_start_timeout
-from raynas.engine.final_checkpoints import CHECKPOINTS_FOLDER, STATE_FILE, load_state
+from raynas.engine.final_checkpoints import load_state
 from raynas.engine.final_mailbox import FinalMailbox
 from raynas.engine.final_plan import TrainingPlan
 from raynas.errors import RaynasError, TrainingFailed
+from raynas.files import CHECKPOINTS_FOLDER, STATE_FILE
 from raynas.training import Placement
 from raynas.training.device import is_out_of_memory
 from raynas.training.final import FinalTraining
@@ -38,10 +39,8 @@ from raynas.training.final_config import TrainingSummary
 
 logger = logging.getLogger(__name__)
 
-TrainingFactory = Callable[[Placement, Any], FinalTraining]
+TrainingFactory = Callable[[Placement, Any], FinalTraining[Any]]
 """Called in each worker with the data at the start of training."""
-SCORE = "top1"
-"""Field of EpochSummary by which the best checkpoint is chosen."""
 INTERRUPTED_FIT_TIMEOUT_SECONDS = 12.0
 """How long an interrupted driver waits for its workers before it leaves them to Ray."""
 MEMORY_ADVICE = (
@@ -92,7 +91,7 @@ class FinalWorkerSettings:
 
 
 class TrainedStates(NamedTuple):
-    """FinalTraining.state_dict after the last epoch, and after the one with the best top-1 accuracy."""
+    """FinalTraining.state_dict after the last epoch, and after the one with the best score."""
 
     last: Mapping[str, Any]
     best: Mapping[str, Any]
@@ -105,6 +104,7 @@ def train_on_cluster(
     *,
     plan: TrainingPlan,
     folder: Path,
+    score: str,
     max_failures: int,
     batch_size: int,
     report_summary: Callable[[TrainingSummary], None],
@@ -114,6 +114,7 @@ def train_on_cluster(
     Args:
         data: put into Ray's object store once.
         folder: folder of the training; Ray Train writes into CHECKPOINTS_FOLDER below it.
+        score: field of the epochs' summaries by which the best is chosen; higher is better.
         batch_size: images per update, for messages.
         report_summary: called in this process after each epoch and each checkpoint within one.
     Raises:
@@ -123,7 +124,7 @@ def train_on_cluster(
     name = f"raynas-training-{uuid.uuid4().hex[:12]}"
     mailbox = ray.remote(FinalMailbox).options(name=name, num_cpus=0, resources=HEAD_NODE).remote()
     settings = FinalWorkerSettings(name, factory, [ray.put(data)], max(int(plan.cpus), 1), plan.gpus > 0)
-    fit = _Fit(_trainer(settings, plan, folder, max_failures))
+    fit = _Fit(_trainer(settings, plan, folder, score, max_failures), score)
     fit.start()
     # In a thread of its own, because Trainer.fit blocks and this one has to report summaries.
     try:
@@ -147,6 +148,7 @@ def train_on_cluster(
 def _report_until_end(fit: _Fit, mailbox: Any, report_summary: Callable[[TrainingSummary], None]) -> None:
     """Reports each summary as it comes, until training has ended and all are reported."""
     num_reported = 0
+    # A call that is always open: it returns as soon as there is something new, so that nothing is polled.
     new_summaries = mailbox.after.remote(0)
     while fit.is_alive():
         # With a timeout, because no summary comes after the last one.
@@ -155,6 +157,7 @@ def _report_until_end(fit: _Fit, mailbox: Any, report_summary: Callable[[Trainin
                 num_reported += 1
                 report_summary(summary)
             new_summaries = mailbox.after.remote(num_reported)
+    # What came between the last look and the end of the thread.
     for summary in ray.get(mailbox.rest.remote(num_reported)):
         report_summary(summary)
 
@@ -162,9 +165,10 @@ def _report_until_end(fit: _Fit, mailbox: Any, report_summary: Callable[[Trainin
 class _Fit(threading.Thread):
     """Runs Trainer.fit in a thread, while the driver reports summaries."""
 
-    def __init__(self, trainer: TorchTrainer) -> None:
+    def __init__(self, trainer: TorchTrainer, score: str) -> None:
         super().__init__(name="raynas-final-training", daemon=True)
         self.trainer = trainer
+        self.score = score
         self.result: ray.train.Result | None = None
         self.error: BaseException | None = None
 
@@ -179,9 +183,10 @@ class _Fit(threading.Thread):
     def states(self) -> TrainedStates:
         assert self.result is not None and self.result.checkpoint is not None
         last = load_state(self.result.checkpoint, "cpu")
-        scored = [(c, m) for c, m in self.result.best_checkpoints or () if SCORE in m]
+        # Checkpoints within an epoch have no score.
+        scored = [(c, m) for c, m in self.result.best_checkpoints or () if self.score in m]
         # Of equally good epochs the later one.
-        checkpoint, summary = max(scored, key=lambda pair: (pair[1][SCORE], pair[1]["epoch"]))
+        checkpoint, summary = max(scored, key=lambda pair: (pair[1][self.score], pair[1]["epoch"]))
         same = checkpoint.path == self.result.checkpoint.path
         return TrainedStates(last, last if same else load_state(checkpoint, "cpu"), int(summary["epoch"]))
 
@@ -213,7 +218,7 @@ def workers_lost(error: BaseException, batch_size: int) -> TrainingFailed:
 # Ray runs Ray Train V2 where its types are still V1's: mypy doesn't know V2's arguments, nor that a loop's
 # config may be any value.
 def _trainer(
-    settings: FinalWorkerSettings, plan: TrainingPlan, folder: Path, max_failures: int
+    settings: FinalWorkerSettings, plan: TrainingPlan, folder: Path, score: str, max_failures: int
 ) -> TorchTrainer:
     set_start_timeout(TRAINING_START_TIMEOUT_SECONDS)
     resources: dict[str, float] = {"CPU": plan.cpus}
@@ -234,7 +239,7 @@ def _trainer(
             name=CHECKPOINTS_FOLDER,
             storage_path=str(folder.absolute()),
             # Keeps the best; Ray Train always keeps the latest as well.
-            checkpoint_config=CheckpointConfig(num_to_keep=1, checkpoint_score_attribute=SCORE),
+            checkpoint_config=CheckpointConfig(num_to_keep=1, checkpoint_score_attribute=score),
             # Lost workers count as failures of training, waits for room as failures of the controller.
             failure_config=FailureConfig(  # type: ignore[call-arg]
                 max_failures=max_failures, controller_failure_limit=MAX_WAITS_FOR_NODES
@@ -266,6 +271,8 @@ def train_worker(settings: FinalWorkerSettings) -> None:
             training.load_state_dict(load_state(checkpoint, placement.device))
         stopped = mailbox.stopped.remote()
         training.run(lambda summary: _save(training, summary, mailbox), lambda: _check(stopped))
+    # The errors are sorted here by what a restart would do: repeat the same mistake, or help. Only the last
+    # kind is left to Ray Train.
     except RaynasError as error:
         ray.get(mailbox.fail.remote(error))
         raise
@@ -295,9 +302,10 @@ def _check(stopped: Any) -> None:
         raise _Stopped
 
 
-def _save(training: FinalTraining, summary: TrainingSummary, mailbox: Any) -> None:
+def _save(training: FinalTraining[Any], summary: TrainingSummary, mailbox: Any) -> None:
     """Saves a training checkpoint from rank 0. Ray Train requires that all ranks report at the same time."""
     metrics = summary.model_dump()
+    # All ranks have the same weights, so it is enough that one writes.
     if training.placement.rank != 0:
         ray.train.report(metrics)
         return

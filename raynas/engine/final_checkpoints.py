@@ -9,12 +9,10 @@ from typing import Any
 from ray.train import Checkpoint
 
 from raynas.errors import RunFolderError, WeightsError
-from raynas.files import parse_json
-from raynas.models.weights import load_tensors
+from raynas.files import CHECKPOINTS_FOLDER, STATE_FILE, parse_json
+from raynas.models.tensor_files import load_tensors
 from raynas.training.final_checkpoint import checked_state
 
-CHECKPOINTS_FOLDER = "checkpoints"
-STATE_FILE = "state.pt"
 CHECKPOINT_LIST_FILE = "checkpoint_manager_snapshot.json"
 """Ray Train's list of the checkpoints that it would resume from."""
 
@@ -25,6 +23,7 @@ def has_checkpoint(folder: Path) -> bool:
     Raises:
         RunFolderError: Ray's list of checkpoints is garbled, or one of them is gone.
     """
+    # Ray Train resumes from what is on its list, whatever folders there are.
     path = folder / CHECKPOINTS_FOLDER / CHECKPOINT_LIST_FILE
     if not path.is_file():
         return False
@@ -37,6 +36,7 @@ def has_checkpoint(folder: Path) -> bool:
             f"{path} is no list of checkpoints: {error!r}. Restore it, or start a new training in another "
             "folder."
         ) from error
+    # Looked at here, because in a worker a missing file would be found only after all of them have started.
     for name in names:
         state = folder / CHECKPOINTS_FOLDER / name / STATE_FILE
         if not state.is_file():

@@ -19,10 +19,12 @@ class FinalMailbox:
         self._stop = asyncio.Event()
 
     async def put(self, summary: TrainingSummary) -> None:
+        """Adds a summary, unless its epoch was reported whole before."""
         # After a failure some epochs are trained again; their summaries are already here.
         if summary.epoch <= self.epochs_done:
             return
         if isinstance(summary, EpochSummary):
+            # Only a whole epoch counts: summaries within an epoch that is trained again are reported again.
             self.epochs_done = summary.epoch
         self.summaries.append(summary)
         async with self._has_new:
@@ -44,6 +46,7 @@ class FinalMailbox:
         self._stop.set()
 
     async def failure(self) -> RaynasError | None:
+        """The error that a worker has reported; None if there was none."""
         return self.error
 
     async def stop(self) -> None:
@@ -51,6 +54,7 @@ class FinalMailbox:
         self._stop.set()
 
     async def is_stopped(self) -> bool:
+        """Whether training has to stop; the answer doesn't wait."""
         return self._stop.is_set()
 
     async def stopped(self) -> None:

@@ -33,6 +33,7 @@ class TrainingPlan:
 
     @property
     def is_elastic(self) -> bool:
+        """Whether training may go on with fewer workers than `num_workers`."""
         return self.at_least is not None and self.at_least < self.num_workers
 
 
@@ -72,7 +73,10 @@ def plan_on(live: list[NodeResources], config: TrainWorkerConfig) -> TrainingPla
         count = _count_on_nodes(config.nodes, live, config, has_gpu=has_gpu, gpus=gpus)
     elif count == "auto" and not has_gpu:
         count = 1 if at_least is None else at_least
+    # What must have room now. Workers beyond it may join later, so the plan isn't refused for their sake.
     needed = count if at_least is None or count == "auto" else min(at_least, count)
+    # A pool of workers with a child each is laid out like workers of one network: only numbers and room
+    # count.
     pool = plan_pool(WorkerRequest(needed, config.cpus, gpus), live)
     is_spread = config.nodes is not None and not has_gpu
     plan = TrainingPlan(pool.num_workers, at_least, pool.cpus, pool.gpus, is_spread)

@@ -91,6 +91,7 @@ class GroupStart:
 
     @property
     def name(self) -> str:
+        """Name of the group, such as 'group 3'."""
         return self.settings.group
 
 
@@ -123,6 +124,7 @@ class GroupRun(threading.Thread):
     def kill(self) -> None:
         """Ends a run that would go on, or wait for its node; its thread ends soon after."""
         self.locate()
+        # Unknown until the run's controller has started and reported itself to the queue.
         if self._controller is not None:
             ray.kill(self._controller)
 

@@ -48,12 +48,15 @@ class QueueActor(WorkQueue):
         self._placement_groups: dict[str, Any] = {}
 
     async def data(self) -> Any:
+        """The data set; ray.get of the call gives a reference, and ray.get of that the arrays."""
         return self._data[0]
 
     async def set_controller(self, group: str, controller: Any) -> None:
+        """Keeps the actor that controls a group's run, for `location`."""
         self._controllers[group] = controller
 
     async def set_placement_group(self, group: str, placement_group: Any) -> None:
+        """Keeps the placement group of a group's workers, for `location`."""
         self._placement_groups[group] = placement_group
 
     async def location(self, group: str) -> tuple[Any, Any]:
@@ -140,6 +143,7 @@ class ChildPool:
             name=self._queue_name, num_cpus=0, max_concurrency=100_000, resources=HEAD_NODE
         )
         self.queue = actor.remote(self.config.max_attempts, self._time_limit, [ray.put(self.data)])
+        # After the queue, which every worker looks up by its name as soon as it runs.
         self._start_workers()
         return self
 
@@ -163,6 +167,7 @@ class ChildPool:
     def wait_ready(self) -> None:
         """Returns when the first worker asks for a child; SearchFailed if none can be started."""
         ready = self.queue.wait_for_worker.remote()
+        # In steps of a second, because an error of the supervisor has to end the wait.
         while not ray.wait([ready], timeout=1.0)[0]:
             self.check()
 
@@ -178,6 +183,8 @@ class ChildPool:
         Raises:
             SearchFailed: the work queue is gone; `updates` raises it too.
         """
+        # Waited for: Ray may run an asynchronous actor's calls in another order than they were sent, and
+        # `begin` would throw away a child that was submitted before it.
         self._get(self.queue.begin.remote())
         self._next_updates = self.queue.updates.remote()
 
@@ -200,6 +207,8 @@ class ChildPool:
 
     def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
         with contextlib.suppress(RayActorError):
+            # The queue first: workers that ask for a child, or look whether theirs has to stop, then return
+            # by themselves.
             ray.get(self.queue.close.remote())
         # Workers return between two steps of a child. An interrupted driver has little time to wait for them.
         if self._supervisor is not None:
@@ -219,6 +228,7 @@ class ChildPool:
             self._queue_name,
             f"group {number}",
             self.factory,
+            # A worker with a fraction of a CPU still has one thread.
             max(int(self.plan.cpus), 1),
             self.plan.gpus,
             self.plan.per_child,

@@ -64,10 +64,12 @@ class PoolPlan:
 
     @property
     def num_workers(self) -> int:
+        """Number of workers in all groups."""
         return sum(group.num_workers for group in self.groups)
 
     @property
     def num_gpus(self) -> float:
+        """GPUs of all workers together."""
         return self.num_workers * self.gpus
 
     @property
@@ -93,6 +95,7 @@ def plan_pool(request: WorkerRequest, nodes: Sequence[NodeResources]) -> PoolPla
         DoesNotFit: says what was asked, what there is and what to change.
     """
     room = _total_room(request, nodes)
+    # Whole children only: workers that are left over could train none.
     count = room // request.per_child * request.per_child if request.count == "auto" else request.count
     if request.count == "auto" and 0 < room < request.per_child:
         raise DoesNotFit(
@@ -116,6 +119,7 @@ def plan_what_fits(request: WorkerRequest, nodes: Sequence[NodeResources]) -> Po
         DoesNotFit: there is no room for a single child.
     """
     room = _total_room(request, nodes) // request.per_child * request.per_child
+    # A count that can't be divided among children doesn't become right by being lowered: plan_pool says so.
     if request.count == "auto" or room == 0 or request.count <= room or request.count % request.per_child:
         return plan_pool(request, nodes)
     notice = f"{_asked(request.count, room, request, nodes)} The others start as nodes join."
@@ -130,14 +134,17 @@ def more_groups(
     if request.per_child > 1:
         # Ray places workers that share a child, so which nodes they run on is not known here.
         room = _total_room(request, nodes)
+        # `room` is that of empty nodes, so what runs already is taken off.
         wanted = room if request.count == "auto" else min(room, request.count)
         num_more = max(wanted - num_running, 0) // request.per_child
+        # A group for each child: its workers restart together, and would take other children with them.
         return [WorkerGroup(request.per_child, None)] * num_more
     rooms = [(_free_room(node, request, running), node) for node in nodes]
     left = sum(room for room, _ in rooms)
     if request.count != "auto":
         left = min(left, request.count - num_running)
     groups = []
+    # The roomiest nodes first, which makes few and large groups.
     for room, node in sorted(rooms, key=lambda pair: -pair[0]):
         if (taken := min(room, left)) > 0:
             groups.append(WorkerGroup(taken, node.id))
@@ -158,6 +165,7 @@ def _free_room(node: NodeResources, request: WorkerRequest, running: Sequence[Wo
 
 def room_on(node: NodeResources, cpus: float, gpus: float) -> int:
     """Workers of this size that one node holds."""
+    # Division may leave a whole number just short, as in 0.3 / 0.1, and int would cut it to the one below.
     by_cpu = int(node.cpus / cpus + 1e-6)
     if gpus == 0:
         return by_cpu

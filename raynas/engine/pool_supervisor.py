@@ -32,17 +32,23 @@ class Group(Protocol):
     group_name: str
     error: BaseException | None
 
-    def start(self) -> None: ...
+    def start(self) -> None:
+        """Starts the group in a thread of its own."""
 
-    def is_alive(self) -> bool: ...
+    def is_alive(self) -> bool:
+        """Whether the group's run goes on."""
 
-    def join(self, timeout: float | None = None) -> None: ...
+    def join(self, timeout: float | None = None) -> None:
+        """Waits until the run has ended, for at most `timeout` seconds; None waits without a limit."""
 
-    def locate(self) -> None: ...
+    def locate(self) -> None:
+        """Remembers what `kill` and `clear` need, while the queue can be asked for it."""
 
-    def kill(self) -> None: ...
+    def kill(self) -> None:
+        """Ends a run that would go on."""
 
-    def clear(self) -> None: ...
+    def clear(self) -> None:
+        """Frees the resources of a run that was killed."""
 
 
 class QueueClient(Protocol):
@@ -98,9 +104,11 @@ class PoolSupervisor(threading.Thread):
 
     @property
     def num_workers(self) -> int:
+        """Number of workers in all groups, also of those that are still starting."""
         return sum(group.group.num_workers for group in list(self.groups))
 
     def run(self) -> None:
+        # `wait` is the pause and the end in one: it returns at once when the pool is closed.
         while self.error is None and not self._closing.wait(RECONCILE_SECONDS):
             try:
                 self.reconcile(self.find_nodes())
@@ -117,6 +125,8 @@ class PoolSupervisor(threading.Thread):
         """Starts these groups."""
         for group in groups:
             run = self.make_group(self._num_started, group)
+            # Never counted down: the queue refuses the workers of a lost group by its name, which must not be
+            # used again.
             self._num_started += 1
             self.groups.append(run)
             run.start()
@@ -129,6 +139,7 @@ class PoolSupervisor(threading.Thread):
         for group in list(self.groups):
             if group.group.node is not None and group.group.node not in self._known_nodes:
                 self._remove_lost(group)
+            # A group's thread lasts as long as its Ray Train run, which replaces dead workers by itself.
             elif not group.is_alive():
                 self._remove_ended(group)
             else:
@@ -139,6 +150,7 @@ class PoolSupervisor(threading.Thread):
 
     def close(self, timeout: float) -> None:
         """Waits until the workers return, which the queue has asked them to; ends those that do not."""
+        # The supervisor's own thread ends first, or it would start new groups for those that end below.
         self._closing.set()
         self.join()
         deadline = time.monotonic() + timeout
@@ -174,12 +186,15 @@ class PoolSupervisor(threading.Thread):
         has_served = self.queue.has_served(group.group_name)
         self._remove(group)
         if reason:
+            # A worker gave up for a reason that every other one would meet too.
             self.error = RuntimeError(reason)
             return
         error = group.error or RuntimeError("a worker group ended before the search did")
         self._last_error = error
         self._has_served = self._has_served or has_served
         node = group.group.node
+        # A group that has worked shows that the node is sound, so whatever ended it gets as many tries as at
+        # first.
         self._failed_starts[node] = 0 if has_served else self._failed_starts[node] + 1
         logger.debug("%s ended: %s", group.group_name, error)
         if self._failed_starts[node] >= MAX_STARTS:

@@ -52,6 +52,8 @@ class WorkQueue:
         """Starts a search: children are numbered from 0 again, and updates about earlier ones are
         discarded.
         """
+        # Children of the search before may still be trained; their workers stop, and late results of them are
+        # dropped.
         self._end_all()
         # A call to `updates` that the earlier search left behind still waits on the old mailbox. It has to
         # return, empty, and must not take updates of the new search.
@@ -188,6 +190,7 @@ class WorkQueue:
 
     def _serve_idle(self) -> None:
         while self._waiting and self._idle:
+            # The one that has waited longest, as a dict keeps the order of insertion.
             worker = next(iter(self._idle))
             call = self._idle.pop(worker)
             # A call that was cancelled must not take a child with it.
@@ -210,6 +213,8 @@ class WorkQueue:
         attempt.is_late = True
         attempt.must_stop.set()
         loop = asyncio.get_running_loop()
+        # The worker can't be training another child when this fires: whatever ends an attempt stops its
+        # timer.
         attempt.timer = loop.call_later(self._time_limit.grace, self._requeue_child_of, worker)
 
     def _dismiss(self, worker: str) -> None:
@@ -226,6 +231,7 @@ class WorkQueue:
         if attempt.is_late and result.status == "stopped":
             assert self._time_limit is not None
             reason = self._time_limit.too_slow(attempt.last_epoch)
+            # Stopped by the time limit and not by a scheduler, so its last accuracy is no result.
             result = result.model_copy(update={"status": "failed", "accuracy": None, "reason": reason})
         self._end(attempt, result)
 
@@ -249,6 +255,8 @@ class WorkQueue:
     def _requeue_child_of(self, worker: str, reason: str = "", *, caused_by_child: bool = True) -> None:
         """Queues the child of a dead or hanging worker again, at the front, or fails it."""
         attempt = self._running.pop(worker, None)
+        # A child that was stopped stays in `_running` until its worker comes back. If the worker dies
+        # instead, there is nothing to queue again.
         if attempt is None or attempt.has_ended:
             return
         attempt.stop_timer()
@@ -259,6 +267,7 @@ class WorkQueue:
         else:
             self._count_eviction(attempt)
         if not attempt.has_ended:
+            # At the front, since it is the oldest and the strategy has waited for it longest.
             self._waiting.appendleft(attempt)
             self._serve_idle()
 

@@ -76,6 +76,7 @@ class RayTasks:
         # Units are taken as they come and put in order here: Ray Data's own ordering would stop the tasks
         # that are ahead.
         for row in self._decoded(decoder, units).iter_batches(batch_size=1, batch_format="numpy"):
+            # Looked at first: a row with an error has no images and the index -1.
             if row["error"][0]:
                 raise DataError(row["error"][0])
             early[int(row["index"][0])] = DecodedUnit(row["images"][0], row["labels"][0])
@@ -88,6 +89,7 @@ class RayTasks:
         # Pickled, because Ray Data would take the object apart into columns.
         units_per_task = math.ceil(_IMAGES_PER_TASK / max(len(unit.numbers_N) for unit in units))
         order = interleaved(len(units), self._num_tasks(), units_per_task)
+        # Results come in any order; each unit carries its index, by which they are put in order again.
         items = [{"index": index, "unit": pickle.dumps(units[index])} for index in order]
         dataset = ray.data.from_items(items, override_num_blocks=math.ceil(len(units) / units_per_task))
         context = dataset.context

@@ -43,6 +43,7 @@ def cluster_error(error: Exception, address: str, *, is_from_environment: bool) 
 
 
 def _local_advice(error: Exception) -> str:
+    # From the surest sign to the vaguest: the number of the system's error comes before words in Ray's text.
     code = _code(error)
     if isinstance(error, AuthenticationError) or os.path.expanduser("~/.ray") in str(error):
         return (

@@ -34,6 +34,7 @@ def _reason(error: BaseException) -> str:
         return GPU_MEMORY
     if isinstance(error, MemoryError) or (isinstance(error, Exception) and is_out_of_memory(error)):
         return HOST_MEMORY
+    # The innermost frame, where the error was raised.
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} (in {place.name}, {place.filename}, line {place.lineno})"
 

@@ -22,6 +22,7 @@ def build_scheduler(config: SchedulerConfig, epochs: int) -> TrialScheduler | No
         time_attr="epoch",
         metric="accuracy",
         mode="max",
+        # ASHA refuses a grace period beyond its last epoch; here it only means that no child is stopped.
         max_t=max(epochs, config.grace_epochs),
         grace_period=config.grace_epochs,
         reduction_factor=config.reduction_factor,
@@ -61,6 +62,7 @@ class MedianStopping(MedianStoppingRule):
         """Mean accuracies of all children that reported an epoch, by epoch, ascending."""
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """CONTINUE, or STOP for a child that is below the median at this epoch."""
         epoch, accuracy = result.get(self._time_attr), result.get(self._metric)  # type: ignore[arg-type]
         if epoch is None or accuracy is None:
             return str(TrialScheduler.CONTINUE)
@@ -71,11 +73,13 @@ class MedianStopping(MedianStoppingRule):
         curve.total += accuracy
         curve.num_reports += 1
         others = self._means[epoch]
+        # Before the child's own mean is added, because it is compared with the others.
         is_worse = len(others) >= self._min_samples_required and curve.best < _median(others)
         bisect.insort(others, curve.total / curve.num_reports)
         return str(TrialScheduler.STOP if is_worse else TrialScheduler.CONTINUE)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Forgets the child's curve; its means stay, for the others to be compared with."""
         self._curves.pop(trial.trial_id, None)
 
 

@@ -158,6 +158,7 @@ class TuneSearcher(Searcher):
     def _report(self, trial_id: str, result: dict[str, Any]) -> None:
         child_id = self._children[trial_id]
         if CHILD_RESULT in result:
+            # A pool's trial may end without a new report, and then its last result has no epoch.
             if "accuracy" in result:
                 fields = {name: result[name] for name in EpochReport.model_fields}
                 self.run.report(child_id, EpochReport.model_validate(fields))
@@ -196,4 +197,6 @@ class TuneSearcher(Searcher):
         except (ValidationError, OSError) as error:
             raise RunFolderError(f"{checkpoint_path} is no state of a TuneSearcher: {error}.") from error
         self._children = dict(state.children)
+        # Tune runs these trials again under the same ids, so their children are not handed out to other
+        # trials.
         self.run.replay(state.events, running=self._children.values())

@@ -76,6 +76,7 @@ class TrialReports:
 
     def _unusable(self, value: object, number: float | None) -> str:
         shown = f"it reported {self.metric} = {shortened(repr(value), 80)}"
+        # A value just above 1 is more likely a fraction that was computed wrongly than a percentage.
         if number is not None and 1.1 < number <= 100.0:
             return (
                 f"{shown}, which looks like a percentage. The accuracy must be a fraction from 0 to 1: "
@@ -88,9 +89,12 @@ def _number(value: object) -> float | None:
     """A Python, NumPy or torch scalar as a float; None for anything else, also for text and truth values."""
     try:
         plain = value.item() if hasattr(value, "item") else value
+        # float would take True as 1.0 and '0.5' as a number, but neither is a measured accuracy.
         if isinstance(plain, bool | str | bytes | bytearray):
             return None
         return float(plain)  # type: ignore[arg-type]
+    # A tensor of several elements raises RuntimeError, an array of several ValueError, a huge int
+    # OverflowError.
     except (TypeError, ValueError, ArithmeticError, RuntimeError):
         return None
 

@@ -94,6 +94,7 @@ class SearchController(TuneController):
     def stop_trial(self, trial: Trial) -> None:
         """Ends a trial as Tune does, and forgets it."""
         super().stop_trial(trial)  # type: ignore[no-untyped-call]
+        # Tune keeps ended trials, and its steps take longer the more of them there are.
         self._trials.remove(trial)
         self._stopped_trials.discard(trial)
 
@@ -146,6 +147,8 @@ class _Suggestions(SearchAlgorithm):
             self.set_finished()  # type: ignore[no-untyped-call]
         if not isinstance(config, dict):
             return None
+        # Counted only if there is a trial, so that an id isn't lost where the searcher has nothing at the
+        # moment.
         self._num_trials += 1
         # A stub: Tune would look for a registered trainable, and make a folder for the trial.
         return Trial("child", config=config, trial_id=trial_id, placement_group_factory=_RESOURCES, stub=True)
@@ -173,6 +176,7 @@ class ChildActor:
 
     @property
     def is_ready(self) -> bool:
+        """Whether Tune has asked for a result and there is one."""
         return self.on_result is not None and bool(self.updates)
 
     def receive(self, update: ChildUpdate, place: int) -> None:
@@ -213,14 +217,17 @@ class ChildActors:
 
     @property
     def num_live_actors(self) -> int:
+        """Number of children that are queued or running."""
         return len(self._live)
 
     @property
     def num_total_actors(self) -> int:
+        """Number of children that are queued or running: none of their actors is pending."""
         return len(self._live)
 
     @property
     def num_actor_tasks(self) -> int:
+        """Number of children that are queued or running: each has one task, to train."""
         return len(self._live)
 
     def add_actor(self, config: dict[str, Any]) -> ChildActor:
@@ -243,12 +250,15 @@ class ChildActors:
         return False
 
     def is_actor_started(self, tracked_actor: ChildActor) -> bool:
+        """Whether the child was submitted and its trial has not ended."""
         return tracked_actor.child_id in self._live
 
     def is_actor_failed(self, tracked_actor: ChildActor) -> bool:
+        """Always False: a child that fails has a result which says so."""
         return False
 
     def get_live_actors_resources(self) -> dict[str, float]:
+        """Always empty: children take none of Tune's resources."""
         return {}
 
     def schedule_actor_task(
@@ -276,6 +286,7 @@ class ChildActors:
             self._push(tracked_actor)
 
     def clear_actor_task_futures(self, tracked_actor: ChildActor) -> None:
+        """Forgets Tune's request for the child's next result."""
         tracked_actor.on_result = None
 
     def next(self, timeout: float | None = None) -> bool:
@@ -291,6 +302,7 @@ class ChildActors:
         return False
 
     def cleanup(self) -> None:
+        """Stops every child that has not ended."""
         for actor in list(self._live.values()):
             self.remove_actor(actor)
 
@@ -306,4 +318,5 @@ class ChildActors:
                 self._push(actor)
 
     def _push(self, actor: ChildActor) -> None:
+        # No two actors have the same place, so the heap never compares the actors.
         heapq.heappush(self._ready, (actor.updates[0][0], actor))

@@ -48,6 +48,7 @@ def tune_run(run: Run, pool: ChildPool, *, scheduler: TrialScheduler | None = No
             if pool.num_slots != num_slots:
                 num_slots = pool.num_slots
                 run.resized(num_slots)
+            # Set at every step, because nodes, and workers with them, come and go.
             controller.max_live = num_slots + num_prefetched(num_slots)
             controller.step()  # type: ignore[no-untyped-call]
     check()

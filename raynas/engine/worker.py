@@ -65,11 +65,13 @@ def serve_children(settings: WorkerSettings) -> None:
         num_ranks=settings.per_child if shares else 1,
     )
     try:
+        # A worker with whole GPUs shares them with nobody.
         if 0 < settings.gpus < 1:
             _limit_memory(placement.device, settings.gpus)
         # The first get returns a reference, the second the data, from this node's shared memory.
         train = settings.factory(placement, ray.get(ray.get(queue.data.remote())))
     except Exception as error:
+        # Waited for: the worker returns right after it, and its process may end before a message has left.
         ray.get(queue.give_up.remote(failed_result(error).reason))
         return
     worker = _Worker(
@@ -123,6 +125,7 @@ class _Worker:
 
     def _train(self, child: Child) -> ChildResult:
         # Resolves as soon as the child has to stop, so that each look at it is local and costs no message.
+        # Rank 0 alone asks; the training loop tells the other ranks (Placement.agree).
         stopped = self.queue.stopped.remote(child.id) if self.placement.rank == 0 else None
         began = time.perf_counter()
 
@@ -161,6 +164,7 @@ def _killed_if_hanging(limit: TimeLimit | None) -> Iterator[None]:
     if limit is None:
         yield
         return
+    # About when the queue's second timer fires, which then hands the child's failure to the driver.
     faulthandler.dump_traceback_later(limit.seconds + limit.grace, exit=True, file=STDERR)
     try:
         yield
@@ -182,6 +186,8 @@ class _QueueCheckpoints:
         return state
 
     def save(self, epoch: int, state: bytes) -> None:
+        # Not waited for, so that training goes on. If it is lost with the worker, the checkpoint before it
+        # counts.
         self.queue.save.remote(self.worker, self.child_id, state)
 
     def is_due(self, epoch: int) -> bool:

@@ -22,8 +22,9 @@ from raynas.config import FrozenModel, validated
 from raynas.data.config import MAX_IMAGE_SIZE
 from raynas.errors import ModelError, UsageError
 from raynas.files import parse_json, replace_file
+from raynas.models.fitting import load_weights
 from raynas.models.preprocess import Preprocessing
-from raynas.models.weights import load_weights, read_weights
+from raynas.models.tensor_files import read_tensor_file
 from raynas.nn import Network, NetworkConfig, NetworkSpec
 
 WEIGHTS_FILE, INFO_FILE = "model.safetensors", "model.json"
@@ -153,7 +154,7 @@ def load_model(place: str | Path) -> LoadedModel:
     weights, description = _files(place)
     info = read_info(place)
     try:
-        state = read_weights(weights, "this network")
+        state = read_tensor_file(weights)
         _check_size(info, state)
         network = info.spec.build()
         load_weights(network, state)

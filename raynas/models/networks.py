@@ -8,6 +8,7 @@ backbone = raynas.build("pnasnet5_mobile", features_only=True)
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +19,13 @@ from torch import Tensor, nn
 from raynas.cells.genotype import Genotype
 from raynas.cells.published import published_cell
 from raynas.config import merged, validated
-from raynas.errors import UnknownName
+from raynas.errors import UnknownName, WeightsError
+from raynas.models.fitting import CLASSIFIER, Fitted, fit_weights
 from raynas.models.preprocess import Preprocessing
-from raynas.models.weights import load_weights, read_weights
+from raynas.models.weights import Weights, read_weights
 from raynas.nn import Conventions, Network, NetworkConfig, NetworkSpec
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +251,10 @@ def build(
         in_channels: channels of the images: 1 for grey, 3 for colour.
         image_size: pixels per side. Defaults to the published network's, or to 32 for a Genotype. The network
             takes other sizes too; only the auxiliary head is built for this one.
-        weights: 'timm:TAG' (fetched through timm, such as 'timm:tf_in1k'), a .safetensors or .pt file, or a
-            state dict, with raynas's or timm's parameter names. If `num_classes` differs from what they were
-            trained with, the classifier is initialised anew.
+        weights: 'timm:TAG' (fetched through timm, such as 'timm:tf_in1k'), a file, a folder or a state
+            dict, in any wrapping that `read_weights` takes. If `num_classes` is given and differs from what
+            they were trained with, the classifier is initialised anew; if `in_channels` differs, the first
+            convolution is changed as in timm.
         features_only: return feature maps at several strides instead of logits.
         settings: fields of NetworkConfig to override, such as auxiliary_head=True or
             conventions={"padding": "timm"}.
@@ -270,15 +275,29 @@ def build(
         built = spec.build()
     else:
         name = network if isinstance(network, str) else "your own genotype"
-        built = _with_weights(spec, read_weights(weights, name), trained_classes=default.num_classes)
+        built = _with_weights(
+            spec, read_weights(weights, name), may_be_new=features_only or num_classes is not None
+        )
     return FeatureExtractor(built) if features_only else built
 
 
-def _with_weights(spec: NetworkSpec, state: Mapping[str, Tensor], *, trained_classes: int) -> Network:
-    """The network with `state`; its classifier is new if it has other classes than it was trained for."""
-    # Weights fit a classifier of their own size only, so another one takes its place after they are loaded.
-    network = replace(spec, num_classes=trained_classes).build()
-    load_weights(network, state)
-    if spec.num_classes != trained_classes:
-        network.reset_classifier(spec.num_classes)
+def _with_weights(spec: NetworkSpec, weights: Weights, *, may_be_new: bool) -> Network:
+    """The network with these weights; its classifier may be new if it has other classes."""
+    fitted = fit_weights(weights.state, spec)
+    if not may_be_new:
+        check_classifier(fitted, weights)
+    for note in (*weights.notes, *fitted.notes, *(f"new {part}: {why}" for part, why in fitted.new.items())):
+        logger.info("weights from %s: %s", weights.source, note)
+    network = spec.build()
+    network.load_state_dict(fitted.state, strict=False)
     return network
+
+
+def check_classifier(fitted: Fitted, weights: Weights) -> None:
+    """WeightsError if the classifier would be made anew."""
+    if CLASSIFIER not in fitted.new:
+        return
+    raise WeightsError(
+        f"{weights.source}: the classifier doesn't fit: {fitted.new[CLASSIFIER]}. Give the number of classes "
+        "that the weights were trained with (num_classes, --num-classes)."
+    )

@@ -24,15 +24,20 @@ def fetch_from_timm(tag: str, network: str) -> Mapping[str, Tensor]:
     """The state dict of a published network, with timm's parameter names.
 
     Args:
-        tag: which of timm's weights, such as 'tf_in1k'.
-        network: name of the published network.
+        tag: which of timm's weights, such as 'tf_in1k'; or timm's whole name, such as 'nasnetalarge.tf_in1k'.
+        network: name of the published network, for a tag alone.
     Raises:
         WeightsError: timm is not installed, has no such network or tag, or can't reach its hub.
     """
-    if network not in TIMM_NETWORKS:
+    timm_network = TIMM_NETWORKS.get(network)
+    first, _, rest = tag.partition(".")
+    if first in TIMM_NETWORKS.values():
+        timm_network, tag = first, rest
+    if timm_network is None:
         raise WeightsError(
-            f"timm has no weights for {network}, only for {', '.join(TIMM_NETWORKS)}. Give a file of "
-            "weights, or none."
+            f"timm has no weights for {network}, only for {', '.join(TIMM_NETWORKS)}, which are in timm "
+            f"{' and '.join(TIMM_NETWORKS.values())}: give timm:{next(iter(TIMM_NETWORKS.values()))}.TAG for "
+            "them by name, a file of weights, or none."
         )
     try:
         # timm imports it, and can't where PyTorch has no CUDA.
@@ -42,8 +47,8 @@ def fetch_from_timm(tag: str, network: str) -> Mapping[str, Tensor]:
         raise WeightsError(
             f"weights='timm:{tag}' needs timm, which can't be imported: {error}. Run: pip install timm"
         ) from error
-    known = timm.list_pretrained(f"{TIMM_NETWORKS[network]}.*")
-    name = f"{TIMM_NETWORKS[network]}.{tag}"
+    known = timm.list_pretrained(f"{timm_network}.*")
+    name = f"{timm_network}.{tag}" if tag else known[0]
     if name not in known:
         tags = ", ".join(word.partition(".")[2] for word in known)
         raise WeightsError(f"timm has no weights {name!r}. Known tags: {tags}.")

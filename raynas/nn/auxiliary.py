@@ -32,6 +32,8 @@ class AuxiliaryHead(nn.Module):
         super().__init__()
         stride = 2 if kind == "darts_imagenet" else 3
         kernel = min(5, size)
+        # Side of the pooled map, without padding. The second convolution covers it whole, so that one pixel
+        # is left.
         remaining = (size - kernel) // stride + 1
         self.size = size
         self.remaining = remaining
@@ -49,7 +51,10 @@ class AuxiliaryHead(nn.Module):
         self.classifier: nn.Module = nn.Linear(NUM_FEATURES, num_classes)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
+        """A feature map (N, in_channels, H, W) -> logits (N, K)."""
         if x_NCHW.shape[2:] == (self.size, self.size):
             return self.classifier(self.features(x_NCHW))  # type: ignore[no-any-return]
+        # In place of the first two layers, ReLU and pool, whose output would have another size than the
+        # convolution's kernel.
         pooled_NCHW = F.adaptive_avg_pool2d(F.relu(x_NCHW), self.remaining)
         return self.classifier(self.features[2:](pooled_NCHW))  # type: ignore[no-any-return]

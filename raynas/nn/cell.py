@@ -25,6 +25,7 @@ class Cell(nn.Module):
     def __init__(self, plan: CellPlan, conventions: Conventions, *, drop_path: float = 0.0) -> None:
         super().__init__()
         self.plan = plan
+        # A ModuleDict's keys are strings and become part of the weights' names: model folders rely on them.
         self.match = nn.ModuleDict(
             {
                 str(s): build_layers(layers, conventions)
@@ -41,6 +42,7 @@ class Cell(nn.Module):
 
     @property
     def out_channels(self) -> int:
+        """Channels of the cell's output."""
         return self.plan.out_channels
 
     def forward(self, current_NCHW: Tensor, previous_NCHW: Tensor) -> Tensor:
@@ -49,6 +51,7 @@ class Cell(nn.Module):
         states = {int(state): match(inputs[int(state)]) for state, match in self.match.items()}
         for index, block in self.blocks.items():
             states[self.plan.num_inputs + int(index)] = block(states)
+        # After the blocks, which take the unchanged inputs.
         for state, fix_up in self.fix_up.items():
             states[int(state)] = fix_up(states[int(state)])
         outputs = [states[state] for state in self.plan.outputs]
@@ -77,6 +80,7 @@ class BlockModule(nn.Module):
         self.merge = build_layers(plan.merge, conventions)
 
     def forward(self, states: dict[int, Tensor]) -> Tensor:
+        """The block's state (N, filters, H, W), from the cell's states by their numbers."""
         half_a, half_b = self.op_a(states[self.input_a]), self.op_b(states[self.input_b])
         both = torch.cat([half_a, half_b], dim=1) if self.is_concat else half_a + half_b
         return self.merge(both)  # type: ignore[no-any-return]

@@ -71,11 +71,13 @@ class CellPlan:
 
     @property
     def out_channels(self) -> int:
+        """Channels of the cell's output."""
         return len(self.outputs) * self.shape.filters
 
 
 def used_states(genotype: CellGenotype, outputs: tuple[int, ...]) -> frozenset[int]:
     """Every state that `outputs` depend on, themselves included."""
+    # From the last block down: whether a block is used is known once all later ones are.
     used = set(outputs)
     for state in reversed(range(genotype.num_inputs, genotype.num_states)):
         if state in used:
@@ -84,6 +86,8 @@ def used_states(genotype: CellGenotype, outputs: tuple[int, ...]) -> frozenset[i
     return frozenset(used)
 
 
+# A network has the same cell at many places of the same shape, and is planned twice: to be counted and to be
+# built.
 @functools.lru_cache(maxsize=512)
 def plan_cell(
     genotype: CellGenotype,
@@ -109,6 +113,8 @@ def plan_cell(
         for state in range(genotype.num_inputs, genotype.num_states)
         if state in used
     )
+    # An input that is also an output passes no strided operation on its way, so here it gets the size and the
+    # width of the blocks' outputs.
     fix_ups = tuple(
         (state, _fix_up(channels[state], shape))
         for state in outputs
@@ -128,17 +134,23 @@ def _matched(
         if genotype.is_chained:
             # Inputs are not matched: the operations on them change the width, as in NAS-Bench-201's
             # residual blocks.
+            # The cell before concatenated one map per input, and Cell.forward takes them apart again. The
+            # stem has a single map, which every input gets whole.
             source, layers = shape.current_channels // (1 if shape.is_first else len(inputs)), ()
         elif state == 0:
             source, layers = shape.current_channels, relu_conv_norm(shape.current_channels, shape.filters)
         else:
             source, layers = shape.previous_channels, _match_previous(shape, conventions)
+        # Without layers to match it, an input keeps the channels that it comes with, and the operations on it
+        # change them.
         channels[state] = shape.filters if layers else source
         match.append(layers)
     return channels, tuple(match)
 
 
 def _match_previous(shape: CellShape, conventions: Conventions) -> Layers:
+    # Three cases, as in slim's _reduce_prev_layer: another size, another number of channels, or nothing to
+    # do.
     if shape.previous_is_larger:
         return relu_factorized_reduction(shape.previous_channels, shape.filters)
     # Where there is no previous cell, NASNet's code uses the stem's output unchanged, whatever its width.
@@ -156,7 +168,10 @@ def _plan_block(
     channels: dict[int, int],
 ) -> BlockPlan:
     def half(op: str, state: int) -> Layers:
+        # In a Reduction cell, operations on inputs halve the size. Blocks' outputs are small already (Zoph et
+        # al. 2018, section 3).
         stride = shape.stride if state < genotype.num_inputs else 1
+        # `channels` holds the inputs alone; the output of every block has `filters` channels.
         in_channels = channels.get(state, shape.filters)
         return op_layers(op, OpShape(in_channels, shape.filters, stride, conventions.strided_identity))
 
@@ -180,6 +195,7 @@ def _merge(block: Block, filters: int) -> Layers:
 
 
 def _fix_up(in_channels: int, shape: CellShape) -> Layers:
+    # No ReLU, unlike in _match_previous: slim has none before states that are only concatenated.
     if shape.stride == 2:
         return (FactorizedReduction(in_channels, shape.filters),)
     return (Conv(in_channels, shape.filters, (1, 1)), Norm(shape.filters))

@@ -53,6 +53,7 @@ def complexity(
     check_image_size(plan, image_size, config)
     size = (image_size, image_size)
     sizes = plan.map_sizes(size)
+    # One more weight per class is the bias, which the papers don't count as a multiply-add.
     classifier = Complexity((plan.num_features + 1) * num_classes, plan.num_features * num_classes)
     return (
         stem_complexity(plan, size)
@@ -65,6 +66,7 @@ def complexity(
 def stem_complexity(plan: NetworkPlan, image_size: Size) -> Complexity:
     """The stem's size, for pictures of `image_size`."""
     total, size = Complexity(), image_size
+    # The sizes go on with the cells' outputs, so they are longer.
     for layers, out in zip(plan.stem, plan.map_sizes(image_size), strict=False):
         total, size = total + layers_complexity(layers, size), out
     return total
@@ -91,11 +93,14 @@ def layers_complexity(layers: Layers, size: Size) -> Complexity:
     return _total(costs)
 
 
+# A network repeats a few cells at a few sizes.
 @functools.lru_cache(maxsize=512)
 def _cell_cost(cell: CellPlan, current_size: Size, previous_size: Size) -> Complexity:
     # Once they are matched, all inputs have the current state's size.
     stride = cell.shape.stride
     inside = (-(-current_size[0] // stride), -(-current_size[1] // stride))
+    # The size that each state has as an operation's input. In a Reduction cell, inputs are larger than
+    # blocks' outputs.
     sizes = dict.fromkeys(cell.inputs, current_size) | {state: inside for state, _ in cell.blocks}
     parts: list[tuple[Layers, Size]] = [
         (layers, previous_size if state == 1 and not cell.is_chained else current_size)
@@ -118,6 +123,8 @@ def _layer_cost(layer: Layer, size: Size) -> Complexity:
         # Its two convolutions, of half the channels each, are together as large as one 1x1 convolution.
         weights = layer.in_channels * layer.out_channels
         return Complexity(weights + 2 * layer.out_channels, weights * area, layer.out_channels * area)
+    # A scale and a shift per channel. Running statistics are no parameters, and norms have no multiply-adds
+    # here.
     if isinstance(layer, Norm | GroupNorm):
         return Complexity(2 * layer.channels)
     return Complexity()

@@ -21,9 +21,11 @@ class DropPath(nn.Module):
         self.progress = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> a map of equal shape; in evaluation mode it is `x` itself."""
         dropped = self.probability * self.progress
         if not self.training or dropped == 0.0:
             return x
+        # One draw for each image: the path is dropped for a whole example, and not for the whole batch.
         keep_N111 = torch.rand(x.shape[0], 1, 1, 1, device=x.device) >= dropped
         return x * (keep_N111.to(x.dtype) / (1.0 - dropped))
 

@@ -91,6 +91,7 @@ def out_size(layer: Layer, size: tuple[int, int]) -> tuple[int, int]:
         strides = (2, 2)
     else:
         return size
+    # Rounded up: -(-a // b) is the ceiling of a / b in whole numbers.
     return -(-size[0] // strides[0]), -(-size[1] // strides[1])
 
 
@@ -105,4 +106,5 @@ def relu_conv_norm(in_channels: int, out_channels: int, *, kernel: int = 1, stri
 
 
 def relu_factorized_reduction(in_channels: int, out_channels: int) -> Layers:
+    """ReLU, then a factorised reduction, which halves height and width."""
     return (Relu(), FactorizedReduction(in_channels, out_channels))

@@ -44,6 +44,8 @@ def _group_norm(layer: layers.GroupNorm, conventions: Conventions) -> nn.Module:
 
 @_module.register
 def _conv(layer: layers.Conv, conventions: Conventions) -> nn.Module:
+    # With stride 1 and odd kernels, TensorFlow's SAME pads both sides alike, which torch's own convolution
+    # does too.
     is_same = conventions.padding != "symmetric" and max(layer.stride) > 1 and not layer.is_valid
     padding = [0 if layer.is_valid or is_same else layer.dilation * (length // 2) for length in layer.kernel]
     is_strided_pointwise = layer.kernel == (1, 1) and max(layer.stride) > 1
@@ -64,6 +66,7 @@ def _conv(layer: layers.Conv, conventions: Conventions) -> nn.Module:
 
 @_module.register
 def _pool(layer: layers.Pool, conventions: Conventions) -> nn.Module:
+    # A window of even size needs one more pixel on one side than on the other, which torch's pools can't pad.
     is_even = layer.kernel % 2 == 0
     if is_even or (conventions.padding != "symmetric" and layer.stride > 1):
         return SamePool2d(
@@ -85,6 +88,7 @@ def _zero(layer: layers.Zero, conventions: Conventions) -> nn.Module:
 
 
 def batch_norm(channels: int, conventions: Conventions) -> nn.BatchNorm2d:
+    """Batch norm with the network's epsilon and momentum."""
     return nn.BatchNorm2d(channels, eps=conventions.norm_epsilon, momentum=conventions.norm_momentum)
 
 
@@ -92,6 +96,7 @@ class GroupNorm2d(nn.GroupNorm):
     """nn.GroupNorm that also takes a single example with one number per group, which torch refuses."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) -> a map of equal shape."""
         return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
@@ -101,11 +106,15 @@ class FactorizedReduction2d(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, conventions: Conventions) -> None:
         super().__init__()
         half = out_channels // 2
+        # A single output channel is all path 2's; torch refuses a convolution to no channels.
         self.path_1 = nn.Conv2d(in_channels, half, 1, bias=False) if half else None
         self.path_2 = nn.Conv2d(in_channels, out_channels - half, 1, bias=False)
         self.norm = batch_norm(out_channels, conventions)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) -> (N, out_channels, H / 2, W / 2), rounded up."""
+        # Padded right and below, cut off left and above: the map keeps its size and moves by one pixel, so
+        # that the second grid reads the diagonal neighbours of the pixels that the first one reads.
         shifted = F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
         paths = [self.path_2(shifted[:, :, ::2, ::2])]
         if self.path_1 is not None:
@@ -122,6 +131,7 @@ class Zero2d(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> zeros of (N, out_channels, H / stride, W / stride), rounded up."""
         # Multiplied instead of created, so that the input gets a gradient, of zeros.
         zeros_N1HW = x[:, :1, :: self.stride, :: self.stride] * 0.0
         return zeros_N1HW.expand(-1, self.out_channels, -1, -1)
@@ -131,6 +141,7 @@ class SameConv2d(nn.Conv2d):
     """nn.Conv2d with TensorFlow's SAME padding, which depends on the input's size."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride), rounded up."""
         height, width = self.kernel_size
         spans = [self.dilation[0] * (height - 1) + 1, self.dilation[1] * (width - 1) + 1]
         return super().forward(_pad_same(x, spans, self.stride, 0.0))
@@ -150,6 +161,7 @@ class StridedPointwiseConv2d(nn.Conv2d):
     """float32 numbers in a vector register of AVX-512; AVX2's holds 8."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride), rounded up."""
         rows, columns = self.stride
         return F.conv2d(x[:, :, ::rows, ::columns], self.weight, self.bias, groups=self.groups)
 
@@ -171,8 +183,10 @@ class SamePool2d(nn.Module):
         self.counts_padding = counts_padding
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H / stride, W / stride), rounded up."""
         spans, strides = [self.kernel] * 2, [self.stride] * 2
         if self.kind == "max":
+            # Padding of -inf never is the maximum; zeros would be, where all values are negative.
             return F.max_pool2d(_pad_same(x, spans, strides, -torch.inf), self.kernel, self.stride)
         mean = F.avg_pool2d(_pad_same(x, spans, strides, 0.0), self.kernel, self.stride)
         if self.counts_padding:
@@ -187,8 +201,11 @@ class SamePool2d(nn.Module):
 
 def _pad_same(x: Tensor, spans: Sequence[int], strides: Sequence[int], value: float) -> Tensor:
     """`x` padded so that a window of `spans` pixels at `strides` gives ceil(size / stride) outputs."""
+    # F.pad wants the last dimension first, so everything is walked through backwards.
     pads: list[int] = []
     for size, span, stride in zip(reversed(x.shape[2:]), reversed(spans), reversed(strides), strict=True):
+        # What the last window reaches beyond the image. TensorFlow puts an odd pixel at the end, right or
+        # below.
         total = max((-(-size // stride) - 1) * stride + span - size, 0)
         pads += [total // 2, total - total // 2]
     return F.pad(x, pads, value=value) if any(pads) else x

@@ -80,6 +80,7 @@ class Network(nn.Module):
 
     def forward_head(self, features_NFHW: Tensor, pre_logits: bool = False) -> Tensor:
         """Logits (N, K) of `forward_features`'s result; with `pre_logits`, the pooled features (N, F)."""
+        # The mean over all pixels instead of a pool of fixed size, so that images may have any size.
         features_NF: Tensor = self.dropout(features_NFHW.mean(dim=(2, 3)))
         return features_NF if pre_logits else self.classifier(features_NF)
 
@@ -95,6 +96,8 @@ class Network(nn.Module):
         """
         features = [feature for feature in self.feature_maps if strides is None or feature.stride in strides]
         outputs = self._outputs(images_NCHW, {feature.output for feature in features})
+        # Cells end without a ReLU, because the next one begins with it. The last map gets the network's own
+        # head instead.
         return [
             self.head(outputs[feature.output])
             if feature.output == self._last_output
@@ -103,6 +106,7 @@ class Network(nn.Module):
         ]
 
     def get_classifier(self) -> nn.Module:
+        """The last layer; nn.Identity if there are no classes."""
         return self.classifier
 
     def reset_classifier(self, num_classes: int) -> None:

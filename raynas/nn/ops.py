@@ -48,6 +48,8 @@ def op_layers(name: str, shape: OpShape) -> Layers:
 def _identity(shape: OpShape) -> Layers:
     if shape.stride == 1 and shape.in_channels == shape.out_channels:
         return ()
+    # With stride 1 only the number of channels differs, for which a 1x1 convolution serves whatever the
+    # convention.
     if shape.stride == 1 or shape.strided_identity == "conv":
         return relu_conv_norm(shape.in_channels, shape.out_channels, stride=shape.stride)
     if shape.strided_identity == "relu_factorized":
@@ -62,6 +64,8 @@ def _plain(kernel: int) -> Callable[[OpShape], Layers]:
 
 
 def _pair(in_channels: int, out_channels: int, length: int, stride: int) -> tuple[Conv, Conv]:
+    # Each of the two strides along the axis that it covers, so that neither skips pixels which it doesn't
+    # look at.
     row = Conv(in_channels, out_channels, (1, length), (1, stride))
     return row, Conv(out_channels, out_channels, (length, 1), (stride, 1))
 
@@ -82,10 +86,12 @@ def _bottleneck(inner: Callable[[OpShape], Layers]) -> Callable[[OpShape], Layer
 
     def layers(shape: OpShape) -> Layers:
         narrow = shape.out_channels // 4
+        # Fewer than four filters have no quarter, so the convolution stays as wide as it is.
         if narrow < 1:
             return inner(shape)
         return (
             *relu_conv_norm(shape.in_channels, narrow),
+            # The convolution in the middle has the stride: the 1x1 before it sees the whole map.
             *inner(OpShape(narrow, narrow, shape.stride)),
             *relu_conv_norm(narrow, shape.out_channels),
         )

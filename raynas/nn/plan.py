@@ -69,6 +69,7 @@ class NetworkPlan:
     @property
     def feature_maps(self) -> list[FeatureMap]:
         """The last output at each stride, the largest map first."""
+        # A later output replaces an earlier one of the same stride.
         last = {output.stride: number for number, output in enumerate(self.outputs)}
         return [self._feature_map(number) for number in last.values()]
 
@@ -100,6 +101,7 @@ class NetworkPlan:
                 side, _ = out_size(layer, (side, side))
             sizes.append(side)
         for cell in self.cells:
+            # Rounded up, as every layer of a cell does.
             sizes.append(-(-sizes[-1] // cell.plan.shape.stride))
         return sizes
 
@@ -122,6 +124,8 @@ def plan_network(genotype: Genotype, config: NetworkConfig, *, in_channels: int)
     places: list[_Place] = []
     for filters, stride, skips in _schedule(config):
         current = len(outputs) - 1
+        # The first cell after a stem of one output has nothing before its current state, so it takes that
+        # twice. DARTS's ImageNet stem has two outputs, and its first cell takes both.
         previous = max(current - (2 if skips else 1), 0)
         cell = genotype.reduction if stride == 2 else genotype.normal
         shape = CellShape(
@@ -133,6 +137,8 @@ def plan_network(genotype: Genotype, config: NetworkConfig, *, in_channels: int)
             is_first=current == 0,
         )
         places.append(_Place(cell, shape, current, previous))
+        # In a chained network a cell may give out fewer states, if the next one doesn't use all; `built` has
+        # the number.
         outputs.append(Output(len(cell.concat) * filters, outputs[current].stride * stride))
     if genotype.normal.is_chained:
         cells = _chained(places, config)
@@ -165,6 +171,8 @@ def check_image_size(plan: NetworkPlan, image_size: int, config: NetworkConfig) 
 def _plan_stem(
     config: NetworkConfig, in_channels: int, multiplier: int
 ) -> tuple[tuple[Layers, ...], list[Output]]:
+    # The multiplier is slim's stem_multiplier, which is 3 for CIFAR. Chained networks have a stem of F, as
+    # NAS-Bench-201's does.
     if config.stem == "small_image":
         filters = config.stem_filters or multiplier * config.filters
         return ((conv(in_channels, filters, 3), Norm(filters)),), [Output(filters, 1)]
@@ -174,6 +182,8 @@ def _plan_stem(
             "starts with a quarter of them. Give at least 4, or network.stem=small_image."
         )
     if config.stem == "imagenet":
+        # slim multiplies 32 by the stem multiplier: 32 filters in the mobile network, 96 in the large one
+        # (stem_filters).
         filters = config.stem_filters or 32
         first = Conv(in_channels, filters, (3, 3), (2, 2), is_valid=True)
         return ((first, Norm(filters)),), [Output(filters, 2)]
@@ -193,6 +203,8 @@ def _schedule(config: NetworkConfig) -> list[tuple[int, int, bool]]:
     """(filters, stride, whether the previous state is one output further back than usual) of each cell."""
     cells: list[tuple[int, int, bool]] = []
     if config.stem == "imagenet":
+        # The first two Reduction cells belong to the stem: slim's _imagenet_stem scales their filters by 1/4
+        # and 1/2.
         cells += [(config.filters // 4, 2, False), (config.filters // 2, 2, False)]
     for stack, num_cells in enumerate(config.stacks):
         filters = config.filters * 2**stack
@@ -208,14 +220,18 @@ def _chained(places: list[_Place], config: NetworkConfig) -> tuple[PlacedCell, .
 
     Which outputs a cell needs is known only from the cells after it, so they are determined backwards.
     """
+    # The last cell gives out everything. Then pairs of a cell and the one before it, from the end of the
+    # network.
     wanted = [places[-1].genotype.concat]
     for place, before in zip(places[:0:-1], places[-2::-1], strict=True):
         used = used_states(place.genotype, wanted[0])
+        # State number `index` of the next cell is what this cell gives out at that place of its concat.
         taken = tuple(state for index, state in enumerate(before.genotype.concat) if index in used)
         wanted.insert(0, taken)
     cells: list[PlacedCell] = []
     for place, outputs in zip(places, wanted, strict=True):
         channels = cells[-1].plan.out_channels if cells else place.shape.current_channels
+        # A chained cell has no previous state, so the current one stands in for it.
         shape = CellShape(channels, channels, place.shape.filters, place.shape.stride, is_first=not cells)
         plan = plan_cell(place.genotype, shape, config.conventions, outputs)
         cells.append(PlacedCell(plan, place.current, place.current))
@@ -227,4 +243,5 @@ def _auxiliary_index(places: list[_Place], config: NetworkConfig) -> int:
     reductions = [index for index, place in enumerate(places) if place.shape.stride == 2]
     if not config.num_reductions:
         return len(places) - 1
+    # A bool counts as 0 or 1: NASNet's head is one cell earlier, on the map before it is halved.
     return reductions[-1] - (config.auxiliary_kind == "nasnet")

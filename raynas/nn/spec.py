@@ -9,6 +9,7 @@ from raynas.cells.genotype import Genotype
 from raynas.nn.complexity import Complexity, complexity
 from raynas.nn.config import NetworkConfig
 
+# network.py imports torch, which takes seconds and isn't needed to compare or to count networks.
 if TYPE_CHECKING:
     from raynas.nn.network import Network
 

@@ -24,6 +24,7 @@ scores of other runs, and is like format 2 otherwise.
 Time = Annotated[float, Field(ge=0, lt=253402300800)]
 """Seconds since 1970; up to the year 9999."""
 
+# Bounded, because a journal may come from a stranger, and NumPy and databases take no larger integers.
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -88,6 +89,7 @@ class Finished(FrozenModel):
 
     @property
     def is_reused(self) -> bool:
+        """Whether the score is that of another child, of this run or of another."""
         return self.reused_from is not None or self.memo is not None
 
 
@@ -113,6 +115,7 @@ class Interrupted(FrozenModel):
 
     @property
     def is_by_signal(self) -> bool:
+        """Whether a signal ended the driver, and no error."""
         return self.reason.startswith("SIG")
 
 
@@ -131,6 +134,7 @@ Event = Annotated[AnyEvent, Field(discriminator="kind")]
 
 def last_of_driver(events: Sequence[Event]) -> Started | Resumed | Interrupted:
     """The last event in which a driver wrote of its own beginning or end."""
+    # There always is one, as a journal opens with Started.
     return [event for event in events if isinstance(event, Started | Resumed | Interrupted)][-1]
 
 

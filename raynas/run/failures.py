@@ -74,6 +74,7 @@ class FailureWatch:
             return
         self._last.append(None if reward is not None else result.reason)
         reasons = [reason for reason in self._last if reason is not None]
+        # Too few have ended for a verdict.
         if self.config.last is None or len(self._last) < self.config.last:
             return
         if len(reasons) >= self.config.share * self.config.last:
@@ -102,6 +103,8 @@ def short_reason(reason: str) -> str:
 
     Failures that differ in an address, a size or an epoch only are counted together.
     """
+    # engine/reasons.py ends a reason with the place in the code, which may differ where the cause is the
+    # same.
     line = reason.strip().partition("\n")[0].partition(" (in ")[0]
     line = re.sub(r"\b0x[0-9a-fA-F]+|\d+(?:\.\d+)*", "N", printable(line)).strip()
     return shortened(line, SHORT_REASON_LENGTH)
@@ -155,6 +158,7 @@ class RefusalWatch:
             raise SearchFailed(self._too_slow_text())
 
     def _too_large_text(self) -> str:
+        # One list of (name, limit, value) per proposal; below, the smallest value for each limit.
         found = [self.limits.compared(size) for size in self._too_large]
         smallest = [min(column, key=lambda entry: entry[2]) for column in zip(*found, strict=True)]
         seen = ", ".join(

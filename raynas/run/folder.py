@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from raynas.errors import RunFolderError
-from raynas.files import JOURNAL_FILE, TRAINING_FILE
+from raynas.files import JOURNAL_FILE, TRAINING_FILE, parse_json
 
 RUNS = Path("runs")
 
@@ -42,6 +42,7 @@ def _new_folder(parts: Iterable[str]) -> Path:
             f"{RUNS / stem} can't be made: {error.strerror}. Give a folder where you may write: "
             "--out FOLDER, out=FOLDER."
         ) from error
+    # Absolute, because the program may be in another directory when it ends.
     atexit.register(_drop_if_empty, folder.absolute())
     return folder
 
@@ -90,12 +91,26 @@ def find_run(folder: Path | None) -> Path:
                 f"{folder} holds no run: there is no {JOURNAL_FILE} in it.{_runs_listing(folder)}"
             )
         return folder
+    # By the last write, so that a resumed run counts as newer than one that was begun after it.
     newest = max(_journals(RUNS), key=lambda path: path.stat().st_mtime, default=None)
     if newest is None:
         raise RunFolderError(
             f"There is no run below {RUNS.resolve()}. Start one with 'raynas search', or give a folder."
         )
     return newest.parent
+
+
+def holds_run(folder: Path, run_id: str) -> bool:
+    """Whether the run or the training with this ID lies in a folder, as far as that can be read."""
+    for name in (JOURNAL_FILE, TRAINING_FILE):
+        try:
+            with (folder / name).open("rb") as file:
+                first = parse_json(file.readline() if name == JOURNAL_FILE else file.read())
+        except (OSError, ValueError):
+            continue
+        if isinstance(first, dict) and first.get("run_id") == run_id:
+            return True
+    return False
 
 
 def default_store(folder: Path) -> Path:

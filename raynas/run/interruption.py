@@ -62,12 +62,14 @@ def interruptible(last_words: Callable[[], None] = lambda: None) -> Iterator[Non
         if is_first:
             _Signals.received = number
             _end_by_force(128 + number, last_words)
+        # A first signal in a held block is only noted; `check` raises for it between two steps.
         if (is_first and not _Signals.is_held) or (not is_first and number == signal.SIGINT):
             raise Interruption(number)
 
     for number in before:
         signal.signal(number, handle)
     try:
+        # Inside, so that Ray's own exceptions for a signal leave the block as Interruption too.
         with _other_ends_translated():
             yield
     finally:

@@ -8,8 +8,6 @@ that a journal from a stranger is harmless.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import shlex
@@ -21,7 +19,7 @@ from types import TracebackType
 from pydantic import TypeAdapter, ValidationError
 
 from raynas.errors import JournalFailed, RunFolderError
-from raynas.files import JOURNAL_FILE, put_new_file
+from raynas.files import JOURNAL_FILE, LineFile, put_new_file
 from raynas.run.events import JOURNAL_FORMAT, OLDEST_JOURNAL_FORMAT, AnyEvent, Event, Proposed, Started
 
 LOCKS = Path("/proc/locks")
@@ -35,11 +33,9 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = path.open("ab", buffering=0)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._file = LineFile(path)
         except BlockingIOError:
-            self._file.close()
             raise RunFolderError(
                 f"{path} is being written by another process. Wait for that search to end, "
                 "or choose another folder."
@@ -89,6 +85,7 @@ class Journal:
                 f"{path} can't be written: {error.strerror}. Resume the run where its folder can be written."
             ) from error
         try:
+            # Read under the lock, or a line that another driver is writing would be cut off as torn.
             events, intact_bytes = _read(path)
         except RunFolderError:
             journal.close()
@@ -105,31 +102,16 @@ class Journal:
             JournalFailed: it can't be written. The file is as it was before.
         """
         try:
-            self._write(event.model_dump_json().encode() + b"\n")
-            if not isinstance(event, Proposed):
-                os.fsync(self._file.fileno())
+            line = event.model_dump_json().encode() + b"\n"
+            self._file.append(line, waits_for_disk=not isinstance(event, Proposed))
         except OSError as error:
             raise JournalFailed(
                 f"{self.path} can't be written: {error.strerror}. What it holds is intact, and the search "
                 "ends here. Make room on the disk, or repair it, and resume the search."
             ) from error
 
-    def _write(self, line: bytes) -> None:
-        """Writes the whole line or nothing of it, as far as this process can make sure of that."""
-        intact_bytes = os.fstat(self._file.fileno()).st_size
-        rest = memoryview(line)
-        try:
-            # A disk that is nearly full takes a part of the line, as the return value says. Only the attempt
-            # to write the rest raises.
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except BaseException:
-            # If a part of a line stayed, the next event would be appended to it, and both would be lost.
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._file.fileno(), intact_bytes)
-            raise
-
     def close(self) -> None:
+        """Closes the file, which releases its lock."""
         self._file.close()
 
     def __enter__(self) -> Journal:
@@ -181,7 +163,9 @@ def _read(path: Path) -> tuple[list[Event], int]:
     intact_bytes = content.rfind(b"\n") + 1
     if not intact_bytes:
         raise RunFolderError(f"{path} is empty: that run ended before it began. Choose another folder.")
+    # Without the last newline, after which split would give one more, empty line.
     lines = content[: intact_bytes - 1].split(b"\n")
+    # First, because events of a newer format would only give a puzzling message about some field.
     _check_format(path, lines[0])
     events: list[Event] = []
     for number, line in enumerate(lines, start=1):
@@ -198,6 +182,8 @@ def _check_format(path: Path, line: bytes) -> None:
     """RunFolderError if another version of raynas wrote the journal, in a format that this one can't read."""
     try:
         first = json.loads(line)
+    # What is no JSON is reported with its line by _parse. A line of many brackets exhausts the parser's
+    # recursion.
     except (ValueError, RecursionError):
         return
     found = first.get("format") if isinstance(first, dict) and first.get("kind") == "started" else None

@@ -47,6 +47,7 @@ class LeaderboardEntry(FrozenModel):
 
     @property
     def is_reused(self) -> bool:
+        """Whether the score is that of another child, of this run or of another."""
         return self.reused_from is not None or self.memo_run is not None
 
 
@@ -88,6 +89,7 @@ def by_architecture(entries: Iterable[LeaderboardEntry]) -> list[ArchitectureEnt
     """Mean accuracy of each architecture over its trainings, best first."""
     accuracies: dict[str, list[float]] = {}
     for entry in entries:
+        # A score that was reused is no training of its own, and would make the deviation too small.
         if entry.accuracy is not None and not entry.is_reused:
             accuracies.setdefault(entry.arch_id, []).append(entry.accuracy)
     rows = [
@@ -135,6 +137,8 @@ def _by_front(records: Sequence[ChildRecord], trade: ParetoConfig, front: Front)
         entry, outcome = _entry(record), record.outcome
         point = trade.point(outcome) if outcome is not None else None
         entries.append(entry.model_copy(update={"on_front": point is not None and point in front}))
+        # Off the front, the improvement is minus the distance. Points on it have a distance of 0, and aren't
+        # sorted by it.
         distances[record.id] = math.inf if point is None else -front.improvement(point)
     return sorted(
         entries,
@@ -147,6 +151,8 @@ def _by_front(records: Sequence[ChildRecord], trade: ParetoConfig, front: Front)
 
 
 def _rank(entry: LeaderboardEntry) -> tuple[float, float, int]:
+    # Ascending, so the reward is negated. The child's number decides last, so that the order never depends on
+    # chance.
     return (math.inf if entry.reward is None else -entry.reward, entry.parameters or math.inf, entry.child)
 
 

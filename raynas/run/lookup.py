@@ -40,6 +40,7 @@ def find_cell(cell: str | None, run: Path | None = None) -> FoundCell:
     Raises:
         UsageError: nothing is found by that; the message suggests the nearest name.
     """
+    # Names first, so that a folder of the same name in the current directory doesn't hide a published cell.
     if cell is not None and cell in published_cells():
         return FoundCell(published_cell(cell).genotype)
     if cell is not None and (Path(cell) / JOURNAL_FILE).is_file():
@@ -69,7 +70,8 @@ def _read(path: Path) -> Genotype:
 def _in_run(cell: str | None, folder: Path) -> FoundCell:
     run = RecordedRun.read(folder)
     for entry in run.entries:
-        if cell is None or entry.arch_id.startswith(cell):
+        # Entries are the best first: a beginning that fits several arch_ids means the best of them.
+        if cell is None or (cell and entry.arch_id.startswith(cell)):
             origin = Origin(run_id=run.started.run_id, folder=str(folder), child=entry.child)
             return FoundCell(_decoded(run, entry.child), origin)
     if cell is None:

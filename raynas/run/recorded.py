@@ -69,6 +69,7 @@ class RecordedRun:
     def config(self) -> dict[str, Any]:
         """The config that the run was started with, and the number of children that was last asked for."""
         config = _without_removed_settings(self.started.config)
+        # A resume may ask for more children, which is the one setting that it records.
         targets = [event.children for event in self.events if isinstance(event, Resumed)]
         return config | {"children": targets[-1]} if targets else config
 
@@ -128,6 +129,7 @@ def driver_state(events: Sequence[Event], *, is_locked: bool | None, host: str) 
     if is_locked:
         return "running"
     last = last_of_driver(events)
+    # It wrote down its own end, which counts even where its machine's locks can't be seen.
     if isinstance(last, Interrupted):
         return "gone"
     was_here = last.driver is not None and last.driver.host == host

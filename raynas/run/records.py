@@ -21,6 +21,7 @@ class ChildRecord:
 
     @property
     def id(self) -> int:
+        """The child's number, which is its proposal's."""
         return self.proposed.child
 
     @property
@@ -30,10 +31,12 @@ class ChildRecord:
 
     @property
     def result(self) -> ChildResult | None:
+        """How the child ended; None until it is finished."""
         return self.finished.result if self.finished else None
 
     @property
     def reward(self) -> float | None:
+        """What the strategy observed; None until the child is finished, and if it has no score."""
         return self.finished.reward if self.finished else None
 
     @property
@@ -86,10 +89,13 @@ def records_of(events: Iterable[Event]) -> dict[int, ChildRecord]:
     for event in events:
         if isinstance(event, Proposed):
             records[event.child] = ChildRecord(event)
+        # A journal that was changed by hand is shown as far as it makes sense; a resume checks it strictly
+        # (state.py).
         elif isinstance(event, Finished) and event.child in records:
             records[event.child] = replace(records[event.child], finished=event)
         elif isinstance(event, Interrupted):
             interrupted = event.children
+        # A resume hands them out again, so only what the last driver left behind is interrupted.
         elif isinstance(event, Resumed):
             interrupted = ()
     for child in interrupted:

@@ -109,6 +109,7 @@ def _of_store(store: Path, images: str, config: Mapping[str, Any], own: Path) ->
             fitting.append(run)
     # The oldest run first, so that whose score counts does not depend on the names of the folders.
     for run in sorted(fitting, key=lambda run: run.started.time):
+        # Of two scores, the one on the right of the operator counts: that of the older run.
         memo.scores = _scores(run) | memo.scores
     memo.notes.append(
         f"memo: {len(memo.scores):,} scores of {len(fitting)} runs in {store} are there to be reused"
@@ -124,6 +125,7 @@ def _scores(run: RecordedRun) -> dict[str, MemoScore]:
             assert record.finished is not None
             here = Origin(run_id=run.started.run_id, folder=str(run.folder), child=record.id)
             result = record.finished.result
+            # A score that this run took over itself keeps the run that it came from in the first place.
             scores.setdefault(record.proposed.arch_id, MemoScore(result, record.finished.memo or here))
     return scores
 
@@ -198,6 +200,7 @@ class SharedScores:
         if owner is not None:
             return self._of_child(owner)
         known = self._memo.get(child.arch_id)
+        # A cell that this run is training already is waited for, so that its equals share one score.
         if known is None or child.arch_id in self._training:
             return None
         outcome = outcome_of(self._state.records[child.id].proposed, known.result)
@@ -220,10 +223,12 @@ class SharedScores:
         If it has no score, the second is None. They are then to be handed out again, and the first of them
         is trained for the others.
         """
+        # Nothing is marked as being trained where scores are not reused, nor for a refused proposal.
         if self._training.get(arch_id) == child_id:
             del self._training[arch_id]
         waiting = self._waiting.pop(child_id, [])
         result = self._state.records[child_id].result
+        # As in state.py, a score counts for others only after a whole training.
         is_scored = result is not None and result.status == "completed"
         return waiting, self._of_child(child_id) if is_scored else None
 

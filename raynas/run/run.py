@@ -96,6 +96,7 @@ class Run:
 
     @property
     def strategy(self) -> Strategy:
+        """The strategy, with what it has learned so far."""
         return self.state.strategy
 
     @property
@@ -110,14 +111,17 @@ class Run:
 
     @property
     def num_finished(self) -> int:
+        """Number of children that have ended, without the infeasible ones."""
         return self.state.num_finished
 
     @property
     def num_infeasible(self) -> int:
+        """Number of proposals that were beyond the limits."""
         return self.state.num_infeasible
 
     @property
     def is_complete(self) -> bool:
+        """Whether as many children have ended as the run was to have."""
         return self.num_children is not None and self.num_unfinished <= 0
 
     @property
@@ -136,6 +140,8 @@ class Run:
 
     @property
     def _may_propose(self) -> bool:
+        # Records count what is out as well as what has ended; otherwise every free worker would get a child
+        # too many.
         return self.num_children is None or len(self.records) - self.num_infeasible < self.num_children
 
     def next_child(self, *, max_refusals: int | None = None) -> Child | None:
@@ -151,6 +157,7 @@ class Run:
         Raises:
             SearchFailed: too many proposals in a row are beyond the limits.
         """
+        # Without `max_refusals` there is no limit: no number equals None.
         num_refused = 0
         while not self._is_closed and (self._queue or self._may_propose) and num_refused != max_refusals:
             child = self.child(self._queue.popleft()) if self._queue else self._propose()
@@ -168,6 +175,7 @@ class Run:
     def report(self, child_id: int, report: EpochReport) -> None:
         """Takes one more epoch of a running child; one that was reported before is ignored."""
         curve = self._curves.get(child_id)
+        # A child whose worker died starts again elsewhere, and reports the epochs that are known already.
         if curve is None or (curve and report.epoch <= curve[-1].epoch):
             return
         curve.append(report)
@@ -184,6 +192,7 @@ class Run:
         if self._is_closed or self.records[child_id].finished is not None:
             return
         self._record_end(child_id, ChildEnd(result))
+        # After the end is recorded: those that waited take the score from the record.
         self._release_waiting(child_id)
         # Last, as both may raise: by now everything about this end is recorded.
         self._failures.child_ended(result, self.records[child_id].reward)
@@ -226,6 +235,8 @@ class Run:
         Raises:
             RunFolderError: an event contradicts the space or an earlier event.
         """
+        # Listeners hear of ends only. What was proposed and has not ended is handed out again, and they are
+        # told then.
         for event in events:
             if isinstance(event, Proposed):
                 self.state.replay(event)
@@ -248,10 +259,14 @@ class Run:
         return Child(child_id, genotype, proposed.arch_id, child_seed(self.seed, child_id))
 
     def _propose(self) -> Child:
+        # The strategy counts the proposal as made from here on. If anything below fails, the run ends, and a
+        # resume replays a journal without it.
         proposal, genotype = self.state.propose()
         size = self.measure(genotype) if self.measure else None
         with naming_own_class("propose", self.strategy, note=MUST_BE_JSON):
             proposed = proposed_event(proposal, genotype.arch_id, size)
+            # Tried out inside the block: `info` that is no JSON is a fault of the strategy, and is to be
+            # reported as that.
             proposed.model_dump_json()
         self._write(proposed)
         self.state.apply(proposed)
@@ -264,6 +279,7 @@ class Run:
             listener.child_proposed(self.records[child.id], child)
 
     def _refuse(self, child_id: int, excess: str) -> None:
+        # Recorded first, because `refused` raises after too many.
         self.finish(child_id, ChildResult(status="infeasible", reason=excess))
         self._refusals.refused(self.records[child_id].proposed)
 
@@ -275,6 +291,7 @@ class Run:
         if end is not None:
             self._record_end(child.id, end)
             return True
+        # The first child of its architecture is trained for all; `trained` is its id.
         trained = self._scores.train(child.id, child.arch_id)
         if trained != child.id:
             self._scores.wait(child.id, trained)
@@ -283,6 +300,8 @@ class Run:
     def _release_waiting(self, child_id: int) -> None:
         waiting, end = self._scores.release(child_id, self.records[child_id].proposed.arch_id)
         for waiting_id in waiting:
+            # Without a score of that child, those that waited go back to the queue, and the first of them is
+            # trained.
             if end is not None:
                 self._record_end(waiting_id, end)
             else:

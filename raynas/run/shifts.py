@@ -30,6 +30,7 @@ class Shift:
 
     @property
     def seconds(self) -> float:
+        """Length of the shift in seconds."""
         return max(self.ended - self.began, 0.0)
 
     @property
@@ -40,6 +41,7 @@ class Shift:
     @property
     def worker_seconds(self) -> float:
         """Seconds of all workers together, also of those that came and went."""
+        # Each size holds until the next one, and the last until the shift's end.
         times = [*(time for time, _ in self.sizes), self.ended]
         return math.fsum(
             slots * max(until - since, 0.0)
@@ -77,6 +79,7 @@ def shifts_of(events: Sequence[Event], *, until: float | None = None) -> list[Sh
             shifts.append(Shift(event.time, event.time, sizes))
             continue
         shift = shifts[-1]
+        # A machine's clock may be set back.
         shift.ended = max(shift.ended, event.time)
         if isinstance(event, Resized) and shift.sizes:
             shift.sizes.append((event.time, event.slots))
@@ -85,6 +88,7 @@ def shifts_of(events: Sequence[Event], *, until: float | None = None) -> list[Sh
         elif isinstance(event, Finished) and event.child in unfinished:
             unfinished.remove(event.child)
             _count(shift, event)
+        # Set at each event, so that a shift that was cut off keeps the number from its end.
         shift.num_unfinished = len(unfinished)
     if until is not None:
         shifts[-1].ended = max(shifts[-1].ended, until)

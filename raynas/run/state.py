@@ -108,6 +108,7 @@ class RunState:
             self.num_finished += 1
             with naming_own_class("observe", self.reward):
                 self.reward.observe(outcome_of(proposed, event.result))
+        # A stopped child has a score of fewer epochs, which doesn't stand for a whole training.
         if event.result.status == "completed":
             self.scored.setdefault(proposed.arch_id, event.child)
         with naming_own_class("observe", self.strategy, self.space):
@@ -122,6 +123,8 @@ class RunState:
             raise RunFolderError(
                 f"the journal's child {event.child} is not from this space: {error}."
             ) from error
+        # The arch_id is written down beside the actions, so that a space whose decisions have changed is
+        # noticed.
         if genotype.arch_id != event.arch_id or event.child in self.records:
             raise RunFolderError(
                 f"the journal's child {event.child} is there twice, or its actions don't describe "

@@ -72,6 +72,7 @@ class Status(FrozenModel):
 
     @property
     def is_complete(self) -> bool:
+        """Whether as many children are done as were asked for; False if that is not known."""
         return self.children.asked is not None and self.children.done >= self.children.asked
 
 
@@ -93,9 +94,11 @@ def status_of(run: RecordedRun, *, now: float) -> Status:
         children_per_hour=rate,
         utilisation=utilisation(shifts),
         seconds_left=0.0 if left == 0 else left * 3600.0 / rate if left and rate else None,
+        # A run with nothing left to do has no driver, even where the lock can't be seen from here.
         driver="gone" if left == 0 and run.driver == "unknown" else run.driver,
         driver_since=shifts[-1].began,
         ended_by=printable(last.reason) if isinstance(last, Interrupted) else None,
+        # Not the last line's time: drivers on several machines may have clocks that differ.
         last_event=max(event.time for event in run.events),
     )
 
@@ -105,7 +108,10 @@ def _counts(run: RecordedRun) -> ChildCounts:
     ends = Counter(record.result.status if record.result else "unfinished" for record in records)
     unfinished, infeasible = ends.pop("unfinished", 0), ends.pop("infeasible", 0)
     asked = run.config.get("children")
+    # The config is as the journal has it, and an old or damaged one may have anything there.
     asked = asked if isinstance(asked, int) else None
+    # `ends` no longer holds the unfinished and the infeasible, so its total is the number of children that
+    # are done.
     running, waiting, interrupted = _unfinished(run, unfinished)
     return ChildCounts(
         asked=asked,

@@ -53,6 +53,8 @@ class Controller(nn.Module):
         with torch.random.fork_rng(devices=[]):
             self.embedding = nn.Embedding(1 + sum(num_choices), hidden_units)
             self.lstm = nn.LSTM(hidden_units, hidden_units, batch_first=True)
+        # Each decision has its own head. They are padded to the widest and kept in one tensor, so that
+        # log_probs applies all of them in one product.
         self.head_weight_TKH = nn.Parameter(torch.empty(num_decisions, widest, hidden_units))
         self.head_bias_TK = nn.Parameter(torch.empty(num_decisions, widest))
         # Row 0 of the embedding is the start token; the rows of decision t begin at first_row_T[t].
@@ -60,6 +62,7 @@ class Controller(nn.Module):
         is_choice_TK = torch.arange(widest)[None, :] < torch.tensor(list(num_choices))[:, None]
         self.first_row_T: Tensor
         self.is_choice_TK: Tensor
+        # Both follow from num_choices, so a state_dict doesn't hold them.
         self.register_buffer("first_row_T", first_rows, persistent=False)
         self.register_buffer("is_choice_TK", is_choice_TK, persistent=False)
         with torch.no_grad():
@@ -78,6 +81,7 @@ class Controller(nn.Module):
         rows_BT = torch.zeros_like(actions_BT)
         rows_BT[:, 1:] = (self.first_row_T + actions_BT)[:, :-1]
         hidden_BTH, _ = self.lstm(self.embedding(rows_BT))
+        # The padding of narrow decisions gets probability 0: the softmax is over the choices that there are.
         logits_BTK = torch.einsum("bth,tkh->btk", hidden_BTH, self.head_weight_TKH) + self.head_bias_TK
         all_log_probs_BTK = logits_BTK.masked_fill(~self.is_choice_TK, -torch.inf).log_softmax(dim=-1)
         # The padding has probability 0 and log-probability -inf, whose product is NaN: it must not enter the
@@ -100,7 +104,9 @@ class Sampler:
     """
 
     def __init__(self, controller: Controller) -> None:
+        # Copied, because numpy() shares memory with the parameters, which the optimiser changes in place.
         weights = {name: tensor.detach().numpy().copy() for name, tensor in controller.state_dict().items()}
+        # torch's LSTM has two biases only because cuDNN has them; nothing but their sum has an effect.
         bias_G = weights["lstm.bias_ih_l0"] + weights["lstm.bias_hh_l0"]
         self.input_gates_RG: Array = weights["embedding.weight"] @ weights["lstm.weight_ih_l0"].T + bias_G
         self.recurrent_GH: Array = weights["lstm.weight_hh_l0"]
@@ -129,8 +135,12 @@ class Sampler:
             self.first_rows, self.heads, uniform_T, strict=True
         ):
             hidden, cell = self._step(row, hidden, cell)
+            # From the policy itself: PPO's ratio needs the probabilities of the policy, not those that were
+            # sampled from.
             log_probs_K = _log_softmax(weight_KH @ hidden + bias_K)
             cumulative_K = np.cumsum(np.exp(log_probs_K / temperature))
+            # With a temperature the numbers don't add up to 1. The random number is scaled to their sum,
+            # which saves dividing all of them by it.
             action = int(np.searchsorted(cumulative_K, uniform * cumulative_K[-1], side="right"))
             # Rounding can place the uniform number at the very end, beyond the last choice.
             action = min(action, len(cumulative_K) - 1)
@@ -154,6 +164,8 @@ class Sampler:
             hidden_BH, cell_BH = self._step(rows_B, hidden_BH, cell_BH)
             log_probs_BK = _log_softmax(hidden_BH @ weight_KH.T + bias_K)
             cumulative_BK = np.exp(log_probs_BK / temperatures_B[:, None]).cumsum(axis=1)
+            # Counting the cumulative numbers that are passed is searchsorted with side="right", for all rows
+            # at once.
             chosen_B = (cumulative_BK <= uniform_B1 * cumulative_BK[:, -1:]).sum(axis=1)
             chosen_B = np.minimum(chosen_B, len(bias_K) - 1)
             rows_B = first_row + chosen_B

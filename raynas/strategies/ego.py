@@ -59,6 +59,7 @@ class EGO(PPO[EGOConfig]):
         self._running[proposal.id] = proposal.actions
 
     def observe(self, proposal: Proposal, reward: float | None) -> dict[str, float] | None:
+        # Also without a reward: a failed child must not count as running for ever.
         self._running.pop(proposal.id, None)
         return super().observe(proposal, reward)
 
@@ -73,6 +74,8 @@ class EGO(PPO[EGOConfig]):
 
     def _most_promising(self, samples: list[Sample]) -> Sample:
         """The new candidate with the highest expected improvement; the first one if none is new."""
+        # A dict, because draws at low temperatures often coincide, and each architecture need be judged only
+        # once.
         new = {sample.actions: sample for sample in samples if sample.actions not in self._proposed}
         candidates = list(new.values()) or samples[:1]
         mean_P, deviation_P = self.process.predict(
@@ -84,5 +87,6 @@ class EGO(PPO[EGOConfig]):
 
     def _learn(self, proposal: Proposal, reward: float) -> dict[str, float] | None:
         with one_thread():
+            # It may choose the kernel again, by products of matrices whose bits a replay must repeat.
             self.process.add(proposal.actions, reward)
         return super()._learn(proposal, reward)

@@ -46,10 +46,15 @@ class Evolution(Strategy[EvolutionConfig]):
 
     def __init__(self, space: SearchSpace, config: EvolutionConfig, *, seed: int) -> None:
         super().__init__(space, config, seed=seed)
+        # A full deque drops its oldest member when one is appended, which is the ageing of algorithm 1.
         self.population: deque[tuple[float, Actions]] = deque(maxlen=self.config.population)
 
     def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
+        # Random hashes a string with SHA-512, so the seed is the same in every process, and proposals are
+        # independent.
         rng = random.Random(f"{self.seed}/{proposal_id}")
+        # Counted by scores, not by proposals: where many workers run, more random architectures are proposed
+        # meanwhile.
         if len(self.population) < self.config.population:
             return random_actions(self.space, rng), {}
         competitors = rng.choices(self.population, k=self.config.sample)

@@ -49,6 +49,7 @@ class GaussianProcess:
 
     @property
     def num_observations(self) -> int:
+        """Number of observations that are kept, at most `memory`."""
         return len(self._rewards)
 
     @property
@@ -63,6 +64,7 @@ class GaussianProcess:
         self._fit = None
         if self.num_observations >= max(2.0, GROWTH * self._num_when_chosen):
             self._num_when_chosen = self.num_observations
+            # It fits with the kernel of before, so what it has fitted is dropped afterwards.
             self._length, self._noise = self._likeliest()
             self._fit = None
 
@@ -84,6 +86,8 @@ class GaussianProcess:
             _, deviation_P = extended.predict(points, return_std=True)
         # scikit-learn's deviation is that of a new observation: it includes the noise.
         variance_P = np.square(deviation_P) - self._noise
+        # At an observed point rounding may leave a variance of 0 or less, and expected improvement divides by
+        # its root.
         deviation_P = np.sqrt(np.maximum(variance_P, 1e-9))
         return mean_P, deviation_P
 
@@ -91,6 +95,8 @@ class GaussianProcess:
         # A grid, where scikit-learn would follow the gradient: a replay on another machine, where sums are
         # rounded differently, still comes to the same kernel.
         likelihood = self._fitted().log_marginal_likelihood
+        # log_marginal_likelihood takes the logarithms of the kernel's parameters, in the order of the sum in
+        # _regressor.
         grid = itertools.product(LENGTHS, NOISES)
         return max(grid, key=lambda pair: likelihood(np.log([math.sqrt(pair[0]), pair[1]])))
 
@@ -124,6 +130,7 @@ def normal_scores(rewards: Sequence[float]) -> Floats:
     order_N = np.argsort(np.array(rewards), kind="stable")
     ranks_N = np.empty(len(order_N))
     ranks_N[order_N] = np.arange(len(order_N))
+    # The half keeps the lowest and the highest rank from 0 and 1, whose quantiles are infinite.
     scores: Floats = ndtri((ranks_N + 0.5) / len(order_N))
     return scores
 

@@ -28,6 +28,7 @@ class Listed(Strategy[ListedConfig]):
 
     def __init__(self, space: SearchSpace, config: ListedConfig, *, seed: int) -> None:
         super().__init__(space, config, seed=seed)
+        # All are checked at the start: a promotion must not fail on the last one after hours.
         for actions in config.architectures:
             try:
                 space.decode(actions)

@@ -59,6 +59,7 @@ class LocalSearch(Strategy[LocalSearchConfig]):
 
     def _learn(self, proposal: Proposal, reward: float) -> dict[str, float] | None:
         self.scores[proposal.actions] = reward
+        # Neighbours don't count as starts, or a climb would begin among the architectures of the one before.
         if proposal.info["is_start"]:
             self.starts.append(proposal.actions)
         return None
@@ -70,6 +71,8 @@ class LocalSearch(Strategy[LocalSearchConfig]):
 
     def _climb(self) -> None:
         """Moves on, as long as all neighbours of the summit have been proposed."""
+        # Without an untried neighbour there is nothing to propose here: the climb goes up, or another one
+        # begins.
         while not self._untried():
             if not (self._step_up() or self._restart()):
                 return
@@ -78,6 +81,7 @@ class LocalSearch(Strategy[LocalSearchConfig]):
         """Moves to the best scored neighbour if it is better than the summit; returns whether it moved."""
         if self.summit is None:
             return False
+        # Scores of neighbours may still be outstanding. A late one that is better is found in a later call.
         scored = [actions for actions in neighbours(self.space, self.summit) if actions in self.scores]
         best = max(scored, key=self.scores.__getitem__, default=self.summit)
         if self.scores[best] <= self.scores[self.summit]:
@@ -90,5 +94,6 @@ class LocalSearch(Strategy[LocalSearchConfig]):
         if len(self.starts) < self.config.starts:
             return False
         self.summit = max(self.starts, key=self.scores.__getitem__)
+        # The next climb starts among random architectures of its own.
         self.starts = []
         return True

@@ -22,8 +22,8 @@ def mutated(space: SearchSpace, actions: Actions, rng: random.Random) -> Actions
     if not open_decisions:
         return actions
     index = rng.choice(open_decisions)
-    # Draw among the other choices with a single random number: the last choice takes the place of the old
-    # one.
+    # A single random number chooses among the others: the last choice takes the place of the old one, so no
+    # draw is rejected and all others are equally likely.
     num_others = len(space.decisions[index].choices) - 1
     action = rng.randrange(num_others)
     return _replaced(actions, index, num_others if action == actions[index] else action)

@@ -103,7 +103,9 @@ class PPO(Strategy[PPOConfigT]):
         self.baseline: float | None = None
         self.policy_version = 0
         self._batch: list[tuple[Proposal, float]] = []
+        # At least as long as a mini-batch, whose rewards must all be among those that they are ranked with.
         self._recent: deque[float] = deque(maxlen=max(self.config.window, self.config.batch_size))
+        # Everything that was ever proposed, trained or not: a repeated architecture is drawn again.
         self._proposed: set[Actions] = set()
         self._history: list[dict[str, float]] = []
         self._recalled: Recalled | None = None
@@ -131,6 +133,8 @@ class PPO(Strategy[PPOConfigT]):
 
     def _draw(self, proposal_id: int) -> tuple[Actions, dict[str, Any]]:
         with one_thread():
+            # Seeded by the proposal's number instead of carried along: a resumed run, which draws nothing in
+            # its replay, then draws the same as an uninterrupted one.
             rng = np.random.default_rng([self.seed, proposal_id])
             sample = self.sampler().draw(rng)
             for redraw in range(self.config.redraws):
@@ -151,6 +155,8 @@ class PPO(Strategy[PPOConfigT]):
         if len(self._batch) < self.config.batch_size:
             return None
         batch, self._batch = self._batch, []
+        # Before the branch, because the baseline and the recent rewards move on during a skipped update too.
+        # They are not among the arrays that are recalled.
         advantages_B = self._advantages([reward for _, reward in batch])
         if self._recalled is not None:
             statistics = self._skip_update(self._recalled)
@@ -165,6 +171,8 @@ class PPO(Strategy[PPOConfigT]):
         """Takes the place of an update whose outcome is known. Returns its statistics."""
         # The weights in between are never used: during a replay nothing is drawn.
         if self.policy_version + 1 == recalled.num_updates:
+            # Adam corrects the bias of its moments by the number of steps, so the number is restored with
+            # them.
             num_steps = recalled.num_updates * self.config.passes
             recalled.restore(self.controller, self.optimizer, num_steps=num_steps)
             self._recalled = self._sampler = None
@@ -173,6 +181,7 @@ class PPO(Strategy[PPOConfigT]):
     def _update(self, batch: list[tuple[Proposal, float]], advantages_B: Tensor) -> dict[str, float]:
         rewards = [reward for _, reward in batch]
         actions_BT = torch.tensor([proposal.actions for proposal, _ in batch])
+        # In a resumed run `info` comes from the journal, where it may be anything that JSON can hold.
         old_log_probs_BT = torch.tensor([proposal.info["log_probs"] for proposal, _ in batch])
         if old_log_probs_BT.shape != actions_BT.shape:
             raise ValueError(
@@ -183,14 +192,18 @@ class PPO(Strategy[PPOConfigT]):
         for _ in range(self.config.passes):
             log_probs_BT, entropy_BT = self.controller.log_probs(actions_BT)
             loss = clipped_policy_loss(log_probs_BT, old_log_probs_BT, advantages_B, self.config.clip)
+            # A mean over decisions, so that the same weight suits spaces of any length. The statistic in
+            # `_statistics` is the sum, the entropy of a whole architecture.
             loss = loss - self.config.entropy_weight * entropy_BT.mean()
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
+        # It is a copy of the policy from before the update.
         self._sampler = None
         return self._statistics(actions_BT, old_log_probs_BT, rewards)
 
     def _advantages(self, rewards: list[float]) -> Tensor:
+        # The new rewards first: each of them is ranked among all recent ones, itself included.
         self._recent.extend(rewards)
         baseline = self._move_baseline(rewards)
         if self.config.advantages == "baseline":
@@ -199,6 +212,8 @@ class PPO(Strategy[PPOConfigT]):
 
     def _move_baseline(self, rewards: list[float]) -> float:
         """Adds the rewards to the moving average and returns the average from before."""
+        # The baseline of a mini-batch is the average from before it. One that held the batch's own rewards
+        # would depend on the actions, and would bias the gradient; only the first mini-batch has no other.
         before = sum(rewards) / len(rewards) if self.baseline is None else self.baseline
         self.baseline = before
         for reward in rewards:
@@ -227,9 +242,11 @@ def ranks(rewards: Sequence[float], among: Collection[float]) -> list[float]:
     The scale is that of a uniform distribution with mean 0 and standard deviation 1.
     """
     ordered = sorted(among)
+    # The sum of both bisections is twice the middle of the places that a reward and its ties take.
     places = [
         bisect.bisect_left(ordered, reward) + bisect.bisect_right(ordered, reward) for reward in rewards
     ]
+    # A uniform distribution of width 1 has the standard deviation 1 / sqrt(12).
     return [math.sqrt(12.0) * (place / (2 * len(ordered)) - 0.5) for place in places]
 
 
@@ -255,6 +272,8 @@ def clipped_policy_loss(
         )
     ratio_BT = (log_probs_BT - old_log_probs_BT).exp()
     clipped_BT = ratio_BT.clamp(1.0 - clip, 1.0 + clip)
+    # The minimum makes the clip one-sided: a ratio that has moved the wrong way keeps its gradient, however
+    # far it is.
     return -torch.minimum(ratio_BT * advantages_B[:, None], clipped_BT * advantages_B[:, None]).mean()
 
 
@@ -270,6 +289,7 @@ def kl_estimate(log_probs_BT: Tensor, old_log_probs_BT: Tensor) -> Tensor:
 
 @functools.cache
 def _blas() -> ThreadpoolController:
+    # Kept, because it searches all loaded libraries for BLAS, and `one_thread` is entered at every proposal.
     return ThreadpoolController()
 
 
@@ -284,6 +304,7 @@ def one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
+        # NumPy's and SciPy's BLAS has threads of its own, which torch.set_num_threads doesn't reach.
         with _blas().limit(limits=1, user_api="blas"):
             yield
     finally:

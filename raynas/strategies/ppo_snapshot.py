@@ -42,6 +42,7 @@ class Recalled:
     """
 
     def __init__(self, arrays: Mapping[str, Array], controller: nn.Module) -> None:
+        # Without statistics the stand-in has a shape that the check below refuses.
         self.history_US = arrays.get(HISTORY, np.empty(0))
         expected = {name: array.shape for name, array in _named(controller)}
         found = {name: array.shape for name, array in arrays.items() if name != HISTORY}
@@ -49,12 +50,15 @@ class Recalled:
             raise ValueError("the arrays have other names or shapes than this controller's")
         if any(array.dtype != _dtype(name) for name, array in arrays.items()):
             raise ValueError("the arrays have another data type than this controller's")
+        # A damaged snapshot must be noticed here: a policy of NaN would fail much later, and far from the
+        # cause.
         if not all(np.isfinite(array).all() for array in arrays.values()):
             raise ValueError("the arrays hold NaN or infinity")
         self._arrays = arrays
 
     @property
     def num_updates(self) -> int:
+        """Number of updates whose outcome the arrays hold."""
         return len(self.history_US)
 
     def statistics(self, update: int) -> dict[str, float]:
@@ -67,6 +71,8 @@ class Recalled:
             for name, parameter in controller.named_parameters():
                 parameter.copy_(torch.tensor(self._arrays[f"weight.{name}"]))
                 moments = {moment: torch.tensor(self._arrays[f"{moment}.{name}"]) for moment in MOMENTS}
+                # Adam makes this state itself at its first step. Put here in the same form, the next step
+                # goes on from it.
                 optimizer.state[parameter] = {"step": torch.tensor(float(num_steps)), **moments}
 
 

@@ -60,6 +60,7 @@ class Reinforce(Strategy[ReinforceConfig]):
         return tuple(drawn_T.tolist()), {}
 
     def _learn(self, proposal: Proposal, reward: float) -> dict[str, float] | None:
+        # NATS-Bench's order: the average takes in the reward first, so the first advantage is 0.
         advantage = reward - self._move_baseline(reward)
         log_probs_TK = self.logits_TK.log_softmax(dim=1)
         drawn_T1 = torch.tensor(proposal.actions)[:, None]

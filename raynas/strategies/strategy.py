@@ -88,6 +88,7 @@ class Strategy(ABC, Generic[StrategyConfigT]):
         """Draws the next proposal."""
         actions, info = self._draw(self._next_id)
         proposal = Proposal(self._next_id, actions, info)
+        # By the same way as in a replay, so that both leave the same state.
         self.adopt(proposal)
         return proposal
 
@@ -105,6 +106,8 @@ class Strategy(ABC, Generic[StrategyConfigT]):
         Returns:
             Statistics of the policy update that this reward completed, or None if it completed none.
         """
+        # Results are delivered at least once: Ray Tune may hand in the end of a trial again after it was
+        # restored.
         if proposal.id not in self._pending:
             return None
         self._pending.discard(proposal.id)

@@ -12,6 +12,8 @@ GENERAL = (
     "unset, "
     "raynas writes a SQLite file of its own."
 )
+# The patterns are lower case, like the text that they are looked for in. Linux numbers its errors: 1 EPERM,
+# 13 EACCES, 28 ENOSPC, 30 EROFS, 110 ETIMEDOUT, 111 ECONNREFUSED, 113 EHOSTUNREACH, 122 EDQUOT.
 ADVICE = (
     (
         r"no space left|disk is full|disk quota|errno (28|122)\b",
@@ -115,4 +117,5 @@ def _texts(error: BaseException | None) -> Iterator[str]:
     """The error and its causes: MLflow wraps most errors in its own."""
     while error is not None:
         yield f"{type(error).__name__} {error}"
+        # The context too: an error that was raised in an except block without `from` has no cause.
         error = error.__cause__ or error.__context__

@@ -56,6 +56,7 @@ def child_page(record: ChildRecord, child: Child, space: SearchSpace) -> ChildPa
     name = f"child-{child.id:04d} {child.arch_id}"
     tags = {KIND_TAG: "child", CHILD_TAG: str(child.id), ARCH_ID_TAG: child.arch_id}
     if result.reason:
+        # A reason is the text of any error, and may quote a URI with its password.
         tags["raynas.reason"] = without_credentials(result.reason)[:MAX_TAG_VAL_LENGTH]
     if record.finished.reused_from is not None:
         tags["raynas.reused_from"] = str(record.finished.reused_from)
@@ -94,6 +95,7 @@ def metric(key: str, value: float, *, step: int, time: float) -> Metric:
 
 
 def milliseconds(seconds: float) -> int:
+    """Seconds as whole milliseconds, in which MLflow keeps times."""
     return round(seconds * 1000)
 
 
@@ -113,6 +115,8 @@ def _curve(record: ChildRecord) -> Iterator[Metric]:
     assert record.finished is not None
     result, end = record.finished.result, record.finished.time
     for report in result.curve:
+        # Reports count seconds from the child's beginning, while the journal knows the moment of its end
+        # alone. Clocks of worker and driver may differ, so no point comes after the end.
         time = min(end - result.seconds + report.seconds, end)
         yield metric("accuracy", report.accuracy, step=report.epoch, time=time)
         yield metric("train_loss", report.train_loss, step=report.epoch, time=time)
@@ -138,4 +142,5 @@ def _outcome(record: ChildRecord) -> Iterator[Metric]:
 
 
 def _key(name: str) -> str:
+    # The characters that MLflow allows in the name of a param or a metric.
     return re.sub(r"[^\w\-. :/]", "_", name)[:MAX_ENTITY_KEY_LENGTH]

@@ -57,6 +57,7 @@ def check_store(uri: str | None, default_store: Path, experiment: str | None = N
     resolved = resolved_uri(uri, default_store)
     client = connect(resolved)
     with store_errors(resolved):
+        # Only looks: an experiment is created when a run begins.
         _existing_target(client, experiment, resolved)
     return without_credentials(resolved)
 
@@ -111,6 +112,7 @@ def _asked(ask: Callable[[str], T], variable: str, value: str, what: str, uri: s
     try:
         return ask(value)
     except MlflowException as error:
+        # A store that doesn't answer says nothing about the variable.
         if is_outage(error):
             raise
     raise UsageError(

@@ -68,6 +68,7 @@ def _make_registered_model(client: MlflowClient, name: str) -> None:
     try:
         client.create_registered_model(name)
     except MlflowException as error:
+        # Asking first would leave a gap in which another training could make it.
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
 
@@ -77,6 +78,7 @@ def _version(client: MlflowClient, run: RunInfo, name: str, folder: Path) -> int
     info = read_info(folder)
     tags = _tags(info)
     model = _logged_model(client, run, info, tags, folder)
+    # A version is known by its run and epoch, not by the alias: 'best' and 'last' may be the same epoch.
     found = client.search_model_versions(f"run_id = '{run.run_id}'")
     version = next((v for v in found if v.name == name and v.tags.get("epoch") == tags["epoch"]), None)
     if version is None:
@@ -105,6 +107,7 @@ def _link(client: MlflowClient, model: LoggedModel, version: ModelVersion) -> No
 
 def _move_alias(client: MlflowClient, name: str, alias: str, version: int) -> None:
     """Lets the alias point to the version, unless it points to a newer one."""
+    # An old training that is resumed must not take the alias from a newer one.
     if int(client.get_registered_model(name).aliases.get(alias, 0)) < version:
         client.set_registered_model_alias(name, alias, str(version))
 

@@ -14,15 +14,19 @@ from mlflow.entities import Run, RunInfo, RunTag
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from raynas.config import flattened, scrubbed
+from raynas.files import is_same_file
 from raynas.run.events import Origin
-from raynas.run.folder import default_store
+from raynas.run.folder import default_store, holds_run
 from raynas.tracking.child_page import CHILD_TAG, KIND_TAG, RUN_ID_TAG, milliseconds, param
 from raynas.tracking.config import TrackingConfig
 from raynas.tracking.experiment import every_experiment, find_target
+from raynas.tracking.moved_store import FOLDER_TAG
 from raynas.tracking.store import connect, resolved_uri, store_errors
 
 PARENT_TAG = "mlflow.parentRunId"
 """MLflow's own tag: its UI shows a run nested in the one that is named here."""
+MAX_COPIES = 100
+"""Number of copies of one run's folder among which the MLflow run of a folder is looked for."""
 ORIGIN_TAGS = {"search": "raynas.promoted_from", "training": "raynas.trained_from"}
 """Name, by kind, of the tag that holds the raynas ID of the run that the cells were taken from."""
 
@@ -63,9 +67,11 @@ class OpenedRun:
 
 
 def open_mlflow_run(
-    page: RunPage, *, tags: Mapping[str, str], texts: Mapping[str, str] | None = None
+    page: RunPage, *, tags: Mapping[str, str] | None = None, texts: Mapping[str, str] | None = None
 ) -> OpenedRun:
-    """The MLflow run of a page, found or created. An existing one keeps what it has and gets missing params.
+    """The MLflow run of a page, found or created.
+
+    An existing one keeps what it has, and gets missing params and the folder in which its run lies now.
 
     Args:
         tags: further tags of a new one.
@@ -77,8 +83,12 @@ def open_mlflow_run(
     with store_errors(page.uri):
         run = _earlier_run(client, page)
         is_new = run is None
-        run = run or _start(client, page, tags)
+        if run is None:
+            run = _start(client, page, tags or {})
+        elif not is_same_file(Path(run.data.tags.get(FOLDER_TAG, "")), page.folder.absolute()):
+            client.set_tag(run.info.run_id, FOLDER_TAG, str(page.folder.absolute()))
         params = [param(key, value) for key, value in flattened(scrubbed(page.config)).items()]
+        # MLflow refuses another value for a param that is there, so only new ones are written.
         missing = [new for new in params if new.key not in run.data.params]
         if is_new or missing:
             # Artifacts first: a driver that is killed in between leaves params missing, and the next one
@@ -95,9 +105,21 @@ def _earlier_run(client: MlflowClient, page: RunPage) -> Run | None:
     unless the config names one.
     """
     name = page.tracking.experiment
-    if name is None:
-        return find_mlflow_run(client, every_experiment(client), page.kind, page.run_id)
-    return find_mlflow_run(client, [find_target(client, name, page.uri).experiment], page.kind, page.run_id)
+    experiments = (
+        every_experiment(client) if name is None else [find_target(client, name, page.uri).experiment]
+    )
+    return _of_folder(find_mlflow_runs(client, experiments, page.kind, page.run_id), page)
+
+
+def _of_folder(runs: Sequence[Run], page: RunPage) -> Run | None:
+    """The MLflow run of the page's folder, among all with its raynas ID: a copied folder has its own."""
+    own = page.folder.absolute()
+    folders = [(run, Path(run.data.tags.get(FOLDER_TAG, own))) for run in runs]
+    for run, folder in folders:
+        if is_same_file(folder, own):
+            return run
+    # A folder that holds the run no longer was moved here. One that still does is the original.
+    return next((run for run, folder in folders if not holds_run(folder, page.run_id)), None)
 
 
 def _start(client: MlflowClient, page: RunPage, tags: Mapping[str, str]) -> Run:
@@ -108,7 +130,9 @@ def _start(client: MlflowClient, page: RunPage, tags: Mapping[str, str]) -> Run:
     target = find_target(client, page.tracking.experiment, page.uri)
     given = target.run
     origin_tags = _origin_tags(client, target.experiment, page)
-    tags = {KIND_TAG: page.kind, RUN_ID_TAG: page.run_id, **origin_tags, **tags}
+    own_tags = {KIND_TAG: page.kind, RUN_ID_TAG: page.run_id, FOLDER_TAG: str(page.folder.absolute())}
+    tags = {**own_tags, **origin_tags, **tags}
+    # A launcher, such as `mlflow run`, has opened a run for this process: raynas writes into that.
     if given is not None and RUN_ID_TAG not in given.data.tags:
         client.log_batch(given.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         client.update_run(given.info.run_id, status="RUNNING")
@@ -131,23 +155,33 @@ def _origin_tags(client: MlflowClient, experiment: str, page: RunPage) -> dict[s
     tags = {ORIGIN_TAGS[page.kind]: origin.run_id}
     if origin.child is not None:
         tags[CHILD_TAG] = str(origin.child)
-    source = find_mlflow_run(client, [experiment], "search", origin.run_id)
-    return tags if source is None else {PARENT_TAG: source.info.run_id, **tags}
+    sources = find_mlflow_runs(client, [experiment], "search", origin.run_id)
+    if not sources:
+        return tags
+    folder = Path(origin.folder)
+    is_copy = [is_same_file(Path(run.data.tags.get(FOLDER_TAG, folder)), folder) for run in sources]
+    source = sources[is_copy.index(True) if True in is_copy else 0]
+    return {PARENT_TAG: source.info.run_id, **tags}
 
 
-def find_mlflow_run(client: MlflowClient, experiments: Sequence[str], kind: str, run_id: str) -> Run | None:
-    """The MLflow run of the search or training with this raynas ID, if one of the experiments has it."""
-    return first_run(
-        client, experiments, f"tags.`{RUN_ID_TAG}` = '{run_id}' and tags.`{KIND_TAG}` = '{kind}'"
-    )
+def find_mlflow_runs(client: MlflowClient, experiments: Sequence[str], kind: str, run_id: str) -> list[Run]:
+    """The MLflow runs of the search or training with this raynas ID, oldest first.
+
+    There are several if its folder was copied and both copies went on.
+    """
+    condition = f"tags.`{RUN_ID_TAG}` = '{run_id}' and tags.`{KIND_TAG}` = '{kind}'"
+    return _oldest_runs(client, experiments, condition, MAX_COPIES)
 
 
 def first_run(client: MlflowClient, experiments: Sequence[str], condition: str) -> Run | None:
     """The oldest MLflow run that fulfils a condition in MLflow's search syntax."""
-    found = client.search_runs(
-        list(experiments), condition, max_results=1, order_by=["attributes.start_time ASC"]
-    )
+    found = _oldest_runs(client, experiments, condition, 1)
     return found[0] if found else None
+
+
+def _oldest_runs(client: MlflowClient, experiments: Sequence[str], condition: str, count: int) -> list[Run]:
+    order = ["attributes.start_time ASC"]
+    return list(client.search_runs(list(experiments), condition, max_results=count, order_by=order))
 
 
 def write_texts(client: MlflowClient, info: RunInfo, texts: Mapping[str, str]) -> None:

@@ -35,8 +35,7 @@ class SearchRuns:
     """
 
     def __init__(self, page: RunPage) -> None:
-        tags = {"raynas.run_folder": str(page.folder.absolute())}
-        opened = open_mlflow_run(page, tags=tags, texts=_config_file(page.config))
+        opened = open_mlflow_run(page, texts=_config_file(page.config))
         self.client = opened.client
         self.is_new = opened.is_new
         self.run_id = page.run_id
@@ -46,6 +45,7 @@ class SearchRuns:
         self.status: str = opened.run.info.status
         self.num_written = 0
         self._parent = opened.run
+        # A new parent has no children, so MLflow need not be asked for them.
         self._is_loaded = opened.is_new
         self._complete: set[int] = set()
         self._half_written: dict[int, RunInfo] = {}
@@ -71,6 +71,8 @@ class SearchRuns:
     def write_child(self, page: ChildPage) -> None:
         """Writes everything about one child."""
         info = self._half_written.get(page.child) or self._create(page)
+        # Remembered before anything is written to it: a second try then goes on with this run instead of a
+        # new one.
         self._half_written[page.child] = info
         self.client.log_batch(info.run_id, metrics=page.metrics, params=page.params)
         write_texts(self.client, info, page.texts)
@@ -91,6 +93,7 @@ class SearchRuns:
         Args:
             end_time: in seconds since 1970; defaults to now.
         """
+        # A run that has this status already keeps the moment of its end.
         if status != self.status:
             end_ms = None if end_time is None else milliseconds(end_time)
             self.client.set_terminated(self.parent_id, status, end_ms)
@@ -104,6 +107,7 @@ class SearchRuns:
             found = first_run(self.client, [self.experiment_id], condition)
             if found is not None:
                 return found.info
+        # Marked before the request, and unmarked only once it was answered.
         self._in_doubt.add(page.child)
         tags = {PARENT_TAG: self.parent_id, RUN_ID_TAG: self.run_id, **page.tags}
         run = self.client.create_run(
@@ -132,6 +136,7 @@ def _all(client: MlflowClient, experiment: str, condition: str) -> Iterator[Run]
     while True:
         page = client.search_runs([experiment], condition, max_results=PAGE_SIZE, page_token=token)
         yield from page
+        # MLflow gives out runs in pages, and a token as long as there is another one.
         token = page.token
         if not token:
             return

@@ -94,8 +94,11 @@ class SearchTracker(RunListener):
         self._writer.put(partial(self._runs.write_config, config))
 
     def child_finished(self, record: ChildRecord, child: Child) -> None:
+        """Queues the child's MLflow run and the next step of the search's curves."""
         if self._is_closed or record.finished is None:
             return
+        # Added here and discarded in the writer's thread; each is a single operation of a set, which needs no
+        # lock.
         self._unwritten.add(child.id)
         self._writer.put(partial(self._write_child, record, child))
         self._num_finished += 1
@@ -104,6 +107,7 @@ class SearchTracker(RunListener):
         if accuracy is not None:
             self._best_accuracy = max(accuracy, self._best_accuracy or 0.0)
         values: dict[str, float] = {"children_finished": self._num_finished}
+        # Only once there are any, so that a search without limits has no curve of zeros.
         if self._num_infeasible:
             values["children_infeasible"] = self._num_infeasible
         if self._best_accuracy is not None:
@@ -118,6 +122,7 @@ class SearchTracker(RunListener):
         self._finish_time = record.finished.time
 
     def policy_updated(self, statistics: dict[str, float]) -> None:
+        """Queues one step of the curves of the strategy's statistics."""
         if "policy_version" in statistics:
             step = int(statistics["policy_version"])
             self._add_points(statistics, step=step, progress_key="policy_version")
@@ -167,6 +172,7 @@ class SearchTracker(RunListener):
             progress_key: metric whose value grows with the steps of these curves. Its last value in MLflow
                 tells how far earlier drivers got, so that a replayed journal adds no point twice.
         """
+        # A replayed journal reports every step again from the first on.
         if self._is_closed or step <= self._runs.logged_values.get(progress_key, 0):
             return
         self._queue_points(values, step=step)
@@ -174,6 +180,7 @@ class SearchTracker(RunListener):
     def _queue_points(self, values: Mapping[str, float], *, step: int) -> None:
         time = self._finish_time
         self._points.append([metric(key, value, step=step, time=time) for key, value in values.items()])
+        # One job writes all steps that have gathered, however many came while the writer was busy.
         if not self._is_flush_queued:
             self._is_flush_queued = True
             self._writer.put(self._write_points)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -15,6 +16,9 @@ from mlflow.exceptions import MlflowException
 from raynas.config import without_credentials
 from raynas.errors import UsageError, shortened
 from raynas.tracking.advice import advice
+from raynas.tracking.moved_store import ARTIFACTS_FOLDER, follow_its_folder, former_folders
+
+logger = logging.getLogger("raynas.tracking")
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -24,11 +28,22 @@ MAX_ERROR_LENGTH = 400
 
 def resolved_uri(uri: str | None, default_store: Path) -> str:
     """The given URI, else MLFLOW_TRACKING_URI, else the SQLite file `default_store`; with its credentials."""
-    return uri or os.environ.get(URI_VARIABLE) or f"sqlite:///{default_store.absolute()}"
+    return uri or os.environ.get(URI_VARIABLE) or sqlite_uri(default_store.absolute())
+
+
+def sqlite_uri(path: Path) -> str:
+    """The URI of a SQLite file, readable as long as its path has no character that means something there."""
+    uri = f"sqlite:///{path}"
+    if sqlalchemy.make_url(uri).database == str(path):
+        return uri
+    return sqlalchemy.URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client of a store that has answered one request; UsageError if it doesn't answer."""
+    """A client of a store that has answered one request; UsageError if it doesn't answer.
+
+    If a SQLite store was moved or copied with its folder, its paths follow.
+    """
     with store_errors(uri):
         path = _sqlite_path(uri)
         if path is not None and not path.exists():
@@ -37,6 +52,9 @@ def connect(uri: str) -> MlflowClient:
             _probe_database(uri)
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
+        if path is not None:
+            # Last, once MLflow has found its tables.
+            follow_its_folder(uri, path)
     return client
 
 
@@ -48,9 +66,29 @@ def runs_page(store: Path) -> str:
     Args:
         store: a SQLite file.
     """
-    experiments = connect(f"sqlite:///{store.resolve()}").search_experiments(max_results=1)
+    uri = sqlite_uri(store.resolve())
+    # SQLite also makes files beside the store while it writes.
+    can_write = os.access(store, os.W_OK) and os.access(store.parent, os.W_OK)
+    client = connect(uri) if can_write else _connect_to_read(uri, store.resolve())
+    experiments = client.search_experiments(max_results=1)
     place = f"experiments/{experiments[0].experiment_id}/runs" if experiments else "experiments"
     return f"/#/{place}?workflowType=machine_learning"
+
+
+def _connect_to_read(uri: str, store: Path) -> MlflowClient:
+    """A client of a SQLite store that may not be written, as on a read-only disk."""
+    with store_errors(uri):
+        client = MlflowClient(tracking_uri=uri)
+        client.search_experiments(max_results=1)
+        for folder in former_folders(uri, store):
+            logger.warning(
+                "The MLflow store %s was moved or copied and may not be written, so its paths still begin "
+                "with %s: pictures and other files are shown only if they are there. Copy its folder to "
+                "where you may write.",
+                store,
+                folder,
+            )
+    return client
 
 
 @contextlib.contextmanager
@@ -85,7 +123,7 @@ def _sqlite_path(uri: str) -> Path | None:
 def artifact_location(uri: str) -> str | None:
     """Where the artifacts of a new experiment go: beside a SQLite store, else where the server says."""
     path = _sqlite_path(uri)
-    return (path.parent / "mlartifacts").as_uri() if path else None
+    return (path.parent / ARTIFACTS_FOLDER).as_uri() if path else None
 
 
 def _create_sqlite(path: Path) -> None:
@@ -96,8 +134,8 @@ def _create_sqlite(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        _probe_database(f"sqlite:///{temporary}")
-        MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments(max_results=1)
+        _probe_database(sqlite_uri(temporary))
+        MlflowClient(tracking_uri=sqlite_uri(temporary)).search_experiments(max_results=1)
         # Another process may have created the file in between, and may be using it already.
         with contextlib.suppress(FileExistsError):
             os.link(temporary, path)

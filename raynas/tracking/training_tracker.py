@@ -79,6 +79,7 @@ class TrainingTracker:
         self._unwritten_epochs.add(epoch)
         now = time.time()
         points = [metric(key, value, step=epoch, time=now) for key, value in values.items()]
+        # A curve of the epochs themselves, by which `open` finds out which of them are written.
         points.append(metric("epoch", epoch, step=epoch, time=now))
         self._writer.put(partial(self._write_epoch, epoch, points))
 
@@ -106,6 +107,8 @@ class TrainingTracker:
         Args:
             status: in MLflow: FINISHED, KILLED or FAILED.
         """
+        # The networks may take longer to upload than everything else, so the time to wait depends on their
+        # size.
         num_bytes = sum(path.stat().st_size for folder in self._models.values() for path in folder.iterdir())
         last = partial(self._client.set_terminated, self.mlflow_run_id, status)
         self._writer.close(last, timeout=timeout + num_bytes / UPLOAD_BYTES_PER_SECOND)

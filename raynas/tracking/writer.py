@@ -31,7 +31,8 @@ Job = Callable[[], None]
 class JobQueue(Protocol):
     """Takes jobs and has carried them out, as far as possible, when it is closed."""
 
-    def put(self, job: Job) -> None: ...
+    def put(self, job: Job) -> None:
+        """Adds a job at the end."""
 
     def close(self, last: Job, *, timeout: float) -> None:
         """Carries out what is queued, then `last`; waits about `timeout` seconds at most."""
@@ -99,11 +100,13 @@ class BackgroundWriter:
         error = self._failure(queued)
         if error is not None:
             if self._is_worth_keeping(queued, error):
+                # At the back, so that one job that always fails doesn't hold up those behind it.
                 self._queue.put(queued)
             self._pause()
 
     def _insist(self, queued: _Queued) -> None:
         while (error := self._failure(queued)) is not None:
+            # Looked at after a try: the last job is tried once even if the time is over.
             if self._gave_up.is_set() or not self._is_worth_keeping(queued, error):
                 return
             self._pause()

@@ -22,6 +22,7 @@ def random_crop(images_NHWC: Tensor, padding: int, generator: torch.Generator) -
     rows_NH = corners_2N[0][:, None] + steps[:height]
     columns_NW = corners_2N[1][:, None] + steps[:width]
     images_N = torch.arange(num_images, device=images_NHWC.device)
+    # The three index tensors broadcast to N x H x W: one gather crops every image at its own place.
     return padded[images_N[:, None, None], rows_NH[:, :, None], columns_NW[:, None, :]]
 
 
@@ -39,6 +40,7 @@ def cutout(images_NHWC: Tensor, size: int, generator: torch.Generator) -> Tensor
     num_images, height, width, _ = images_NHWC.shape
     device = images_NHWC.device
     centre_2N = torch.rand(2, num_images, generator=generator).to(device)
+    # The centre is drawn inside the image, so a square at the border hides less than its area.
     top_N = (centre_2N[0] * height).long() - size // 2
     left_N = (centre_2N[1] * width).long() - size // 2
     rows_NH = _within(torch.arange(height, device=device), top_N, size)

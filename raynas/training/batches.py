@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,27 +25,36 @@ class TrainingBatch(NamedTuple):
     images_NCHW: Tensor
     labels_N: Tensor
     position: int
-    """The `start` that continues the epoch after this batch, in a unit of the batches' own; equal on all
-    ranks.
-    """
+    """See Positioned."""
 
 
-class TrainingBatches(Protocol):
+class Positioned(Protocol):
+    """A batch of any task."""
+
+    @property
+    def position(self) -> int:
+        """The `start` that continues the epoch after this batch, in a unit of the batches' own; equal on all
+        ranks.
+        """
+
+
+Batch = TypeVar("Batch", bound=Positioned, covariant=True)
+
+
+class Batches(Protocol[Batch]):
     """Training and validation images in batches. Their order depends on the seed and the epoch, and not on
     the number of ranks.
     """
-
-    num_classes: int
 
     def num_batches(self, batch_size: int, *, num_ranks: int) -> int:
         """Number of batches of `batch_size` images that each rank gets in an epoch."""
 
     def train_batches(
         self, epoch: int, batch_size: int, *, rank: int, num_ranks: int, start: int = 0
-    ) -> Iterator[TrainingBatch]:
+    ) -> Iterator[Batch]:
         """One rank's batches of an epoch from position `start`."""
 
-    def validation_batches(self, batch_size: int, *, rank: int, num_ranks: int) -> Iterator[TrainingBatch]:
+    def validation_batches(self, batch_size: int, *, rank: int, num_ranks: int) -> Iterator[Batch]:
         """One rank's validation batches; each image is on exactly one rank."""
 
 
@@ -66,9 +75,11 @@ class MemoryBatches:
     ) -> Iterator[TrainingBatch]:
         order_N = torch.randperm(len(self.images.train_labels_N), generator=self._generator(epoch))
         step = batch_size * num_ranks
+        # The order is drawn anew and in full for each call: a position alone is enough to go on in the middle
+        # of an epoch.
         for position in range(start, len(order_N) - step + 1, step):
             # Every rank augments the whole batch, so that an image's augmentation doesn't depend on how the
-            # batch is divided.
+            # batch is divided. It is seeded by the position, for an epoch that goes on from here.
             images_NCHW, labels_N = self.images.batch(
                 order_N[position : position + step], self.augmentation, self._generator(epoch, position)
             )
@@ -151,5 +162,7 @@ class StreamedBatches:
 
     def _normalised(self, images_NCHW: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:
         """Copies a batch to the device as bytes, a quarter of the size of floats, and normalises it there."""
+        # non_blocking returns before the copy from pinned memory is done; what follows on the GPU waits for
+        # it there.
         pixels_NCHW = images_NCHW.to(self.device, non_blocking=True).float()
         return pixels_NCHW * self._scale_C11 - self._shift_C11, labels_N.to(self.device, non_blocking=True)

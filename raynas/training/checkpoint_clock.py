@@ -40,6 +40,7 @@ class CheckpointClock:
         """Starts to count at update `step`, after which a checkpoint was written or training began."""
         self._began = self._clock()
         self._first_step = step
+        # The first look comes an update later, so that a pace can be measured.
         self._next_look = step + 1
 
     def is_due(self, step: int) -> bool:
@@ -50,6 +51,8 @@ class CheckpointClock:
             return True
         if self._seconds is None or step < self._next_look:
             return False
+        # Rank 0 says how many updates to wait instead of yes or no, so that the ranks need not talk at every
+        # update.
         wait = self._placement.agree(self._updates_left(step, self._seconds))
         self._next_look = step + wait
         return wait == 0
@@ -59,5 +62,6 @@ class CheckpointClock:
         passed = self._clock() - self._began
         if passed >= seconds:
             return 0
+        # Seconds per update.
         pace = passed / (step - self._first_step)
         return min(max(int((seconds - passed) / max(pace, 1e-9)), 1), STEPS_PER_LOOK)

@@ -85,6 +85,7 @@ def train_child(
     # Reported again: the earlier attempt may have died after it saved an epoch and before it reported it.
     for epoch_report in curve if loop.placement.rank == 0 else ():
         report_epoch(epoch_report)
+    # The seconds of a curve go on where the earlier attempt stopped.
     began = time.perf_counter() - (curve[-1].seconds if curve else 0.0)
     for epoch in range(len(curve) + 1, config.epochs + 1):
         ended = loop.train_epoch(epoch, should_stop)
@@ -98,6 +99,7 @@ def train_child(
         curve.append(EpochReport(epoch=epoch, accuracy=accuracy, train_loss=loop.mean_loss, seconds=seconds))
         if loop.placement.rank == 0:
             report_epoch(curve[-1])
+        # Not after the last epoch, where the result follows at once.
         if checkpoints is not None and epoch < config.epochs and checkpoints.is_due(epoch):
             loop.save(checkpoints, curve)
     return ChildResult(status="completed", accuracy=curve[-1].accuracy, curve=tuple(curve))
@@ -116,7 +118,9 @@ class _ChildLoop:
         self.images = images
         self.config = config
         self.placement = placement
+        # A data set that is smaller than a batch is one batch, instead of none.
         self.batch_size = min(config.batch_size, len(images.train_labels_N))
+        # channels_last, in which convolutions are faster on CPUs and on GPUs with tensor cores.
         self.network = network.to(placement.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = placement.wrap(self.network)
         self.optimizer = torch.optim.SGD(
@@ -132,6 +136,7 @@ class _ChildLoop:
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, self.total_steps)
         self.autocast = autocast_type(config.precision, placement.device)
         # Every rank draws the same order and takes its share of each batch.
+        # On the CPU whatever the device, so that the order of images doesn't depend on it.
         self.generator = torch.Generator().manual_seed(seed)
         self.first_images = FirstImages()
         self.steps_done = 0
@@ -142,6 +147,7 @@ class _ChildLoop:
         random_states: list[Any] = [random_state(self.placement.device)]
         if self.placement.num_ranks > 1:
             random_states = [None] * self.placement.num_ranks
+            # A collective: all ranks must come here, although rank 0 alone saves.
             distributed.all_gather_object(random_states, random_state(self.placement.device))
         if self.placement.rank == 0:
             state = {
@@ -167,6 +173,7 @@ class _ChildLoop:
         # from_bytes has moved it to the device; a generator on the CPU takes its state from there only.
         self.generator.set_state(state["generator"].cpu())
         set_random_state(state["random"][self.placement.rank], self.placement.device)
+        # mean_loss isn't restored: the next epoch sets it before it is reported.
         self.steps_done = state["steps_done"]
         return [EpochReport(**report) for report in state["curve"]]
 
@@ -182,8 +189,11 @@ class _ChildLoop:
             num_ranks=self.placement.num_ranks,
         )
         for images_NCHW, labels_N in batches:
+            # Asked of rank 0 at every step: ranks that ended at different steps would wait for each other in
+            # the next collective.
             if self.placement.agree(should_stop()):
                 return ChildResult(status="stopped", reason=f"in epoch {epoch}")
+            # Before the step, so that images of no use are reported instead of a loss that doesn't fall.
             self.first_images.look(images_NCHW, labels_N)
             loss = self._step(images_NCHW, labels_N)
             if not math.isfinite(loss):
@@ -193,7 +203,9 @@ class _ChildLoop:
         return None
 
     def _step(self, images_NCHW: Tensor, labels_N: Tensor) -> float:
+        # At every step, as in slim, where the probability grows with the step and not with the epoch.
         set_drop_path_progress(self.network, self.steps_done / self.total_steps)
+        # None instead of zeros: a parameter that took no part in a step isn't moved by its momentum.
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(images_NCHW.device.type, self.autocast, enabled=self.autocast is not None):
             output = self.model(images_NCHW)
@@ -203,6 +215,7 @@ class _ChildLoop:
         mean_loss = self.placement.total(loss.detach().clone()).item() / self.placement.num_ranks
         if math.isfinite(mean_loss):
             loss.backward()  # type: ignore[no-untyped-call]
+            # After `backward`, in which DDP has averaged the gradients: every rank clips the same ones.
             nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip, foreach=True)
             self.optimizer.step()
             self.schedule.step()
@@ -213,9 +226,12 @@ class _ChildLoop:
         """Fraction of validation images classified correctly, over all ranks; None if the network
         diverged.
         """
+        # Twice as many images as in training: without gradients, a forward pass needs less memory.
         batches = self.images.validation_batches(
             2 * self.batch_size, rank=self.placement.rank, num_ranks=self.placement.num_ranks
         )
+        # The bare network, not the one that DDP wraps: ranks may have different numbers of batches, and each
+        # of DDP's forward passes waits for all ranks.
         num_right, num_images, num_broken = validation_counts(
             self.network, batches, _counts, placement=self.placement, autocast=self.autocast
         )
@@ -225,5 +241,6 @@ class _ChildLoop:
 def _counts(logits_NK: Tensor, labels_N: Tensor) -> Tensor:
     """Images classified correctly, images, and logits that are not finite."""
     num_right = (logits_NK.argmax(dim=1) == labels_N).sum()
+    # argmax finds a class even among NaNs, so a network that diverged would get an accuracy like any other.
     num_broken = (~logits_NK.isfinite()).sum()
     return torch.stack([num_right, torch.full_like(num_right, len(labels_N)), num_broken])

@@ -43,6 +43,7 @@ def random_state(device: str) -> dict[str, Any]:
 
 def set_random_state(state: Mapping[str, Any], device: str) -> None:
     """Restores a `random_state`; the state of a GPU is ignored on a CPU."""
+    # Loaded with map_location the states may be on the GPU, but generators take them from the CPU only.
     torch.set_rng_state(state["cpu"].cpu())
     if state["cuda"] is not None and torch.device(device).type == "cuda":
         torch.cuda.set_rng_state(state["cuda"].cpu(), device)

@@ -19,6 +19,7 @@ CIFAR_LEARNING_RATE = 0.025
 CIFAR_WEIGHT_DECAY = 5e-4
 CIFAR_GRADIENT_CLIP = 5.0
 CIFAR_AUXILIARY_WEIGHT = 0.4
+# A fraction of the side, so that it suits images of other sizes too.
 CIFAR_CUTOUT = 0.5
 
 # Images of 8x8 pixels leave room for one reduction, and a mirrored digit is none.

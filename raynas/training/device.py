@@ -67,6 +67,7 @@ def autocast_type(precision: Precision, device: str) -> torch.dtype | None:
     if precision == "bfloat16":
         return torch.bfloat16
     if torch.device(device).type == "cuda":
+        # Emulation doesn't count, for the same reason as on a CPU.
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
     return (
         torch.bfloat16
@@ -81,6 +82,7 @@ def hashed_seed(*numbers: int) -> int:
     Hashed, because sums or products of small numbers would give equal seeds to different combinations.
     """
     text = "/".join(map(str, numbers))
+    # 15 hex digits are 60 bits, which every random generator takes as a seed.
     return int(hashlib.sha256(text.encode()).hexdigest()[:15], 16)
 
 
@@ -88,6 +90,7 @@ def hashed_seed(*numbers: int) -> int:
 def reproducible(seed: int, placement: Placement) -> Iterator[None]:
     """Seeds torch and fixes threads and algorithms for the block; restores the caller's state after it."""
     is_cuda = torch.device(placement.device).type == "cuda"
+    # The number of threads changes the order of sums in a product of matrices, and with it the last bits.
     threads = torch.get_num_threads()
     torch.set_num_threads(placement.num_threads)
     try:
@@ -106,6 +109,8 @@ def _deterministic() -> Iterator[None]:
     """Chooses CUDA kernels that give the same bits each time, where there are any; CPU kernels always do."""
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    # warn_only, because some operations have no deterministic kernel, and a child is worth more than its last
+    # bits.
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         yield

@@ -1,10 +1,8 @@
 """The loop of final training: trains one network to the end, on one or many ranks, and can be interrupted.
 
-Source: Zoph et al. 2018, A.7: label smoothing 0.1, auxiliary loss 0.4, evaluation with the moving average of
-the weights.
+What the network learns, and how it is measured, is a Task. Source: Zoph et al. 2018, A.7: evaluation with the
+moving average of the weights.
 """
-
-# Shapes: N images, C channels, H x W pixels, K classes.
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Generic
 
 import torch
 from torch import Tensor, nn
@@ -21,23 +19,23 @@ from torch.optim.swa_utils import AveragedModel
 
 from raynas.errors import InvalidConfig, TrainingFailed, WeightsError
 from raynas.nn.drop_path import set_drop_path_progress
-from raynas.training.batches import TrainingBatch, TrainingBatches
+from raynas.training.batches import Batches
 from raynas.training.checkpoint_clock import CheckpointClock
 from raynas.training.device import Placement, autocast_type, hashed_seed
 from raynas.training.final_checkpoint import check_state
-from raynas.training.final_config import EpochSummary, FinalConfig, StepSummary, TrainingSummary, micro_batch
-from raynas.training.first_images import FirstImages
-from raynas.training.losses import classification_loss, validation_counts
+from raynas.training.final_config import LoopConfig, StepSummary, TrainingSummary, micro_batch
 from raynas.training.optimizers import build_optimizer, load_optimizer
+from raynas.training.task import AnyBatch, Task
 
 STEPS_PER_CHECK = 50
 """Updates between two checks that the loss is finite; there is also one before each checkpoint."""
 
 
-class FinalTraining:
+class FinalTraining(Generic[AnyBatch]):
     """A network in training, with its optimiser, average and position in the data.
 
     Args:
+        task: the loss of a batch, and what is measured after each epoch.
         seed: seed of dropout and drop path. They are seeded anew for each update and rank, so that a
             checkpoint needs no random state.
     Raises:
@@ -47,13 +45,15 @@ class FinalTraining:
     def __init__(
         self,
         network: nn.Module,
-        batches: TrainingBatches,
-        config: FinalConfig,
+        batches: Batches[AnyBatch],
+        task: Task[AnyBatch],
+        config: LoopConfig,
         placement: Placement,
         *,
         seed: int = 0,
     ) -> None:
         self.batches = batches
+        self.task = task
         self.config = config
         self.placement = placement
         self.seed = seed
@@ -68,7 +68,6 @@ class FinalTraining:
         self.average = _average(self.network, config.average_decay)
         self.autocast = autocast_type(config.precision, placement.device)
         self._unchecked_loss = torch.zeros((), device=placement.device)
-        self._first_images = FirstImages()
         self.clock = CheckpointClock(
             placement, steps=config.checkpoint_steps, minutes=config.checkpoint_minutes
         )
@@ -84,6 +83,7 @@ class FinalTraining:
     def _count_steps(self) -> int:
         """Updates per epoch."""
         num_batches = self.batches.num_batches(self.micro_batch, num_ranks=self.placement.num_ranks)
+        # Batches at the end of an epoch that don't fill an update are left out.
         num_steps = num_batches // self.config.accumulate
         if num_steps < 1:
             raise InvalidConfig(
@@ -113,6 +113,8 @@ class FinalTraining:
             RunFolderError: it is of another network or average; nothing was changed.
             WeightsError: it is of another optimiser, or damaged.
         """
+        # Before anything is loaded: load_state_dict copies tensor by tensor, and would leave a mixture behind
+        # an error.
         check_state(self.state_dict(), state)
         try:
             load_optimizer(self.optimizer, state["optimizer"])
@@ -152,17 +154,17 @@ class FinalTraining:
             self._epoch_began = time.perf_counter()
             self._first_step = self.step
             loss = self._train_epoch(save, check)
+            # Taken before the validation, which is not to count.
             images_per_second = self._images_per_second()
-            top1, top5 = self.accuracies()
+            scores = self.scores()
             # Before `save`, whose checkpoint must continue with the next epoch.
             self.epoch += 1
             self.position = 0
             save(
-                EpochSummary(
+                self.task.summary(
                     epoch=self.epoch,
                     train_loss=loss,
-                    top1=top1,
-                    top5=top5,
+                    **scores,
                     learning_rate=self.optimizer.param_groups[0]["lr"],
                     images_per_second=images_per_second,
                     seconds=time.perf_counter() - self._began,
@@ -195,15 +197,16 @@ class FinalTraining:
             num_ranks=self.placement.num_ranks,
             start=self.position,
         )
-        gathered: list[TrainingBatch] = []
+        gathered: list[AnyBatch] = []
         for batch in batches:
-            self._first_images.look(batch.images_NCHW, batch.labels_N)
+            self.task.look(batch)
             gathered.append(batch)
             if len(gathered) == self.config.accumulate:
                 check()
                 losses.append(self._update(gathered))
                 self.position = batch.position
                 gathered = []
+                # Asked on every rank after every update, because the ranks agree on the answer.
                 if self.clock.is_due(self.step):
                     self._check_loss()
                     save(
@@ -219,10 +222,12 @@ class FinalTraining:
         self._check_loss()
         if not losses:
             return math.nan
+        # One transfer at the end of the epoch. `item` after each update would make the host wait for the GPU
+        # each time.
         mean = self.placement.total(torch.stack(losses).mean()).item() / self.placement.num_ranks
         return float(mean)
 
-    def _update(self, batches: list[TrainingBatch]) -> Tensor:
+    def _update(self, batches: list[AnyBatch]) -> Tensor:
         epoch = self._progress()
         set_drop_path_progress(self.network, epoch / self.config.epochs)
         rate = self.config.optimizer.rate(self.config.batch_size)
@@ -232,10 +237,12 @@ class FinalTraining:
         self.optimizer.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self.placement.device)
         with self._seeded_for_step():
+            # Gradients add up over the steps, and travel between the ranks with the last one only.
             for batch in batches[:-1]:
                 with self._no_sync():
                     loss += self._backward(batch)
             loss += self._backward(batches[-1])
+        # Kept on the device as a sum, which is NaN or infinite once one of its terms is.
         self._unchecked_loss += loss
         if self.config.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip, foreach=True)
@@ -247,17 +254,9 @@ class FinalTraining:
             self._check_loss()
         return loss
 
-    def _backward(self, batch: TrainingBatch) -> Tensor:
-        device = batch.images_NCHW.device.type
-        with torch.autocast(device, self.autocast, enabled=self.autocast is not None):
-            output = self.model(batch.images_NCHW)
-        loss = classification_loss(
-            output,
-            batch.labels_N,
-            auxiliary_weight=self.config.auxiliary_weight,
-            label_smoothing=self.config.label_smoothing,
-        )
-        loss = loss / self.config.accumulate
+    def _backward(self, batch: AnyBatch) -> Tensor:
+        # Divided, so that the sum of the steps' gradients is that of their mean loss, as for one large batch.
+        loss = self.task.loss(self.model, batch, self.autocast) / self.config.accumulate
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
@@ -265,6 +264,7 @@ class FinalTraining:
     def _seeded_for_step(self) -> Iterator[None]:
         """Seeds dropout and drop path for this update and rank."""
         device = torch.device(self.placement.device)
+        # Forked, so that seeding here leaves the random numbers of whatever else runs in the process alone.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(hashed_seed(self.seed, self.step, self.placement.rank))
             yield
@@ -290,34 +290,19 @@ class FinalTraining:
                 "checkpoint is from before."
             )
 
-    def accuracies(self) -> tuple[float, float]:
-        """Top-1 and top-5 accuracy on the validation images, over all ranks; 0 if there are none."""
+    def scores(self) -> dict[str, Any]:
+        """What the task measures on the validation images of all ranks, by the summary's fields."""
         batches = self.batches.validation_batches(
             2 * self.micro_batch, rank=self.placement.rank, num_ranks=self.placement.num_ranks
         )
-        top1, top5, total = validation_counts(
-            self.evaluated,
-            ((batch.images_NCHW, batch.labels_N) for batch in batches),
-            _counts,
-            placement=self.placement,
-            autocast=self.autocast,
-        )
-        return top1 / max(total, 1), top5 / max(total, 1)
+        return self.task.scores(self.evaluated, batches, self.placement, self.autocast)
 
 
-def _on_device(network: nn.Module, config: FinalConfig, device: str) -> nn.Module:
+def _on_device(network: nn.Module, config: LoopConfig, device: str) -> nn.Module:
     if config.sync_norm and torch.device(device).type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     # channels_last, in which convolutions are faster on CPUs and on GPUs with tensor cores.
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def _counts(logits_NK: Tensor, labels_N: Tensor) -> Tensor:
-    """Images whose class is the best guess, images whose class is among the best five, and images."""
-    best_NK = logits_NK.topk(min(5, logits_NK.shape[1]), dim=1).indices
-    is_right_NK = best_NK == labels_N[:, None]
-    num_top1 = is_right_NK[:, 0].sum()
-    return torch.stack([num_top1, is_right_NK.sum(), torch.full_like(num_top1, len(labels_N))])
 
 
 def _average(network: nn.Module, decay: float | None) -> AveragedModel | None:
@@ -329,4 +314,6 @@ def _average(network: nn.Module, decay: float | None) -> AveragedModel | None:
         share = min(decay, (1.0 + float(num_updates)) / (10.0 + float(num_updates)))
         torch._foreach_lerp_(averages, weights, 1.0 - share)
 
+    # AveragedModel averages parameters alone. It copies batch norm's statistics from the network at each
+    # update.
     return AveragedModel(network, multi_avg_fn=update)

@@ -23,6 +23,7 @@ def checked_state(state: Any) -> Mapping[str, Any]:
     parts = state if isinstance(state, Mapping) else {}
     place, average = parts.get("place"), parts.get("average")
     is_sound = (
+        # `and` and `or` stop at the first part that is wrong, so the later ones may rely on the earlier.
         _are_tensors(parts.get("network"))
         and isinstance(parts.get("optimizer"), Mapping)
         and (average is None or (_are_tensors(average) and average.get("n_averaged", _ZERO).ge(0).all()))
@@ -59,6 +60,7 @@ def check_state(own: Mapping[str, Any], state: Mapping[str, Any]) -> None:
 
 
 def _problems(own: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[str]:
+    # With other parts than these, the comparisons below would find none of what they look for.
     if own.keys() != state.keys():
         yield f"it holds {', '.join(sorted(state))} instead of {', '.join(sorted(own))}"
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -12,8 +12,8 @@ from raynas.training.device import Precision
 from raynas.training.optimizers import OptimizerConfig, ScheduleConfig
 
 
-class FinalConfig(FrozenModel):
-    """Final training of one network."""
+class LoopConfig(FrozenModel):
+    """How one network is trained to the end, whatever its task is."""
 
     epochs: int = Field(600, ge=1)
     """Full passes over the training images."""
@@ -23,12 +23,8 @@ class FinalConfig(FrozenModel):
     """Number of steps whose gradients are added up to one update. Batch norm sees the images of one step."""
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """Fraction of the target that is spread over all classes; 0.1 for ImageNet."""
     gradient_clip: float | None = Field(5.0, gt=0)
     """Norm of the whole gradient at which it is clipped; None means that it never is."""
-    auxiliary_weight: float = Field(0.4, ge=0)
-    """Weight of the auxiliary head's loss, where the network has one."""
     average_decay: float | None = Field(None, gt=0, lt=1)
     """Decay of the moving average of the weights, with which the network is evaluated; 0.9999 for ImageNet.
     After n updates it is at most (1 + n) / (10 + n), as in TensorFlow. None means no average.
@@ -57,7 +53,19 @@ class FinalConfig(FrozenModel):
         return self
 
 
-def micro_batch(config: FinalConfig, num_ranks: int) -> int:
+class FinalConfig(LoopConfig):
+    """Final training of one classifier."""
+
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Fraction of the target that is spread over all classes; 0.1 for ImageNet."""
+    auxiliary_weight: float = Field(0.4, ge=0)
+    """Weight of the auxiliary head's loss, where the network has one."""
+
+
+Config = TypeVar("Config", bound=LoopConfig)
+
+
+def micro_batch(config: LoopConfig, num_ranks: int) -> int:
     """Images of one step of one rank.
 
     Raises:
@@ -72,7 +80,7 @@ def micro_batch(config: FinalConfig, num_ranks: int) -> int:
     return config.batch_size // parts
 
 
-def divisible(config: FinalConfig, num_ranks: int) -> FinalConfig:
+def divisible(config: Config, num_ranks: int) -> Config:
     """`config` with a batch size that these ranks can divide: rounded down, and at least one image for
     each.
     """
@@ -82,12 +90,13 @@ def divisible(config: FinalConfig, num_ranks: int) -> FinalConfig:
 
 
 class EpochSummary(FrozenModel):
-    """TrainingSummary of an epoch. Accuracies are fractions, over all ranks, with the averaged weights."""
+    """TrainingSummary of an epoch; a task's own class adds what it measures on the validation images."""
+
+    score: ClassVar[str]
+    """Name of the field by which the best epoch is chosen; higher is better."""
 
     epoch: int = Field(ge=1)
     train_loss: AnyFloat
-    top1: float = Field(ge=0, le=1)
-    top5: float = Field(ge=0, le=1)
     learning_rate: float
     """Learning rate of the epoch's last update."""
     images_per_second: float
@@ -96,6 +105,19 @@ class EpochSummary(FrozenModel):
     """Seconds since this process began to train."""
     seconds_left: float
     """Seconds to the end of the training, at this process's pace so far."""
+
+    def metrics(self) -> dict[str, float]:
+        """The numbers that become points of curves, by name."""
+        return self.model_dump(exclude={"epoch"})
+
+
+class ClassifierSummary(EpochSummary):
+    """EpochSummary of a classifier. Accuracies are fractions, over all ranks, with the averaged weights."""
+
+    score = "top1"
+
+    top1: float = Field(ge=0, le=1)
+    top5: float = Field(ge=0, le=1)
 
 
 class StepSummary(FrozenModel):

@@ -36,11 +36,13 @@ class FirstImages:
         Raises:
             DataError: the pixels are not finite, all zero, or the same in all images.
         """
+        # Called at every step: after the first batches it returns at once, and no GPU waits for the host.
         if self._num_images >= ENOUGH_IMAGES or not len(labels_N):
             return
         _check_pixels(images_NCHW)
         if self._first_CHW is None:
-            self._first_CHW = images_NCHW[0]
+            # A copy: a view would keep the whole batch in memory.
+            self._first_CHW = images_NCHW[0].clone()
         self._are_equal = self._are_equal and bool((images_NCHW == self._first_CHW).all())
         self._classes.update(labels_N.tolist())
         self._num_images += len(labels_N)

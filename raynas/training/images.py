@@ -106,6 +106,8 @@ class DeviceImages:
         """
         order_N = torch.randperm(len(self.train_labels_N), generator=generator)
         for step in range(self.num_steps(batch_size)):
+            # The whole batch is augmented on every rank, so that an image's augmentation doesn't depend on
+            # the number of ranks.
             chosen_N = order_N[step * batch_size : (step + 1) * batch_size]
             images_NCHW, labels_N = self.batch(chosen_N, augmentation, generator)
             yield images_NCHW[rank::num_ranks], labels_N[rank::num_ranks]
@@ -125,6 +127,7 @@ class DeviceImages:
         """(images_NCHW, labels_N) of this rank's share of the validation set; the last batch may be
         smaller.
         """
+        # Every image is on one rank exactly, so that the sum over the ranks counts each once.
         pixels_NHWC = self.validation_images_NHWC[rank::num_ranks]
         labels_N = self.validation_labels_N[rank::num_ranks]
         for start in range(0, len(labels_N), batch_size):
@@ -137,6 +140,7 @@ class DeviceImages:
     def _augmented(
         self, images_NHWC: Tensor, augmentation: AugmentationConfig, generator: torch.Generator
     ) -> Tensor:
+        # Cutout comes last, so that no crop moves a part of the square out of the image.
         if padding := augmentation.padding(self.split.image_size):
             images_NHWC = random_crop(images_NHWC, padding, generator)
         if augmentation.mirrors(self.split.class_names):

@@ -78,6 +78,7 @@ def measured_latency(
             times = [_timed(network, images_NCHW) for _ in range(config.warmup + config.repeats)]
     finally:
         network.train(was_training)
+    # The median, because a pass that another process interrupts would pull a mean up.
     return 1000.0 * statistics.median(times[config.warmup :])
 
 

@@ -26,6 +26,7 @@ def classification_loss(
         output: logits_NK, or the pair of logits_NK and the auxiliary head's logits_NK.
     """
     logits_NK, auxiliary_NK = (output, None) if isinstance(output, Tensor) else output
+    # float32, because logarithms of small probabilities lose too much in bfloat16.
     loss = F.cross_entropy(logits_NK.float(), labels_N, label_smoothing=label_smoothing)
     if auxiliary_NK is None:
         return loss

@@ -88,6 +88,8 @@ def build_optimizer(network: nn.Module, config: OptimizerConfig, batch_size: int
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     groups = [
+        # Weights of convolutions and linear layers have two dimensions or more, biases and the parameters of
+        # norms one.
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
@@ -108,6 +110,8 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for index, moments in state["state"].items():
+        # torch would take a damaged state as it is and fail in the middle of the first step, or worse, not at
+        # all.
         if type(index) is not int or not 0 <= index < len(parameters):
             raise ValueError(f"the optimiser has no parameter {index!r}")
         if set(moments) != _MOMENTS[type(optimizer)]:
@@ -131,6 +135,7 @@ def _is_moment(value: object, shape: torch.Size) -> bool:
     """
     if value is None:
         return True
+    # An empty shape is that of a step count, which is one number.
     return isinstance(value, Tensor) and value.shape == shape and (bool(shape) or bool(value >= 0))
 
 
@@ -154,6 +159,8 @@ class TensorFlowRMSprop(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Updates every parameter that has a gradient; `closure` must be None."""
+        # None of raynas's loops computes the loss anew within a step.
         assert closure is None
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
@@ -164,6 +171,7 @@ class TensorFlowRMSprop(torch.optim.Optimizer):
         # torch._foreach_* updates all parameters in a few kernels instead of a few per parameter.
         for parameter in parameters:
             if not self.state[parameter]:
+                # One, where PyTorch begins at zero: TensorFlow's first steps are smaller.
                 self.state[parameter]["mean_square"] = torch.ones_like(parameter)
                 self.state[parameter]["velocity"] = torch.zeros_like(parameter)
         gradients = [p.grad for p in parameters if p.grad is not None]

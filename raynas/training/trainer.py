@@ -52,6 +52,7 @@ class ChildTrainer:
             network = NetworkSpec(
                 child.genotype, self.network, split.num_channels, split.num_classes, split.image_size
             ).build()
+            # Before the training, so that a network beyond the limit costs no more than this.
             latency_ms = self._latency_ms(network)
             result = self._refusal(latency_ms) or train_child(
                 network,
@@ -86,6 +87,8 @@ class ChildTrainer:
         if self.latency is None:
             return None
         excess = "" if latency_ms is None else self.latency.limits.excess_latency(latency_ms)
+        # Rank 0 alone has measured; the others learn from it that the child is refused, or would begin to
+        # train alone.
         if not self.placement.agree(bool(excess)):
             return None
         return ChildResult(status="infeasible", reason=excess)

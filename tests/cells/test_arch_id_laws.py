@@ -37,6 +37,7 @@ def test_a_random_rewriting_keeps_the_arch_id(name):
         assert rewritten_genotype(genotype, rng).arch_id == genotype.arch_id
 
 
+@pytest.mark.slow
 def test_architectures_that_differ_have_different_ids():
     counts = count(NUM_SAMPLES, seed=0)
     assert counts["all"].samples == NUM_SAMPLES

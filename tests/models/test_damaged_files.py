@@ -14,7 +14,8 @@ from PIL import Image
 from raynas.errors import DataError, ModelError, WeightsError
 from raynas.models.folder import load_model
 from raynas.models.preprocess import Preprocessing
-from raynas.models.weights import load_tensors, read_weights
+from raynas.models.tensor_files import load_tensors
+from raynas.models.weights import read_weights
 from raynas.training.final_checkpoint import checked_state
 from tests.fuzz.targets.checkpoint import tiny_training
 from tests.fuzz.targets.model import save_tiny

@@ -51,8 +51,8 @@ def test_missing_and_unexpected_tensors_are_named_and_nothing_is_copied(state):
     state["cells.0.match.0.1.wieght"] = state.pop("cells.0.match.0.1.weight")
     with pytest.raises(WeightsError) as caught:
         tiny(weights=state)
-    assert "1 missing: cells.0.match.0.1.weight." in str(caught.value)
-    assert "1 unexpected: cells.0.match.0.1.wieght." in str(caught.value)
+    assert "1 missing: cells.0.match.0.1.weight (4, 12, 1, 1)." in str(caught.value)
+    assert "1 unexpected: cells.0.match.0.1.wieght (4, 12, 1, 1)." in str(caught.value)
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
 
 
@@ -120,6 +120,7 @@ def test_an_unknown_network_is_answered_with_the_nearest():
         build("nasnet_a_lrge")
 
 
+@pytest.mark.slow
 @needs_timm
 def test_torchvision_can_be_imported_and_its_models_work():
     code = (

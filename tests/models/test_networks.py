@@ -35,6 +35,7 @@ def test_size_is_the_papers(name):
         assert cost.mult_adds / 1e6 == pytest.approx(mult_adds, rel=0.003)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_is_built_and_classifies(name):
     published = NETWORKS[name]

@@ -46,6 +46,7 @@ def test_arithmetic_gives_the_golden_numbers(golden):
     assert asdict(cost) == {count: golden[count] for count in COUNTS}
 
 
+@pytest.mark.slow
 def test_built_network_has_the_golden_numbers(golden):
     config = NetworkConfig.model_validate(golden["network"])
     built = built_complexity(genotype_of(golden), config, **image_of(golden))

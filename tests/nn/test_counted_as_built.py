@@ -38,12 +38,14 @@ def image_for(config: NetworkConfig, *, extra_pixels: int, **image: int) -> dict
     return {**image, "image_size": smallest_image(config) + extra_pixels}
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(genotype=searched_genotypes(), config=network_configs(), image=images)
 def test_searched_architectures_are_counted_as_built(genotype, config, image):
     assert_counted_as_built(genotype, config, **image_for(config, **image))
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(genotype=genotypes(), config=network_configs(), image=images)
 def test_any_architecture_is_counted_as_built(genotype, config, image):

@@ -40,6 +40,7 @@ print("trained")
 """
 
 
+@pytest.mark.slow
 def test_few_channels_train_channels_last():
     """In a process of its own: a heap that is overrun kills it there and then, or later."""
     done = subprocess.run(

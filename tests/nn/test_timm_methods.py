@@ -119,6 +119,7 @@ def test_other_layers_are_left_alone_by_a_reset():
     assert changed == {"classifier.weight", "auxiliary.classifier.weight"}
 
 
+@pytest.mark.slow
 def test_feature_maps_of_the_large_network_are_those_that_detectors_take():
     config = NetworkConfig(
         stem="imagenet", cells_per_stack=6, filters=168, stem_filters=96, skip_reduction_input=True
@@ -130,6 +131,7 @@ def test_feature_maps_of_the_large_network_are_those_that_detectors_take():
     assert shapes == [(96, 165, 165), (168, 83, 83), (1008, 42, 42), (2016, 21, 21), (4032, 11, 11)]
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(genotype=genotypes(max_blocks=2), config=network_configs())
 def test_feature_maps_of_any_network_are_as_announced(genotype, config):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +12,24 @@ from typing import Any
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from raynas.cli.main import app
 from raynas.engine.config import TrainWorkerConfig
 from raynas.engine.final import train_on_cluster
 from raynas.engine.final_plan import plan_training
 from raynas.errors import DataError
+from raynas.files import TRAINING_FILE
 from raynas.models.folder import load_model
+from raynas.programs.train.config import TrainConfig
+from raynas.programs.train.curve import read_curve
 from raynas.programs.train.prepare import prepare_training
 from raynas.programs.train.train import train_prepared
-from raynas.programs.train.worker import build_training
+from raynas.programs.train.worker import WorkerInput, build_training
 from raynas.training import Placement
 from raynas.training.batches import TrainingBatch
 from raynas.training.final import FinalTraining
-from raynas.training.final_config import EpochSummary, StepSummary, TrainingSummary
+from raynas.training.final_config import ClassifierSummary, StepSummary, TrainingSummary
 from tests.nn.small_networks import TINY
 
 pytestmark = pytest.mark.ray
@@ -88,7 +94,7 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
     interrupt, build = Interrupted, functools.partial(build_training, folder=tmp_path, config=training.config)
     marker = tmp_path / "died"
 
-    def factory(placement: Placement, data: Any) -> FinalTraining:
+    def factory(placement: Placement, data: Any) -> FinalTraining[Any]:
         made = build(placement, data)
         made.batches = interrupt(made.batches, marker)
         return made
@@ -96,15 +102,16 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
     summaries: list[TrainingSummary] = []
     states = train_on_cluster(
         factory,
-        training.data,
+        WorkerInput(training.data),
         plan=plan_training(TrainWorkerConfig(count=2, cpus=0.01, gpus=0)),
         folder=tmp_path,
+        score="top1",
         max_failures=1,
         batch_size=32,
         report_summary=summaries.append,
     )
     assert marker.exists()
-    epochs = [summary for summary in summaries if isinstance(summary, EpochSummary)]
+    epochs = [summary for summary in summaries if isinstance(summary, ClassifierSummary)]
     assert [summary.epoch for summary in epochs] == [1, 2, 3]
     assert {summary.step for summary in summaries if isinstance(summary, StepSummary)} >= {20, 40, 60, 80}
     assert states.best_epoch == max(epochs, key=lambda summary: (summary.top1, summary.epoch)).epoch
@@ -126,11 +133,43 @@ def test_another_driver_goes_on_with_a_training(undisturbed, tmp_path):
     assert_same_weights(resumed.model, undisturbed.model)
 
 
+def train(*words: str) -> str:
+    result = CliRunner().invoke(app, ["train", *words, "--workers", "1", "--set", "workers.cpus=0.01"])
+    assert (result.exit_code, result.exception) == (0, None), result.output
+    return result.output
+
+
+def test_d10_a_fine_tuning_that_was_resumed_without_its_weights_ends_as_an_undisturbed_one(
+    undisturbed, tmp_path
+):
+    source, whole, parts = tmp_path / "source", tmp_path / "whole", tmp_path / "parts"
+    shutil.copytree(undisturbed.model, source)
+    words = ["--weights", str(source), "--recipe", "finetune", "--epochs", "2"]
+    words += ["--set", "tracking.enabled=false", "--set", "training.precision=float32"]
+    said = train(*words, "--out", str(whole))
+    assert f"weights: from {source} (digest " in said and "new: nothing" in said
+    curve = read_curve(whole, ClassifierSummary)
+    assert curve[0].train_loss < undisturbed.summaries[0].train_loss
+
+    def stop(summary: Any) -> None:
+        raise KeyboardInterrupt
+
+    config = TrainConfig.model_validate_json((whole / TRAINING_FILE).read_text())
+    settings = config.model_dump(mode="json", exclude={"genotype", "cell", "recipe", "run_id", "origin"})
+    begun = prepare_training(TINY, cell=config.cell, recipe=config.recipe, out=parts, settings=settings)
+    with pytest.raises(KeyboardInterrupt):
+        train_prepared(begun, report=stop)
+    shutil.rmtree(source)
+    assert f"weights: from {source} (digest " in train("--out", str(parts), "--resume")
+    assert [summary.epoch for summary in read_curve(parts, ClassifierSummary)] == [1, 2]
+    assert_same_weights(parts / "model", whole / "model")
+
+
 def test_an_error_that_a_restart_would_repeat_ends_the_training_at_once(pool, tmp_path):
     """Here one in the data; tests/engine/test_train_worker.py has the other kind, memory that runs out."""
     training = prepared(tmp_path / "training")
 
-    def factory(placement: Placement, data: Any) -> FinalTraining:
+    def factory(placement: Placement, data: Any) -> FinalTraining[Any]:
         raise DataError("shard 7 is broken")
 
     with pytest.raises(DataError, match="shard 7 is broken"):
@@ -139,6 +178,7 @@ def test_an_error_that_a_restart_would_repeat_ends_the_training_at_once(pool, tm
             training.data,
             plan=plan_training(TrainWorkerConfig(count=1, cpus=0.01, gpus=0)),
             folder=tmp_path,
+            score="top1",
             max_failures=5,
             batch_size=32,
             report_summary=lambda summary: None,

@@ -38,6 +38,7 @@ def test_every_architecture_has_its_own_string_and_is_found_by_it(arch_strings):
         assert SPACE.encode(from_arch_string(text)) == actions
 
 
+@pytest.mark.slow
 def test_architectures_share_an_id_exactly_if_nodes_1_and_2_can_be_exchanged_for_3():
     """If node 3 takes node 2 as it is, it is the sum of two pairs of edges, and their order says nothing:
     of 5 * 25 * 25 such architectures 5 * 25 * 24 / 2 are written again.

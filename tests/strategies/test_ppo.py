@@ -302,6 +302,7 @@ def test_it_learns_what_random_search_does_not(options):
     assert sum(learned[-100:]) / 100 > 0.85
 
 
+@pytest.mark.slow
 def test_a_policy_that_is_sure_of_itself_still_proposes_others_and_finds_the_best():
     rewards = list(mean_rewards(make_ppo(seed=1), 500))
     assert max(rewards[:300]) == 1.0

@@ -74,6 +74,7 @@ def bits(tensor: torch.Tensor) -> bytes:
     return tensor.detach().numpy().tobytes()
 
 
+@pytest.mark.slow
 @every_strategy
 def test_it_keeps_the_promises_of_every_strategy(name):
     check_strategy(lambda seed: make(name, seed=seed), state=state)

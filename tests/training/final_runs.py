@@ -10,6 +10,7 @@ from torch import nn
 from raynas.nn import Network, NetworkConfig
 from raynas.training import DeviceImages, Placement
 from raynas.training.batches import MemoryBatches
+from raynas.training.classification import classifier_training
 from raynas.training.device import reproducible
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import FinalConfig
@@ -54,11 +55,11 @@ class FrozenNorms(nn.Module):
         return self
 
 
-def weights_of(training: FinalTraining) -> dict[str, torch.Tensor]:
+def weights_of(training: FinalTraining[Any]) -> dict[str, torch.Tensor]:
     return {name: value.detach().clone() for name, value in training.evaluated.state_dict().items()}
 
 
-def assert_is_fed(training: FinalTraining) -> None:
+def assert_is_fed(training: FinalTraining[Any]) -> None:
     """Fails if the network gets blank images, with which any two trainings are equal."""
     batch = next(iter(training.batches.train_batches(0, 16, rank=0, num_ranks=1)))
     assert all(bool(image_CHW.any()) for image_CHW in batch.images_NCHW)
@@ -66,7 +67,7 @@ def assert_is_fed(training: FinalTraining) -> None:
 
 
 def train_with_frozen_norms(placement: Placement, **fields: Any) -> dict[str, torch.Tensor]:
-    training = FinalTraining(
+    training = classifier_training(
         FrozenNorms(network()), source(augmentation=NO_AUGMENTATION), final_config(**fields), placement
     )
     assert_is_fed(training)

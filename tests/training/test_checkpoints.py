@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 from ray.train import Checkpoint
 
-from raynas.engine.final_checkpoints import STATE_FILE, load_state
+from raynas.engine.final_checkpoints import load_state
 from raynas.errors import RunFolderError
+from raynas.files import STATE_FILE
 from raynas.training import Placement
 from raynas.training.checkpoint_clock import STEPS_PER_LOOK, CheckpointClock
+from raynas.training.classification import classifier_training
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import TrainingSummary
 from tests.training.final_runs import final_config, network, source
@@ -71,7 +74,7 @@ def test_ranks_are_asked_seldom_however_far_the_time():
 
 def test_a_training_writes_checkpoints_by_time():
     saved: list[TrainingSummary] = []
-    training = FinalTraining(
+    training = classifier_training(
         network(), source(), final_config(epochs=1, checkpoint_minutes=1e-9), Placement()
     )
     training.run(saved.append)
@@ -79,8 +82,8 @@ def test_a_training_writes_checkpoints_by_time():
     assert saved[-1].seconds_left == 0.0
 
 
-def trained(config=None, **fields) -> FinalTraining:
-    return FinalTraining(network(**fields), source(), config or final_config(), Placement())
+def trained(config=None, **fields) -> FinalTraining[Any]:
+    return classifier_training(network(**fields), source(), config or final_config(), Placement())
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def undisturbed():
     return without_seconds(trainer().with_checkpoints(kept)(CHILD, lambda _: None, lambda: False)), kept.state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_a_killed_child_goes_on_to_the_same_bits(undisturbed, epoch):
     kept = Kept()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ import torch
 from benchmarks.full_step import step
 from raynas.errors import InvalidConfig, TrainingFailed
 from raynas.training import Placement
+from raynas.training.classification import classifier_training
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import TrainingSummary, divisible, micro_batch
 from tests.training.final_runs import (
@@ -36,7 +38,7 @@ def largest_difference(one, other):
 def test_it_learns_digits_and_reports_each_epoch():
     summaries: list[TrainingSummary] = []
     config = final_config(epochs=4, optimizer={"learning_rate": 0.1}, average_decay=0.99)
-    training = FinalTraining(network(), source(digits(1024, 256)), config, Placement())
+    training = classifier_training(network(), source(digits(1024, 256)), config, Placement())
     training.run(summaries.append)
     assert [summary.epoch for summary in summaries] == [1, 2, 3, 4]
     assert summaries[-1].train_loss < summaries[0].train_loss
@@ -68,10 +70,10 @@ def test_an_interrupted_training_ends_with_the_same_weights(optimizer, saved):
         torch.save(whole.state_dict(), file)
         states.append(file.getvalue())
 
-    whole = FinalTraining(network(drop_path=0.5, dropout=0.5), source(), config, Placement())
+    whole = classifier_training(network(drop_path=0.5, dropout=0.5), source(), config, Placement())
     assert_is_fed(whole)
     whole.run(save)
-    resumed = FinalTraining(network(drop_path=0.5, dropout=0.5), source(), config, Placement())
+    resumed = classifier_training(network(drop_path=0.5, dropout=0.5), source(), config, Placement())
     resumed.load_state_dict(torch.load(io.BytesIO(states[saved]), weights_only=True))
     resumed.run()
     assert_same(weights_of(whole), weights_of(resumed))
@@ -83,6 +85,7 @@ def test_accumulated_steps_give_the_update_of_the_whole_batch():
     assert largest_difference(whole, parts) < 1e-5
 
 
+@pytest.mark.slow
 def test_two_ranks_give_the_updates_of_one_with_twice_the_batch(two_ranks):
     one = train_with_frozen_norms(Placement(), epochs=1)
     first, second = (ends["final"] for ends in two_ranks)
@@ -91,16 +94,18 @@ def test_two_ranks_give_the_updates_of_one_with_twice_the_batch(two_ranks):
 
 
 def test_an_auxiliary_head_is_trained_and_not_evaluated():
-    training = FinalTraining(network(auxiliary_head=True), source(), final_config(epochs=1), Placement())
+    training = classifier_training(
+        network(auxiliary_head=True), source(), final_config(epochs=1), Placement()
+    )
     weight = training.network.get_parameter("auxiliary.classifier.weight")
     before = weight.detach().clone()
     training.run()
     assert not torch.equal(before, weight)
-    assert 0.0 <= training.accuracies()[0] <= 1.0
+    assert 0.0 <= training.scores()["top1"] <= 1.0
 
 
 def test_the_average_lags_behind_and_is_what_is_evaluated():
-    training = FinalTraining(network(), source(), final_config(average_decay=0.9999), Placement())
+    training = classifier_training(network(), source(), final_config(average_decay=0.9999), Placement())
     training.run()
     averaged, last = training.evaluated.stem[0][0].weight, training.network.stem[0][0].weight
     assert not torch.equal(averaged, last)
@@ -111,7 +116,7 @@ def test_the_average_lags_behind_and_is_what_is_evaluated():
 def test_a_loss_that_is_not_finite_ends_the_training_with_advice():
     config = final_config(optimizer={"learning_rate": 1e30}, gradient_clip=None)
     with pytest.raises(TrainingFailed, match=r"The loss became (nan|inf).*learning_rate"):
-        FinalTraining(network(), source(), config, Placement()).run()
+        classifier_training(network(), source(), config, Placement()).run()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +129,7 @@ def test_a_loss_that_is_not_finite_ends_the_training_with_advice():
 )
 def test_a_batch_that_does_not_fit_is_refused(fields, placement, message):
     with pytest.raises(InvalidConfig, match=message):
-        FinalTraining(network(), source(), final_config(**fields), placement)
+        classifier_training(network(), source(), final_config(**fields), placement)
 
 
 @pytest.mark.parametrize(
@@ -144,12 +149,13 @@ class _Enough(Exception):
 def test_a_schedule_goes_by_images_when_the_batch_changes_in_an_epoch():
     config = final_config(epochs=4, schedule={"name": "cosine"}, optimizer={"learning_rate": 0.1})
     first, second = (
-        FinalTraining(network(), source(), changed, Placement()) for changed in (config, divisible(config, 5))
+        classifier_training(network(), source(), changed, Placement())
+        for changed in (config, divisible(config, 5))
     )
     assert second.config.batch_size == 30
     steps = first.steps_per_epoch + first.steps_per_epoch // 2
 
-    def stop_after(training: FinalTraining, step: int) -> None:
+    def stop_after(training: FinalTraining[Any], step: int) -> None:
         if training.step == step:
             raise _Enough
 

@@ -20,9 +20,9 @@ from raynas.programs.search.execute import execute
 from raynas.programs.search.prepare import prepare_search
 from raynas.programs.search.recipes import search_config
 from raynas.programs.train.prepare import prepare_training
-from raynas.programs.train.worker import build_training
+from raynas.programs.train.worker import WorkerInput, build_training
 from raynas.training import DeviceImages, Placement
-from raynas.training.final import FinalTraining
+from raynas.training.classification import classifier_training
 from raynas.training.first_images import ENOUGH_IMAGES, FirstImages
 from raynas.training.images import AugmentationConfig
 from search_spaces.nasnet import NASNET_A
@@ -48,7 +48,9 @@ def prepared(folder, **settings):
 
 
 def built(training):
-    return build_training(Placement(), training.data, folder=training.folder, config=training.config)
+    return build_training(
+        Placement(), WorkerInput(training.data), folder=training.folder, config=training.config
+    )
 
 
 @pytest.mark.parametrize("size", [8, 12, 16, 20, 28, 32, 64])
@@ -138,7 +140,7 @@ def test_d1_a_final_training_on_blank_images_is_refused_before_and_when_it_start
         prepared(tmp_path, data={"source": str(folder), "augmentation": {"cutout": 16}})
     assert not (tmp_path / "out").exists()
     with pytest.raises(DataError, match="are all zero"):
-        FinalTraining(network(), source(augmentation=BLANK), final_config(), Placement()).run()
+        classifier_training(network(), source(augmentation=BLANK), final_config(), Placement()).run()
 
 
 def test_d1_a_child_on_blank_images_and_a_search_are_refused(tmp_path):

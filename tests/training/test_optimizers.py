@@ -13,7 +13,7 @@ from raynas.config import validated
 from raynas.errors import InvalidConfig
 from raynas.programs.train.config import TrainConfig
 from raynas.training import Placement
-from raynas.training.final import FinalTraining
+from raynas.training.classification import classifier_training
 from raynas.training.optimizers import OptimizerConfig, ScheduleConfig, build_optimizer, load_optimizer
 from search_spaces.nasnet import NASNET_A
 from tests.training.final_runs import final_config, network, source
@@ -90,7 +90,7 @@ def test_d9_a_warm_up_that_is_not_shorter_than_the_training_is_refused(warmup, e
 def test_d9_the_first_update_of_a_warm_up_moves_the_weights_and_its_last_has_the_full_rate():
     config = final_config(epochs=2, schedule={"warmup_epochs": 1}, optimizer={"learning_rate": 0.1})
     rates = []
-    training = FinalTraining(network(), source(), config, Placement())
+    training = classifier_training(network(), source(), config, Placement())
     training.run(check=lambda: rates.append(training.optimizer.param_groups[0]["lr"]))
     # The check comes before its update, so that it sees the rate of the one before.
     assert rates[1] == pytest.approx(0.1 / training.steps_per_epoch)

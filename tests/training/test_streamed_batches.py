@@ -8,7 +8,7 @@ from raynas.data.stream import ImageBatches, PixelBatch
 from raynas.nn import Network, NetworkConfig
 from raynas.training import Placement
 from raynas.training.batches import StreamedBatches
-from raynas.training.final import FinalTraining
+from raynas.training.classification import classifier_training
 from tests.nn.small_networks import TINY
 from tests.training.final_runs import final_config
 
@@ -49,6 +49,6 @@ def test_a_network_learns_from_it():
     torch.manual_seed(0)
     network = Network(TINY, config, in_channels=3, num_classes=2, image_size=8)
     settings = final_config(epochs=8, batch_size=4, optimizer={"learning_rate": 0.1})
-    training = FinalTraining(network, source(), settings, Placement())
+    training = classifier_training(network, source(), settings, Placement())
     training.run()
-    assert training.accuracies() == (1.0, 1.0)
+    assert training.scores() == {"top1": 1.0, "top5": 1.0}

@@ -87,10 +87,12 @@ def test_same_seed_gives_the_same_result_bit_for_bit(augmented):
     assert augmented(1) == first
 
 
+@pytest.mark.slow
 def test_other_seed_gives_another_result(augmented):
     assert augmented(1) != augmented(2)
 
 
+@pytest.mark.slow
 def test_small_nasnet_a_learns_digits():
     images = DeviceImages(load_split(DataConfig(validation_images=179), seed=0))
     result = train(NASNET_A, images=images, epochs=2, batch_size=64, learning_rate=0.1)

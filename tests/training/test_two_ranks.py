@@ -7,6 +7,8 @@ import torch
 
 from tests.training.rank_process import STOP_AFTER_STEPS, curve_of, train_rank
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def ranks(two_ranks):

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import sys
 sys.modules["ray"] = sys.modules["mlflow"] = None
@@ -29,6 +31,7 @@ print(result.status, len(result.curve), sorted(loaded))
 """
 
 
+@pytest.mark.slow
 def test_child_of_ppo_trains_where_ray_and_mlflow_cannot_be_imported():
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],

@@ -23,6 +23,7 @@ from raynas.cells.draw.rows import (
 from raynas.cells.draw.shapes import Arrow, CellDrawing, Label, Position, Rectangle, elbow_arrow, upward_arrow
 from raynas.cells.genotype import CellGenotype
 
+# All sizes are in units of the SVG's viewBox (see shapes.py).
 FONT_SIZE = 12
 SMALL_SIZE = 10
 LINE_HEIGHT = 14
@@ -68,6 +69,8 @@ class _Canvas:
 
     def add_box(self, box: Rectangle, lines: Sequence[str], subscript: str = "") -> Rectangle:
         """Adds a box with centred lines of text, the third one smaller."""
+        # The lines are centred as a whole. Each baseline lies three units above the lower edge of its line,
+        # which leaves room for descenders.
         baseline = box.y + (box.height - LINE_HEIGHT * len(lines)) // 2 + LINE_HEIGHT - 3
         for index, line in enumerate(lines):
             size = FONT_SIZE if index < 2 else SMALL_SIZE
@@ -82,6 +85,8 @@ class _Canvas:
 
 def cell_layout(cell: CellGenotype, *, is_reduction: bool) -> CellDrawing:
     """The drawing of a cell; a reduction cell shows the stride of operations on its inputs."""
+    # In this order: the rows' distances depend on how far lines go sideways, which is known once slots have
+    # an x, and boxes need both.
     rows = cell_rows(cell)
     place(rows)
     width = _shift_to_zero(rows)
@@ -101,6 +106,7 @@ def cell_layout(cell: CellGenotype, *, is_reduction: bool) -> CellDrawing:
         _draw_outputs(canvas, rows[-1])
     else:
         _draw_concat(canvas, rows[-1], width)
+    # They were drawn row by row, but CellDrawing promises the order of the blocks.
     canvas.groups.sort(key=lambda group: int(group.name))
     return CellDrawing(
         width,
@@ -114,6 +120,8 @@ def cell_layout(cell: CellGenotype, *, is_reduction: bool) -> CellDrawing:
 
 def op_kind(op: str) -> str:
     """The kind that decides an operation's colour: 'sep_conv', 'conv', 'pool' or 'identity'."""
+    # The order counts: 'conv' is also a part of 'sep_conv_3x3', and of 'avg_pool_2x2_conv_1x1', which is
+    # drawn as a pool.
     for kind in ("sep_conv", "pool", "conv"):
         if kind in op:
             return kind
@@ -125,6 +133,7 @@ def op_lines(op: str, *, stride: int) -> list[str]:
     words = op.split("_")
     if op in SHORT_NAMES:
         return SHORT_NAMES[op] + ([f"stride {stride}"] if stride != 1 else [])
+    # There may be several kernels, as in 'conv_1x7_7x1', and they all begin with a digit.
     name = " ".join(word for word in words if not word[0].isdigit())
     kernel = " ".join(word for word in words if word[0].isdigit())
     lines = [name, kernel] if kernel else [name]
@@ -148,11 +157,15 @@ def _shift_to_zero(rows: Rows) -> int:
 
 def _row_tops(rows: Rows, group_height: int) -> list[int]:
     """The y of the upper edge of each row, the inputs' first."""
+    # From the top down, because y grows downwards. The result is turned round at the end, as rows count from
+    # the inputs.
     has_outputs = rows[-1][0].output is not None
     tops = [0 if has_outputs else STATE_HEIGHT + OUTPUT_GAP + CONCAT_HEIGHT + CONCAT_GAP]
     height = STATE_HEIGHT if has_outputs else group_height
     for row in reversed(rows[1:]):
         spans = [abs(source.x - slot.port_x(port)) for slot in row for source, port in slot.sources]
+        # A line that goes far sideways through a low gap would be nearly flat, and hard to follow among
+        # others.
         gap = min(MAX_ROW_GAP, MIN_ROW_GAP + int(max(spans, default=0)) // SPAN_PER_GAP)
         tops.append(tops[-1] + height + gap)
         height = group_height
@@ -163,6 +176,7 @@ def _draw_inputs(canvas: _Canvas, row: list[Slot]) -> None:
     for slot in row:
         left, kind = int(slot.x) - INPUT_WIDTH // 2, f"input_{slot.state}"
         box = Rectangle(left, canvas.tops[0], INPUT_WIDTH, STATE_HEIGHT, kind, f"state {slot.state}")
+        # The four inputs of NASNet-B all come from the one cell before, so they get numbers instead of times.
         has_time = canvas.cell.num_inputs <= len(INPUT_SUBSCRIPTS)
         canvas.add_box(box, ["h"], INPUT_SUBSCRIPTS[slot.state] if has_time else str(slot.state))
         canvas.exits[slot.state] = box.y
@@ -179,6 +193,8 @@ def _draw_block(canvas: _Canvas, slot: Slot, block: Block, height: int, is_reduc
         Label(frame.x + 6, top + 12, f"block {index}", SMALL_SIZE, is_faint=True, is_left=True)
     )
     halves = live_halves(block)
+    # A sum with nothing is the other half, and needs no combiner. The other combiners still do something to
+    # one half: a concatenation adds channels of zeros, and a norm follows.
     is_sum_of_one = len(halves) == 1 and block.combiner == "add"
     op_top = frame.bottom - GROUP_PADDING - canvas.op_height
     combiner: Rectangle | None = None
@@ -189,7 +205,9 @@ def _draw_block(canvas: _Canvas, slot: Slot, block: Block, height: int, is_reduc
     else:
         combiner = _draw_combiner(canvas, frame, block.combiner)
         canvas.exits[slot.state] = combiner.y
+    # rows.py links a block to one source per live half, in the same order.
     for (source, port), (state, op) in zip(slot.sources, halves, strict=True):
+        # Only operations on the cell's inputs halve the size (Zoph et al. 2018, section 3).
         stride = 2 if is_reduction and state < canvas.cell.num_inputs else 1
         left = int(slot.port_x(port)) - OP_WIDTH // 2
         box = canvas.add_box(
@@ -214,6 +232,8 @@ def _draw_zero(canvas: _Canvas, frame: Rectangle) -> Rectangle:
 
 
 def _combining_arrow(operation: Rectangle, combiner: Rectangle) -> Arrow:
+    # Only the wide combiner of a norm reaches over the middle of the operation; into a narrow one the line
+    # must bend.
     if combiner.x < operation.center < combiner.right:
         return upward_arrow([(operation.center, operation.y), (operation.center, combiner.bottom)])
     return elbow_arrow(operation, combiner)
@@ -245,6 +265,8 @@ def _draw_outputs(canvas: _Canvas, row: list[Slot]) -> None:
 
 def _draw_line(canvas: _Canvas, slot: Slot, height: int, tip: Position) -> None:
     """Draws a state's line from its box, through its lanes, to `tip` above the row `height`."""
+    # From the tip down: a lane has exactly one source, but may have several users. The path is reversed at
+    # the end.
     path: list[Position] = [tip]
     while slot.is_lane:
         top = canvas.tops[height]

@@ -71,6 +71,7 @@ def genotype_picture(genotype: Genotype, *, title: str = "") -> GenotypePicture:
 def _drawings(genotype: Genotype) -> dict[str, CellDrawing]:
     """The drawings, by their heading."""
     normal = cell_layout(genotype.normal, is_reduction=False)
+    # Drawn without strides, which it has in only one of its two roles.
     if genotype.normal == genotype.reduction:
         return {"Normal and reduction cell": normal}
     return {"Normal cell": normal, "Reduction cell": cell_layout(genotype.reduction, is_reduction=True)}
@@ -78,12 +79,15 @@ def _drawings(genotype: Genotype) -> dict[str, CellDrawing]:
 
 def one_line(title: str) -> str:
     """The title without characters that can't be shown: line breaks, control characters, lone surrogates."""
+    # Tabs and line breaks are control characters (Cc) too, but become spaces in the next line instead of
+    # vanishing.
     printable = "".join(char for char in title if char.isspace() or category(char) not in ("Cc", "Cn", "Cs"))
     words = " ".join(printable.split())
     return words if len(words) <= MAX_TITLE_LENGTH else words[: MAX_TITLE_LENGTH - 3] + "..."
 
 
 def _heading_width(heading: str) -> int:
+    # An upper bound, because the SVG is shown in whichever of its fonts the viewer has.
     return round(len(heading) * HEADING_ADVANCE * HEADING_SIZE)
 
 

@@ -25,7 +25,10 @@ Arrangement = list[list[tuple[Slot, int]]]
 def place(rows: Rows) -> None:
     """Orders each row in place and sets x and side of its slots; inputs and outputs keep their order."""
     inputs = rows[0]
+    # An input that nothing uses has no place of its own to be at, and would only push the others aside.
+    # _tuck_in adds it at the end.
     rows[0] = [slot for slot in inputs if slot.users] or inputs
+    # The sweeps need an x to start from: here every row stands close together around 0.
     for row in rows:
         _separate(row, [0.0] * len(row), SOFT)
     _order(rows)
@@ -37,6 +40,8 @@ def place(rows: Rows) -> None:
 
 def _order(rows: Rows) -> None:
     """Sweeps down and up, and keeps the first arrangement with the fewest crossings."""
+    # A sweep can also add crossings, so the best order so far is kept, with the sides that operations had in
+    # it.
     best: Arrangement = []
     fewest = -1
     for _ in range(ORDERING_ROUNDS):
@@ -50,6 +55,8 @@ def _order(rows: Rows) -> None:
         row[:] = [slot for slot, _ in arranged]
         for slot, side in arranged:
             slot.side = side
+        # The x are those of the last sweep, perhaps for another order: this makes them ascend in the restored
+        # one.
         _separate(row, [slot.x for slot in row], SOFT)
 
 
@@ -57,6 +64,8 @@ def _sweep(rows: Rows) -> None:
     """Sorts each row by the places of its users, from the top, then by those of its sources, from below."""
     for row in reversed(rows[1:-1]):
         _reorder(row, [_target(slot, uses_sources=False) for slot in row])
+    # Inputs, and below the outputs of a chained cell, are moved but not sorted: their order is part of the
+    # cell.
     _separate(rows[0], [_target(slot) for slot in rows[0]], SOFT)
     for row in rows[1:]:
         targets = [_target(slot, uses_users=False) for slot in row]
@@ -66,6 +75,7 @@ def _sweep(rows: Rows) -> None:
             _reorder(row, targets)
         for slot in row:
             if slot.is_flexible:
+                # Otherwise the block's two lines would cross right below it.
                 slot.side = -1 if slot.sources[0][0].x > slot.sources[1][0].x else 1
 
 
@@ -90,6 +100,7 @@ def _target(slot: Slot, *, uses_sources: bool = True, uses_users: bool = True) -
 
 
 def _smooth(rows: Rows) -> None:
+    # Up and then down, so that a shift in one row reaches the rows on both sides of it.
     for row in chain(*[(*rows, *reversed(rows))] * SMOOTHING_ROUNDS):
         _separate(row, [_target(slot) for slot in row], SOFT)
 
@@ -97,9 +108,13 @@ def _smooth(rows: Rows) -> None:
 def _straighten(rows: Rows) -> None:
     """Gives all lanes of a state the same x as far as possible, then lets the inputs follow."""
     for _ in range(STRAIGHTENING_ROUNDS):
+        # Stiff: where a lane and a block want the same place, the block gives way, because a bent lane is
+        # seen at once.
         lane_x = _mean_lane_x(rows)
         for row in rows:
             _separate(row, [lane_x[slot.state] if slot.is_lane else _target(slot) for slot in row], STIFF)
+    # From below, so that a lane takes over the x that the lane below it has just got. Row 1 is the lowest
+    # with lanes.
     for row in rows[2:]:
         _separate(row, [_straight_on(slot) for slot in row], STIFF)
     _separate(rows[0], [_target(slot) for slot in rows[0]], STIFF)
@@ -155,6 +170,9 @@ def _separate(row: list[Slot], targets: list[float], lane_weight: float) -> None
 def _num_crossings(rows: Rows) -> int:
     crossings = 0
     for row in rows[1:]:
+        # Two lines cross if their ends are in the other order than their starts. With the lines sorted by
+        # start, each crosses those before it that end further right, so the crossings are the inversions of
+        # the ends.
         ends = [(source.x, slot.port_x(port)) for slot in row for source, port in slot.sources]
         seen: list[float] = []
         for _, end in sorted(ends):

@@ -27,6 +27,8 @@ PNG_FONT_FAMILY = "DejaVu Sans"
 def draw_png(genotype: Genotype, *, title: str = "") -> bytes:
     """Both cells as the bytes of a PNG file, two pixels per unit of the SVG's viewBox."""
     picture = genotype_picture(genotype, title=title)
+    # One unit of the drawing is one point, so that font sizes and line widths, which matplotlib takes in
+    # points, are those of the SVG.
     figure = Figure(
         figsize=(picture.width / POINTS_PER_INCH, picture.height / POINTS_PER_INCH),
         dpi=PIXELS_PER_UNIT * POINTS_PER_INCH,
@@ -35,6 +37,7 @@ def draw_png(genotype: Genotype, *, title: str = "") -> bytes:
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
     axes.set_xlim(0, picture.width)
+    # Turned over, because y grows downwards in the drawing.
     axes.set_ylim(picture.height, 0)
     for text in picture.texts:
         axes.add_artist(_text(text, 0, 0))
@@ -43,12 +46,14 @@ def draw_png(genotype: Genotype, *, title: str = "") -> bytes:
             axes.add_artist(artist)
     file = BytesIO()
     FigureCanvasAgg(figure)
+    # matplotlib would write its version into the file; without that the same picture has the same bytes.
     figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
 
 
 def _cell(cell: DrawnCell) -> Sequence[Artist]:
     x, y, drawing = cell.x, cell.y, cell.drawing
+    # The last argument is the zorder, by which matplotlib draws: backgrounds 1, lines 2, boxes 3, texts 4.
     artists: list[Artist] = [_box(box, x, y, 1) for box in drawing.groups]
     for arrow in drawing.arrows:
         artists += _arrow(arrow, x, y)

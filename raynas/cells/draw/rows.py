@@ -25,6 +25,7 @@ PORT_OFFSET = (OP_WIDTH + OP_GAP) // 2
 """Distance from the middle of a block to the middle of either operation."""
 
 
+# Compared by identity: slots point at each other, so that comparing them field by field would never end.
 @dataclass(slots=True, eq=False)
 class Slot:
     """A place in a row: an input, a block, an output, or the lane of a state that passes by."""
@@ -52,6 +53,7 @@ class Slot:
         )
 
     def port_x(self, port: int) -> float:
+        """The x at which a line arrives at a port, on whichever side its operation is."""
         return self.x + port * self.side
 
 
@@ -81,6 +83,7 @@ def _heights(cell: CellGenotype) -> list[int]:
     """The row of each state: the first one above its inputs that has room."""
     heights = [0] * cell.num_inputs
     for block in cell.blocks:
+        # A block of two 'none' takes no state: it stands in the first row.
         height = 1 + max((heights[state] for state, _ in live_halves(block)), default=0)
         while heights.count(height) == MAX_BLOCKS_PER_ROW:
             height += 1
@@ -89,11 +92,14 @@ def _heights(cell: CellGenotype) -> list[int]:
 
 
 def _last_use(cell: CellGenotype, heights: list[int]) -> list[int]:
+    # A state that nothing uses ends in its own row, and gets no lane.
     last_use = list(heights)
     for index, block in enumerate(cell.blocks):
         for state, _ in live_halves(block):
             last_use[state] = max(last_use[state], heights[cell.num_inputs + index])
     for state in cell.concat:
+        # One row above the highest block: that is where the bar of the concatenation is, or the row of
+        # outputs.
         last_use[state] = max(heights) + 1
     return last_use
 
@@ -107,6 +113,8 @@ def _row(cell: CellGenotype, height: int, heights: list[int], last_use: list[int
 
 
 def _link(slot: Slot, below: dict[int, Slot]) -> None:
+    # A lane or an output continues its own state; a block takes those of its halves. _row gave each of them a
+    # slot in the row below.
     states = [slot.state] if slot.block is None else [state for state, _ in live_halves(slot.block)]
     ports = (-PORT_OFFSET, PORT_OFFSET) if len(states) == 2 else (0,)
     for state, port in zip(states, ports, strict=False):

@@ -25,14 +25,17 @@ class Rectangle(NamedTuple):
 
     @property
     def right(self) -> int:
+        """The x of the right edge."""
         return self.x + self.width
 
     @property
     def bottom(self) -> int:
+        """The y of the lower edge."""
         return self.y + self.height
 
     @property
     def center(self) -> int:
+        """The x of the middle."""
         return self.x + self.width // 2
 
 
@@ -51,10 +54,12 @@ class Arrow(NamedTuple):
 
     @property
     def start(self) -> Position:
+        """Where the line begins."""
         return self.points[0]
 
     @property
     def tip(self) -> Position:
+        """Where the head ends."""
         return self.head[0]
 
 
@@ -85,11 +90,13 @@ class CellDrawing(NamedTuple):
 def upward_arrow(waypoints: Sequence[Position], state: int | None = None, kind: str = "line") -> Arrow:
     """An arrow through all waypoints, vertical at each of them, with its tip at the last one."""
     tip_x, tip_y = waypoints[-1]
+    # Lines go up and y grows downwards, so the base of the head has the larger y.
     base_y = tip_y + HEAD_LENGTH
     points = [waypoints[0]]
     for x, y in (*waypoints[1:-1], (tip_x, base_y)):
         start_x, start_y = points[-1]
         middle_y = (start_y + y) // 2
+        # Control points straight above and below the two ends, so that the curve is vertical at both.
         points += [(start_x, middle_y), (x, middle_y), (x, y)]
     head = (waypoints[-1], (tip_x - HEAD_HALF_WIDTH, base_y), (tip_x + HEAD_HALF_WIDTH, base_y))
     return Arrow(tuple(points), head, state, kind)
@@ -103,4 +110,5 @@ def elbow_arrow(operation: Rectangle, combiner: Rectangle) -> Arrow:
     y = combiner.y + combiner.height // 2
     start = (operation.center, operation.y)
     head = ((tip_x, y), (base_x, y - HEAD_HALF_WIDTH), (base_x, y + HEAD_HALF_WIDTH))
+    # Both control points lie in the corner, which rounds the bend.
     return Arrow((start, (start[0], y), (start[0], y), (base_x, y)), head)

@@ -39,6 +39,7 @@ def _cell(cell: DrawnCell) -> Iterator[str]:
     drawing = cell.drawing
     yield f'<g transform="translate({cell.x} {cell.y})">'
     yield from map(_box, drawing.groups)
+    # One group for all lines, so that none of them has to repeat the width.
     yield '<g stroke-width="1.3">'
     yield from map(_arrow, drawing.arrows)
     yield "</g>"

@@ -44,6 +44,7 @@ def _cell_lines(cell: CellGenotype, *, is_reduction: bool) -> Iterator[str]:
 
 def _aligned(texts: list[tuple[str, ...]], indent: int) -> list[list[str]]:
     """One line per block, or, if a line would be too long, two lines with the second half below the first."""
+    # A text of a single part is what is left of a sum with 'none': it has no combiner and no second half.
     op_width = max(len(half_a) for half_a, *_ in texts)
     combiner_width = max((len(rest[0]) for _, *rest in texts if rest), default=0)
     lines = [
@@ -52,6 +53,7 @@ def _aligned(texts: list[tuple[str, ...]], indent: int) -> list[list[str]]:
     ]
     if indent + max(map(len, lines)) <= MAX_COLUMNS:
         return [[line] for line in lines]
+    # The halves stand below each other now, so they share one width.
     op_width = max(len(half) for half_a, *rest in texts for half in (half_a, *rest[1:]))
     return [[f"{half_a:{op_width}}  {rest[0]}", rest[1]] if rest else [half_a] for half_a, *rest in texts]
 

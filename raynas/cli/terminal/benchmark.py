@@ -1,19 +1,25 @@
-"""`raynas benchmark`: runs a benchmark with a progress bar and prints its results."""
+"""`raynas benchmark`: runs a benchmark and prints its results."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as Grid
 
 from raynas.cells.space import SearchSpace, make_space
+from raynas.cli.terminal.benchmark_progress import benchmark_progress
+from raynas.cli.terminal.benchmark_report import (
+    check_report_folder,
+    interruption_told,
+    kept_results,
+    written_report,
+)
 from raynas.cli.terminal.commands import this_command
 from raynas.cli.terminal.console import loading, message_console, output_console
 from raynas.errors import UnknownName, UsageError
@@ -21,14 +27,16 @@ from raynas.programs.benchmark import (
     ArchTable,
     BenchmarkSetting,
     Contender,
+    SeedResult,
     StrategySummary,
     benchmark,
     parse_contender,
     read_table,
     summarise,
 )
-from raynas.programs.benchmark.benchmark import num_cpus
+from raynas.programs.benchmark.benchmark import check, num_cpus
 from raynas.programs.benchmark.recipe import BenchmarkRecipe
+from raynas.programs.benchmark.report.study import Study
 
 SPACE_KEY = "space"
 """Key of --set that addresses the search space; every other key is the label of a strategy."""
@@ -44,48 +52,77 @@ def run_benchmark(
     settings: Mapping[str, Any],
     format: Literal["table", "json"],
     report: Path | None,
+    resume: bool,
 ) -> None:
-    """Runs the strategies on the table and prints what they found; with `report`, also writes a report."""
+    """Runs the strategies on the table and prints what they found; with `report`, also writes a report.
+
+    Ctrl-C and SIGTERM end it with exit codes 130 and 143, after saying what is kept.
+    """
     contenders = contenders_of(strategies, settings)
     space = _space(recipe.space, settings.get(SPACE_KEY, {}))
+    check_report_folder(report, resume=resume)
     if report:
         from raynas.programs.benchmark.report import with_baselines
-        from raynas.programs.report.folder import new_folder
 
-        new_folder(report)
         contenders = with_baselines(contenders)
     console = message_console()
     with loading(console):
         table = read_table(recipe.table, space, recipe)
-    started_at = time.monotonic()
-    with _progress(console, len(contenders) * len(seeds)) as advance:
-        seed_results = benchmark(
-            contenders, table, setting, seeds=seeds, processes=processes, on_progress=advance
-        )
-    wall_seconds = time.monotonic() - started_at
-    summaries = summarise(seed_results)
-    if format == "json":
-        print(json.dumps([summary.model_dump() for summary in summaries], indent=2))
-    else:
-        _print_table(summaries, table, output_console())
-    if report:
-        from raynas.programs.benchmark.report import Study, write_benchmark_report
+    check(contenders, table, setting)
+    study = Study(
+        recipe=recipe,
+        table=table,
+        setting=setting,
+        contenders=contenders,
+        seeds=seeds,
+        seed_results=(),
+        wall_seconds=0.0,
+        processes=num_cpus() if processes is None else processes,
+        command=this_command(),
+    )
+    with interruption_told(report, console):
+        study = _run(study, console, report=report, resume=resume)
+        summaries = summarise(study.seed_results)
+        if format == "json":
+            print(json.dumps([summary.model_dump() for summary in summaries], indent=2))
+        else:
+            _print_table(summaries, table, output_console())
+        if report:
+            console.print(f"Report: {written_report(report, study)}")
 
-        files = write_benchmark_report(
-            report,
-            Study(
-                recipe=recipe,
-                table=table,
-                setting=setting,
-                contenders=contenders,
-                seeds=seeds,
-                seed_results=seed_results,
-                wall_seconds=wall_seconds,
-                processes=num_cpus() if processes is None else processes,
-                command=this_command(),
-            ),
+
+def _run(study: Study, console: Console, *, report: Path | None, resume: bool) -> Study:
+    """The study with its results, those of earlier processes included."""
+    started_at = time.monotonic()
+    labels = [contender.label for contender in study.contenders]
+    with (
+        kept_results(report, study, resume=resume) as kept,
+        benchmark_progress(labels, len(study.seeds), console) as progress,
+    ):
+        earlier = kept.seed_results if kept is not None else ()
+        progress.resumed(earlier)
+
+        def took(seed_result: SeedResult) -> None:
+            if kept is not None:
+                kept.append(seed_result)
+            progress.took(seed_result)
+
+        seed_results = benchmark(
+            study.contenders,
+            study.table,
+            study.setting,
+            seeds=study.seeds,
+            processes=study.processes,
+            done=earlier,
+            on_progress=progress.advance,
+            on_result=took,
         )
-        console.print(f"Report: {files[0]}")
+    return replace(
+        study,
+        seed_results=seed_results,
+        wall_seconds=time.monotonic() - started_at,
+        num_resumed=len(earlier),
+    )
 
 
 def contenders_of(strategies: Sequence[str], settings: Mapping[str, Any]) -> list[Contender]:
@@ -114,22 +151,18 @@ def _space(name: str, options: object) -> SearchSpace:
     return make_space(name, **options)
 
 
-@contextlib.contextmanager
-def _progress(console: Console, num_runs: int) -> Iterator[Callable[[int], object]]:
-    """A progress bar on a terminal, and nothing elsewhere."""
-    columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("runs", total=num_runs)
-        yield lambda num_done: progress.update(task, completed=num_done)
-
-
 def _print_table(summaries: Sequence[StrategySummary], table: ArchTable, console: Console) -> None:
+    has_budgets = len({summary.budget for summary in summaries}) > 1
     grid = Grid(box=None, pad_edge=False)
-    for column in ("strategy", "mean", "std", "median", "signal", "seeds", "children", "distinct", "CPU s"):
-        grid.add_column(column, justify="left" if column == "strategy" else "right", no_wrap=True)
+    grid.add_column("strategy", no_wrap=True)
+    if has_budgets:
+        grid.add_column("budget", justify="right", no_wrap=True)
+    for column in ("mean", "std", "median", "signal", "seeds", "children", "distinct", "CPU s"):
+        grid.add_column(column, justify="right", no_wrap=True)
     for summary in summaries:
         grid.add_row(
             summary.strategy,
+            *([f"{summary.budget:,.10g}"] if has_budgets else []),
             f"{summary.mean:.4f}",
             f"{summary.std:.4f}",
             f"{summary.median:.4f}",
@@ -146,9 +179,11 @@ def _print_table(summaries: Sequence[StrategySummary], table: ArchTable, console
         f"In the table: best result {table.best_result:.4f}; best signal {best.signal:.4f}, "
         f"with result {best.result:.4f}.",
     ]
-    lines += [
-        f"{summary.strategy}: {summary.exhausted} of {summary.n} runs ended early: nothing new was proposed."
-        for summary in summaries
-        if summary.exhausted
-    ]
+    for summary in summaries:
+        if summary.exhausted:
+            at = f", budget {summary.budget:,.10g}" if has_budgets else ""
+            lines.append(
+                f"{summary.strategy}{at}: {summary.exhausted} of {summary.n} runs ended early: nothing new "
+                "was proposed."
+            )
     console.print("\n".join(lines))

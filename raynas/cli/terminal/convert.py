@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from raynas.data.classes import warn_of_empty_classes
 from raynas.data.layout import Split
 from raynas.data.stream.convert import check_empty, convert_to_shards
 from raynas.data.stream.members import Member, find_members
@@ -41,6 +42,8 @@ def run_convert(source: str, out: Path, *, shard_mb: int, classes: Path | None, 
     console.print(
         f"{num_images:,} images ({counts}) of {len(names):,} classes in {len(shards)} shards: {out}"
     )
+    if not any(names.values()):
+        console.print("The classes have numbers and no names; --classes FILE gives them names.")
 
 
 def read_class_names(path: Path) -> dict[str, str]:
@@ -83,9 +86,28 @@ def checked_classes(
 ) -> Mapping[str, str]:
     """The given classes, or else the sorted classes of the first split.
 
+    Where the source numbers its classes, they are those from 0 to the last label, with the given names in
+    their order or without names.
+
     Raises:
-        DataError: an image has a class that is not among them.
+        DataError: an image has a class that is not among them, or there is a single class.
     """
+    members = [member for of_split in splits.values() for member in of_split]
+    if any(member.is_numbered for member in members):
+        names = _numbered_classes({int(member.class_name) for member in members}, len(members), given)
+    else:
+        names = _named_classes(splits, given)
+    if len(names) < 2:
+        raise DataError(
+            f"There is one class, {next(iter(names))!r}; classification needs at least 2. Put the images "
+            "into one folder per class, or a label beside each image, as 0.cls beside 0.jpg (WebDataset)."
+        )
+    return names
+
+
+def _named_classes(
+    splits: Mapping[Split, Sequence[Member]], given: Mapping[str, str] | None
+) -> Mapping[str, str]:
     found = {split: {member.class_name for member in members} for split, members in splits.items()}
     first = next(iter(found.values()))
     names = given or {name: name for name in sorted(first)}
@@ -99,6 +121,29 @@ def checked_classes(
                 "same classes: correct the folders, or list all classes with --classes."
             )
     return names
+
+
+def _numbered_classes(
+    labels: set[int], num_images: int, given: Mapping[str, str] | None
+) -> Mapping[str, str]:
+    last = max(labels)
+    if given is not None:
+        if last >= len(given):
+            raise DataError(
+                f"The label {last} is beyond the {len(given)} classes of the classes file; allowed are 0 to "
+                f"{len(given) - 1}. List all classes with --classes, in the order of their labels."
+            )
+        numbers = [str(number) for number in range(len(given))]
+        # An object of JSON may have the numbers as its keys, in any order.
+        ordered = [given[number] for number in numbers] if set(given) == set(numbers) else given.values()
+        return dict(zip(numbers, ordered, strict=True))
+    if last >= num_images:
+        raise DataError(
+            f"The labels go up to {last:,}, which makes {last + 1:,} classes, and there are {num_images:,} "
+            "images. Use at least one image per class, or number the classes from 0 without holes."
+        )
+    warn_of_empty_classes("the images", labels, last + 1)
+    return {str(number): "" for number in range(last + 1)}
 
 
 def _progress(console: Console) -> Progress:

@@ -10,7 +10,8 @@ from pathlib import Path
 import ray
 import torch
 
-from raynas.data import DataConfig, load_split
+from raynas.data import DIGITS, DataConfig, load_split
+from raynas.data.stream import ImageIndex
 from raynas.engine.cluster import connected, nodes, starts_here
 from raynas.engine.config import WorkerConfig
 from raynas.engine.pool_plan import plan_pool, with_gpus
@@ -18,6 +19,8 @@ from raynas.engine.ray_folder import check_ray_folder
 from raynas.environment import versions
 from raynas.errors import UsageError
 from raynas.files import try_writing
+from raynas.programs.train.config import TrainDataConfig
+from raynas.programs.train.data import looked_at
 from raynas.tracking.experiment import check_store
 from raynas.training.device import autocast_type
 
@@ -40,7 +43,10 @@ def examine(*, data: str, address: str | None, runs: Path) -> Iterator[Check]:
     found = versions(REPORTED_PACKAGES)
     yield Check("packages", True, ", ".join(f"{name} {version}" for name, version in found.items()))
     yield _checked("storage", lambda: _storage(runs))
-    yield _checked("data", lambda: _data(data))
+    if "://" not in data:
+        yield _checked("data", lambda: _data(data))
+    if data != DIGITS:
+        yield _checked("streamed data", lambda: _streamed_data(data))
     yield _checked("tracking", lambda: f"MLflow at {check_store(None, runs / 'mlflow.db')}")
     if starts_here(address):
         yield _checked("Ray's files", check_ray_folder)
@@ -77,6 +83,17 @@ def _data(source: str) -> str:
     return (
         f"{split.name}: {len(split.train_labels_N)} training and {len(split.validation_labels_N)} validation "
         f"images, {split.num_classes} classes, {split.image_size} pixels, {split.num_channels} channels"
+    )
+
+
+def _streamed_data(source: str) -> str:
+    index = looked_at(ImageIndex.find(source), TrainDataConfig(source=source, streamed=True))
+    images = f"{index.name}: {index.num_train_images} training images"
+    if index.validation is None:
+        return f"{images} can be read, but none are for validation, so that data.streamed=true is refused"
+    return (
+        f"{images} and {index.validation.num_images} validation images of {index.num_classes} classes can be "
+        "read with data.streamed=true"
     )
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
 import torch
 from rich.console import Console
 
-from raynas.errors import ModelError, UnknownName, UsageError
+from raynas.errors import ModelError, UnknownName, UsageError, WeightsError
 from raynas.files import BEST_MODEL_FOLDER, LAST_MODEL_FOLDER
 from raynas.models.export import Exported, ExportFormat, check_destination, export_model
+from raynas.models.fitting import Fitted, fit_weights
 from raynas.models.folder import INFO_FILE, LoadedModel, ModelInfo, is_model, load_model
-from raynas.models.networks import NETWORKS, PublishedNetwork, build
-from raynas.models.weights import load_weights, read_weights
-from raynas.nn import Network
+from raynas.models.networks import NETWORKS, PublishedNetwork, check_classifier
+from raynas.models.weights import TIMM_PREFIX, Weights, read_weights
+from raynas.nn import Network, NetworkSpec
+
+NOTES = "weights_notes"
+"""What was chosen and changed when weights were read, in ModelInfo.training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,10 @@ def run_export(
     out = out or Path(f"{_name(request.what)}.{format}")
     # Checked before weights are read or downloaded, which can take minutes.
     check_destination(format, out, force=force)
-    exported = export_model(find_model(request), format, out, force=force)
+    model = find_model(request)
+    exported = export_model(model, format, out, force=force)
+    for note in model.info.training.get(NOTES, ()):
+        console.print(f"weights: {note}")
     console.print(_report(exported))
 
 
@@ -104,28 +111,37 @@ def _published(request: ExportRequest) -> LoadedModel:
             "--random-weights to try out an export; not both."
         )
     published = NETWORKS[request.what]
+    classes = published.num_classes if request.num_classes is None else request.num_classes
+    spec = replace(published.spec, num_classes=classes)
     # Two exports with random weights give the same file.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = build(request.what, num_classes=request.num_classes)
-    if request.weights is not None:
-        _load(network, request.weights, request.what)
-    return LoadedModel(network.eval(), _published_info(published, network, request))
+        network = spec.build()
+    if request.weights is None:
+        info = _published_info(published, network, request.what, "random: this network is not trained")
+        return LoadedModel(network.eval(), info)
+    weights, fitted = _fitted(spec, request.weights, request.what)
+    network.load_state_dict(fitted.state, strict=False)
+    # Only the name of the file: its folders may say who the user is.
+    origin = request.weights if request.weights.startswith(TIMM_PREFIX) else Path(request.weights).name
+    info = _published_info(published, network, request.what, origin)
+    notes = {NOTES: [*weights.notes, *fitted.notes]} if weights.notes or fitted.notes else {}
+    known = {"classes": weights.classes, "training": info.training | notes}
+    return LoadedModel(network.eval(), info.model_copy(update=known))
 
 
-def _load(network: Network, weights: str, name: str) -> None:
-    state = {
-        key: tensor for key, tensor in read_weights(weights, name).items() if not key.startswith("auxiliary.")
-    }
+def _fitted(spec: NetworkSpec, source: str, name: str) -> tuple[Weights, Fitted]:
+    weights = read_weights(source, name)
     try:
-        load_weights(network, state)
-    except UsageError as error:
-        raise ModelError(f"{weights}: {error} Say with --num-classes how many classes they have.") from error
+        fitted = fit_weights(weights.state, spec)
+    except WeightsError as error:
+        raise ModelError(f"{source}: {error}") from error
+    check_classifier(fitted, weights)
+    return weights, fitted
 
 
-def _published_info(published: PublishedNetwork, network: Network, request: ExportRequest) -> ModelInfo:
+def _published_info(published: PublishedNetwork, network: Network, name: str, origin: str) -> ModelInfo:
     preprocessing = published.preprocessing
-    origin = request.weights or "random: this network is not trained"
     return ModelInfo.of(
         network,
         mean=preprocessing.mean,
@@ -134,9 +150,8 @@ def _published_info(published: PublishedNetwork, network: Network, request: Expo
         crop_fraction=preprocessing.crop_fraction if published.image_size > 32 else 1.0,
         interpolation=preprocessing.interpolation,
         training={
-            "network": request.what,
-            # Only the name of the file: its folders may say who the user is.
-            "weights": origin if origin.startswith(("timm:", "random:")) else Path(origin).name,
+            "network": name,
+            "weights": origin,
             "preprocessing": "the published network's; whoever trained these weights may have used another",
             "source": published.source,
         },

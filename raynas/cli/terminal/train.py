@@ -13,10 +13,11 @@ from rich.console import Console
 
 from raynas.cli.terminal.commands import program, resume_training
 from raynas.cli.terminal.train_plan import Pace, plan_lines
+from raynas.programs.train.execute import TrainResult
 from raynas.programs.train.prepare import PreparedTraining, prepare_named_training
-from raynas.programs.train.train import TrainResult, train_prepared
+from raynas.programs.train.train import train_prepared
 from raynas.run.interruption import Interruption, interruptible
-from raynas.training.final_config import EpochSummary, StepSummary, TrainingSummary
+from raynas.training.final_config import ClassifierSummary, StepSummary, TrainingSummary
 
 
 def run_train(
@@ -63,7 +64,7 @@ def run_train(
     console.print("\n".join(result_lines(result)))
 
 
-def result_lines(result: TrainResult) -> list[str]:
+def result_lines(result: TrainResult[ClassifierSummary]) -> list[str]:
     """The accuracies, what was written, and the next command."""
     best = max(result.summaries, key=lambda summary: summary.top1)
     lines = [
@@ -82,7 +83,7 @@ class _Progress:
         self.epochs = training.config.training.epochs
         self.console = console
 
-    def epoch_done(self, summary: EpochSummary) -> None:
+    def epoch_done(self, summary: ClassifierSummary) -> None:
         self._print(
             f"epoch done  epoch={summary.epoch}/{self.epochs} train_loss={summary.train_loss:.4f} "
             f"top1={summary.top1:.4f} top5={summary.top5:.4f} learning_rate={summary.learning_rate:.3g}",

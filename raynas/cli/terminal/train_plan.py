@@ -9,10 +9,12 @@ from raynas.cli.terminal.quantities import short_count
 from raynas.data import ImageSplit
 from raynas.engine.final_checkpoints import has_checkpoint
 from raynas.errors import UsageError
+from raynas.programs.train.curve import read_curve
 from raynas.programs.train.data import IMAGENET
-from raynas.programs.train.folder import read_curve
 from raynas.programs.train.pace import measured_images_per_second
 from raynas.programs.train.prepare import PreparedTraining
+from raynas.programs.train.start import described
+from raynas.training.final_config import ClassifierSummary
 from raynas.training.optimizers import ScheduleConfig
 
 MIN_NORM_TIME_CONSTANTS = 5.0
@@ -68,6 +70,8 @@ def _what(training: PreparedTraining) -> Iterator[str]:
         f"data: {source}, {training.num_train_images:,} training images, "
         f"{'streamed' if config.data.streamed else 'in memory'}"
     )
+    if config.weights is not None:
+        yield f"weights: from {described(config.weights)}"
     yield _augmentation(training)
     if (growth := training.growth) is not None:
         stages = ", ".join(f"{size} pixels for {epochs}" for size, epochs in growth.stages)
@@ -129,7 +133,7 @@ def _where(training: PreparedTraining, *, is_resumed: bool) -> Iterator[str]:
     ]
     yield f"workers: {count}{fewest}; checkpoints after each epoch{''.join(times)}; folder: {training.folder}"
     if is_resumed:
-        curve = read_curve(training.folder)
+        curve = read_curve(training.folder, ClassifierSummary)
         done = f"{len(curve)} of {config.epochs} epochs are done"
         yield "resumed: " + (
             done

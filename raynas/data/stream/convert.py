@@ -55,7 +55,8 @@ def convert_to_shards(
 
     Args:
         out: a folder that is empty or doesn't exist yet.
-        class_names: names of the classes by their folders, in the order of the labels.
+        class_names: names of the classes by their folders, in the order of the labels. If all are empty, the
+            classes have numbers alone, and neither the shards nor classes.json name them.
         shard_bytes: approximate size of the images of a shard.
         report: see ReportWritten.
     Returns:
@@ -66,12 +67,14 @@ def convert_to_shards(
     check_empty(out)
     labels = {name: label for label, name in enumerate(class_names)}
     shards = [shard for split in splits for shard in plan_shards(split, splits[split], shard_bytes)]
-    schema = _schema(list(class_names.values()))
+    is_named = any(class_names.values())
+    schema = _schema(list(class_names.values()) if is_named else None)
     unfinished = out / _UNFINISHED
     try:
         unfinished.mkdir(parents=True)
         _write_all(shards, unfinished, schema, labels, report)
-        (unfinished / "classes.json").write_text(json.dumps(dict(class_names), indent=1) + "\n")
+        if is_named:
+            (unfinished / "classes.json").write_text(json.dumps(dict(class_names), indent=1) + "\n")
         for file in sorted(unfinished.iterdir()):
             file.rename(out / file.name)
     except (OSError, pa.ArrowException, UnicodeEncodeError) as error:
@@ -148,8 +151,11 @@ def _checked(member: Member) -> bytes:
     return content
 
 
-def _schema(class_names: list[str]) -> pa.Schema:
+def _schema(class_names: list[str] | None) -> pa.Schema:
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    features = {"image": {"_type": "Image"}, "label": {"names": class_names, "_type": "ClassLabel"}}
+    label: dict[str, object] = {"dtype": "int64", "_type": "Value"}
+    if class_names is not None:
+        label = {"names": class_names, "_type": "ClassLabel"}
+    features = {"image": {"_type": "Image"}, "label": label}
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     return pa.schema([("image", kind), ("label", pa.int64())], metadata=metadata)

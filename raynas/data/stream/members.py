@@ -6,6 +6,8 @@ disk, and no name from a tar file is used as a path.
 
 from __future__ import annotations
 
+import os
+import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +16,14 @@ from typing import IO
 
 from raynas.data.class_folders import IMAGE_ENDINGS
 from raynas.data.layout import Split, by_split
+from raynas.data.stream.labelled import LabelledImage, labelled_images
 from raynas.data.stream.location import LOCAL, Location, locate, reason_of
 from raynas.data.stream.tree import tree_files
 from raynas.errors import DataError
 
+_NUMBERS = re.compile(r"\{(\d+)\.\.(\d+)\}")
+"""The braces in train-{000..009}.tar, as WebDataset writes the names of shards."""
+_MAX_TARS = 1_000_000
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
 
 
@@ -27,7 +33,9 @@ class Member:
 
     Args:
         name: file name of the image, without folders.
+        class_name: the class's name, or its number as text.
         folders: the folders above the class folder, whose names tell the split.
+        is_numbered: the source numbers its classes and doesn't name them.
     """
 
     file: str
@@ -36,6 +44,7 @@ class Member:
     name: str
     class_name: str
     folders: PurePosixPath
+    is_numbered: bool = False
 
     @property
     def where(self) -> str:
@@ -62,13 +71,24 @@ class Member:
 def find_members(source: str) -> dict[Split, list[Member]]:
     """Lists the images of class folders, a tar file or a folder of tar files on this machine, by split.
 
+    Labels beside the images, as in the WebDataset layout, count before folders.
+
+    Args:
+        source: a folder or a tar file, or a pattern as 'train-{000..009}.tar' for several tar files.
     Raises:
         DataError: the source is missing, remote, compressed or broken, or an image has no class.
     """
-    location = locate(source)
+    pattern = None if os.path.exists(source) else _NUMBERS.search(source)
+    location = locate((os.path.dirname(source) or ".") if pattern else source)
     if location.uri != LOCAL:
         raise DataError(f"{location.source!r} is remote; only local files are converted. Copy it here.")
-    tars = location.files((".tar", *_COMPRESSED)) if location.is_folder else [location.path]
+    if pattern is not None:
+        tars = _numbered(source, pattern)
+    else:
+        tars = location.files((".tar", *_COMPRESSED)) if location.is_folder else [location.path]
+    labelled = labelled_images(location, tars)
+    if labelled is not None:
+        return by_split((_of_label(image) for image in labelled), lambda member: member.folders)
     if not tars:
         return {
             split: [_of_file(file.path, file.class_name) for file in files]
@@ -80,6 +100,29 @@ def find_members(source: str) -> dict[Split, list[Member]]:
             f"There are no images in {location.source!r}. Allowed endings: {', '.join(IMAGE_ENDINGS)}."
         )
     return by_split(members, lambda member: member.folders)
+
+
+def _numbered(source: str, pattern: re.Match[str]) -> list[str]:
+    """Paths of the tar files that a pattern means."""
+    first, last = pattern.groups()
+    if not 0 <= int(last) - int(first) < _MAX_TARS:
+        raise DataError(
+            f"{source!r} counts from {first} to {last}. Allowed are 1 to {_MAX_TARS:,} tar files: correct it."
+        )
+    names = (str(number).zfill(len(first)) for number in range(int(first), int(last) + 1))
+    return [locate(source[: pattern.start()] + name + source[pattern.end() :]).path for name in names]
+
+
+def _of_label(image: LabelledImage) -> Member:
+    return Member(
+        image.file,
+        image.offset,
+        image.num_bytes,
+        image.name,
+        class_name=str(image.label),
+        folders=image.folders,
+        is_numbered=isinstance(image.label, int),
+    )
 
 
 def _of_file(path: str, class_name: str) -> Member:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from threadpoolctl import threadpool_limits
 
 from raynas.errors import SearchFailed, UsageError
 from raynas.programs.benchmark.contender import Contender
-from raynas.programs.benchmark.simulate import EqualCellsPolicy, Improvement, SimulatedRun, simulate
+from raynas.programs.benchmark.simulate import (
+    EqualCellsPolicy,
+    Improvement,
+    SimulatedRun,
+    simulate_budgets,
+)
 from raynas.programs.benchmark.table import ArchTable
 from raynas.strategies.strategy import STRATEGIES
-
-SEEDS_PER_TASK = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,8 @@ class SeedResult:
     run: SimulatedRun
     seconds: float
     """Real processor time of the simulation."""
+    earlier: tuple[SeedResult, ...] = ()
+    """The same search as it stood at the end of each smaller budget, the smallest first."""
 
     @property
     def best(self) -> Improvement:
@@ -56,6 +64,13 @@ class BenchmarkSetting:
     """Simulated workers."""
     children: int | None = None
     equal_cells: EqualCellsPolicy = "retrain"
+    smaller_budgets: tuple[float, ...] = ()
+    """Simulated seconds, rising and below `budget`, at which the searches are looked at too."""
+
+    @property
+    def budgets(self) -> tuple[float, ...]:
+        """All budgets, the smallest first."""
+        return (*self.smaller_budgets, self.budget)
 
 
 def benchmark(
@@ -65,32 +80,39 @@ def benchmark(
     *,
     seeds: Sequence[int],
     processes: int | None = 1,
+    done: Sequence[SeedResult] = (),
     on_progress: Callable[[int], object] = lambda num_done: None,
+    on_result: Callable[[SeedResult], object] = lambda seed_result: None,
 ) -> list[SeedResult]:
-    """Runs every contender with every seed.
+    """Runs every contender with every seed, all contenders side by side.
 
     Args:
         processes: number of processes (not of simulated workers): 1 stays in this process, None starts one
             per CPU. New processes are spawned, so a script that asks for several must guard its call with
             `if __name__ == "__main__"`.
+        done: results that are known from earlier; these runs are not repeated.
         on_progress: called with the number of finished runs.
+        on_result: called with each new result, in this process.
     Returns:
         Results in the order of contenders and seeds, whatever the number of processes.
     Raises:
-        UsageError: a strategy or option is unknown, a label occurs twice, or the table's most expensive
-            child doesn't fit into the budget, so that a run might end without a result.
+        UsageError: as `check`.
     """
-    _check(contenders, table, setting.budget)
+    check(contenders, table, setting)
+    known = {(seed_result.label, seed_result.seed) for seed_result in done}
     tasks = [
-        (contender, seeds[start : start + SEEDS_PER_TASK])
-        for start in range(0, len(seeds), SEEDS_PER_TASK)
+        (contender, seed)
+        for seed in seeds
         for contender in contenders
+        if (contender.label, seed) not in known
     ]
     processes = num_cpus() if processes is None else processes
-    seed_results: list[SeedResult] = []
-    for done in _results_as_completed(tasks, table, setting, min(processes, len(tasks))):
-        seed_results += done
-        on_progress(len(seed_results))
+    seed_results = list(done)
+    with contextlib.closing(_as_completed(tasks, table, setting, min(processes, len(tasks)))) as results:
+        for seed_result in results:
+            on_result(seed_result)
+            seed_results.append(seed_result)
+            on_progress(len(seed_results))
     places = {contender.label: place for place, contender in enumerate(contenders)}
     return sorted(seed_results, key=lambda result: (places[result.label], seeds.index(result.seed)))
 
@@ -100,10 +122,12 @@ def num_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-_Task = tuple[Contender, Sequence[int]]
+def check(contenders: Sequence[Contender], table: ArchTable, setting: BenchmarkSetting) -> None:
+    """UsageError if a benchmark can't be run.
 
-
-def _check(contenders: Sequence[Contender], table: ArchTable, budget: float) -> None:
+    A strategy or option is unknown, a label occurs twice, or the table's most expensive child doesn't fit
+    into a budget, so that a run might end without a result.
+    """
     labels = [contender.label for contender in contenders]
     for contender in contenders:
         if labels.count(contender.label) > 1:
@@ -112,6 +136,7 @@ def _check(contenders: Sequence[Contender], table: ArchTable, budget: float) -> 
                 f"Write LABEL={contender.strategy} to give each its own label."
             )
         contender.resolved_options()
+    budget = min(setting.budgets)
     if budget < table.highest_cost:
         raise UsageError(
             f"a budget of {budget:g} simulated seconds is less than the most expensive child of the table "
@@ -119,23 +144,43 @@ def _check(contenders: Sequence[Contender], table: ArchTable, budget: float) -> 
         )
 
 
-def _results_as_completed(
+_Task = tuple[Contender, int]
+
+
+def _as_completed(
     tasks: Sequence[_Task], table: ArchTable, setting: BenchmarkSetting, processes: int
-) -> Iterator[list[SeedResult]]:
+) -> Generator[SeedResult, None, None]:
     if processes <= 1:
         with threadpool_limits(1):
-            for contender, seeds in tasks:
-                yield _run_task(contender, seeds, table, setting)
+            for contender, seed in tasks:
+                yield _run_seed(contender, seed, table, setting)
         return
+    earlier = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         processes, multiprocessing.get_context("spawn"), _prepare_process, (table, setting)
     )
     try:
-        futures = [pool.submit(_run_task_here, *task) for task in tasks]
+        with _without_ctrl_c():
+            futures = [pool.submit(_run_task_here, *task) for task in tasks]
         for future in as_completed(futures):
             yield future.result()
+    except BaseException:
+        # Nobody waits for their results any more, and a run can take minutes.
+        for process in set(multiprocessing.active_children()) - earlier:
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Processes that are started in the block ignore Ctrl-C, which a terminal sends to all of them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _shared: tuple[ArchTable, BenchmarkSetting] | None = None
@@ -145,30 +190,34 @@ _shared: tuple[ArchTable, BenchmarkSetting] | None = None
 def _prepare_process(table: ArchTable, setting: BenchmarkSetting) -> None:
     global _shared
     _shared = table, setting
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # Import the strategies first: the limit only affects libraries that are already loaded.
     STRATEGIES.names()
     threadpool_limits(1)
 
 
-def _run_task_here(contender: Contender, seeds: Sequence[int]) -> list[SeedResult]:
+def _end_with_parent() -> None:
+    """A pool's processes would outlive a parent that was killed, and wait for tasks forever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _run_task_here(contender: Contender, seed: int) -> SeedResult:
     assert _shared is not None
-    return _run_task(contender, seeds, *_shared)
-
-
-def _run_task(
-    contender: Contender, seeds: Sequence[int], table: ArchTable, setting: BenchmarkSetting
-) -> list[SeedResult]:
-    return [_run_seed(contender, seed, table, setting) for seed in seeds]
+    return _run_seed(contender, seed, *_shared)
 
 
 def _run_seed(contender: Contender, seed: int, table: ArchTable, setting: BenchmarkSetting) -> SeedResult:
     start = time.process_time()
-    run = simulate(
+    runs = simulate_budgets(
         contender.make(table.space, seed=seed),
         table,
-        budget=setting.budget,
+        budgets=setting.budgets,
         workers=setting.workers,
         children=setting.children,
         equal_cells=setting.equal_cells,
     )
-    return SeedResult(contender.label, seed, run, time.process_time() - start)
+    *earlier, last = [SeedResult(contender.label, seed, run, time.process_time() - start) for run in runs]
+    return replace(last, earlier=tuple(earlier))

@@ -18,6 +18,7 @@ from raynas.cells.space import SearchSpace
 from raynas.errors import DataError, InvalidGenotype, UnknownName, did_you_mean
 from raynas.programs.benchmark.config import Columns
 from raynas.programs.benchmark.table import ArchTable, Naming, Row, name_in_table
+from raynas.registry import naming_own_class
 
 _ARCH_ID = re.compile(r"[0-9a-f]{12}")
 _SHOWN = 60
@@ -114,13 +115,16 @@ def _names(where: str, space: SearchSpace, texts: list[str], naming: Naming) -> 
         yield from texts
         return
     for index, text in enumerate(texts):
-        try:
-            # A genotype's JSON is accepted in every space, also if the space's tables use names of their own.
-            is_json = text.lstrip().startswith("{")
-            genotype = SearchSpace.from_text(space, text) if is_json else space.from_text(text)
-            space.encode(genotype)
-        except InvalidGenotype as error:
-            raise InvalidGenotype(f"{where}, row {index}: {error}") from error
+        # A genotype's JSON is accepted in every space, also if the space's tables use names of their own.
+        is_json, problem = text.lstrip().startswith("{"), None
+        with naming_own_class("from_text", space, note=f"It was called for {where}, row {index}."):
+            try:
+                genotype = SearchSpace.from_text(space, text) if is_json else space.from_text(text)
+                space.encode(genotype)
+            except ValueError as error:
+                problem = error
+        if problem is not None:
+            raise InvalidGenotype(f"{where}, row {index}: {problem}") from problem
         yield name_in_table(space, genotype, naming)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import heapq
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -51,6 +52,8 @@ class SimulatedRun:
     """Simulated seconds of training, summed over the children that finished."""
     is_exhausted: bool
     """Whether the search ended early because the strategy proposed nothing more that had to be trained."""
+    budget: float
+    """Simulated seconds after which it ended, at the latest."""
 
     @property
     def best(self) -> Improvement | None:
@@ -81,14 +84,34 @@ def simulate(
             2009.00437). 'reuse' gives a proposal the score of an equal child at no simulated cost; if that
             child is still being trained, the proposal waits for it.
     """
-    if budget <= 0 or workers < 1:
-        raise ValueError(f"budget {budget} and workers {workers} must be above 0")
+    runs = simulate_budgets(
+        strategy, table, budgets=[budget], workers=workers, children=children, equal_cells=equal_cells
+    )
+    return next(runs)
+
+
+def simulate_budgets(
+    strategy: Strategy,
+    table: ArchTable,
+    *,
+    budgets: Sequence[float],
+    workers: int = 1,
+    children: int | None = None,
+    equal_cells: EqualCellsPolicy = "retrain",
+) -> Iterator[SimulatedRun]:
+    """One search as it stands at the end of each budget, the smallest first; arguments as in `simulate`.
+
+    A search doesn't know its budget, so each of them is what `simulate` gives for that budget.
+    """
+    if min(budgets) <= 0 or workers < 1:
+        raise ValueError(f"budgets {budgets} and workers {workers} must be above 0")
     simulation = _Simulation(strategy, table, workers, children, equal_cells == "reuse")
     simulation.start_children()
-    while simulation.running and simulation.running[0].ends_at <= budget:
-        simulation.finish(heapq.heappop(simulation.running))
-        simulation.start_children()
-    return simulation.run()
+    for budget in sorted(budgets):
+        while simulation.running and simulation.running[0].ends_at <= budget:
+            simulation.finish(heapq.heappop(simulation.running))
+            simulation.start_children()
+        yield simulation.run(budget)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -170,7 +193,7 @@ class _Simulation:
         for proposal in (child.proposal, *self.waiting.pop(row.index, ())):
             self.strategy.observe(proposal, row.signal)
 
-    def run(self) -> SimulatedRun:
+    def run(self, budget: float) -> SimulatedRun:
         return SimulatedRun(
             trajectory=tuple(self.trajectory),
             num_children=self.num_children,
@@ -179,4 +202,5 @@ class _Simulation:
             num_absent=self.num_absent,
             seconds=self.seconds,
             is_exhausted=not self.running and self._may_start,
+            budget=budget,
         )

@@ -1,4 +1,4 @@
-"""Mean and standard deviation over the seeds of each strategy. Pure Python."""
+"""Mean and standard deviation over the seeds of each strategy, at each budget. Pure Python."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ class StrategySummary(FrozenModel):
 
     strategy: str
     """Label of the contender."""
+    budget: float
+    """Simulated seconds of each run."""
     mean: float
     """Mean result of the best child by signal."""
     std: float
@@ -35,18 +37,21 @@ class StrategySummary(FrozenModel):
 
 
 def summarise(seed_results: Iterable[SeedResult]) -> list[StrategySummary]:
-    """One summary per strategy, in the order of their first results."""
-    by_label: dict[str, list[SeedResult]] = {}
+    """One summary per budget and strategy: by rising budget, then in the order of their first results."""
+    groups: dict[tuple[float, str], list[SeedResult]] = {}
     for seed_result in seed_results:
-        by_label.setdefault(seed_result.label, []).append(seed_result)
-    return [_summary(label, group) for label, group in by_label.items()]
+        for end in (*seed_result.earlier, seed_result):
+            groups.setdefault((end.run.budget, end.label), []).append(end)
+    # Sorting keeps the order of the strategies.
+    return [_summary(*key, groups[key]) for key in sorted(groups, key=lambda key: key[0])]
 
 
-def _summary(label: str, seed_results: Sequence[SeedResult]) -> StrategySummary:
+def _summary(budget: float, label: str, seed_results: Sequence[SeedResult]) -> StrategySummary:
     found = [seed_result.best for seed_result in seed_results]
     results = [best.result for best in found]
     return StrategySummary(
         strategy=label,
+        budget=budget,
         mean=statistics.fmean(results),
         std=statistics.stdev(results) if len(results) > 1 else 0.0,
         n=len(results),

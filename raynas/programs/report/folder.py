@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,6 +37,27 @@ def new_folder(folder: Path) -> None:
         raise UsageError(f"{folder} is not empty, and is left as it is. Choose another folder.")
 
 
+def remove_report(folder: Path, tables: Iterable[str]) -> None:
+    """Removes what `write_report` writes, whole or in part, and nothing else.
+
+    Args:
+        tables: names of the tables, without '.parquet'.
+    Raises:
+        UsageError: a file can't be removed.
+    """
+    names = [HTML_FILE, MARKDOWN_FILE, *(f"{name}.parquet" for name in tables)]
+    pictures = folder / PICTURES_FOLDER
+    try:
+        for path in (*(folder / name for name in names), *pictures.glob("*.svg")):
+            path.unlink(missing_ok=True)
+        if pictures.is_dir():
+            pictures.rmdir()
+    except OSError as error:
+        raise UsageError(
+            f"The earlier report in {folder} can't be removed: {error.filename}: {error.strerror}."
+        ) from error
+
+
 def write_report(folder: Path, document: Document, tables: dict[str, pa.Table]) -> list[Path]:
     """Writes all files of a report.
 
@@ -51,16 +73,17 @@ def write_report(folder: Path, document: Document, tables: dict[str, pa.Table]) 
         (folder / PICTURES_FOLDER).mkdir()
         for figure in document.figures:
             (folder / PICTURES_FOLDER / f"{figure.name}.svg").write_text(figure.svg, encoding="utf-8")
+        for name, table in tables.items():
+            # Arrow refuses paths that are not valid Unicode, but writes into an open file.
+            with (folder / f"{name}.parquet").open("xb") as file:
+                pq.write_table(table, file)
+        # The HTML file comes last: a folder that has it has a whole report.
         for name, text in (
             (MARKDOWN_FILE, to_markdown(document, pictures=PICTURES_FOLDER)),
             (HTML_FILE, to_html(document)),
         ):
             # A command or the name of a folder may hold bytes that are not valid Unicode.
             (folder / name).write_text(text, encoding="utf-8", errors="backslashreplace")
-        for name, table in tables.items():
-            # Arrow refuses paths that are not valid Unicode, but writes into an open file.
-            with (folder / f"{name}.parquet").open("xb") as file:
-                pq.write_table(table, file)
     except OSError as error:
         raise UsageError(f"{folder} can't be written: {error.strerror or error}.") from error
     return [folder / HTML_FILE, folder / MARKDOWN_FILE, *(folder / f"{name}.parquet" for name in tables)]

@@ -91,12 +91,16 @@ CHANGEABLE = ("children", "workers", "tracking", "failures", "memo")
 """Settings that may differ when a run is resumed, because no child's result depends on them."""
 
 
-def resumed_search_config(recorded: Mapping[str, Any], overrides: Mapping[str, Any]) -> SearchConfig:
+def resumed_search_config(
+    recorded: Mapping[str, Any], overrides: Mapping[str, Any], *, knows_images: bool = False
+) -> SearchConfig:
     """The config of a resumed run.
 
     Args:
         recorded: the config that the run was started with.
         overrides: settings of the resume, nested.
+        knows_images: the journal has a digest of the images. They may then lie elsewhere now, since it is
+            checked later that they are the same.
     Raises:
         RunFolderError: an override contradicts what the run was started with.
     """
@@ -109,7 +113,8 @@ def resumed_search_config(recorded: Mapping[str, Any], overrides: Mapping[str, A
             raise _contradiction(f"{field}.name", name, asked["name"])
     after = validated(SearchConfig, merged(recorded, overrides))
     for field, (old, new) in differences(before.model_dump(), after.model_dump()).items():
-        if field.split(".")[0] not in CHANGEABLE:
+        is_elsewhere = field == "data.source" and knows_images
+        if field.split(".")[0] not in CHANGEABLE and not is_elsewhere:
             raise _contradiction(field, old, new)
     return after
 

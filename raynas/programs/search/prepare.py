@@ -108,4 +108,7 @@ def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearc
     journal, events = Journal.reopen(folder / JOURNAL_FILE)
     journal.close()
     run = RecordedRun(folder, events)
-    return PreparedSearch(folder, resumed_search_config(run.config, overrides), run)
+    knows_images = run.started.images is not None
+    return PreparedSearch(
+        folder, resumed_search_config(run.config, overrides, knows_images=knows_images), run
+    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from raynas.cells.genotype_field import GenotypeField
 from raynas.config import FrozenModel
@@ -13,11 +14,18 @@ from raynas.engine.config import TrainWorkerConfig
 from raynas.nn import NetworkConfig
 from raynas.run.events import Origin
 from raynas.tracking.config import TrainTrackingConfig
-from raynas.training.final_config import FinalConfig
+from raynas.training.final_config import ClassifierSummary, EpochSummary, FinalConfig, LoopConfig
 from raynas.training.images import AugmentationConfig
 
 
-class TrainDataConfig(FrozenModel):
+class SourceConfig(FrozenModel):
+    """Where the images are."""
+
+    source: str = Field(min_length=1)
+    """A folder, a file or a URI."""
+
+
+class TrainDataConfig(SourceConfig):
     """Where the images are and how they are prepared."""
 
     source: str = Field("digits", min_length=1)
@@ -60,8 +68,32 @@ class TrainDataConfig(FrozenModel):
     """
 
 
-class TrainConfig(FrozenModel):
-    """Everything that a final training depends on."""
+class InitialWeightsConfig(FrozenModel):
+    """The weights from which a training begins. Whoever starts it gives the source; the rest is recorded."""
+
+    source: str = Field(min_length=1)
+    """A file, a folder, or 'timm:NAME', as raynas.models.weights reads it."""
+    digest: str = Field("", pattern="^([0-9a-f]{16})?$")
+    """16 hex digits that stand for the tensors. If given, other tensors are refused."""
+    new: tuple[str, ...] = ()
+    """Parts of the network that were made anew, and why."""
+    notes: tuple[str, ...] = ()
+    """What was chosen and changed when the weights were read."""
+
+    @field_validator("source")
+    @classmethod
+    def _without_slash(cls, source: str) -> str:
+        # A resume compares it, and 'runs/a/' is 'runs/a'.
+        return source if ":" in source else str(Path(source))
+
+
+class BaseTrainConfig(FrozenModel):
+    """What the final training of every task depends on."""
+
+    task: ClassVar[str]
+    """What the network learns: classification or detection."""
+    summary: ClassVar[type[EpochSummary]]
+    """Class of an epoch's summary, one per line of the training's curve."""
 
     cell: str
     """Name of the cell: a published cell, or where the genotype comes from."""
@@ -69,9 +101,11 @@ class TrainConfig(FrozenModel):
     """The cells; in JSON as Genotype.to_dict writes them."""
     origin: Origin | None = None
     """The run and the child that the cell comes from. None means that it comes from no run."""
+    weights: InitialWeightsConfig | None = None
+    """The weights from which the training begins. None means random ones, which follow from `seed`."""
     network: NetworkConfig = NetworkConfig()
-    data: TrainDataConfig = TrainDataConfig()
-    training: FinalConfig = FinalConfig()
+    data: SourceConfig
+    training: LoopConfig = LoopConfig()
     workers: TrainWorkerConfig = TrainWorkerConfig()
     tracking: TrainTrackingConfig = TrainTrackingConfig()
     seed: int = Field(0, ge=0, lt=2**31)
@@ -80,3 +114,13 @@ class TrainConfig(FrozenModel):
     """Name of the training recipe, from which every field that was not set comes."""
     run_id: str = ""
     """Identifies the training in MLflow. `prepare_training` draws it; a recipe leaves it empty."""
+
+
+class TrainConfig(BaseTrainConfig):
+    """Everything that the final training of a classifier depends on."""
+
+    task = "classification"
+    summary = ClassifierSummary
+
+    data: TrainDataConfig = TrainDataConfig()
+    training: FinalConfig = FinalConfig()

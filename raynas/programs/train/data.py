@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from raynas.config import validated
 from raynas.data import DIGITS, DataConfig, ImageSplit, load_split
-from raynas.data.stream import ImageCounts, ImageIndex
+from raynas.data.stream import EvalTransform, ImageCounts, ImageIndex, TrainTransform
+from raynas.data.stream.preflight import preflight
 from raynas.errors import DataError
 from raynas.programs.train.config import TrainDataConfig
 
@@ -19,7 +20,7 @@ IMAGENET = ImageCounts("ImageNet-1k", num_train_images=1_281_167, num_classes=10
 def find_data(
     config: TrainDataConfig, *, seed: int, is_plan: bool = False
 ) -> ImageSplit | ImageIndex | ImageCounts:
-    """The images of a training.
+    """The images of a training, after a look at what would otherwise end it hours later.
 
     Args:
         seed: which images are held out for validation, where the data has none of its own.
@@ -43,4 +44,19 @@ def find_data(
             f"{config.source!r} has no validation images. Name files or folders validation, val or test, "
             "or train in memory with data.streamed=false, which holds some out."
         )
-    return index
+    return looked_at(index, config)
+
+
+def looked_at(index: ImageIndex, config: TrainDataConfig) -> ImageIndex:
+    """The data set after `preflight`, as a training with this config would decode it.
+
+    Raises:
+        DataError: see `preflight`.
+    """
+    size = config.image_size or DEFAULT_IMAGE_SIZE
+    return preflight(
+        index,
+        train=TrainTransform(size, min_area=config.min_area),
+        validation=EvalTransform(size, config.crop_fraction),
+        skip_broken=config.skip_broken,
+    )

@@ -6,69 +6,33 @@ the best epoch. The names stand in raynas.files, the checkpoints' in raynas.engi
 
 from __future__ import annotations
 
+import logging
+import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
+from typing import Any, TypeVar
 
 from raynas.cells.genotype import Genotype
-from raynas.config import differences, merged, validated
-from raynas.engine.final_checkpoints import CHECKPOINTS_FOLDER, has_checkpoint
+from raynas.config import differences, merged, validated, without_credentials
+from raynas.data import DIGITS
+from raynas.engine.final_checkpoints import has_checkpoint
 from raynas.errors import RunFolderError
 from raynas.files import (
+    CHECKPOINTS_FOLDER,
     CURVE_FILE,
     JOURNAL_FILE,
     TRAINING_FILE,
-    drop_torn_line,
     parse_json,
     put_new_file,
     replace_file,
 )
-from raynas.programs.train.config import TrainConfig
-from raynas.training.final_config import EpochSummary
+from raynas.programs.train.config import BaseTrainConfig, InitialWeightsConfig
+from raynas.programs.train.curve import read_curve
 
+logger = logging.getLogger(__name__)
 
-class Curve:
-    """The epochs of a training so far, in memory and in its folder.
-
-    Attributes:
-        summaries: one per epoch, in order.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / CURVE_FILE
-        self.summaries = read_curve(folder)
-
-    def append(self, summary: EpochSummary) -> bool:
-        """Adds an epoch and returns True, or returns False if it was there already."""
-        # Workers that start again from a checkpoint repeat epochs; the first account of an epoch is kept.
-        if self.summaries and summary.epoch <= self.summaries[-1].epoch:
-            return False
-        with self._path.open("a") as file:
-            file.write(summary.model_dump_json() + "\n")
-        self.summaries.append(summary)
-        return True
-
-
-def read_curve(folder: Path) -> list[EpochSummary]:
-    """The epochs that were recorded, without a last line that a crash cut off.
-
-    Raises:
-        RunFolderError: a line is damaged.
-    """
-    path = folder / CURVE_FILE
-    if not path.is_file():
-        return []
-    drop_torn_line(path)
-    try:
-        return [EpochSummary.model_validate_json(line) for line in path.read_bytes().splitlines()]
-    except ValidationError as error:
-        raise RunFolderError(
-            f"{path} is damaged: {error.errors()[0]['msg']}. Correct or remove it; the checkpoints don't "
-            "depend on it."
-        ) from None
+AnyConfig = TypeVar("AnyConfig", bound=BaseTrainConfig)
 
 
 def check_can_start(folder: Path) -> None:
@@ -88,7 +52,7 @@ def check_can_start(folder: Path) -> None:
             )
 
 
-def write_config(folder: Path, config: TrainConfig) -> None:
+def write_config(folder: Path, config: BaseTrainConfig) -> None:
     """Writes training.json; `folder` is created if needed.
 
     Raises:
@@ -118,22 +82,29 @@ def _holds_a_training(folder: Path) -> RunFolderError:
 
 
 def resumed_training_config(
-    folder: Path, settings: Mapping[str, Any], *, genotype: Genotype | None = None, recipe: str | None = None
-) -> TrainConfig:
+    folder: Path,
+    settings: Mapping[str, Any],
+    kind: type[AnyConfig],
+    *,
+    genotype: Genotype | None = None,
+    recipe: str | None = None,
+) -> AnyConfig:
     """The config with which the training in `folder` resumes: its own, with other workers.* and tracking.*,
     and with more epochs if asked.
 
     Args:
+        kind: class of the config, which depends on the training's task.
         genotype, recipe: what the user gave again, to be compared with the training's own; None if nothing.
     Raises:
         RunFolderError: there is nothing to resume, or it was started with something else.
     """
     recorded = _read_config(folder / TRAINING_FILE)
-    before = validated(TrainConfig, recorded)
-    after = validated(TrainConfig, merged(merged(recorded, _displaced(settings)), settings))
+    before = validated(kind, recorded)
+    after = validated(kind, merged(merged(recorded, _displaced(settings)), settings))
     _check_same_start(folder, before, genotype, recipe)
+    _check_same_weights(folder, before.weights, after.weights)
     _check_same_training(folder, before, after)
-    if not has_checkpoint(folder) and (curve := read_curve(folder)):
+    if not has_checkpoint(folder) and (curve := read_curve(folder, kind.summary)):
         raise RunFolderError(
             f"There is no checkpoint to resume from below {folder / CHECKPOINTS_FOLDER}, though "
             f"{len(curve)} epochs were trained. Restore it, or train anew in another folder."
@@ -167,7 +138,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _check_same_start(
-    folder: Path, before: TrainConfig, genotype: Genotype | None, recipe: str | None
+    folder: Path, before: BaseTrainConfig, genotype: Genotype | None, recipe: str | None
 ) -> None:
     own = before.genotype
     if genotype is not None and genotype != own:
@@ -182,14 +153,39 @@ def _check_same_start(
         )
 
 
-def _check_same_training(folder: Path, before: TrainConfig, after: TrainConfig) -> None:
+def _check_same_weights(
+    folder: Path, before: InitialWeightsConfig | None, after: InitialWeightsConfig | None
+) -> None:
+    old, new = (weights.source if weights else "random weights" for weights in (before, after))
+    if old != new:
+        raise RunFolderError(
+            f"The training in {folder} began from {old}, not from {new}. Leave the weights (--weights) out: "
+            "it goes on from its own checkpoint. Or choose another folder."
+        )
+
+
+def _check_same_training(folder: Path, before: BaseTrainConfig, after: BaseTrainConfig) -> None:
     may_change = {"workers", "tracking"}
     changed = differences(before.model_dump(exclude=may_change), after.model_dump(exclude=may_change))
     if after.training.epochs > before.training.epochs:
         del changed["training.epochs"]
+    if "data.source" in changed and _is_gone(before.data.source):
+        del changed["data.source"]
+        logger.warning(
+            "The images of the training in %s are no longer at %s. It goes on with those at %s. They must be "
+            "the same: raynas can't compare them.",
+            folder,
+            without_credentials(before.data.source),
+            without_credentials(after.data.source),
+        )
     for field, (old, new) in changed.items():
         raise RunFolderError(
             f"The training in {folder} was started with {field} = {old!r}, not {new!r}. On resume only "
             "workers.* and tracking.* can change, and training.epochs can grow. Leave the rest out, or start "
             "a new training in another folder."
         )
+
+
+def _is_gone(source: str) -> bool:
+    """Whether a data source is a path of this machine at which nothing lies any more."""
+    return source != DIGITS and "://" not in source and not os.path.exists(os.path.expanduser(source))

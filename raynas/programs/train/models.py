@@ -19,16 +19,17 @@ from raynas.engine.final import TrainedStates
 from raynas.files import BEST_MODEL_FOLDER, LAST_MODEL_FOLDER
 from raynas.models.folder import ModelInfo, save_model
 from raynas.models.networks import NETWORKS
+from raynas.models.weights import TIMM_PREFIX
 from raynas.nn import Network
 from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.prepare import PreparedTraining
 from raynas.tracking.config import FORBIDDEN_IN_MODEL_NAMES
 from raynas.training.batches import IMAGENET_MEAN_C, IMAGENET_STD_C
-from raynas.training.final_config import EpochSummary
+from raynas.training.final_config import ClassifierSummary
 
 
 def save_models(
-    training: PreparedTraining, states: TrainedStates, summaries: list[EpochSummary]
+    training: PreparedTraining, states: TrainedStates, summaries: list[ClassifierSummary]
 ) -> dict[str, Path]:
     """The model folders, by their alias in MLflow's model registry: 'best' and 'last'.
 
@@ -55,7 +56,7 @@ def _save(
     folder: str,
     state: Mapping[str, Any],
     epoch: int,
-    summaries: list[EpochSummary],
+    summaries: list[ClassifierSummary],
 ) -> Path:
     network = training.spec.build()
     weights, average = state["network"], state["average"]
@@ -70,7 +71,7 @@ def _save(
 
 
 def _info(
-    training: PreparedTraining, network: Network, epoch: int, summary: EpochSummary | None
+    training: PreparedTraining, network: Network, epoch: int, summary: ClassifierSummary | None
 ) -> ModelInfo:
     config, data = training.config, training.data
     pixels: dict[str, Any] = {
@@ -89,6 +90,7 @@ def _info(
         "epochs": epoch,
         "planned_epochs": config.training.epochs,
         "seed": config.seed,
+        **_began_from(config),
         "top1": summary.top1 if summary else None,
         "top5": summary.top5 if summary else None,
         "torch": version("torch"),
@@ -96,6 +98,16 @@ def _info(
         "date": time.strftime("%Y-%m-%d"),
     }
     return ModelInfo.of(network, **pixels, classes=data.class_names, training=known)
+
+
+def _began_from(config: TrainConfig) -> dict[str, Any]:
+    """The weights that it began from, if it didn't begin from random ones."""
+    weights = config.weights
+    if weights is None:
+        return {}
+    # Only the last part of a path: its folders may say who the user is.
+    name = weights.source if weights.source.startswith(TIMM_PREFIX) else Path(weights.source).name
+    return {"weights": name, "weights_digest": weights.digest, "weights_new": list(weights.new)}
 
 
 def _git_commit() -> str | None:

@@ -10,8 +10,8 @@ from raynas.errors import InvalidConfig
 from raynas.programs.train.prepare import PreparedTraining
 from raynas.training import Placement
 from raynas.training.batches import NoiseBatches
+from raynas.training.classification import classifier_training
 from raynas.training.device import is_out_of_memory, reproducible
-from raynas.training.final import FinalTraining
 from raynas.training.final_config import TrainingSummary
 
 MOST_IMAGES = {"cuda": 128, "cpu": 4}
@@ -45,7 +45,7 @@ def measured_images_per_second(training: PreparedTraining) -> float:
                 batches_per_epoch=NUM_UPDATES,
                 device=placement.device,
             )
-            FinalTraining(spec.build(), source, settings, placement).run(summaries.append)
+            classifier_training(spec.build(), source, settings, placement).run(summaries.append)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

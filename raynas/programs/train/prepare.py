@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import Tensor
+
 from raynas.cells.genotype import Genotype
 from raynas.cells.published import published_cells
-from raynas.config import merged, without_none
+from raynas.config import merged, validated, without_none
 from raynas.data import ImageSplit
 from raynas.data.stream import Growth, ImageCounts, ImageIndex
+from raynas.engine.final_checkpoints import has_checkpoint
 from raynas.errors import InvalidConfig, RunFolderError, UnknownName
+from raynas.models.folder import ModelInfo
 from raynas.models.networks import NETWORKS
+from raynas.models.weights import known_info
 from raynas.nn import NetworkSpec
-from raynas.programs.train.config import TrainConfig
+from raynas.programs.train.config import InitialWeightsConfig, TrainConfig
 from raynas.programs.train.data import DEFAULT_IMAGE_SIZE, find_data
 from raynas.programs.train.folder import check_can_start, resumed_training_config
 from raynas.programs.train.recipes import DEFAULT_RECIPE, train_config
+from raynas.programs.train.start import initial_weights
 from raynas.run.events import Origin
 from raynas.run.folder import new_training_folder
 from raynas.run.lookup import FoundCell, find_cell
 from raynas.training.first_images import check_first_images
 from raynas.training.single_image import can_train_on_one
+
+OF_THE_RECIPE: dict[str, Any] = {"drop_path": True, "auxiliary_head": True, "conventions": {"norm_momentum"}}
+"""Fields of NetworkConfig that say how a network is trained, and are not taken over with its weights."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,10 @@ class PreparedTraining:
     config: TrainConfig
     data: ImageSplit | ImageIndex | ImageCounts
     """ImageCounts only where a plan is made without the images."""
+    initial: Mapping[str, Tensor] | None = field(default=None, repr=False, compare=False)
+    """Tensors from which the network begins; what is missing here keeps its random weights. None where the
+    network begins from random weights, or goes on from a training checkpoint.
+    """
 
     @property
     def image_size(self) -> int:
@@ -127,14 +140,21 @@ def prepare_named_training(
     """`prepare_training` for a cell that is named as `raynas train` and `train_final` take it.
 
     Args:
-        what: see `find_start`. On resume, None means the training's own cell.
+        what: see `find_start`. On resume, None means the training's own cell; with weights of a model folder,
+            that network.
         out: the training's folder. Defaults to a new one below runs/.
     Raises:
         UsageError: an argument can't be used; nothing was started or overwritten.
     """
     if resume and out is None:
         raise RunFolderError("To resume a training, give its folder: out=FOLDER, or --out FOLDER.")
-    found = None if resume and what is None else find_start(what)
+    found, settings = None, _with_weights_as_fields(settings or {})
+    own = None if resume or what is not None else _network_of_weights(settings)
+    if own is not None:
+        found, what = FoundCell(own.genotype), str(own.training.get("cell") or own.genotype.arch_id)
+        settings = merged({"network": own.network.model_dump(mode="json", exclude=OF_THE_RECIPE)}, settings)
+    elif not resume or what is not None:
+        found = find_start(what)
     return prepare_training(
         found.genotype if found else None,
         cell=str(what or "best"),
@@ -172,19 +192,38 @@ def prepare_training(
     Raises:
         UsageError: an argument can't be used; nothing was started or overwritten.
     """
+    settings = _with_weights_as_fields(settings or {})
     if resume:
-        config = resumed_training_config(out, settings or {}, genotype=genotype, recipe=recipe)
+        config = resumed_training_config(out, settings, TrainConfig, genotype=genotype, recipe=recipe)
     else:
         check_can_start(out)
         assert genotype is not None
         subject = {"cell": cell, "genotype": genotype, "origin": origin}
-        config = train_config(recipe or DEFAULT_RECIPE, merged(settings or {}, subject))
+        config = train_config(recipe or DEFAULT_RECIPE, merged(settings, subject))
     if not config.run_id:
         # Drawn once and then kept in training.json, so that a resumed training finds its MLflow run.
         config = config.model_copy(update={"run_id": uuid.uuid4().hex})
     prepared = PreparedTraining(out, config, find_data(config.data, seed=config.seed, is_plan=is_plan))
     prepared.check()
-    return prepared
+    if config.weights is None or (resume and has_checkpoint(out)):
+        return prepared
+    recorded, initial = initial_weights(config, prepared.spec, prepared.data.class_names)
+    return replace(prepared, config=config.model_copy(update={"weights": recorded}), initial=initial)
+
+
+def _network_of_weights(settings: Mapping[str, Any]) -> ModelInfo | None:
+    """The description of the network whose weights a training begins from, if raynas wrote one."""
+    if settings.get("weights") is None:
+        return None
+    return known_info(validated(InitialWeightsConfig, settings["weights"], where="weights").source)
+
+
+def _with_weights_as_fields(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings`, with weights=FILE written as weights.source=FILE, which a resume compares."""
+    weights = settings.get("weights")
+    if weights is None or isinstance(weights, Mapping):
+        return dict(settings)
+    return {**settings, "weights": {"source": str(weights)}}
 
 
 def find_start(what: str | None) -> FoundCell:
@@ -209,6 +248,7 @@ def field_overrides(
     epochs: int | None,
     batch_size: int | None,
     seed: int | None,
+    weights: str | Path | None,
 ) -> dict[str, Any]:
     """The fields of TrainConfig that have an argument of their own, nested, without those that are None."""
     return without_none(
@@ -217,5 +257,6 @@ def field_overrides(
             "workers": {"count": workers, "nodes": nodes, "at_least": min_workers},
             "training": {"epochs": epochs, "batch_size": batch_size},
             "seed": seed,
+            "weights": None if weights is None else {"source": str(weights)},
         }
     )

@@ -14,6 +14,8 @@ from raynas.training import cifar
 IMAGENET_EPOCHS = 312
 """slim's 250,000 steps at 50 replicas of 32 images, or at 100 replicas of 16."""
 DEFAULT_RECIPE = "cifar_final"
+SMALL_IMAGE_SIZE = 32
+"""Pixels per side up to which fine-tuning keeps images in memory."""
 
 
 def cifar_training(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,11 +72,40 @@ def imagenet_today(settings: Mapping[str, Any]) -> dict[str, Any]:
     return merged(recipe, {"training": training, "data": data})
 
 
+def finetune(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Fine-tuning from weights, of the published network that is named, or else of cifar_final's.
+
+    Learning rate, momentum and weight decay are the common practice from which Li et al. 2020 (arXiv
+    2002.11770) set out. The rest is raynas's own and was not measured at this scale: no drop path, no
+    auxiliary head, and running statistics of batch norm that follow within tens of updates.
+    """
+    name = settings.get("cell")
+    published = NETWORKS[name] if name in NETWORKS else NETWORKS["nasnet_a_cifar"]
+    is_streamed = published.image_size > SMALL_IMAGE_SIZE
+    adapted = {"drop_path": 0.0, "conventions": {"norm_momentum": 0.1}} | cifar.final_network(settings)
+    streamed = {
+        "streamed": True,
+        "image_size": published.image_size,
+        "crop_fraction": published.preprocessing.crop_fraction,
+    }
+    return {
+        "network": merged(published.config.model_dump(mode="json"), adapted),
+        "data": streamed if is_streamed else {"augmentation": cifar.final_augmentation(settings)},
+        "training": {
+            "epochs": 30,
+            "batch_size": 64,
+            "optimizer": {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 1e-4},
+            "schedule": {"name": "cosine"},
+        },
+    }
+
+
 TRAIN_RECIPES: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "cifar_final": cifar_training,
     "imagenet_mobile": imagenet_mobile,
     "imagenet_large": imagenet_large,
     "imagenet_today": imagenet_today,
+    "finetune": finetune,
 }
 
 

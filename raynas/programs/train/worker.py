@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+
+from torch import Tensor
 
 from raynas.data import ImageSplit
 from raynas.data.stream import (
     EvalTransform,
     GrowingBatches,
     ImageBatches,
+    ImageCounts,
     ImageIndex,
     RandAugment,
     Shuffle,
@@ -19,32 +24,44 @@ from raynas.engine.ray_batches import ray_batches
 from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.prepare import PreparedTraining
 from raynas.training import DeviceImages, Placement
-from raynas.training.batches import MemoryBatches, StreamedBatches, TrainingBatches
+from raynas.training.batches import Batches, MemoryBatches, StreamedBatches, TrainingBatch
+from raynas.training.classification import classifier_training
 from raynas.training.device import reproducible
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import divisible
 
 
+@dataclass(frozen=True)
+class WorkerInput:
+    """What Ray hands to every worker, once per node."""
+
+    images: ImageSplit | ImageIndex | ImageCounts
+    initial: Mapping[str, Tensor] | None = None
+    """See PreparedTraining. As tensors, because the file may be on the driver's machine alone."""
+
+
 def build_training(
-    placement: Placement, data: ImageSplit | ImageIndex, *, folder: Path, config: TrainConfig
-) -> FinalTraining:
+    placement: Placement, given: WorkerInput, *, folder: Path, config: TrainConfig
+) -> FinalTraining[TrainingBatch]:
     """What one worker trains, with the same initial weights on every worker.
 
     Args:
         placement: the worker's device, rank and threads.
-        data: the images, as Ray hands them to the worker.
         folder: the training's folder.
     """
-    training = PreparedTraining(folder, config, data)
+    training = PreparedTraining(folder, config, given.images)
     with reproducible(config.seed, placement):
         network = training.spec.build()
+    if given.initial is not None:
+        # What is made anew has its seeded weights already.
+        network.load_state_dict(given.initial, strict=False)
     settings = config.training
     if config.workers.at_least is not None:
         settings = divisible(settings, placement.num_ranks)
-    return FinalTraining(network, _batches(training, placement), settings, placement, seed=config.seed)
+    return classifier_training(network, _batches(training, placement), settings, placement, seed=config.seed)
 
 
-def _batches(training: PreparedTraining, placement: Placement) -> TrainingBatches:
+def _batches(training: PreparedTraining, placement: Placement) -> Batches[TrainingBatch]:
     config, data = training.config.data, training.data
     if isinstance(data, ImageSplit):
         return MemoryBatches(

@@ -26,6 +26,7 @@ class Front:
             self.add(point)
 
     def __contains__(self, point: FrontPoint) -> bool:
+        # Equal floats are found again because the front and the caller compute a point by the same division.
         index = bisect.bisect_left(self.points, point)
         return index < len(self.points) and self.points[index] == point
 
@@ -33,6 +34,8 @@ class Front:
         """Adds `point` unless it is covered, and removes the points that it covers."""
         if self.covers(point):
             return
+        # The points are sorted in both coordinates, so those that the new one covers lie side by side: they
+        # cost as much or more, up to the first that is more accurate.
         first = bisect.bisect_left(self.points, (point[0], -math.inf))
         last = first
         while last < len(self.points) and self.points[last][1] <= point[1]:
@@ -44,11 +47,13 @@ class Front:
         cost, accuracy = point
         if cost >= 1.0 or accuracy <= 0.0:
             return True
+        # Of the points that cost as much or less, the last is the most accurate.
         index = bisect.bisect_right(self.points, (cost, math.inf))
         return index > 0 and self.points[index - 1][1] >= accuracy
 
     def hypervolume(self) -> float:
         """Area of the unit square that is dominated, in [0, 1]."""
+        # A staircase: from each point's cost to the next one's, the area is as high as the point's accuracy.
         steps = itertools.pairwise([*self.points, (1.0, 0.0)])
         return math.fsum((following - cost) * accuracy for (cost, accuracy), (following, _) in steps)
 
@@ -59,6 +64,7 @@ class Front:
         (arXiv 1904.08823), definition 1.
         """
         if self.covers(point):
+            # Subtracted from 0.0, because the minus sign alone would turn a distance of 0.0 into -0.0.
             return 0.0 - min(_distance(point, corner) for corner in self._corners())
         return math.fsum(self._added(point))
 
@@ -67,6 +73,7 @@ class Front:
         left, accuracy = point
         index = bisect.bisect_right(self.points, (left, math.inf))
         height = self.points[index - 1][1] if index else 0.0
+        # The last entry is the right edge of the square, where every strip ends.
         for cost, next_height in [*self.points[index:], (1.0, math.inf)]:
             yield (cost - left) * (accuracy - height)
             left, height = cost, next_height

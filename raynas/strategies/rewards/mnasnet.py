@@ -57,6 +57,7 @@ class MnasNet(Reward[MnasNetConfig]):
         reward = accuracy
         for cost, target in self.config.targets.items():
             value = outcome.cost(cost)
+            # `Reward.__call__` has sorted out the outcomes of which a required cost is unknown.
             assert value is not None
             exponent = self.config.alpha if value <= target else self.config.beta
             if value == 0.0 and exponent < 0.0:

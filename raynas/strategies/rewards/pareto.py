@@ -48,6 +48,7 @@ class Pareto(Reward[ParetoConfig]):
         return (self.config.cost,)
 
     def observe(self, outcome: Outcome) -> None:
+        # The run calls this after the reward was given, so a child is never compared with its own point.
         point = self.config.point(outcome)
         if point is not None:
             self.front.add(point)

@@ -96,6 +96,8 @@ class Reward(ABC, Generic[RewardConfigT]):
         None, from which a strategy learns nothing, means that the accuracy or a required cost is unknown or
         that the score is not a finite number.
         """
+        # Not every child has what the reward needs: a failed one has no accuracy, and a size may not have
+        # been measured.
         if outcome.accuracy is None or self.missing(outcome):
             return None
         score = self._score(outcome, outcome.accuracy)

@@ -58,6 +58,7 @@ def test_labels_stay_with_their_images_in_training(index):
     assert [n % 3 for n in numbers(batches)] == torch.cat([batch.labels_N for batch in batches]).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_processes", [1, 2])
 def test_the_number_of_processes_changes_nothing(tmp_path, num_processes):
     # Many more units than slots of shared memory, so that slots are reused.
@@ -101,6 +102,7 @@ class Killed(EvalTransform):
         raise AssertionError("still alive")
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_named_and_the_next_epoch_has_new_ones(index):
     loader = local_batches(index.train, Killed(8), shuffle=None, num_processes=1)
     with pytest.raises(TrainingFailed, match=r"1 processes that decode images was killed.* Lower"):
@@ -109,6 +111,7 @@ def test_a_killed_process_is_named_and_the_next_epoch_has_new_ones(index):
     assert sorted(numbers(loader.batches(epoch=0, batch_size=8))) == list(range(40))
 
 
+@pytest.mark.slow
 def test_processes_end_with_a_parent_that_is_killed(tmp_path):
     write_shard(tmp_path / "a.parquet", range(8), rows_per_group=2)
     program = f"""

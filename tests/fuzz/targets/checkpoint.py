@@ -11,10 +11,12 @@ import torch
 from ray.train import Checkpoint
 
 from raynas.data import ImageSplit
-from raynas.engine.final_checkpoints import STATE_FILE, load_state
+from raynas.engine.final_checkpoints import load_state
 from raynas.errors import TrainingFailed
+from raynas.files import STATE_FILE
 from raynas.training import DeviceImages, Placement
 from raynas.training.batches import MemoryBatches
+from raynas.training.classification import classifier_training
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import FinalConfig
 from raynas.training.images import AugmentationConfig
@@ -51,7 +53,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
     return attempt
 
 
-def tiny_training() -> FinalTraining:
+def tiny_training() -> FinalTraining[Any]:
     pixels_NHWC = np.arange(8 * 4 * 4, dtype=np.uint8).reshape(8, 4, 4, 1)
     labels_N = np.arange(8) % 2
     split = ImageSplit(
@@ -59,7 +61,7 @@ def tiny_training() -> FinalTraining:
     )
     source = MemoryBatches(DeviceImages(split), AugmentationConfig(flip=False, crop_padding=0), seed=0)
     config = FinalConfig(epochs=2, batch_size=3, precision="float32", average_decay=0.9)
-    return FinalTraining(tiny_network(), source, config, Placement())
+    return classifier_training(tiny_network(), source, config, Placement())
 
 
 def _copied(state: Any) -> Any:

@@ -34,6 +34,8 @@ COMMANDS = (
     "train cell.json --data data --dry-run --images-per-second 9.5 --min-workers 1 --workers 2",
     "train runs/one --recipe cifar_final --data data --seed 3",
     "train --out training --resume",
+    "train --weights model --recipe finetune --data data --out tuned --dry-run",
+    "train cell.json --weights model/model.safetensors --data data --out tuned --set weights.digest=00",
     "export model --format onnx --out model.onnx --image-size 8 --force",
     "export model --format safetensors --num-classes 2 --weights w.pt",
     "convert images.tar shards --shard-mb 1 --classes classes.txt",

@@ -15,6 +15,12 @@ from tests.fuzz.seeds import bombs, picture
 from tests.fuzz.trial import Attempt
 
 CLASSES: tuple[Any, ...] = (["cat", "dog"], {"cat": "Felis catus", "dog": "Canis"})
+LABELLED = {
+    "train/0.png": picture(),
+    "train/0.cls": b"1",
+    "train/1.png": picture(),
+    "train/1.json": b'{"label": 0}',
+}
 FORMATS = (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
 
 
@@ -23,6 +29,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
     seeds.append(tar_bytes(tarfile.USTAR_FORMAT, {"cat/a.png": picture(), "dog/b.png": picture()}))
     # Inside a tar file, each tar file is a class.
     seeds.append(tar_bytes(tarfile.GNU_FORMAT, {"train/cat.tar": seeds[0], "train/dog.tar": seeds[1]}))
+    seeds.append(tar_bytes(tarfile.USTAR_FORMAT, LABELLED))
     lines = b"cat Felis catus\ndog Canis\n"
 
     def attempt(rng: random.Random) -> None:

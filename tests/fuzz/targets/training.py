@@ -10,11 +10,11 @@ from raynas.cli.terminal.train import result_lines
 from raynas.cli.terminal.train_plan import plan_lines
 from raynas.data.digits import open_digits
 from raynas.files import CURVE_FILE, TRAINING_FILE
-from raynas.programs.train.folder import read_curve
+from raynas.programs.train.curve import read_curve
+from raynas.programs.train.execute import TrainResult
 from raynas.programs.train.prepare import prepare_training
 from raynas.programs.train.recipes import train_config
-from raynas.programs.train.train import TrainResult
-from raynas.training.final_config import EpochSummary
+from raynas.training.final_config import ClassifierSummary
 from tests.fuzz.mutate import json_bytes, mutated_bytes
 from tests.fuzz.seeds import bombs, parquet_bytes
 from tests.fuzz.targets.model import tiny_network
@@ -35,7 +35,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
     }
     config = train_config("cifar_final", settings).model_dump(mode="json")
     curve = [
-        EpochSummary(
+        ClassifierSummary(
             epoch=epoch, train_loss=1.5, top1=epoch / 10, top5=1.0, learning_rate=0.1, images_per_second=9.5,
             seconds=2.0, seconds_left=1.0,
         )
@@ -54,7 +54,7 @@ def start(folder: Path, bomb: Path) -> Attempt:
         (folder / CURVE_FILE).write_bytes(mutated_bytes(rng, data, bombs(bomb)) if is_torn else data)
         prepared = prepare_training(None, cell="", out=folder, resume=True)
         plan_lines(prepared, images_per_second=10.0)
-        summaries = read_curve(folder)
+        summaries = read_curve(folder, ClassifierSummary)
         if summaries:
             result_lines(TrainResult(folder, folder, folder, summaries, None))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import random
@@ -10,8 +11,9 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
-from raynas.models.weights import load_weights, read_weights
-from raynas.nn import Network
+from raynas.models.fitting import fit_weights
+from raynas.models.weights import read_weights
+from raynas.nn import Network, NetworkSpec
 from tests.fuzz.mutate import json_bytes, mutated_bytes
 from tests.fuzz.seeds import bombs
 from tests.fuzz.targets.model import tiny_network
@@ -20,9 +22,11 @@ from tests.fuzz.trial import Attempt
 
 def start(folder: Path, bomb: Path) -> Attempt:
     network = tiny_network()
+    spec = NetworkSpec(network.genotype, network.config, 1, network.num_classes, network.image_size)
     state = {key: value.clone() for key, value in network.state_dict().items()}
     tensors = safetensors.torch.save(state)
-    pickles = [torch_bytes(state, is_zip=is_zip) for is_zip in (True, False)]
+    wrapped = {"ema": {"module": state}, "model": state, "args": argparse.Namespace(x=1)}
+    pickles = [torch_bytes(saved, is_zip=is_zip) for saved in (state, wrapped) for is_zip in (True, False)]
 
     def attempt(rng: random.Random) -> None:
         if rng.random() < 0.5:
@@ -31,7 +35,8 @@ def start(folder: Path, bomb: Path) -> Attempt:
             file, data = folder / "weights.pt", mutated_bytes(rng, rng.choice(pickles), bombs(bomb))
             data = rng.choice(bombs(bomb)) if rng.random() < 0.02 else data
         file.write_bytes(data)
-        load_weights(network, read_weights(file, "this network"))
+        fitted = fit_weights(read_weights(file, "this network").state, spec)
+        network.load_state_dict(fitted.state, strict=False)
         _check(network)
 
     return attempt

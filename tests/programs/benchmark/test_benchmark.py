@@ -11,6 +11,7 @@ from raynas.programs.benchmark import BenchmarkSetting, Contender, benchmark, pa
 from tests.programs.benchmark.small_tables import table_of
 
 
+@pytest.mark.slow
 def test_two_processes_give_what_one_gives(whole_table):
     contenders = [Contender("random"), Contender("evolution", {"population": 5})]
     progress: list[int] = []
@@ -80,6 +81,7 @@ def test_a_table_that_has_hardly_any_of_the_space_is_no_benchmark():
         summarise(seed_results)
 
 
+@pytest.mark.slow
 def test_it_comes_to_what_natsbench_reports(nasbench201):
     """93.86 for random search and 94.02 for evolution, with a standard error of 0.05 here (Dong et al. 2021).
 

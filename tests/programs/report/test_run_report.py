@@ -82,6 +82,7 @@ def test_a_run_of_ppo_has_it_all(tmp_path):
     assert "\nstrategy.batch_size | 4\n" in text
 
 
+@pytest.mark.slow
 def test_the_same_journal_gives_the_same_bytes(tmp_path):
     folder = write_journal(tmp_path, 14).parent
     assert run_report(RecordedRun.read(folder)) == run_report(RecordedRun.read(folder))

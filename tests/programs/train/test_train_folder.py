@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from raynas.cli.terminal.train_plan import plan_lines
-from raynas.engine.final_checkpoints import CHECKPOINT_LIST_FILE, CHECKPOINTS_FOLDER, STATE_FILE
+from raynas.engine.final_checkpoints import CHECKPOINT_LIST_FILE
 from raynas.errors import RunFolderError, UnknownName
-from raynas.files import CURVE_FILE, TRAINING_FILE
+from raynas.files import CHECKPOINTS_FOLDER, CURVE_FILE, STATE_FILE, TRAINING_FILE
 from raynas.programs.train.config import TrainConfig
-from raynas.programs.train.folder import read_curve, write_config
+from raynas.programs.train.curve import read_curve
+from raynas.programs.train.folder import write_config
 from raynas.programs.train.prepare import (
     PreparedTraining,
     find_start,
@@ -23,8 +24,8 @@ from raynas.programs.train.prepare import (
 from raynas.programs.train.recipes import train_config
 from raynas.programs.train.train import train_final
 from raynas.training import Placement
-from raynas.training.final import FinalTraining
-from raynas.training.final_config import EpochSummary
+from raynas.training.classification import classifier_training
+from raynas.training.final_config import ClassifierSummary
 from search_spaces.nasnet import NASNET_A
 from tests.nn.small_networks import TINY
 from tests.training.final_runs import final_config, network, source
@@ -54,7 +55,7 @@ def write_checkpoint(folder: Path, name: str) -> None:
 
 def summary_line(epoch: int) -> str:
     values = {"train_loss": 1.0, "top1": 0.5, "top5": 0.9, "learning_rate": 0.1, "images_per_second": 1.0}
-    return EpochSummary(epoch=epoch, seconds=1.0, seconds_left=1.0, **values).model_dump_json() + "\n"
+    return ClassifierSummary(epoch=epoch, seconds=1.0, seconds_left=1.0, **values).model_dump_json() + "\n"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,8 @@ def test_d14_neither_fewer_epochs_nor_anything_else_of_a_training_changes(tmp_pa
 
 def test_d14_the_learning_rate_goes_on_as_in_a_training_of_so_many_epochs():
     short, longer = (
-        FinalTraining(network(), source(), final_config(epochs=epochs), Placement()) for epochs in (1, 3)
+        classifier_training(network(), source(), final_config(epochs=epochs), Placement())
+        for epochs in (1, 3)
     )
     short.run()
     longer.load_state_dict(short.state_dict())
@@ -239,8 +241,19 @@ def test_resuming_needs_its_folder():
 def test_a_torn_line_of_the_curve_is_dropped_and_a_damaged_one_named(tmp_path):
     curve = tmp_path / CURVE_FILE
     curve.write_text(summary_line(1) + summary_line(2)[:20])
-    assert [summary.epoch for summary in read_curve(tmp_path)] == [1]
+    assert [summary.epoch for summary in read_curve(tmp_path, ClassifierSummary)] == [1]
     assert curve.read_text() == summary_line(1)
     curve.write_text("{}\n" + summary_line(2))
     with pytest.raises(RunFolderError, match=r"curve\.jsonl is damaged"):
-        read_curve(tmp_path)
+        read_curve(tmp_path, ClassifierSummary)
+
+
+def test_s3_a_training_whose_images_moved_goes_on_with_them_and_says_so(tmp_path, caplog):
+    words = {"data": {"source": str(tmp_path / "gone")}}
+    (tmp_path / TRAINING_FILE).write_text(train_config("cifar_final", {**WORDS, **words}).model_dump_json())
+    resumed = resume(tmp_path, settings={"data": {"source": "digits"}})
+    assert resumed.config.data.source == "digits"
+    assert f"are no longer at {tmp_path / 'gone'}" in caplog.text
+    (tmp_path / "gone").mkdir()
+    with pytest.raises(RunFolderError, match=r"with data\.source = .*gone', not 'digits'"):
+        resume(tmp_path, settings={"data": {"source": "digits"}})

@@ -23,13 +23,16 @@ from raynas.config import merged
 from raynas.engine.final import TrainedStates
 from raynas.errors import InvalidConfig
 from raynas.models.folder import load_model
+from raynas.programs.train.execute import TrainResult
 from raynas.programs.train.models import registered_name
 from raynas.programs.train.prepare import prepare_training
-from raynas.programs.train.train import TrainResult, train_prepared
+from raynas.programs.train.train import train_prepared
 from raynas.run.events import Origin
 from raynas.training import Placement
-from raynas.training.final_config import EpochSummary
+from raynas.training.final_config import ClassifierSummary
 from tests.nn.small_networks import TINY
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = {
     "network": {"cells_per_stack": 1, "filters": 4},
@@ -42,7 +45,7 @@ def train_here(factory: Any, data: Any, *, report_summary: Any, **_: Any) -> Tra
     """As train_on_cluster does; the second epoch is taken for the best."""
     training, states = factory(Placement(), data), {}
 
-    def save(summary: EpochSummary | None) -> None:
+    def save(summary: ClassifierSummary | None) -> None:
         assert summary is not None
         states[summary.epoch] = copy.deepcopy(training.state_dict())
         report_summary(summary)
@@ -64,10 +67,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory; no Ray is started."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr("raynas.programs.train.train.connected", lambda *_, **__: contextlib.nullcontext())
+    monkeypatch.setattr("raynas.programs.train.execute.connected", lambda *_, **__: contextlib.nullcontext())
     plan = types.SimpleNamespace(num_workers=1)
-    monkeypatch.setattr("raynas.programs.train.train.plan_training", lambda *_, **__: plan)
-    monkeypatch.setattr("raynas.programs.train.train.train_on_cluster", train_here)
+    monkeypatch.setattr("raynas.programs.train.execute.plan_training", lambda *_, **__: plan)
+    monkeypatch.setattr("raynas.programs.train.execute.train_on_cluster", train_here)
     return tmp_path
 
 
@@ -78,7 +81,7 @@ def store(folder: Path, empty_store: Path) -> Path:
     return Path(shutil.copy(empty_store, "runs/mlflow.db"))
 
 
-def trained(**words: Any) -> TrainResult:
+def trained(**words: Any) -> TrainResult[ClassifierSummary]:
     words = {"cell": "tiny", "out": Path("runs/final"), "settings": SETTINGS, **words}
     return train_prepared(prepare_training(TINY, **words))
 
@@ -129,6 +132,21 @@ def test_a_resume_registers_nothing_again_and_keeps_the_origin(store, monkeypatc
     assert len(client().search_model_versions()) == 2
 
 
+def test_d10_mlflow_and_the_model_folder_say_from_which_weights_a_training_began(store):
+    first = trained()
+    settings = merged(SETTINGS, {"weights": str(first.model), "network": {"auxiliary_head": False}})
+    tuned = trained(out=Path("runs/tuned"), settings=settings)
+    assert tuned.summaries[0].train_loss < first.summaries[0].train_loss
+    run = client().get_run(str(client().get_model_version_by_alias(tuned.registered.name, "last").run_id))
+    recorded = load_model(tuned.model).info.training
+    assert run.data.params["weights.source"] == str(first.model)
+    assert run.data.params["weights.digest"] == recorded["weights_digest"]
+    assert run.data.params["weights.new"] == "[]"
+    assert "the auxiliary head is left out" in run.data.params["weights.notes"]
+    assert (recorded["weights"], recorded["weights_new"]) == ("model", [])
+    assert "weights" not in load_model(first.model).info.training
+
+
 def test_without_mlflow_the_networks_are_kept_all_the_same(folder):
     Path("cell.json").write_text(TINY.to_json())
     settings = SETTINGS | {"tracking": {"enabled": False}}
@@ -141,7 +159,7 @@ def test_without_mlflow_the_networks_are_kept_all_the_same(folder):
 
 def test_norms_over_all_workers_need_gpus(folder, monkeypatch):
     two_on_cpus = types.SimpleNamespace(num_workers=2, gpus=0.0)
-    monkeypatch.setattr("raynas.programs.train.train.plan_training", lambda *_: two_on_cpus)
+    monkeypatch.setattr("raynas.programs.train.execute.plan_training", lambda *_: two_on_cpus)
     with pytest.raises(InvalidConfig, match=r"sync_norm = true works only on GPUs"):
         trained(settings=merged(SETTINGS, {"training": {"sync_norm": True}}))
     assert not Path("runs/final").exists()

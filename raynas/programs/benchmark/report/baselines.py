@@ -32,4 +32,6 @@ def with_baselines(contenders: Sequence[Contender]) -> list[Contender]:
 
 def one_draw(table: ArchTable, setting: BenchmarkSetting, seeds: Sequence[int]) -> list[SeedResult]:
     """Random sampling: the search of each seed ends with its first architecture."""
-    return benchmark([ONE_DRAW], table, replace(setting, children=1, workers=1), seeds=seeds)
+    return benchmark(
+        [ONE_DRAW], table, replace(setting, children=1, workers=1, smaller_budgets=()), seeds=seeds
+    )

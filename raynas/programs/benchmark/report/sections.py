@@ -10,11 +10,13 @@ import json
 import statistics
 from collections.abc import Sequence
 
+from raynas.programs.benchmark.benchmark import BenchmarkSetting
 from raynas.programs.benchmark.report.baselines import ONE_DRAW
 from raynas.programs.benchmark.report.checklist import checklist
 from raynas.programs.benchmark.report.findings import Findings
 from raynas.programs.benchmark.report.statistics import CONFIDENCE, mean_interval
 from raynas.programs.benchmark.report.study import Study
+from raynas.programs.benchmark.summary import summarise
 from raynas.programs.report.document import Code, Document, Figure, Paragraph, Section, Table
 
 SIGNIFICANCE = 0.05
@@ -36,6 +38,7 @@ def document_of(study: Study, findings: Findings, facts: dict[str, str]) -> Docu
         f"{_best(study, findings)} {_against_random(study, findings)}",
         (
             _results(study, findings),
+            *_smaller_budgets(study),
             _regret(study, findings),
             _comparison(findings),
             _cost(study, findings),
@@ -118,12 +121,34 @@ def _results(study: Study, findings: Findings) -> Section:
     return Section("Results", (Paragraph(note), Table(columns, tuple(rows)), picture))
 
 
+def _smaller_budgets(study: Study) -> list[Section]:
+    """The same searches at the end of each budget; nothing if there is one budget."""
+    if not study.setting.smaller_budgets:
+        return []
+    rows = tuple(
+        (
+            summary.strategy,
+            f"{summary.budget:,.10g}",
+            f"{summary.mean:.4f}",
+            f"{summary.std:.4f}",
+            f"{summary.median:.4f}",
+            f"{summary.children:.1f}",
+        )
+        for summary in summarise(study.seed_results)
+    )
+    columns = ("strategy", "budget, s", "mean", "std", "median", "children")
+    note = (
+        "A search doesn't know its budget: after a smaller one it stands where a search of that budget ends."
+    )
+    return [Section("Results after each budget", (Paragraph(note), Table(columns, rows)))]
+
+
 def _regret(study: Study, findings: Findings) -> Section:
     caption = (
         f"Mean regret against simulated time, with the {CONFIDENCE:.0%} confidence interval of the mean over "
         f"{_seeds(study)}. Each line begins when all of its seeds have a finished child."
     )
-    times = [share * study.setting.budget for share in SHARES]
+    times = sorted({share * study.setting.budget for share in SHARES} | set(study.setting.budgets))
     rows = tuple(
         (label, *(findings.regret_at(label, time) for time in times))
         for label in findings.seed_results_of_searches
@@ -193,10 +218,18 @@ def _cost(study: Study, findings: Findings) -> Section:
         f"whole recorded cost ('{study.recipe.cost}' without the scale of {study.recipe.cost_scale:g}). All "
         f"runs: both, times the seeds. What they did cost: {total:,.1f} seconds of processor time, "
         f"{study.wall_seconds:,.1f} seconds of wall-clock time with {study.processes} "
-        f"process{'es' if study.processes > 1 else ''}, strategies included. The table's own training and "
-        "the tuning of the strategies' options are not counted."
+        f"process{'es' if study.processes > 1 else ''}{_resumed(study)}, strategies included. The "
+        "table's own training and the tuning of the strategies' options are not counted."
     )
     return Section("Cost, end to end", (Paragraph(note), Table(columns, tuple(rows))))
+
+
+def _resumed(study: Study) -> str:
+    return (
+        f" for all but {study.num_resumed:,} runs, which were done before a resume"
+        if study.num_resumed
+        else ""
+    )
 
 
 def _setting(study: Study, facts: dict[str, str]) -> Section:
@@ -209,13 +242,18 @@ def _setting(study: Study, facts: dict[str, str]) -> Section:
         "signal": f"column '{recipe.signal}'",
         "result": f"column '{recipe.result}'",
         "cost": f"column '{recipe.cost}', times {recipe.cost_scale:g}",
-        "budget": f"{setting.budget:,.0f} simulated seconds on {_workers(study)}; no child ends later",
+        "budget": f"{_budgets(setting)} simulated seconds on {_workers(study)}; no child ends later",
         "equal cells": "charged again each time" if is_charged else "reuse the known score at no cost",
         "seeds": f"{study.seeds[0]} to {study.seeds[-1]}",
         **facts,
     }
     typed = Paragraph("Command line, typed in the folder to which its paths are relative:")
     return Section("Setting", (typed, Code(study.command), Table(("", ""), tuple(settings.items()))))
+
+
+def _budgets(setting: BenchmarkSetting) -> str:
+    *smaller, largest = (f"{budget:,.10g}" for budget in setting.budgets)
+    return f"{largest}, looked at after {', '.join(smaller)} too;" if smaller else largest
 
 
 def _options(study: Study) -> Section:

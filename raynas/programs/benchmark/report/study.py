@@ -28,6 +28,8 @@ class Study:
     """Number of processes that simulated the runs."""
     command: str
     """The command line, as typed."""
+    num_resumed: int = 0
+    """Number of runs that were finished before the benchmark was resumed; the wall-clock time lacks them."""
 
     def of(self, label: str) -> list[SeedResult]:
         """The results of one contender."""

@@ -14,11 +14,13 @@ from raynas.programs.benchmark.report.circumstances import environment_facts, sh
 from raynas.programs.benchmark.report.findings import findings_of
 from raynas.programs.benchmark.report.sections import document_of
 from raynas.programs.benchmark.report.study import Study
-from raynas.programs.report.folder import write_report
+from raynas.programs.report.folder import remove_report, write_report
+
+TABLES = ("runs", "trajectories")
 
 
 def write_benchmark_report(folder: Path, study: Study) -> list[Path]:
-    """Writes the report into a folder made by `new_folder`.
+    """Writes the report into a folder made by `new_folder`, or in place of an earlier one of a resumed study.
 
     Returns:
         The files for the user to open, the HTML first.
@@ -27,13 +29,13 @@ def write_benchmark_report(folder: Path, study: Study) -> list[Path]:
     facts = {"SHA-256 of the table": sha256_of(study.recipe.table), **environment_facts()}
     document = document_of(study, findings, facts)
     metadata = {"raynas": json.dumps({"title": document.title, "command": study.command, **facts})}
-    rows = {
-        "runs": _runs(findings.all_seed_results),
-        "trajectories": _trajectories(findings.all_seed_results),
-    }
+    rows = (_runs(findings.all_seed_results), _trajectories(findings.all_seed_results))
     tables = {
-        name: pa.Table.from_pylist(those).replace_schema_metadata(metadata) for name, those in rows.items()
+        name: pa.Table.from_pylist(those).replace_schema_metadata(metadata)
+        for name, those in zip(TABLES, rows, strict=True)
     }
+    if study.num_resumed:
+        remove_report(folder, TABLES)
     return write_report(folder, document, tables)
 
 
