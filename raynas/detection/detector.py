@@ -45,8 +45,8 @@ def build_detector(
         network: the classifier whose features are used; its auxiliary head and classifier are left out.
         num_classes: classes of objects, without background.
         preprocessing: the network's own; mean and std are used.
-        weights: state dict of a classifier with this network's cells and sizes, with raynas's or timm's names;
-            see `fit_weights`. None means random weights.
+        weights: state dict of a classifier with this network's cells and sizes, in raynas's or timm's names,
+            as `fit_weights` takes it. None means random weights.
         norm: what becomes of the network's batch norm; `norm_rule` chooses it.
     Raises:
         InvalidConfig: the network has no such maps, or the settings don't fit together.
