@@ -161,7 +161,7 @@ def _tag(
     size: tuple[int, int],
 ) -> None:
     """Words on a field of the box's colour, above its corner, or where there is room."""
-    left, top, right, bottom = draw.textbbox((0, 0), text, font=_font())
+    _, _, right, bottom = draw.textbbox((0, 0), text, font=_font())
     width, height = right + 4, bottom + 3
     x = max(0, min(corner[0], size[0] - width))
     y = corner[1] - height if corner[1] >= height else corner[1]

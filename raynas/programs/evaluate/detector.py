@@ -100,8 +100,8 @@ def _chosen(data: DetectionData, source: str, split: Split | None) -> tuple[Dete
         )
     if chosen.boxes.is_crowd_N.all():
         raise DataError(
-            f"{chosen.file} has no box to measure by: {len(chosen.boxes)} boxes, all of crowds. Give pictures "
-            "with boxes of single objects."
+            f"{chosen.file} has no box to measure by: {len(chosen.boxes)} boxes, all of crowds. Give "
+            "pictures with boxes of single objects."
         )
     return chosen, f"{chosen.num_pictures:,} {described}"
 

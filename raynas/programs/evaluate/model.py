@@ -67,8 +67,7 @@ def _missing(folder: Path, place: Path) -> str:
     if not folder.exists():
         return f"There is nothing at {folder}. Give the folder of a training or of a trained network."
     if (folder / TRAINING_FILE).is_file():
-        return f"The training in {folder} has not ended: there is no {place / INFO_FILE} yet. Wait, or resume "
-            "it."
+        return f"The training in {folder} has not ended: there is no {place / INFO_FILE}. Wait, or resume it."
     if (folder / JOURNAL_FILE).is_file():
         return (
             f"{folder} holds a search or a promotion, which keeps cells and not weights. Train its best cell "
