@@ -10,8 +10,10 @@ from pathlib import Path
 import ray
 import torch
 
+from raynas.cli.terminal.doctor_boxes import boxes_found
 from raynas.data import DIGITS, DataConfig, load_split
 from raynas.data.stream import ImageIndex
+from raynas.detection.data.dataset import holds_boxes
 from raynas.engine.cluster import connected, nodes, starts_here
 from raynas.engine.config import WorkerConfig
 from raynas.engine.pool_plan import plan_pool, with_gpus
@@ -43,9 +45,12 @@ def examine(*, data: str, address: str | None, runs: Path) -> Iterator[Check]:
     found = versions(REPORTED_PACKAGES)
     yield Check("packages", True, ", ".join(f"{name} {version}" for name, version in found.items()))
     yield _checked("storage", lambda: _storage(runs))
-    if "://" not in data:
+    is_boxed = data != DIGITS and holds_boxes(data)
+    if is_boxed:
+        yield _checked("boxes", lambda: boxes_found(data))
+    elif "://" not in data:
         yield _checked("data", lambda: _data(data))
-    if data != DIGITS:
+    if data != DIGITS and not is_boxed:
         yield _checked("streamed data", lambda: _streamed_data(data))
     yield _checked("tracking", lambda: f"MLflow at {check_store(None, runs / 'mlflow.db')}")
     if starts_here(address):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from raynas.cli.terminal.detect import class_lines, measured
+from raynas.cli.terminal.coco_numbers import class_lines, measured
 from raynas.detection.evaluation import NUMBERS
 from raynas.programs.evaluate.evaluate import ClassifierEvaluation, DetectorEvaluation
 

@@ -18,7 +18,7 @@ from raynas.models.folder import LoadedModel, ModelInfo
 from raynas.programs.evaluate.classes import class_order
 from raynas.programs.evaluate.images import EvaluatedImages, Pixels
 from raynas.training.classification_scores import ClassificationScores
-from raynas.training.device import autocast_type
+from raynas.training.device import Precision, autocast_type
 
 BATCH_SIZE = 64
 """Images per forward pass unless another number is given."""
@@ -62,12 +62,14 @@ def classify(
     device: str,
     batch_size: int = BATCH_SIZE,
     num_mistakes: int = 0,
+    precision: Precision = "auto",
 ) -> Classified:
     """Runs a classifier over all images.
 
     Args:
         data: what messages call the data.
         num_mistakes: number of images with errors that are kept.
+        precision: number format of the forward passes; that of the training gives its numbers.
     Raises:
         DataError: the data has other classes, or an image can't be read.
         TrainingFailed: the logits are not finite.
@@ -78,7 +80,7 @@ def classify(
     total = ClassificationScores.none(info.num_classes)
     kept: list[Mistake] = []
     place = 0
-    for pixels_NCHW, logits_NK, labels_N in _outputs(model, images.batches(batch_size), device):
+    for pixels_NCHW, logits_NK, labels_N in _outputs(model, images.batches(batch_size), device, precision):
         labels_N = order_K[labels_N.to(device)]
         total = ClassificationScores.joined(
             [total, ClassificationScores.of_batch(logits_NK, labels_N)], info.num_classes
@@ -92,13 +94,13 @@ def classify(
 
 @torch.no_grad()
 def _outputs(
-    model: LoadedModel, batches: Iterator[Pixels], device: str
+    model: LoadedModel, batches: Iterator[Pixels], device: str, precision: Precision
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """(pixels_NCHW as they came, logits_NK, labels_N as they came) of each batch."""
-    # As in training: channels_last, and the fastest exact number format of the device.
+    # channels_last as in training, where sums in another order would give other bits.
     network = model.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.eval()
-    autocast = autocast_type("auto", device)
+    autocast = autocast_type(precision, device)
     std_C11 = torch.tensor(model.info.std, device=device)[:, None, None]
     mean_C11 = torch.tensor(model.info.mean, device=device)[:, None, None]
     for pixels_NCHW, labels_N in batches:

@@ -24,7 +24,7 @@ from raynas.detection.training import predict
 from raynas.errors import DataError
 from raynas.programs.evaluate.classes import class_order
 from raynas.programs.evaluate.config import BoxedPicturesConfig, DetectorEvaluationConfig, Split
-from raynas.training.device import autocast_type
+from raynas.training.device import Precision, autocast_type
 
 if TYPE_CHECKING:
     from torchvision.models.detection import FasterRCNN
@@ -57,12 +57,14 @@ def detect(
     *,
     device: str,
     batch_size: int = BATCH_SIZE,
+    precision: Precision = "auto",
 ) -> Detected:
     """Runs a detector over all pictures of a split.
 
     Args:
         config: how it is evaluated, and on what.
         split: None for the validation split where there is one, or else all pictures.
+        precision: number format of the forward passes.
     Raises:
         UsageError: the data can't be used, has other classes, or has no box to measure by.
         TrainingFailed: a prediction is not a finite number.
@@ -82,7 +84,9 @@ def detect(
         num_channels=len(info.mean),
     )
     detector = _adapted(model, config).to(device).eval()
-    found = predict(detector, batches.batches(epoch=0, batch_size=batch_size), autocast_type("auto", device))
+    found = predict(
+        detector, batches.batches(epoch=0, batch_size=batch_size), autocast_type(precision, device)
+    )
     predictions = _relabelled(found, order, truth.classes)
     return Detected(truth, predictions, evaluate_predictions(predictions, truth), described)
 

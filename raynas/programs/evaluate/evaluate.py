@@ -135,6 +135,7 @@ def _classifier(request: _Request) -> ClassifierEvaluation:
         device=request.device,
         batch_size=request.batch_size or classifier.BATCH_SIZE,
         num_mistakes=request.num_pictures,
+        precision=request.found.precision,
     )
     written = []
     if request.out is not None:
@@ -155,6 +156,7 @@ def _detector(request: _Request) -> DetectorEvaluation:
         request.split,
         device=request.device,
         batch_size=request.batch_size or detector.BATCH_SIZE,
+        precision=request.found.precision,
     )
     written = []
     if request.out is not None:

@@ -22,7 +22,7 @@ from raynas.data.decode import EncodedImage, opened_image
 from raynas.data.pixels import central_square
 from raynas.data.stream import ImageIndex, local_batches
 from raynas.data.stream.images import ImageSet
-from raynas.detection.data.dataset import is_detection_data
+from raynas.detection.data.dataset import holds_boxes
 from raynas.errors import DataError
 from raynas.files import is_same_file
 from raynas.models.folder import ModelInfo
@@ -98,7 +98,7 @@ def find_images(
     """
     if config.source == DIGITS:
         return _held_out(config, info, recorded, split)
-    if is_detection_data(config.source):
+    if holds_boxes(config.source):
         raise DataError(
             f"{config.source!r} has pictures with boxes, for a detector, but the network is a classifier. "
             "Give class folders, or Parquet files with a column of labels."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from raynas.detection.folder import LoadedDetector, is_detector, load_detector
 from raynas.errors import ModelError, UsageError
@@ -16,6 +16,7 @@ from raynas.files import (
     parse_json,
 )
 from raynas.models.folder import INFO_FILE, LoadedModel, is_model, load_model
+from raynas.training.device import Precision
 
 MODEL_FOLDERS = (LAST_MODEL_FOLDER, BEST_MODEL_FOLDER)
 
@@ -33,6 +34,13 @@ class FoundModel:
     place: Path
     loaded: LoadedModel | LoadedDetector
     recorded: dict[str, Any]
+
+    @property
+    def precision(self) -> Precision:
+        """The number format in which its training computed, or 'auto' where that isn't known."""
+        training = self.recorded.get("training")
+        known = training.get("precision") if isinstance(training, dict) else None
+        return known if known in get_args(Precision) else "auto"
 
 
 def find_model(what: str | Path, *, best: bool) -> FoundModel:
@@ -66,7 +74,7 @@ def _place(folder: Path, *, best: bool) -> Path:
 def _missing(folder: Path, place: Path) -> str:
     if not folder.exists():
         return f"There is nothing at {folder}. Give the folder of a training or of a trained network."
-    if (folder / TRAINING_FILE).is_file():
+    if (folder / TRAINING_FILE).is_file() and not any(is_model(folder / name) for name in MODEL_FOLDERS):
         return f"The training in {folder} has not ended: there is no {place / INFO_FILE}. Wait, or resume it."
     if (folder / JOURNAL_FILE).is_file():
         return (

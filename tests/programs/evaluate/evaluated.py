@@ -59,7 +59,11 @@ def trained_on_digits(folder: Path, **changes: Any) -> float:
         **changes,
     )
     save_model(folder / "model", training.network, info)
-    config = {"seed": 3, "data": {"source": "digits", "validation_images": 300}}
+    config = {
+        "seed": 3,
+        "training": {"precision": "float32"},
+        "data": {"source": "digits", "validation_images": 300},
+    }
     (folder / TRAINING_FILE).write_text(json.dumps(config))
     return top1
 
@@ -84,8 +88,9 @@ def trained_on_folders(folder: Path, data: Path) -> float:
             filters=4,
             num_reductions=1,
             image_size=16,
+            conventions={"norm_momentum": 0.3},
         )
-    training = classifier_training(net, batches, final_config(batch_size=6), Placement())
+    training = classifier_training(net, batches, final_config(batch_size=6, epochs=4), Placement())
     top1 = _trained(training)
     info = ModelInfo.of(
         net,
@@ -98,7 +103,8 @@ def trained_on_folders(folder: Path, data: Path) -> float:
     )
     for name in ("model", "best"):
         save_model(folder / name, net, info)
-    (folder / TRAINING_FILE).write_text(json.dumps({"data": {"source": str(data), "streamed": True}}))
+    config = {"data": {"source": str(data), "streamed": True}, "training": {"precision": "float32"}}
+    (folder / TRAINING_FILE).write_text(json.dumps(config))
     return top1
 
 
