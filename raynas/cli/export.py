@@ -57,7 +57,7 @@ def export_command(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
-    """Write a trained network or detector to a file that other programs can run, with a model card."""
+    """Write a trained network or detector to a file that others can run, with a model card beside it."""
     from raynas.cli.terminal.export import ExportRequest, run_export
 
     request = ExportRequest(what, weights, random_weights, num_classes, image_size, check_on)

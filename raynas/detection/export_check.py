@@ -34,7 +34,9 @@ BEST = 10
 PIXELS, SCORES = 0.5, 0.01
 """Largest differences of a box and of a score."""
 SHARE = 0.95
-"""Least share of detections that are in both: of two boxes with almost equal scores, NMS may keep either."""
+"""Least share of detections that are in both. NMS keeps one of two boxes by scores that may be almost
+equal.
+"""
 NUM_PICTURES = 4
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 

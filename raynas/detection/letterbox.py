@@ -32,7 +32,7 @@ class Letterboxed:
     def in_picture(self, boxes_D4: Tensor) -> Tensor:
         """Boxes of the image in the picture's own pixels."""
         down, across = self.scale
-        return boxes_D4 / torch.tensor([across, down, across, down])
+        return boxes_D4 / boxes_D4.new_tensor([across, down, across, down])
 
 
 @dataclass(frozen=True, slots=True)

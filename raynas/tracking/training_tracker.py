@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import shlex
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH
+from PIL import Image
 
 from raynas.cells.genotype import Genotype
 from raynas.config import without_credentials
@@ -79,8 +81,14 @@ class TrainingTracker:
         epochs = {point.step for point in history}
         return cls(opened.client, opened.run, page=page, epochs=epochs, command=command)
 
-    def epoch_done(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Adds one point to each curve, unless an earlier driver has written this epoch."""
+    def epoch_done(
+        self, epoch: int, values: Mapping[str, float], *, images: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Adds one point to each curve, unless an earlier driver has written this epoch.
+
+        Args:
+            images: PNG files by name, which MLflow shows as a series of images over the epochs.
+        """
         if epoch in self._known_epochs:
             return
         self._known_epochs.add(epoch)
@@ -90,6 +98,8 @@ class TrainingTracker:
         # A curve of the epochs themselves, by which `open` finds out which of them are written.
         points.append(metric("epoch", epoch, step=epoch, time=now))
         self._writer.put(partial(self._write_epoch, epoch, points))
+        for name, content in (images or {}).items():
+            self._writer.put(partial(self._write_image, epoch, name, content))
 
     def model_written(self, description: str, genotype: Genotype) -> None:
         """Stores model.json and a drawing of the cells; the weights stay in the training's folder."""
@@ -145,6 +155,10 @@ class TrainingTracker:
             portion = points[start : start + MAX_METRICS_PER_BATCH]
             self._client.log_batch(self.mlflow_run_id, metrics=portion)
         self._unwritten_epochs.discard(epoch)
+
+    def _write_image(self, epoch: int, name: str, content: bytes) -> None:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            self._client.log_image(self.mlflow_run_id, image, key=name, step=epoch, synchronous=True)
 
     def _register(self, name: str) -> None:
         self.registered = register(self._client, self._run.info, name, self._models)

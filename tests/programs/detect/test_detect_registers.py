@@ -23,7 +23,7 @@ from raynas.errors import UsageError
 from raynas.programs.detect.detect import detect_prepared
 from raynas.programs.detect.prepare import prepare_detection
 from raynas.programs.train.execute import TrainResult
-from tests.detection.rectangles import SIDE, rectangle_set
+from tests.detection.rectangle_files import SIDE, rectangle_set
 from tests.nn.small_networks import TINY
 from tests.programs.in_process import without_ray
 
