@@ -34,7 +34,7 @@ from raynas.detection.predictor import picture_tensor
 from raynas.errors import ModelError, RaynasError, UsageError
 from raynas.models.folder import ModelInfo, read_info, save_model
 from raynas.nn import Network, NetworkConfig
-from tests.detection.rectangles import rectangle_set
+from tests.detection.rectangle_files import rectangle_set
 from tests.detection.small_detectors import COLOUR, SMALL, busy_detector, small_spec
 from tests.nn.small_networks import TINY
 
