@@ -100,7 +100,6 @@ def test_a_description_of_a_larger_detector_than_the_file_has_is_refused(folder)
     path = folder / "final/model/model.json"
     value = json.loads(path.read_text())
     value["detector"]["box_features"] = 8192
-    value["network"]["filters"] = 8000
     path.write_text(json.dumps(value))
     with pytest.raises(ModelError, match=r"that detector has [\d,]+ weights, the file [\d,]+ numbers"):
         load_detector("final")
@@ -144,7 +143,7 @@ def test_the_card_says_what_the_detector_is_and_how_well_it_was_measured(folder)
     facts = dict(re.findall(r"^\| (.+?) \| (.+) \|$", card, re.M))
     parameters = sum(parameter.numel() for parameter in load_detector("final").detector.parameters())
     assert facts["parameters"] == f"{parameters:,}"
-    assert (facts["ap"], facts["ap50"]) == ("0.2500", "0.5000")
+    assert "| ap | 0.2500 |\n| ap50 | 0.5000 |" in card
     assert "validation pictures of my/pictures, after epoch 7" in card
     values = [json.loads(text) for text in re.findall(r"```json\n(.*?)\n```\n", card, re.S)]
     assert values[0] == [{"name": n, "id": i} for n, i in zip(CLASSES, (3, "b", 9), strict=True)]
