@@ -164,6 +164,7 @@ MISTAKES = [
     (["final", "--image-size", "96x160x3"], "--image-size 96x160x3 must be"),
     (["final", "--image-size", "100"], "Give [96, 96]"),
     (["final", "--image-size", "96x150"], "Give [96, 160]"),
+    (["final", "--image-size", "99968x96"], "Give [8192, 96]"),
     (["final", "--format", "safetensors", "--image-size", "96"], "Leave the size (--image-size) out"),
     (["final", "--format", "safetensors", "--check-on", "nowhere"], "There are no pictures in nowhere"),
     (["final", "--format", "safetensors", "--check-on", "text.jpg"], "text.jpg"),

@@ -95,7 +95,7 @@ def test_labels_and_scores_are_in_their_ranges():
 
 @pytest.mark.parametrize("size", [(96, 150), (0, 96), (-32, 96)])
 def test_a_size_that_is_no_multiple_of_32_is_refused(size):
-    with pytest.raises(UsageError, match=r"multiples of 32\. Give \["):
+    with pytest.raises(UsageError, match=r"multiples of 32, at most 8192\. Give \["):
         DetectorForInference(small_detector(), size)
 
 
