@@ -45,7 +45,7 @@ def main() -> None:
     os.chdir(sys.argv[1])
     for path in sorted(Path().glob("*.onnx")) + sorted(Path().glob("*.pt2")):
         library = have_operators(Path(sys.argv[2])) if path.suffix == ".pt2" else None
-        (code,) = re.findall(r"```python\n(.*?)```", Path(f"{path}.md").read_text(), re.S)
+        (code,) = re.findall(r"```python\n(.*?)\n```\n", Path(f"{path}.md").read_text(), re.S)
         found: dict[str, Any] = {}
         for picture in sorted(Path("pictures").iterdir()):
             names: dict[str, Any] = {}
