@@ -163,7 +163,7 @@ def test_the_surest_errors_are_written_and_nothing_is_overwritten(on_folders, tm
     assert [path.name for path in found.pictures] == ["0001.png", "0002.png", "0003.png"]
     for path in found.pictures:
         with Image.open(path) as picture:
-            assert len(picture.convert("RGB").getcolors(1 << 20)) > 10
+            assert np.asarray(picture.convert("L")).std() > 10
     before = [path.read_bytes() for path in found.pictures]
     with pytest.raises(UsageError, match=r"0001\.png exists already"):
         raynas.evaluate(folder, data=str(swapped), pictures=3, out=out)
