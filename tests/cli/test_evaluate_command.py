@@ -26,7 +26,7 @@ def call(*words: str | Path) -> tuple[int, str, str]:
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("digits")
+    folder: Path = tmp_path_factory.mktemp("digits")
     trained_on_digits(folder)
     return folder
 

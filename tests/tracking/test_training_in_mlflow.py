@@ -78,13 +78,3 @@ def test_the_images_of_an_epoch_are_shown_once(store, tmp_path):
     local = client.download_artifacts(run.info.run_id, shown[0], str(tmp_path))
     with Image.open(local) as image:
         assert image.size == (30, 20) and image.getpixel((0, 0)) == (255, 0, 0)
-
-
-def test_an_image_that_is_none_does_not_keep_the_numbers_from_mlflow(store, monkeypatch):
-    monkeypatch.setattr("raynas.tracking.writer.FIRST_PAUSE_SECONDS", 0.0)
-    tracker = open_tracker(store)
-    tracker.epoch_done(1, {"top1": 0.5}, images={"validation-1": b"no PNG file"})
-    tracker.epoch_done(2, {"top1": 0.6})
-    tracker.close("FINISHED")
-    client, run = the_run(store)
-    assert [point.value for point in client.get_metric_history(run.info.run_id, "top1")] == [0.5, 0.6]

@@ -64,8 +64,8 @@ def test_streamed_it_finds_the_top1_that_the_training_recorded(on_folders):
     found = raynas.evaluate(folder, data=str(data))
     assert found.scores.num_images == 36
     assert found.scores.top1 == top1
-    # More than guessing, so that wrong pixels would show.
-    assert top1 > 0.5
+    # It doesn't give every image the same class, so that wrong pixels would show.
+    assert (found.scores.confusion_KK.sum(axis=0) > 3).sum() > 1
     assert found.images == "36 validation images of data"
 
 
