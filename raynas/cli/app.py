@@ -33,6 +33,9 @@ AddressOption = Annotated[
     str | None,
     typer.Option(help="Address of a Ray cluster. Defaults to RAY_ADDRESS, or else to this machine."),
 ]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would be done, and on which images, and exit.")
+]
 FolderOption = Annotated[Path | None, typer.Option(help="Output folder.  [default: a new one in runs/]")]
 SetOption = Annotated[
     list[str] | None,

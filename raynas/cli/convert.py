@@ -9,6 +9,7 @@ import typer
 
 from raynas.cli.app import app, reports_errors
 from raynas.cli.terminal.console import output_console
+from raynas.data.config import DEFAULT_LABEL_COLUMN
 
 
 @app.command()
@@ -18,7 +19,7 @@ def convert(
         str,
         typer.Argument(
             help="A folder of class folders, a tar file, or a folder of tar files, which may be WebDataset "
-            "shards; or a COCO folder."
+            "shards; Parquet files; or a COCO folder."
         ),
     ],
     out: Annotated[Path, typer.Argument(help="Output folder for the shards: new or empty.")],
@@ -30,8 +31,27 @@ def convert(
             "labels: one per line, or JSON."
         ),
     ] = None,
+    label_column: Annotated[
+        str, typer.Option(help="Column of class indexes in Parquet files.")
+    ] = DEFAULT_LABEL_COLUMN,
+    image_column: Annotated[
+        str | None,
+        typer.Option(help="Column of images in Parquet files.  [default: image, img or the only one]"),
+    ] = None,
+    train_images: Annotated[
+        int | None, typer.Option(min=1, help="Number of training images, drawn at random.  [default: all]")
+    ] = None,
 ) -> None:
     """Convert images, or pictures with boxes, into Parquet shards that can be streamed."""
     from raynas.cli.terminal.convert import run_convert
+    from raynas.data.parquet_columns import Columns
 
-    run_convert(source, out, shard_mb=shard_mb, classes=classes, console=output_console())
+    run_convert(
+        source,
+        out,
+        shard_mb=shard_mb,
+        classes=classes,
+        columns=Columns(label_column, image_column),
+        train_images=train_images,
+        console=output_console(),
+    )

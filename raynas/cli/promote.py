@@ -8,6 +8,7 @@ import typer
 
 from raynas.cli.app import (
     AddressOption,
+    DryRunOption,
     FolderOption,
     RunArgument,
     SetOption,
@@ -36,17 +37,21 @@ def promote_command(
     seed: Annotated[
         int | None, typer.Option(help="Seed of the data split and the children.  [default: 0]")
     ] = None,
+    dry_run: DryRunOption = False,
     address: AddressOption = None,
     set_: SetOption = None,
 ) -> None:
     """Train the best cells of a run for longer, to find the winner. Resume with 'search --resume'."""
     console = output_console()
     with loading(console):
-        from raynas.cli.terminal.search import run_on_terminal
+        from raynas.cli.terminal.search import print_plan, run_on_terminal
         from raynas.programs.promote import prepare_promotion
 
     options = {"child": {"epochs": epochs}, "workers": {"count": worker_count(workers)}, "seed": seed}
     settings = merged(without_none(options), parse_assignments(set_ or []))
     prepared = prepare_promotion(run, top=top, repeats=repeats, recipe=recipe, out=out, settings=settings)
     what = f"promote: the best {prepared.config.children // repeats} cells of {find_run(run)}"
-    run_on_terminal(prepared, console, what=what, address=address)
+    if dry_run:
+        print_plan(prepared, console, what=what)
+    else:
+        run_on_terminal(prepared, console, what=what, address=address)

@@ -9,6 +9,7 @@ import typer
 
 from raynas.cli.app import (
     AddressOption,
+    DryRunOption,
     FolderOption,
     SetOption,
     WorkersOption,
@@ -59,6 +60,7 @@ def search(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in --out, or else the newest run.")
     ] = False,
+    dry_run: DryRunOption = False,
     address: AddressOption = None,
     recipe: Annotated[
         str,
@@ -71,7 +73,7 @@ def search(
     """Search for a good cell: train many small networks (children) and learn from their accuracy."""
     console = output_console()
     with loading(console):
-        from raynas.cli.terminal.search import run_on_terminal
+        from raynas.cli.terminal.search import print_plan, run_on_terminal
         from raynas.programs.search.prepare import prepare_search
 
     prepared = prepare_search(
@@ -91,4 +93,7 @@ def search(
     )
     config = prepared.config
     what = f"search: space {config.space.name}, strategy {config.strategy.name}"
-    run_on_terminal(prepared, console, what=what, address=address)
+    if dry_run:
+        print_plan(prepared, console, what=what)
+    else:
+        run_on_terminal(prepared, console, what=what, address=address)

@@ -8,6 +8,7 @@ import typer
 
 from raynas.cli.app import (
     AddressOption,
+    DryRunOption,
     FolderOption,
     SetOption,
     WorkersOption,
@@ -63,7 +64,7 @@ def train(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the training in --out.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and exit.")] = False,
+    dry_run: DryRunOption = False,
     images_per_second: Annotated[
         float | None,
         typer.Option(min=0.001, help="Speed of one worker, from which the plan estimates the hours."),

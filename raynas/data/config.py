@@ -11,6 +11,7 @@ from raynas.config import FrozenModel
 
 MAX_IMAGE_SIZE = 8192
 """Largest setting of an image size, in pixels per side."""
+DEFAULT_LABEL_COLUMN = "label"
 
 
 class DataConfig(FrozenModel):
@@ -30,8 +31,12 @@ class DataConfig(FrozenModel):
     image_size: int | None = Field(None, ge=4, le=MAX_IMAGE_SIZE)
     """Pixels per side to which every image is scaled and cropped. Defaults to the median short side."""
 
-    label_column: str = Field("label", min_length=1)
+    label_column: str = Field(DEFAULT_LABEL_COLUMN, min_length=1)
     """Name of the column of class indexes, integers from 0, in Parquet files."""
+
+    image_column: str | None = Field(None, min_length=1)
+    """Name of the column of images in Parquet files. Defaults to image or img, or else to the only column of
+    images."""
 
 
 def uses_digits(settings: Mapping[str, Any]) -> bool:

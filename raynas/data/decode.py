@@ -82,18 +82,23 @@ def decode_images(images: Sequence[EncodedImage], *, image_size: int | None) -> 
 
 def _read_header(encoded: EncodedImage) -> _Header:
     with opened_image(encoded) as image:
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise DataError(
-                f"The image in {encoded.where} has {width}x{height} pixels; at most {MAX_PIXELS:,} are "
-                "allowed. Scale it down or remove it."
-            )
-        if min(width, height) < MIN_SIDE:
-            raise DataError(
-                f"The image in {encoded.where} has {width}x{height} pixels; both sides must have at least "
-                f"{MIN_SIDE}. Replace or remove it."
-            )
-        return _Header(short_side=min(width, height), is_grey=image.mode in _GREY_MODES)
+        check_size(image.size, encoded)
+        return _Header(short_side=min(image.size), is_grey=image.mode in _GREY_MODES)
+
+
+def check_size(size: tuple[int, int], encoded: EncodedImage) -> None:
+    """Raises DataError if an image of this width and height is below MIN_SIDE or above MAX_PIXELS."""
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f"The image in {encoded.where} has {width}x{height} pixels; at most {MAX_PIXELS:,} pixels are "
+            "allowed. Scale it down or remove it."
+        )
+    if min(width, height) < MIN_SIDE:
+        raise DataError(
+            f"The image in {encoded.where} has {width}x{height} pixels; both sides must have at least "
+            f"{MIN_SIDE}. Replace or remove it."
+        )
 
 
 def _pixels(encoded: EncodedImage, size: int, mode: str) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from raynas.data.found import Found
 from raynas.data.pixels import central_square
 
 _MAX_VALUE = 16
@@ -25,6 +26,18 @@ class DigitsSource:
     name: str = "digits"
     num_classes: int = 10
     class_names: tuple[str, ...] | None = tuple("0123456789")
+
+    @property
+    def found(self) -> Found:
+        """What `raynas doctor` says of the digits."""
+        counts = dict(zip(self.class_names or (), np.bincount(self.labels_N).tolist(), strict=True))
+        return Found(
+            kind="scikit-learn's digits",
+            num_classes=self.num_classes,
+            class_names=self.class_names,
+            num_images={"train": len(self.labels_N)},
+            counts={"train": counts},
+        )
 
     def decode(self, rows_N: NDArray[np.int64], *, image_size: int | None) -> NDArray[np.uint8]:
         """The images of these rows, resized if `image_size` differs from 8; see ImageSource."""

@@ -15,7 +15,8 @@ from raynas.data.classes import check_classes, warn_of_empty_classes
 from raynas.data.config import DataConfig
 from raynas.data.folder import open_folder
 from raynas.data.label_files import check_no_label_files
-from raynas.data.parquet import find_shards, open_parquet
+from raynas.data.parquet import list_shards, open_parquet
+from raynas.data.parquet_columns import Columns
 from raynas.data.source import ImageSource
 from raynas.data.split import ImageSplit
 from raynas.errors import DataError, did_you_mean
@@ -56,6 +57,7 @@ def load_split(config: DataConfig, *, seed: int) -> ImageSplit:
         class_names=source.class_names,
         mean_C=statistics.mean_C,
         std_C=statistics.std_C,
+        found=source.found,
     )
 
 
@@ -89,17 +91,21 @@ def _open_file(path: Path, config: DataConfig) -> ImageSource:
             "Parquet file, or a folder. Unpack an archive and give its folder, or convert a tar file with "
             "'raynas convert'."
         )
-    return open_parquet(path, [path], label_column=config.label_column)
+    return open_parquet(path, None, _columns(config))
 
 
 def _open_folder(path: Path, config: DataConfig) -> ImageSource:
-    shards = find_shards(path)
-    if shards:
-        return open_parquet(path, shards, label_column=config.label_column)
+    shards = list_shards(path)
+    if shards.splits:
+        return open_parquet(path, shards, _columns(config))
     source = open_folder(path)
     firsts = np.unique(source.labels_N, return_index=True)[1]
     check_no_label_files([str(source.files[number]) for number in firsts], os.path.exists)
     return source
+
+
+def _columns(config: DataConfig) -> Columns:
+    return Columns(config.label_column, config.image_column)
 
 
 def _counts(config: DataConfig, source: ImageSource) -> _Counts:

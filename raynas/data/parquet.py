@@ -4,16 +4,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raynas.data.decode import EncodedImage, decode_images
-from raynas.data.layout import files_below, role_of_path
-from raynas.data.parquet_columns import common_class_names
-from raynas.data.shard import RowGroup, Shard, open_shard
+from raynas.data.found import Found
+from raynas.data.layout import LeftOut, ShardLayout, Split, list_folder, read_shards
+from raynas.data.parquet_columns import LOOKED_AT, Columns, LabelCounts, common_class_names, found_in_shards
+from raynas.data.shard import RowGroup, Shard, count_classes, open_shard
 from raynas.errors import DataError
 
 
@@ -26,6 +28,7 @@ class ParquetSource:
     labels_N: NDArray[np.int64]
     num_classes: int
     class_names: tuple[str, ...] | None
+    found: Found
 
     def decode(self, rows_N: NDArray[np.int64], *, image_size: int | None) -> NDArray[np.uint8]:
         """Decodes the images of these rows, which are all read into memory first; see ImageSource."""
@@ -47,12 +50,16 @@ class ParquetSource:
             first_row += group.num_rows
         return images
 
+    def encoded(self, row: int) -> EncodedImage:
+        """The image of one row, for which its whole row group is read; DataError if it can't be."""
+        return self._read(np.array([row]))[0]
+
     def _row_groups(self) -> list[RowGroup]:
         return [group for shard in self.shards for group in shard.row_groups]
 
 
 def find_shards(folder: Path) -> list[Path]:
-    """Parquet files of a folder, at any depth, that hold training data; empty if it has no Parquet files.
+    """Parquet files of a folder, at any depth, that are for training; empty if it has no Parquet files.
 
     If the name of any file or folder has the word train, only those files are taken, and else all that are
     not named after a test or validation set. Names of folders above `folder` don't count.
@@ -60,41 +67,61 @@ def find_shards(folder: Path) -> list[Path]:
     Raises:
         DataError: there are only test and validation files.
     """
-    files = files_below(folder, [".parquet"])
-    roles = {file: role_of_path(file.relative_to(folder)) for file in files}
-    training = [file for file in files if roles[file] == "train"]
-    training = training or [file for file in files if roles[file] is None]
-    if files and not training:
-        raise DataError(
-            f"All Parquet files in {folder} are named as test or validation data: {_listing(files)}. "
-            "Training data is needed; to use one of these files anyway, set data.source to its path."
-        )
-    return training
+    return [folder / file for file in list_shards(folder).splits.get("train", [])]
 
 
-def open_parquet(path: Path, files: list[Path], *, label_column: str) -> ParquetSource:
-    """Opens files as one data set: reads all labels, but no image.
+def list_shards(folder: Path) -> ShardLayout:
+    """The Parquet files of a folder by split; see `find_shards`."""
+    return read_shards(list_folder(folder, [".parquet"]).files, str(folder))
+
+
+def open_parquet(path: Path, layout: ShardLayout | None, columns: Columns) -> ParquetSource:
+    """Opens the files for training as one data set: reads all labels, and looks at a few images.
 
     Args:
         path: the user's data source; it names the data set.
-        files: the shards, in the order of their rows.
+        layout: the files of a folder; None if `path` is itself a file.
     Raises:
         DataError: a file is corrupt, has wrong columns or labels, or differs from the others in its classes.
     """
-    shards = tuple(open_shard(file, label_column=label_column) for file in files)
+    train = [path / file for file in layout.splits["train"]] if layout else [path]
+    shards = tuple(open_shard(file, columns) for file in train)
     class_names = common_class_names((shard.file, shard.class_names) for shard in shards)
     labels_N = np.concatenate([shard.labels_N for shard in shards])
     if not len(labels_N):
-        raise DataError(f"The Parquet files have no rows: {_listing(files)}. Give files with images.")
-    return ParquetSource(
+        raise DataError(f"{train[0]} and the Parquet files beside it have no rows. Give files with images.")
+    labels, counts = np.unique(labels_N, return_counts=True)
+    counted = LabelCounts(
+        len(labels_N), dict(zip(labels.tolist(), counts.tolist(), strict=True)), class_names
+    )
+    source = ParquetSource(
         name=f"{path.resolve().parent.name}/{path.stem}" if path.is_file() else path.resolve().name,
         shards=shards,
         labels_N=labels_N,
-        num_classes=len(class_names) if class_names else int(labels_N.max()) + 1,
+        num_classes=counted.num_classes,
         class_names=class_names,
+        found=_found(path, layout, counted, shards, columns),
     )
+    return replace(source, found=source.found.with_sizes(source.encoded, LOOKED_AT))
 
 
-def _listing(files: list[Path]) -> str:
-    names = [str(file) for file in files[:3]]
-    return ", ".join(names) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
+def _found(
+    path: Path, layout: ShardLayout | None, train: LabelCounts, shards: Sequence[Shard], columns: Columns
+) -> Found:
+    splits: dict[Split, LabelCounts] = {"train": train}
+    left_out = list(layout.left_out) if layout else []
+    held_out = layout.splits.get("validation", []) if layout else []
+    try:
+        if held_out:
+            counted = (count_classes(path / file, columns) for file in held_out)
+            splits["validation"] = LabelCounts.together(counted)
+    except DataError as error:
+        # A search holds out training images, so it doesn't need them.
+        left_out.append(LeftOut(len(held_out), "Parquet file", f"for validation: {error}", held_out[0]))
+    return found_in_shards(
+        splits,
+        image_column=next(group.image_column for shard in shards for group in shard.row_groups),
+        label_column=columns.label,
+        places=layout.places if layout else {},
+        left_out=tuple(left_out),
+    )

@@ -1,64 +1,120 @@
 """Columns of a Parquet data set in the Hugging Face layout, checked the same way in memory and streamed.
 
-The layout: a column `image` or `img` of struct<bytes, path>, a column of integer labels, and the names of the
-classes as JSON in the schema's metadata.
+The layout: a column of struct<bytes, path>, usually called image or img, a column of integer labels, and the
+names of the classes as JSON in the schema's metadata. A column of plain bytes is read like one of structs.
 """
 
 # Shapes: N rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from raynas.data.config import DEFAULT_LABEL_COLUMN
 from raynas.data.decode import EncodedImage
+from raynas.data.found import Found
+from raynas.data.layout import LeftOut, Split
 from raynas.errors import DataError, did_you_mean
 from raynas.files import parse_json
 
+LOOKED_AT = 4
+"""Rows whose size is looked at before anything is trained; each costs the reading of a row group."""
 _IMAGE_COLUMNS = ("image", "img")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns the user named.
+
+    Args:
+        image: None means 'image' or 'img', or else the only column of images.
+    """
+
+    label: str = DEFAULT_LABEL_COLUMN
+    image: str | None = None
 
 
 def check_label_column(file: str | Path, schema: pa.Schema, label_column: str) -> None:
     """Raises DataError unless the schema has the label column and it holds integers."""
-    if label_column not in schema.names:
+    kinds = _types_of(schema)
+    integers = [name for name, kind in kinds.items() if pa.types.is_integer(kind)]
+    if label_column not in kinds:
+        holding = f" Those that hold integers: {', '.join(integers)}." if integers else ""
         raise DataError(
             f"{file} has no column {label_column!r}.{did_you_mean(label_column, schema.names)} Its columns: "
-            f"{', '.join(schema.names)}. Set label_column (in a search: data.label_column) to the one that "
-            "holds the class indexes."
+            f"{', '.join(schema.names)}.{holding} Set data.label_column (--label-column of raynas convert) "
+            "to the one that holds the class indexes."
         )
-    kind = _types_of(schema)[label_column]
+    kind = kinds[label_column]
     if not pa.types.is_integer(kind):
         raise DataError(
             f"The label column {label_column!r} of {file} holds values of type {kind}; integers from 0 are "
-            f"allowed. Columns: {', '.join(schema.names)}. Convert it, or set label_column (in a search: "
-            "data.label_column) to another."
+            f"allowed. Columns: {', '.join(schema.names)}. Convert it, or set data.label_column "
+            "(--label-column of raynas convert) to another."
         )
 
 
-def find_image_column(file: str | Path, schema: pa.Schema, *, allow_plain: bool) -> str:
+def find_image_column(file: str | Path, schema: pa.Schema, image_column: str | None) -> str:
     """Path of the encoded images within the schema: 'image.bytes' of a struct, or 'image' of plain bytes.
 
     Args:
-        allow_plain: accept a column of bytes that are in no struct.
+        image_column: as in Columns.
     Raises:
-        DataError: there is no such column.
+        DataError: there is no such column, or there are several and none was named.
     """
     kinds = _types_of(schema)
-    for column in _IMAGE_COLUMNS:
-        if column in kinds and _is_struct_with_bytes(kinds[column]):
-            return f"{column}.bytes"
-        if column in kinds and allow_plain and _is_bytes(kinds[column]):
-            return column
+    found = {name: path for name, kind in kinds.items() if (path := _image_path(name, kind))}
     listing = ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
-    allowed = "struct<bytes: binary, path: string>" + (" or binary" if allow_plain else "")
+    if image_column is not None:
+        return _named(file, image_column, kinds, found, listing)
+    structs = [name for name, path in found.items() if path != name]
+    usual = [name for name in _IMAGE_COLUMNS if name in found]
+    # Bytes in no struct may be anything else where there are structs of an image.
+    candidates = usual or structs or list(found)
+    if len(candidates) == 1:
+        return found[candidates[0]]
+    advice = "Set data.image_column (--image-column of raynas convert)"
+    if candidates:
+        raise DataError(
+            f"{file} has several columns that may hold the images: {', '.join(candidates)}. Its columns: "
+            f"{listing}. {advice} to one of them."
+        )
     raise DataError(
-        f"{file} has no image column. Allowed is 'image' or 'img' of type {allowed}; its columns: {listing}. "
-        "Write the images in the Hugging Face layout."
+        f"{file} has no image column. Allowed is a column of type struct<bytes: binary, path: string> or "
+        f"binary; its columns: {listing}. Write the images themselves into the file, as the Hugging Face "
+        "layout has them."
     )
+
+
+def _named(
+    file: str | Path, name: str, kinds: Mapping[str, pa.DataType], found: Mapping[str, str], listing: str
+) -> str:
+    if name in found:
+        return found[name]
+    if name in kinds:
+        raise DataError(
+            f"The image column {name!r} of {file} holds values of type {kinds[name]}; struct<bytes: binary, "
+            f"path: string> or binary is allowed. Its columns: {listing}. Set data.image_column "
+            "(--image-column of raynas convert) to another."
+        )
+    raise DataError(
+        f"{file} has no column {name!r}.{did_you_mean(name, kinds)} Its columns: {listing}. Set "
+        "data.image_column (--image-column of raynas convert) to the one that holds the images."
+    )
+
+
+def _image_path(name: str, kind: pa.DataType) -> str | None:
+    if _is_struct_with_bytes(kind):
+        return f"{name}.bytes"
+    return name if _is_bytes(kind) else None
 
 
 def _types_of(schema: pa.Schema) -> dict[str, pa.DataType]:
@@ -104,6 +160,71 @@ def common_class_names(
                 "are not parts of one data set. Use the files of one data set alone."
             )
     return first_names
+
+
+def count_labels(labels: pa.Array | pa.ChunkedArray) -> Counter[int]:
+    """How often each label occurs; nulls and negative numbers are none."""
+    counted = pc.value_counts(labels)
+    pairs = zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
+    return Counter({label: count for label, count in pairs if label is not None and label >= 0})
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCounts:
+    """The labels of some rows.
+
+    Args:
+        counts: rows of each label; without the rows whose label can't be used.
+        class_names: names of the classes; None if they have only numbers.
+    """
+
+    num_rows: int
+    counts: Mapping[int, int]
+    class_names: tuple[str, ...] | None
+
+    @staticmethod
+    def together(parts: Iterable[LabelCounts]) -> LabelCounts:
+        """The labels of several files of one split; the first file's names."""
+        all_parts = list(parts)
+        counts = sum((Counter(part.counts) for part in all_parts), Counter[int]())
+        return LabelCounts(sum(part.num_rows for part in all_parts), counts, all_parts[0].class_names)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes: of the names, or else up to the largest label."""
+        return len(self.class_names) if self.class_names else max(self.counts, default=-1) + 1
+
+    def by_class(self) -> dict[str, int]:
+        """Rows of each class that has any, by its name or number, in the order of the labels."""
+        known = sorted(label for label in self.counts if label < self.num_classes)
+        names = self.class_names
+        return {names[label] if names else str(label): self.counts[label] for label in known}
+
+
+def found_in_shards(
+    splits: Mapping[Split, LabelCounts],
+    *,
+    image_column: str,
+    label_column: str,
+    places: Mapping[Split, str],
+    left_out: tuple[LeftOut, ...],
+) -> Found:
+    """What the shards hold, but for the sizes of the images.
+
+    Args:
+        image_column: as `find_image_column` gives it.
+    """
+    train = splits["train"]
+    image_column = image_column.removesuffix(".bytes")
+    return Found(
+        kind=f"Parquet files with images in {image_column!r} and labels in {label_column!r}",
+        num_classes=train.num_classes,
+        class_names=train.class_names,
+        num_images={split: part.num_rows for split, part in splits.items()},
+        counts={split: part.by_class() for split, part in splits.items()},
+        places={split: place for split, place in places.items() if split in splits},
+        left_out=left_out,
+    )
 
 
 def checked_labels(

@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 
 from raynas.data.decode import EncodedImage
 from raynas.data.parquet_columns import (
+    Columns,
+    LabelCounts,
     check_label_column,
     checked_labels,
     class_names_in,
+    count_labels,
     find_image_column,
     image_of_row,
 )
@@ -50,8 +53,8 @@ class RowGroup:
                 )
             return [self._image(column[int(row)].as_py(), int(row)) for row in rows_N]
 
-    def _image(self, value: dict[str, bytes] | None, row: int) -> EncodedImage:
-        content = value["bytes"] if value else None
+    def _image(self, value: dict[str, bytes] | bytes | None, row: int) -> EncodedImage:
+        content = value["bytes"] if isinstance(value, dict) else value
         return image_of_row(content, file=self.file, row=self.first_row + row)
 
 
@@ -65,7 +68,7 @@ class Shard:
     row_groups: tuple[RowGroup, ...]
 
 
-def open_shard(file: Path, *, label_column: str) -> Shard:
+def open_shard(file: Path, columns: Columns) -> Shard:
     """Reads the schema and the labels of a file.
 
     Raises:
@@ -73,10 +76,10 @@ def open_shard(file: Path, *, label_column: str) -> Shard:
     """
     with _opened(file) as parquet:
         schema = parquet.schema_arrow
-        check_label_column(file, schema, label_column)
-        image_column = find_image_column(file, schema, allow_plain=False)
-        class_names = class_names_in(schema, label_column)
-        labels = parquet.read(columns=[label_column]).column(0)
+        check_label_column(file, schema, columns.label)
+        image_column = find_image_column(file, schema, columns.image)
+        class_names = class_names_in(schema, columns.label)
+        labels = parquet.read(columns=[columns.label]).column(0)
         row_groups = _row_groups(file, image_column, parquet.metadata)
         num_rows = sum(group.num_rows for group in row_groups)
         if len(labels) != num_rows or any(group.num_rows < 0 for group in row_groups):
@@ -92,6 +95,19 @@ def open_shard(file: Path, *, label_column: str) -> Shard:
             class_names=class_names,
             row_groups=row_groups,
         )
+
+
+def count_classes(file: Path, columns: Columns) -> LabelCounts:
+    """The labels of a file that isn't read itself; some of them may be none that can be used.
+
+    Raises:
+        DataError: not a Parquet file, or the label column is missing or of the wrong type.
+    """
+    with _opened(file) as parquet:
+        check_label_column(file, parquet.schema_arrow, columns.label)
+        labels = parquet.read(columns=[columns.label]).column(0)
+        class_names = class_names_in(parquet.schema_arrow, columns.label)
+        return LabelCounts(len(labels), count_labels(labels), class_names)
 
 
 def _row_groups(file: Path, image_column: str, metadata: pq.FileMetaData) -> tuple[RowGroup, ...]:

@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from raynas.data.found import Found
+
 
 class ImageSource(Protocol):
     """A data set whose labels are known and checked and whose images can be decoded by row."""
@@ -28,6 +30,10 @@ class ImageSource(Protocol):
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """One name per class; None if the data set has no names."""
+
+    @property
+    def found(self) -> Found:
+        """What the data set holds, for the user."""
 
     def decode(self, rows_N: NDArray[np.int64], *, image_size: int | None) -> NDArray[np.uint8]:
         """Decodes the images of these rows, in this order: [N, H, W, C], square, all of one size.

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from raynas.data.found import Found
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageSplit:
     """Images of one data set, decoded and split. The arrays are read-only, so that workers can share them.
 
     Images are uint8 and labels int64. mean_C and std_C are those of the train pixels, scaled to [0, 1].
+    `found` is what the data set was found to hold; None if the images come from elsewhere.
     """
 
     name: str
@@ -28,6 +31,7 @@ class ImageSplit:
     class_names: tuple[str, ...] | None
     mean_C: tuple[float, ...]
     std_C: tuple[float, ...]
+    found: Found | None = None
 
     def __post_init__(self) -> None:
         for field in ("train_images_NHWC", "train_labels_N", "validation_images_NHWC", "validation_labels_N"):
@@ -50,6 +54,13 @@ class ImageSplit:
     def num_channels(self) -> int:
         """1 (grey) or 3 (RGB)."""
         return int(self.train_images_NHWC.shape[3])
+
+    def described(self) -> list[str]:
+        """What was found in the data set, and how it is used, in lines for the user."""
+        held_out = len(self.validation_labels_N)
+        use = f"in memory: {self.num_train_images:,} of them for training"
+        lines = self.found.lines() if self.found else []
+        return [*lines, f"{use}, {held_out:,} others held out at random for validation"]
 
     def digest(self) -> str:
         """16 hex digits, equal for two splits only if their images and labels are equal and in one order."""

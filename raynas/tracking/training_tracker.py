@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
+from mlflow.utils.validation import MAX_METRICS_PER_BATCH
 from PIL import Image
 
 from raynas.cells.genotype import Genotype
@@ -27,6 +28,8 @@ logger = logging.getLogger("raynas.tracking")
 
 UPLOAD_BYTES_PER_SECOND = 10e6
 """Slowest upload that is waited for at the end, beside the timeout."""
+MAX_NAME = 200
+"""Characters that are left of a curve's name when a number is added; MLflow allows 250 in all."""
 
 
 class TrainingTracker:
@@ -91,7 +94,7 @@ class TrainingTracker:
         self._known_epochs.add(epoch)
         self._unwritten_epochs.add(epoch)
         now = time.time()
-        points = [metric(key, value, step=epoch, time=now) for key, value in values.items()]
+        points = _points(values, step=epoch, time=now)
         # A curve of the epochs themselves, by which `open` finds out which of them are written.
         points.append(metric("epoch", epoch, step=epoch, time=now))
         self._writer.put(partial(self._write_epoch, epoch, points))
@@ -147,7 +150,10 @@ class TrainingTracker:
             )
 
     def _write_epoch(self, epoch: int, points: list[Metric]) -> None:
-        self._client.log_batch(self.mlflow_run_id, metrics=points)
+        # In MLflow's portions: a detector may have more classes than one takes.
+        for start in range(0, len(points), MAX_METRICS_PER_BATCH):
+            portion = points[start : start + MAX_METRICS_PER_BATCH]
+            self._client.log_batch(self.mlflow_run_id, metrics=portion)
         self._unwritten_epochs.discard(epoch)
 
     def _write_image(self, epoch: int, name: str, content: bytes) -> None:
@@ -168,3 +174,15 @@ class TrainingTracker:
                 self.uri,
                 error_text(error),
             )
+
+
+def _points(values: Mapping[str, float], *, step: int, time: float) -> list[Metric]:
+    """A point of each curve. Names that MLflow can't tell apart, such as those of classes, get numbers."""
+    points: dict[str, Metric] = {}
+    for key, value in values.items():
+        point, count = metric(key, value, step=step, time=time), 1
+        while point.key in points:
+            count += 1
+            point = metric(f"{key[:MAX_NAME]}_{count}", value, step=step, time=time)
+        points[point.key] = point
+    return list(points.values())

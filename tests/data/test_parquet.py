@@ -127,7 +127,7 @@ def test_missing_label_column_lists_the_columns(tmp_path):
         split(path)
 
 
-@pytest.mark.parametrize("cell", [b"flat", "text", {"path": "a.png"}])
+@pytest.mark.parametrize("cell", ["text", 7, {"path": "a.png"}])
 def test_missing_image_column_lists_the_columns(tmp_path, cell):
     pq.write_table(pa.table({"image": [cell], "label": [0]}), tmp_path / "a.parquet")
     with pytest.raises(DataError, match=r"no image column.*its columns: image: .*label: int64"):

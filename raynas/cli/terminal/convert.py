@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from rich.text import Text
 
 from raynas.data.classes import warn_of_empty_classes
 from raynas.data.layout import Split
+from raynas.data.parquet_columns import Columns
 from raynas.data.stream.convert import check_empty, convert_to_shards
-from raynas.data.stream.members import Member, find_members
+from raynas.data.stream.members import Member, list_members
+from raynas.data.stream.rows import Row
 from raynas.detection.data.config import DetectionDataConfig
 from raynas.detection.data.convert import write_shards
 from raynas.detection.data.dataset import is_detection_data, open_detection
@@ -20,9 +23,21 @@ from raynas.errors import DataError, did_you_mean
 from raynas.files import parse_json
 
 
-def run_convert(source: str, out: Path, *, shard_mb: int, classes: Path | None, console: Console) -> None:
+def run_convert(
+    source: str,
+    out: Path,
+    *,
+    shard_mb: int,
+    classes: Path | None,
+    console: Console,
+    columns: Columns | None = None,
+    train_images: int | None = None,
+) -> None:
     """Converts with a progress bar and prints a summary.
 
+    Args:
+        columns: columns of Parquet files. Defaults to the usual ones.
+        train_images: number of training images, drawn at random. Defaults to all.
     Raises:
         DataError: the images, the class file or the output folder can't be used.
     """
@@ -32,8 +47,11 @@ def run_convert(source: str, out: Path, *, shard_mb: int, classes: Path | None, 
         return
     given = read_class_names(classes) if classes else None
     with console.status(Text(f"Listing the images of {source} ...")):
-        splits = find_members(source)
-    names = checked_classes(splits, given)
+        listed = list_members(source, columns or Columns())
+    splits = listed.splits if train_images is None else _with_fewer(listed.splits, train_images)
+    for line in listed.found.lines():
+        console.print(line)
+    names = checked_classes(splits, given or listed.class_names)
     num_images = sum(len(members) for members in splits.values())
     with _progress(console) as progress:
         task = progress.add_task("writing", total=num_images)
@@ -82,6 +100,20 @@ def _convert_boxes(source: str, out: Path, *, shard_mb: int, classes: Path | Non
     )
 
 
+def _with_fewer(
+    splits: Mapping[Split, Sequence[Member | Row]], count: int
+) -> Mapping[Split, Sequence[Member | Row]]:
+    """The splits with `count` training images, drawn at random, the same each time."""
+    train = splits["train"]
+    if count > len(train):
+        raise DataError(
+            f"There are {len(train):,} training images, but --train-images {count:,} are asked for. Give at "
+            "most that."
+        )
+    kept = sorted(random.Random(0).sample(range(len(train)), count))
+    return {**splits, "train": [train[number] for number in kept]}
+
+
 def read_class_names(path: Path) -> dict[str, str]:
     """The name of each class by its folder, in the order of the labels.
 
@@ -118,7 +150,7 @@ def _text_pairs(text: str) -> list[tuple[str, str]]:
 
 
 def checked_classes(
-    splits: Mapping[Split, Sequence[Member]], given: Mapping[str, str] | None
+    splits: Mapping[Split, Sequence[Member | Row]], given: Mapping[str, str] | None
 ) -> Mapping[str, str]:
     """The given classes, or else the sorted classes of the first split.
 
@@ -142,7 +174,7 @@ def checked_classes(
 
 
 def _named_classes(
-    splits: Mapping[Split, Sequence[Member]], given: Mapping[str, str] | None
+    splits: Mapping[Split, Sequence[Member | Row]], given: Mapping[str, str] | None
 ) -> Mapping[str, str]:
     found = {split: {member.class_name for member in members} for split, members in splits.items()}
     first = next(iter(found.values()))

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 import torch
 
 from raynas.cli.terminal.doctor_boxes import boxes_found
-from raynas.data import DIGITS, DataConfig, load_split
-from raynas.data.stream import ImageIndex
+from raynas.config import merged, validated
+from raynas.data import DIGITS, ImageSplit
 from raynas.detection.data.dataset import holds_boxes
 from raynas.engine.cluster import connected, nodes, starts_here
 from raynas.engine.config import WorkerConfig
 from raynas.engine.pool_plan import plan_pool, with_gpus
 from raynas.engine.ray_folder import check_ray_folder
 from raynas.environment import versions
-from raynas.errors import UsageError
+from raynas.errors import InvalidConfig, UsageError
 from raynas.files import try_writing
 from raynas.programs.train.config import TrainDataConfig
-from raynas.programs.train.data import looked_at
+from raynas.programs.train.data import find_data, find_index, looked_at
 from raynas.tracking.experiment import check_store
 from raynas.training.device import autocast_type
 
@@ -40,18 +41,37 @@ class Check:
     message: str
 
 
-def examine(*, data: str, address: str | None, runs: Path) -> Iterator[Check]:
+def data_config(source: str, settings: Mapping[str, Any]) -> TrainDataConfig:
+    """The config of the data to check.
+
+    Args:
+        settings: fields of `data` as in `raynas train`, nested.
+    Raises:
+        InvalidConfig: a setting is unknown, out of bounds, or none of the data's.
+    """
+    others = sorted(set(settings) - {"data"})
+    if others:
+        raise InvalidConfig(
+            f"{others[0]} is not an option here: raynas doctor takes settings of the data alone, such as "
+            "data.label_column=NAME."
+        )
+    chosen = merged({"source": source, "streamed": "://" in source}, settings.get("data", {}))
+    return validated(TrainDataConfig, chosen, where="data")
+
+
+def examine(*, data: str | TrainDataConfig, address: str | None, runs: Path) -> Iterator[Check]:
     """Runs the checks one after the other; a failed one doesn't stop the rest."""
+    config = data_config(data, {}) if isinstance(data, str) else data
     found = versions(REPORTED_PACKAGES)
     yield Check("packages", True, ", ".join(f"{name} {version}" for name, version in found.items()))
     yield _checked("storage", lambda: _storage(runs))
-    is_boxed = data != DIGITS and holds_boxes(data)
+    is_boxed = config.source != DIGITS and holds_boxes(config.source)
     if is_boxed:
-        yield _checked("boxes", lambda: boxes_found(data))
-    elif "://" not in data:
-        yield _checked("data", lambda: _data(data))
-    if data != DIGITS and not is_boxed:
-        yield _checked("streamed data", lambda: _streamed_data(data))
+        yield _checked("boxes", lambda: boxes_found(config.source))
+    elif not config.streamed or config.source == DIGITS:
+        yield _checked("data", lambda: _data(config))
+    if config.source != DIGITS and not is_boxed:
+        yield _checked("streamed data", lambda: _streamed_data(config))
     yield _checked("tracking", lambda: f"MLflow at {check_store(None, runs / 'mlflow.db')}")
     if starts_here(address):
         yield _checked("Ray's files", check_ray_folder)
@@ -83,23 +103,20 @@ def _storage(runs: Path) -> str:
     return f"{runs} is writable, {free:.0f} GB free"
 
 
-def _data(source: str) -> str:
-    split = load_split(DataConfig(source=source), seed=0)
-    return (
-        f"{split.name}: {len(split.train_labels_N)} training and {len(split.validation_labels_N)} validation "
-        f"images, {split.num_classes} classes, {split.image_size} pixels, {split.num_channels} channels"
-    )
+def _data(config: TrainDataConfig) -> str:
+    split = find_data(config, seed=0)
+    assert isinstance(split, ImageSplit)
+    size = f"{split.image_size} pixels, {split.num_channels} channels"
+    return "\n".join([f"{split.name}, {size}", *split.described()])
 
 
-def _streamed_data(source: str) -> str:
-    index = looked_at(ImageIndex.find(source), TrainDataConfig(source=source, streamed=True))
-    images = f"{index.name}: {index.num_train_images} training images"
+def _streamed_data(config: TrainDataConfig) -> str:
+    index = looked_at(find_index(config), config)
+    lines = index.described() if config.streamed else []
+    verdict = f"{index.name} can be read with data.streamed=true"
     if index.validation is None:
-        return f"{images} can be read, but none are for validation, so that data.streamed=true is refused"
-    return (
-        f"{images} and {index.validation.num_images} validation images of {index.num_classes} classes can be "
-        "read with data.streamed=true"
-    )
+        verdict = f"{index.name} can be read, but none for validation, so that data.streamed=true is refused"
+    return "\n".join([verdict, *lines])
 
 
 def _cluster() -> str:

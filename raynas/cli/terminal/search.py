@@ -13,14 +13,23 @@ from rich.console import Console
 from raynas.cli.terminal.commands import program, resume_search
 from raynas.cli.terminal.leaderboard import print_architectures, print_leaderboard
 from raynas.cli.terminal.progress import make_progress
+from raynas.data import DataConfig
 from raynas.errors import SearchFailed
 from raynas.files import JOURNAL_FILE
 from raynas.programs.promote import STRATEGY
-from raynas.programs.search.execute import execute
+from raynas.programs.search.execute import checked_images, execute
 from raynas.programs.search.prepare import PreparedSearch
 from raynas.programs.search.result import SearchResult
 from raynas.run.interruption import Interruption, interruptible
 from raynas.strategies.rewards.pareto import PARETO
+
+
+def print_plan(prepared: PreparedSearch, console: Console, *, what: str) -> None:
+    """Prints what a search would do, and on which images; `what` as in `run_on_terminal`."""
+    _print_start(prepared, console, what)
+    split = checked_images(prepared.config)
+    for line in [*split.described(), prepared.config.child.augmentation.described(split)]:
+        console.print(line)
 
 
 def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, address: str | None) -> None:
@@ -32,10 +41,7 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
         what: kind of the run and its main settings, for the first line.
     """
     config = prepared.config
-    console.print(
-        f"raynas {what}, data {config.data.source}, {config.children} children of {config.child.epochs} "
-        f"epochs, seed {config.seed}\nrun folder {prepared.folder}"
-    )
+    _print_start(prepared, console, what)
     keeps_front = config.reward.name == PARETO
     with (
         _resume_hint(prepared.folder, console),
@@ -50,7 +56,15 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
     )
     print_architectures(result.leaderboard, console)
     is_promotion = config.strategy.name == STRATEGY
-    _print_hints(result, console, data=config.data.source, is_promotion=is_promotion)
+    _print_hints(result, console, data=data_options(config.data), is_promotion=is_promotion)
+
+
+def _print_start(prepared: PreparedSearch, console: Console, what: str) -> None:
+    config = prepared.config
+    console.print(
+        f"raynas {what}, data {config.data.source}, {config.children} children of {config.child.epochs} "
+        f"epochs, seed {config.seed}\nrun folder {prepared.folder}"
+    )
 
 
 @contextmanager
@@ -75,6 +89,17 @@ def _resume_hint(folder: Path, console: Console) -> Iterator[None]:
         raise
 
 
+def data_options(data: DataConfig) -> str:
+    """The options with which `raynas train` finds the same images."""
+    defaults = DataConfig()
+    options = [f"--data {shlex.quote(data.source)}"]
+    for field in ("label_column", "image_column"):
+        value = getattr(data, field)
+        if value != getattr(defaults, field):
+            options.append(f"--set {shlex.quote(f'data.{field}={value}')}")
+    return " ".join(options)
+
+
 def _print_hints(result: SearchResult, console: Console, *, data: str, is_promotion: bool) -> None:
     """Prints what was written, and useful next commands."""
     folder = result.run_folder
@@ -90,5 +115,5 @@ def _print_hints(result: SearchResult, console: Console, *, data: str, is_promot
         more = len(result.leaderboard) * 2
         lines.append(f"Continue this search:\n  {resume_search(folder)} --children {more}")
         lines.append(f"Train its best cells for longer:\n  {program()} promote {run} --top 5")
-    lines.append(f"Train the best cell to the end:\n  {program()} train {run} --data {shlex.quote(data)}")
+    lines.append(f"Train the best cell to the end:\n  {program()} train {run} {data}")
     console.print("\n".join(lines))

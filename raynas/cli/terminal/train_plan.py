@@ -67,6 +67,7 @@ def _what(training: PreparedTraining) -> Iterator[str]:
         f"data: {source}, {training.num_train_images:,} training images, "
         f"{'streamed' if config.data.streamed else 'in memory'}"
     )
+    yield from training.data.described()
     if config.weights is not None:
         yield f"weights: from {described(config.weights)}"
     yield _augmentation(training)

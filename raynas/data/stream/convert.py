@@ -19,12 +19,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
+from numpy.typing import NDArray
 
-from raynas.data.decode import EncodedImage, opened_image
+from raynas.data.decode import check_size, opened_image
 from raynas.data.layout import Split
 from raynas.data.stream.location import reason_of
 from raynas.data.stream.members import Member
+from raynas.data.stream.rows import Row, row_order
 from raynas.errors import DataError
 
 ROWS_PER_GROUP = 128
@@ -42,11 +43,11 @@ class PlannedShard:
     """A file to be written, with its images in order."""
 
     name: str
-    members: list[Member]
+    members: list[Member | Row]
 
 
 def convert_to_shards(
-    splits: Mapping[Split, Sequence[Member]],
+    splits: Mapping[Split, Sequence[Member | Row]],
     out: Path,
     *,
     class_names: Mapping[str, str],
@@ -108,19 +109,26 @@ def check_empty(out: Path) -> None:
         )
 
 
-def plan_shards(split: Split, members: Sequence[Member], shard_bytes: int) -> list[PlannedShard]:
+def plan_shards(split: Split, members: Sequence[Member | Row], shard_bytes: int) -> list[PlannedShard]:
     """Distributes the members over shards of nearly equal size, in random order."""
-    parts = shard_parts(split, [member.num_bytes for member in members], shard_bytes)
+    rng = np.random.default_rng(0)
+    rows = [member for member in members if isinstance(member, Row)]
+    order = np.array(row_order(rows, rng)) if rows else rng.permutation(len(members))
+    parts = shard_parts(split, [member.num_bytes for member in members], shard_bytes, order)
     return [PlannedShard(name, [members[index] for index in indexes]) for name, indexes in parts.items()]
 
 
-def shard_parts(split: Split, num_bytes: Sequence[int], shard_bytes: int) -> dict[str, list[int]]:
-    """Names of the shards, with the indexes of the images in each, in random order.
+def shard_parts(
+    split: Split, num_bytes: Sequence[int], shard_bytes: int, order: NDArray[np.int64] | None = None
+) -> dict[str, list[int]]:
+    """Names of the shards, with the indexes of the images in each.
 
     Args:
         num_bytes: size of each image.
+        order: indexes of the images as the shards have them; None for a random order, the same each time.
     """
-    order = np.random.default_rng(0).permutation(len(num_bytes))
+    if order is None:
+        order = np.random.default_rng(0).permutation(len(num_bytes))
     bytes_before = np.cumsum([num_bytes[index] for index in order]) - num_bytes[order[0]]
     num_shards = max(1, round(bytes_before[-1] / shard_bytes))
     shard_of = np.minimum(bytes_before * num_shards // (bytes_before[-1] + 1), num_shards - 1)
@@ -157,12 +165,13 @@ def _write(
             report(len(members))
 
 
-def _checked(member: Member) -> bytes:
-    content = member.read()
+def _checked(member: Member | Row) -> bytes:
+    encoded = member.encoded()
     # Only the header is read: decoding every image of ImageNet would take hours.
-    with opened_image(EncodedImage(Path(member.where), content=content)) as image:
-        assert isinstance(image, Image.Image)
-    return content
+    with opened_image(encoded) as image:
+        check_size(image.size, encoded)
+    assert encoded.content is not None
+    return encoded.content
 
 
 def _schema(class_names: list[str] | None) -> pa.Schema:

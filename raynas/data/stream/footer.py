@@ -1,15 +1,21 @@
-"""Reads the footer of a Parquet shard: its row groups, columns and classes."""
+"""Reads the footer of a Parquet shard, its row groups, columns and classes, and counts its labels."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from raynas.data.parquet_columns import check_label_column, class_names_in, find_image_column
+from raynas.data.parquet_columns import (
+    Columns,
+    check_label_column,
+    class_names_in,
+    count_labels,
+    find_image_column,
+)
 from raynas.data.stream.location import reason_of
 from raynas.errors import DataError
 
@@ -20,17 +26,17 @@ class Footer:
 
     Args:
         image_column: see find_image_column.
-        labels: the labels that occur, if the shard has no class names; else none.
+        labels: how often each label occurs; without those that can't be used. None if they can't be read.
     """
 
     file: str
     image_column: str
     class_names: tuple[str, ...] | None
-    labels: frozenset[int]
+    labels: Mapping[int, int] | None
     rows_of_groups: tuple[int, ...]
 
 
-def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> Footer | DataError:
+def read_footer(filesystem: fs.FileSystem, file: str, columns: Columns) -> Footer | DataError:
     """Reads the footer of a shard. The error of a broken file is returned: the caller may skip such a file.
 
     Raises:
@@ -40,13 +46,13 @@ def read_footer(filesystem: fs.FileSystem, file: str, *, label_column: str) -> F
     try:
         with filesystem.open_input_file(file) as content, pq.ParquetFile(content) as parquet:
             schema = parquet.schema_arrow
-            check_label_column(file, schema, label_column)
-            class_names = class_names_in(schema, label_column)
+            check_label_column(file, schema, columns.label)
+            class_names = class_names_in(schema, columns.label)
             return Footer(
                 file=file,
-                image_column=find_image_column(file, schema, allow_plain=True),
+                image_column=find_image_column(file, schema, columns.image),
                 class_names=class_names,
-                labels=frozenset() if class_names else _labels(parquet, label_column),
+                labels=_labels(parquet, columns.label, is_needed=class_names is None),
                 rows_of_groups=checked_row_groups(parquet.metadata, content.size()),
             )
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -75,8 +81,16 @@ def checked_row_groups(metadata: pq.FileMetaData, num_bytes: int) -> tuple[int, 
     return rows_of_groups
 
 
-def _labels(parquet: pq.ParquetFile, label_column: str) -> frozenset[int]:
-    """The labels that occur, without nulls."""
+def _labels(parquet: pq.ParquetFile, label_column: str, *, is_needed: bool) -> Mapping[int, int] | None:
+    """How often each label occurs.
+
+    Args:
+        is_needed: raise if the labels can't be read. Otherwise reading them in the training will tell why.
+    """
     # Not from the footer's statistics: they may be wrong, and Arrow ends the process if they are damaged.
-    labels = pc.unique(parquet.read(columns=[label_column], use_threads=False).column(0))
-    return frozenset(label for label in labels.to_pylist() if label is not None)
+    try:
+        return count_labels(parquet.read(columns=[label_column], use_threads=False).column(0))
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
+        if is_needed:
+            raise
+        return None

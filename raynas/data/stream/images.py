@@ -36,7 +36,7 @@ class Piece(Protocol):
 
 
 class ImageSet(Protocol):
-    """The images of one split of a data set, numbered from 0."""
+    """The images of one split of a data set, which have numbers."""
 
     @property
     def num_images(self) -> int:
@@ -59,3 +59,46 @@ class ImageSet(Protocol):
 
     def piece(self, numbers_N: NDArray[np.int64]) -> Piece:
         """Describes these images, in this order; all must belong to one piece."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FewerImages:
+    """An ImageSet of some images of another one, which keep their numbers.
+
+    Args:
+        is_kept_N: for every image of the other.
+    """
+
+    images: ImageSet
+    is_kept_N: NDArray[np.bool_]
+
+    @staticmethod
+    def drawn(images: ImageSet, count: int, *, seed: int) -> FewerImages:
+        """`count` images at random."""
+        is_kept_N = np.zeros(images.num_images, dtype=bool)
+        is_kept_N[np.random.default_rng(seed).permutation(images.num_images)[:count]] = True
+        return FewerImages(images, is_kept_N)
+
+    @property
+    def num_images(self) -> int:
+        """See ImageSet."""
+        return int(self.is_kept_N.sum())
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """See ImageSet."""
+        return self.images.class_names
+
+    @property
+    def num_classes(self) -> int:
+        """See ImageSet."""
+        return self.images.num_classes
+
+    def pieces(self, rng: np.random.Generator | None) -> list[NDArray[np.int64]]:
+        """See ImageSet."""
+        kept = (numbers_N[self.is_kept_N[numbers_N]] for numbers_N in self.images.pieces(rng))
+        return [numbers_N for numbers_N in kept if len(numbers_N)]
+
+    def piece(self, numbers_N: NDArray[np.int64]) -> Piece:
+        """See ImageSet."""
+        return self.images.piece(numbers_N)

@@ -1,16 +1,19 @@
-"""Finds a streamed data set by its path or URI: its kind, splits and classes. No image is read."""
+"""Finds a streamed data set by its path or URI: its kind, splits and classes. Few images are looked at."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from raynas.data.classes import check_classes
-from raynas.data.layout import Split, by_split
-from raynas.data.stream.images import ImageSet
+from raynas.data.config import DEFAULT_LABEL_COLUMN
+from raynas.data.found import Found
+from raynas.data.layout import ShardLayout, Split, read_shards
+from raynas.data.parquet_columns import LOOKED_AT, Columns, found_in_shards
+from raynas.data.stream.images import FewerImages, ImageSet
 from raynas.data.stream.location import Location, locate
-from raynas.data.stream.shards import open_shards
+from raynas.data.stream.shards import ShardImages, open_shards
 from raynas.data.stream.tree import open_tree
 from raynas.errors import DataError
 
@@ -25,6 +28,10 @@ class ImageCounts:
     class_names: tuple[str, ...] | None = None
     num_channels: int = 3
 
+    def described(self) -> list[str]:
+        """Nothing was found, so there is nothing to say."""
+        return []
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageIndex:
@@ -35,6 +42,29 @@ class ImageIndex:
     validation: ImageSet | None
     num_classes: int
     class_names: tuple[str, ...] | None
+    found: Found
+
+    def described(self) -> list[str]:
+        """What was found in the data set, and how it is used, in lines for the user."""
+        held_out = self.validation.num_images if self.validation is not None else 0
+        use = f"streamed: {self.num_train_images:,} of them for training, {held_out:,} for validation"
+        return [*self.found.lines(), use]
+
+    def with_train_images(self, count: int, *, seed: int) -> ImageIndex:
+        """The same with `count` training images, drawn at random.
+
+        Raises:
+            DataError: there are fewer, or fewer than classes.
+        """
+        if count > self.num_train_images:
+            raise DataError(
+                f"{self.name} has {self.num_train_images:,} training images, but data.train_images = "
+                f"{count:,}. Set it to at most that."
+            )
+        check_classes(
+            self.name, num_train_images=count, num_classes=self.num_classes, class_names=self.class_names
+        )
+        return replace(self, train=FewerImages.drawn(self.train, count, seed=seed))
 
     @property
     def num_train_images(self) -> int:
@@ -47,29 +77,37 @@ class ImageIndex:
         return 3
 
     @staticmethod
-    def find(source: str, *, label_column: str = "label", skip_broken: bool = False) -> ImageIndex:
+    def find(
+        source: str,
+        *,
+        label_column: str = DEFAULT_LABEL_COLUMN,
+        image_column: str | None = None,
+        skip_broken: bool = False,
+    ) -> ImageIndex:
         """Finds Parquet shards, or else class folders.
 
         Args:
             source: a local path, or a URI of a file system that pyarrow knows, such as s3:// or gs://.
             label_column: column of class indexes in Parquet shards.
+            image_column: column of images in Parquet shards. Defaults to image, img or the only one.
             skip_broken: skip shards that can't be read, with a warning, instead of raising.
         Raises:
             DataError: the data set is missing, empty, broken or inconsistent, or access to it is refused.
         """
         location = locate(source)
+        is_shard = not location.is_folder and location.path.lower().endswith(".parquet")
+        layout = None if is_shard else _list_shards(location)
         splits: Mapping[Split, ImageSet]
-        splits = _shards(location, label_column, skip_broken) or open_tree(location)
-        if "train" not in splits:
-            raise DataError(
-                f"All files in {source!r} are named as test or validation data. Training data is needed: "
-                "put train into the names of its files or folders."
-            )
+        if is_shard or layout is not None:
+            columns = Columns(label_column, image_column)
+            splits, found = _open_shards(location, layout, columns, skip_broken=skip_broken)
+        else:
+            splits, found = open_tree(location)
         train, validation = splits["train"], splits.get("validation")
         if validation is not None:
             _check_same_classes(location, train, validation)
         check_classes(
-            repr(location.source),
+            location.name,
             num_train_images=train.num_images,
             num_classes=train.num_classes,
             class_names=train.class_names,
@@ -80,23 +118,40 @@ class ImageIndex:
             validation=validation,
             num_classes=train.num_classes,
             class_names=train.class_names,
+            found=found,
         )
 
 
-def _shards(location: Location, label_column: str, skip_broken: bool) -> Mapping[Split, ImageSet]:
-    if location.is_folder:
-        files = by_split(location.files((".parquet",)), location.relative)
-    elif location.path.lower().endswith(".parquet"):
-        files = {"train": [location.path]}
-    else:
+def _list_shards(location: Location) -> ShardLayout | None:
+    """The Parquet files of a folder; None if there are none."""
+    if not location.is_folder:
         raise DataError(
             f"{location.source!r} is a file that does not end in .parquet. Allowed: a folder, or a Parquet "
             "file. 'raynas convert' converts tar files into Parquet shards."
         )
-    return {
-        split: open_shards(location.uri, files[split], label_column=label_column, skip_broken=skip_broken)
-        for split in files
+    layout = read_shards(location.listing((".parquet",)).files, location.source)
+    return layout if layout.splits else None
+
+
+def _open_shards(
+    location: Location, layout: ShardLayout | None, columns: Columns, *, skip_broken: bool
+) -> tuple[dict[Split, ShardImages], Found]:
+    """Opens the shards of a layout, or the location itself, which is a Parquet file."""
+    files: dict[Split, list[str]] = {"train": [location.path]}
+    if layout is not None:
+        files = {split: [location.path_of(file) for file in layout.splits[split]] for split in layout.splits}
+    splits = {
+        split: open_shards(location.uri, files[split], columns, skip_broken=skip_broken) for split in files
     }
+    train = splits["train"]
+    found = found_in_shards(
+        {split: images.counted for split, images in splits.items()},
+        image_column=train.image_column,
+        label_column=columns.label,
+        places=layout.places if layout else {},
+        left_out=layout.left_out if layout else (),
+    )
+    return splits, found.with_sizes(train.encoded, LOOKED_AT)
 
 
 def _check_same_classes(location: Location, train: ImageSet, validation: ImageSet) -> None:

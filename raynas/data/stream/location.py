@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 from pyarrow import fs
 
-from raynas.data.layout import files_below
+from raynas.data.layout import Listing, list_folder
 from raynas.errors import DataError, did_you_mean
 
 _ALLOWED = (
@@ -59,27 +59,37 @@ class Location:
 
     @property
     def name(self) -> str:
-        """Last part of the path, without its suffix."""
-        return PurePosixPath(self.path).stem
+        """Name of the folder; of a file, with the folder that it lies in and without its ending."""
+        path = Path(self.path).resolve() if self.uri == LOCAL else PurePosixPath(self.path)
+        return path.name if self.is_folder else f"{path.parent.name}/{PurePosixPath(self.path).stem}"
 
-    def files(self, endings: tuple[str, ...]) -> list[str]:
-        """Paths of the files at any depth with one of the endings, sorted, without hidden ones."""
+    def listing(self, endings: tuple[str, ...]) -> Listing:
+        """What lies below this folder at any depth, with the files that have one of the endings.
+
+        Raises:
+            DataError: a folder can't be read, or a link leads nowhere.
+        """
         if self.uri == LOCAL:
-            return [str(path) for path in files_below(Path(self.path), endings)]
+            return list_folder(Path(self.path), endings)
         with _explained(self.source):
             found = filesystem_of(self.uri).get_file_info(fs.FileSelector(self.path, recursive=True))
-        return sorted(
-            info.path
-            for info in found
-            if info.is_file and info.path.lower().endswith(endings) and not self._is_hidden(info.path)
+        names = [(info, str(self.relative(info.path))) for info in found]
+        return Listing.of(
+            (name for info, name in names if info.is_file and name.lower().endswith(endings)),
+            (name for info, name in names if info.type == fs.FileType.Directory),
         )
+
+    def files(self, endings: tuple[str, ...]) -> list[str]:
+        """Paths of the files of `listing`."""
+        return [self.path_of(file) for file in self.listing(endings).files]
+
+    def path_of(self, relative: str) -> str:
+        """A path within the file system, from one relative to this folder."""
+        return f"{self.path}/{relative}"
 
     def relative(self, path: str) -> PurePosixPath:
         """`path` relative to this location."""
         return PurePosixPath(path).relative_to(self.path)
-
-    def _is_hidden(self, path: str) -> bool:
-        return any(part.startswith(".") for part in self.relative(path).parts)
 
 
 def locate(source: str, *, name: str = "", allowed: str = _ALLOWED) -> Location:

@@ -1,7 +1,7 @@
 """Streams Parquet shards in the Hugging Face layout: one row group, or a part of a large one, at a time.
 
-Opening a data set reads only the footers, in threads, because a thousand shards in an object store are a
-thousand requests. If the shards have no class names, it reads the labels too.
+Opening a data set reads only the footers and the labels, in threads, because a thousand shards in an object
+store are a thousand requests.
 """
 
 # Shapes: N images, by their number in the data set, from 0; P pieces.
@@ -21,7 +21,13 @@ from numpy.typing import NDArray
 
 from raynas.data.classes import warn_of_empty_classes
 from raynas.data.decode import EncodedImage
-from raynas.data.parquet_columns import checked_labels, common_class_names, image_of_row
+from raynas.data.parquet_columns import (
+    Columns,
+    LabelCounts,
+    checked_labels,
+    common_class_names,
+    image_of_row,
+)
 from raynas.data.stream.footer import Footer, read_footer
 from raynas.data.stream.images import PIECE_IMAGES, EncodedPiece
 from raynas.data.stream.location import filesystem_of, reason_of
@@ -54,11 +60,21 @@ class ShardImages:
     num_classes: int
     class_names: tuple[str, ...] | None
     label_column: str
+    counted: LabelCounts
 
     def pieces(self, rng: np.random.Generator | None) -> list[NDArray[np.int64]]:
         """See ImageSet."""
         order_P = np.arange(len(self.ranges)) if rng is None else rng.permutation(len(self.ranges))
         return [self.starts_P[piece] + np.arange(self.ranges[piece].num_rows) for piece in order_P]
+
+    @property
+    def image_column(self) -> str:
+        """Path of the images within the schema of the first shard."""
+        return self.ranges[0].image_column
+
+    def encoded(self, number: int) -> EncodedImage:
+        """The image of one number, for which its row group is read; DataError if it can't be."""
+        return self.piece(np.array([number])).read().images[0]
 
     def piece(self, numbers_N: NDArray[np.int64]) -> ShardPiece:
         """See ImageSet."""
@@ -129,7 +145,7 @@ def images_of_rows(rows: RowRange, images: pa.Array, rows_N: NDArray[np.int64]) 
     ]
 
 
-def open_shards(uri: str, files: Sequence[str], *, label_column: str, skip_broken: bool) -> ShardImages:
+def open_shards(uri: str, files: Sequence[str], columns: Columns, *, skip_broken: bool) -> ShardImages:
     """Opens shards as one split: reads the footers of all files.
 
     Args:
@@ -138,7 +154,7 @@ def open_shards(uri: str, files: Sequence[str], *, label_column: str, skip_broke
     Raises:
         DataError: a file is broken, lacks a column or differs in its classes, or no file has rows.
     """
-    footers = _read_footers(uri, files, label_column=label_column, skip_broken=skip_broken)
+    footers = _read_footers(uri, files, columns, skip_broken=skip_broken)
     class_names = common_class_names((footer.file, footer.class_names) for footer in footers)
     ranges = tuple(
         part
@@ -149,10 +165,12 @@ def open_shards(uri: str, files: Sequence[str], *, label_column: str, skip_broke
         raise DataError(
             f"{files[0]} and the {len(files) - 1} shards beside it have no rows. Use other shards."
         )
-    labels = frozenset[int]().union(*(footer.labels for footer in footers))
-    num_classes = len(class_names) if class_names else max(labels, default=0) + 1
-    if class_names is None and max(labels, default=0) < sum(part.num_rows for part in ranges):
-        warn_of_empty_classes(files[0], labels, num_classes)
+    counted = LabelCounts.together(
+        LabelCounts(sum(footer.rows_of_groups), footer.labels or {}, class_names) for footer in footers
+    )
+    num_classes = max(counted.num_classes, 1)
+    if class_names is None and num_classes <= counted.num_rows:
+        warn_of_empty_classes(files[0], counted.counts, num_classes)
     counts_P = np.array([part.num_rows for part in ranges], dtype=np.int64)
     return ShardImages(
         uri=uri,
@@ -161,16 +179,15 @@ def open_shards(uri: str, files: Sequence[str], *, label_column: str, skip_broke
         num_images=int(counts_P.sum()),
         num_classes=num_classes,
         class_names=class_names,
-        label_column=label_column,
+        label_column=columns.label,
+        counted=counted,
     )
 
 
-def _read_footers(uri: str, files: Sequence[str], *, label_column: str, skip_broken: bool) -> list[Footer]:
+def _read_footers(uri: str, files: Sequence[str], columns: Columns, *, skip_broken: bool) -> list[Footer]:
     filesystem = filesystem_of(uri)
     with ThreadPoolExecutor(_THREADS) as threads:
-        answers = list(
-            threads.map(lambda file: read_footer(filesystem, file, label_column=label_column), files)
-        )
+        answers = list(threads.map(lambda file: read_footer(filesystem, file, columns), files))
     broken = [answer for answer in answers if isinstance(answer, DataError)]
     footers = [answer for answer in answers if isinstance(answer, Footer)]
     if broken and not (skip_broken and footers):

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from raynas.data.decode import EncodedImage, opened_image
-from raynas.data.pixels import MAX_PIXELS, central_square, converted
+from raynas.data.decode import EncodedImage, check_size, opened_image
+from raynas.data.pixels import central_square, converted
 from raynas.data.stream.randaugment import RandAugment
-from raynas.errors import DataError
 
 CropBox = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels."""
@@ -38,7 +37,7 @@ class Transform(Protocol):
         """The transformed RGB pixels [H, W, C].
 
         Raises:
-            DataError: the image is corrupt or too large; the message names it.
+            DataError: the image is corrupt, too small or too large; the message names it.
         """
 
 
@@ -64,7 +63,7 @@ class TrainTransform:
     def __call__(self, encoded: EncodedImage, rng: np.random.Generator) -> NDArray[np.uint8]:
         """See Transform."""
         with opened_image(encoded) as image:
-            _check_size(image, encoded)
+            check_size(image.size, encoded)
             box = random_box(image.width, image.height, self.min_area, rng)
             picture = _cut(image, box, self.image_size)
         if self.color_jitter:
@@ -87,7 +86,7 @@ class EvalTransform:
     def __call__(self, encoded: EncodedImage, rng: np.random.Generator) -> NDArray[np.uint8]:
         """See Transform; `rng` is not used."""
         with opened_image(encoded) as image:
-            _check_size(image, encoded)
+            check_size(image.size, encoded)
             cut = central_square(
                 image, self.image_size, "RGB", crop_fraction=self.crop_fraction, interpolation="bicubic"
             )
@@ -126,11 +125,3 @@ def _color_jitter(picture: Image.Image, strength: float, rng: np.random.Generato
     for kind in rng.permutation(len(kinds)):
         picture = kinds[kind](picture).enhance(float(rng.uniform(max(0.0, 1 - strength), 1 + strength)))
     return picture
-
-
-def _check_size(image: Image.Image, encoded: EncodedImage) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise DataError(
-            f"The image in {encoded.where} has {image.width}x{image.height} pixels; at most {MAX_PIXELS:,} "
-            "are allowed. Scale it down or remove it."
-        )

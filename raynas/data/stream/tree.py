@@ -4,28 +4,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from raynas.data.class_folders import IMAGE_ENDINGS, no_class, no_images, number_classes
+from raynas.data.class_folders import (
+    IMAGE_ENDINGS,
+    LOOKED_AT,
+    classes_of,
+    find_classes,
+    found_in,
+    number_classes,
+)
 from raynas.data.decode import EncodedImage
-from raynas.data.layout import Split, by_split, role_of_name
+from raynas.data.found import Found
+from raynas.data.layout import Listing, Split
 from raynas.data.stream.images import PIECE_IMAGES, EncodedPiece
 from raynas.data.stream.location import Location, filesystem_of, reason_of
+from raynas.data.tree_layout import TreeLayout
 from raynas.errors import DataError
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """An image file and the class folder that it lies in."""
-
-    path: str
-    class_name: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +51,10 @@ class TreeImages:
         """See ImageSet."""
         numbers_N = np.arange(self.num_images) if rng is None else rng.permutation(self.num_images)
         return np.split(numbers_N, range(PIECE_IMAGES, self.num_images, PIECE_IMAGES))
+
+    def encoded(self, number: int) -> EncodedImage:
+        """The image of one number; DataError if it can't be read."""
+        return self.piece(np.array([number])).read().images[0]
 
     def piece(self, numbers_N: NDArray[np.int64]) -> TreePiece:
         """See ImageSet."""
@@ -78,44 +82,32 @@ class TreePiece:
             raise DataError(f"{file} can't be read: {reason_of(error)}. Restore or remove it.") from error
 
 
-def tree_files(location: Location) -> dict[Split, list[ImageFile]]:
-    """Finds the images of train/CLASS/... and val/CLASS/..., or else of CLASS/..., which are all for train.
+def list_tree(location: Location) -> TreeLayout:
+    """The classes and splits of a folder of class folders.
 
     Raises:
-        DataError: there are no images, or an image lies in no class folder.
+        DataError: there are no images or no classes, or a class folder is empty.
     """
-    files = location.files(IMAGE_ENDINGS) if location.is_folder else []
-    if not files:
-        raise no_images(location.source)
-    paths = {file: location.relative(file) for file in files}
-    splits: dict[Split, list[str]] = {"train": files}
-    # A folder 'train' that holds only images is itself a class, for example of railway trains.
-    has_splits = any(
-        len(path.parts) > 2 and role_of_name(path.parts[0]) == "train" for path in paths.values()
-    )
-    if has_splits:
-        named = [file for file in files if role_of_name(paths[file].parts[0])]
-        splits = by_split(named, lambda file: PurePosixPath(paths[file].parts[0]))
-    depth = 1 if has_splits else 0
-    return {split: [_file(file, paths[file].parts[depth:]) for file in splits[split]] for split in splits}
+    listing = location.listing(IMAGE_ENDINGS) if location.is_folder else Listing(())
+    return find_classes(listing, location.source)
 
 
-def open_tree(location: Location) -> dict[Split, TreeImages]:
-    """Opens the splits of class folders; class i is the i-th folder in sorted order."""
-    return {split: _images(location, files) for split, files in tree_files(location).items()}
+def open_tree(location: Location) -> tuple[dict[Split, TreeImages], Found]:
+    """Opens the splits of class folders; class i is the i-th training folder in sorted order.
+
+    Raises:
+        DataError: as `list_tree`, or an image is too small or too large.
+    """
+    layout = list_tree(location)
+    splits = {split: _images(location, layout, split) for split in layout.splits}
+    return splits, found_in(layout).with_sizes(splits["train"].encoded, LOOKED_AT)
 
 
-def _file(file: str, parts: tuple[str, ...]) -> ImageFile:
-    if len(parts) < 2:
-        raise no_class(file)
-    return ImageFile(file, parts[0])
-
-
-def _images(location: Location, files: Sequence[ImageFile]) -> TreeImages:
-    class_names, labels_N = number_classes([file.class_name for file in files])
+def _images(location: Location, layout: TreeLayout, split: Split) -> TreeImages:
+    images, class_names = layout.splits[split], classes_of(layout, split)
     return TreeImages(
         uri=location.uri,
-        files=tuple(file.path for file in files),
-        labels_N=labels_N,
+        files=tuple(location.path_of(image.path) for image in images),
+        labels_N=number_classes(images, class_names),
         class_names=class_names,
     )

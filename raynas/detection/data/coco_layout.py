@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from raynas.data.layout import Split, by_split, role_of_path
+from raynas.data.layout import Split, by_split, part_of_path
 from raynas.data.stream.location import Location, locate
 from raynas.detection.data.config import DetectionDataConfig
 from raynas.detection.data.pictures import spread
@@ -214,9 +214,9 @@ def _preference(listing: Listing, annotations: AnnotationFile, folder: str) -> t
     if path.name in (stem, stem.partition("_")[2]):
         return 0, 0
     relative = listing.relative(folder) if path != PurePosixPath(listing.location.path) else PurePosixPath()
-    role = role_of_path(relative)
-    own = "train" if annotations.split == "train" else "held out"
+    part = part_of_path(relative)
+    own = {"train"} if annotations.split == "train" else {"validation", "test"}
     nearness = 0 if path == PurePosixPath(annotations.path).parent else 1
-    if role == own:
+    if part in own:
         return 1, nearness
-    return (2, nearness) if role is None else (3, nearness)
+    return (2, nearness) if part is None else (3, nearness)

@@ -61,7 +61,7 @@ def read_file(uri: str, file: str) -> BoxFile:
     try:
         with filesystem_of(uri).open_input_file(file) as content, pq.ParquetFile(content) as parquet:
             schema = parquet.schema_arrow
-            image_column = find_image_column(file, schema, allow_plain=True)
+            image_column = find_image_column(file, schema, None)
             if "objects" not in schema.names:
                 raise DataError(
                     f"{file} has no column 'objects'; its columns: {', '.join(schema.names)}. Allowed are "

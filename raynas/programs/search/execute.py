@@ -112,15 +112,13 @@ def execute(
 ) -> SearchResult:
     """Runs a prepared search to its end; arguments and errors as in `run_search`."""
     config = search.config
-    split = load_split(config.data, seed=config.seed)
-    _check_network(config, split)
-    if factory is None:
-        _check_steps(config, split)
-        check_first_images(split, config.child.augmentation, seed=config.seed)
+    split = checked_images(config, are_trained_on=factory is None)
     # What a user's own factory trains on is not known, so its scores can't be reused by other runs.
     images = split.digest() if factory is None else None
     memo = _read_memo(search, images)
-    notes = memo.notes if factory else [*memo.notes, config.child.augmentation.described(split)]
+    notes = [*split.described(), *memo.notes]
+    if factory is None:
+        notes.append(config.child.augmentation.described(split))
     for listener in listeners:
         for note in notes:
             listener.noted(note)
@@ -148,6 +146,22 @@ def execute(
     ):
         tune_run(run, pool, scheduler=build_scheduler(config.scheduler, config.child.epochs))
     return _result(run, tracker, search)
+
+
+def checked_images(config: SearchConfig, *, are_trained_on: bool = True) -> ImageSplit:
+    """The images of a search, of which a network of its config can be built.
+
+    Args:
+        are_trained_on: they are what children train on, so augmentation and batches must suit them.
+    Raises:
+        UsageError: the data set, or a setting for these images, can't be used.
+    """
+    split = load_split(config.data, seed=config.seed)
+    _check_network(config, split)
+    if are_trained_on:
+        _check_steps(config, split)
+        check_first_images(split, config.child.augmentation, seed=config.seed)
+    return split
 
 
 def image_trainer(

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from raynas.cells.genotype_field import GenotypeField
 from raynas.config import FrozenModel
-from raynas.data.config import MAX_IMAGE_SIZE
+from raynas.data.config import DEFAULT_LABEL_COLUMN, MAX_IMAGE_SIZE
 from raynas.engine.config import TrainWorkerConfig
 from raynas.nn import NetworkConfig
 from raynas.run.events import Origin
@@ -44,8 +44,16 @@ class TrainDataConfig(SourceConfig):
     """
     size_stages: int = Field(4, ge=2)
     """Streamed only: number of stages of equal length in which training images grow."""
+    train_images: int | None = Field(None, ge=1)
+    """Number of images to train on, chosen by the seed. Defaults to all that are not for validation."""
     validation_images: int | None = Field(None, ge=1)
     """In memory only: number of training images held out for validation. Defaults to a tenth."""
+    label_column: str = Field(DEFAULT_LABEL_COLUMN, min_length=1)
+    """Name of the column of class indexes, integers from 0, in Parquet files."""
+    image_column: str | None = Field(None, min_length=1)
+    """Name of the column of images in Parquet files. Defaults to image or img, or else to the only column of
+    images.
+    """
     augmentation: AugmentationConfig = AugmentationConfig()
     """How training images are augmented. Of streamed ones, `flip` alone counts."""
     min_area: float = Field(0.08, gt=0, le=1)

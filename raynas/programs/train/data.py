@@ -29,7 +29,7 @@ def find_data(
         DataError: the images can't be found or used.
     """
     if not config.streamed:
-        fields = config.model_dump(include={"source", "image_size", "validation_images"})
+        fields = config.model_dump(include=set(DataConfig.model_fields))
         return load_split(validated(DataConfig, fields, where="data"), seed=seed)
     if config.source == DIGITS:
         if is_plan:
@@ -38,13 +38,24 @@ def find_data(
             "This recipe streams images, and the digits are in memory. Set data.source (--data) to Parquet "
             "shards or a folder of class folders, here or at s3:// or gs://."
         )
-    index = ImageIndex.find(config.source, skip_broken=config.skip_broken)
+    index = find_index(config)
     if index.validation is None:
         raise DataError(
             f"{config.source!r} has no validation images. Name files or folders validation, val or test, "
             "or train in memory with data.streamed=false, which holds some out."
         )
-    return looked_at(index, config)
+    index = looked_at(index, config)
+    return index if config.train_images is None else index.with_train_images(config.train_images, seed=seed)
+
+
+def find_index(config: TrainDataConfig) -> ImageIndex:
+    """The streamed data set of a config; DataError as `ImageIndex.find`."""
+    return ImageIndex.find(
+        config.source,
+        label_column=config.label_column,
+        image_column=config.image_column,
+        skip_broken=config.skip_broken,
+    )
 
 
 def looked_at(index: ImageIndex, config: TrainDataConfig) -> ImageIndex:
