@@ -115,11 +115,12 @@ def trained_on_folders(folder: Path, data: Path) -> float:
 def _trained(training: FinalTraining[Any]) -> float:
     """The top-1 that the loop measures, of a network with random weights whose norms have seen images."""
     batch = next(iter(training.batches.train_batches(0, 30, rank=0, num_ranks=1)))
-    assert isinstance(training.network, Network)
+    net = training.network
+    assert isinstance(net, Network) and isinstance(net.classifier, torch.nn.Linear)
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        torch.nn.init.normal_(training.network.classifier.weight, std=1.0)
-    show(training.network, batch.images_NCHW)
+        torch.nn.init.normal_(net.classifier.weight, std=1.0)
+    show(net, batch.images_NCHW)
     return float(training.scores()["top1"])
 
 
