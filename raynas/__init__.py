@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from raynas.nn import Network as Network
     from raynas.nn import NetworkConfig as NetworkConfig
     from raynas.programs.detect.detect import train_detector as train_detector
+    from raynas.programs.evaluate.evaluate import evaluate as evaluate
     from raynas.programs.promote import promote as promote
     from raynas.programs.search.execute import run_search as run_search
     from raynas.programs.search.prepare import prepare_search as prepare_search
@@ -53,6 +54,7 @@ else:
         "raynas.models.networks": ("build",),
         "raynas.nn": ("Network", "NetworkConfig"),
         "raynas.programs.detect.detect": ("train_detector",),
+        "raynas.programs.evaluate.evaluate": ("evaluate",),
         "raynas.programs.promote": ("promote",),
         "raynas.programs.search.execute": ("run_search",),
         "raynas.programs.search.prepare": ("prepare_search",),

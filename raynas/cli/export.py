@@ -16,7 +16,9 @@ from raynas.cli.terminal.console import output_console
 def export_command(
     what: Annotated[
         str,
-        typer.Argument(help="Folder of a training or of a trained network, or name of a published network."),
+        typer.Argument(
+            help="Folder of a training or of a trained network or detector, or name of a published network."
+        ),
     ],
     format: Annotated[
         Literal["onnx", "pt2", "safetensors"], typer.Option(help="Format of the file.")
@@ -39,12 +41,24 @@ def export_command(
         int | None, typer.Option(min=1, help="Number of classes in --weights.  [default: as published]")
     ] = None,
     image_size: Annotated[
-        int | None, typer.Option(min=1, help="Pixels per side.  [default: as trained or published]")
+        str | None,
+        typer.Option(
+            metavar="SIDE|HEIGHTxWIDTH",
+            help="Pixels per side; for a detector also height and width, such as 480x640.  [default: as "
+            "trained or published]",
+        ),
+    ] = None,
+    check_on: Annotated[
+        Path | None,
+        typer.Option(
+            help="Pictures, or their folder, on which a detector's file is checked.  [default: its "
+            "validation pictures]"
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
-    """Write a trained network to a file that other programs can run, with a model card beside it."""
+    """Write a trained network or detector to a file that others can run, with a model card beside it."""
     from raynas.cli.terminal.export import ExportRequest, run_export
 
-    request = ExportRequest(what, weights, random_weights, num_classes, image_size)
+    request = ExportRequest(what, weights, random_weights, num_classes, image_size, check_on)
     run_export(request, format, out, force=force, console=output_console())

@@ -14,6 +14,7 @@ from raynas.cli import (  # noqa: F401  # isort: skip
     promote,
     train,
     detect,
+    evaluate,
     export,
     convert,
     leaderboard,

@@ -15,7 +15,7 @@ from raynas.detection.config import DetectorConfig, NormMode
 from raynas.detection.norm import set_norm
 from raynas.detection.plan import DetectorPlan, plan_detector
 from raynas.errors import InvalidConfig, UsageError
-from raynas.models.fitting import load_weights
+from raynas.models.fitting import fit_weights
 from raynas.models.preprocess import Preprocessing
 from raynas.models.torchvision_import import load_torchvision
 from raynas.nn import Network, NetworkSpec
@@ -45,7 +45,8 @@ def build_detector(
         network: the classifier whose features are used; its auxiliary head and classifier are left out.
         num_classes: classes of objects, without background.
         preprocessing: the network's own; mean and std are used.
-        weights: state dict of the classifier that `network` describes; None means random weights.
+        weights: state dict of a classifier with this network's cells and sizes, in raynas's or timm's names,
+            as `fit_weights` takes it. None means random weights.
         norm: what becomes of the network's batch norm; `norm_rule` chooses it.
     Raises:
         InvalidConfig: the network has no such maps, or the settings don't fit together.
@@ -95,11 +96,10 @@ def _check_channels(network: NetworkSpec, preprocessing: Preprocessing) -> None:
 
 
 def _body(plan: DetectorPlan, weights: Mapping[str, Tensor] | None) -> Network:
-    """The network with its weights, without classifier and auxiliary head."""
+    """The network with its weights."""
     body = plan.network.build()
     if weights is not None:
-        load_weights(body, {k: value for k, value in weights.items() if not k.startswith("auxiliary.")})
-    body.reset_classifier(0)
+        body.load_state_dict(fit_weights(weights, plan.network).state)
     return body
 
 

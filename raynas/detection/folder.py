@@ -6,6 +6,7 @@ unpickled.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,16 +16,18 @@ import safetensors
 import safetensors.torch
 import torch
 from pydantic import Field, PositiveFloat, model_validator
+from torch import Tensor
 
 from raynas.cells.genotype_field import GenotypeField
 from raynas.config import FrozenModel, validated
+from raynas.detection.complexity import SIDE_MULTIPLE, detector_complexity
 from raynas.detection.config import DetectorConfig
 from raynas.detection.detector import build_detector
 from raynas.detection.plan import DetectorPlan, plan_detector
 from raynas.errors import ModelError, UsageError
-from raynas.files import parse_json, replace_file
+from raynas.files import LAST_MODEL_FOLDER, parse_json, replace_file
 from raynas.models.fitting import check_fit
-from raynas.models.folder import INFO_FILE, WEIGHTS_FILE
+from raynas.models.folder import INFO_FILE, WEIGHTS_FILE, model_files
 from raynas.models.preprocess import Preprocessing
 from raynas.models.tensor_files import read_tensor_file
 from raynas.nn import NetworkConfig, NetworkSpec
@@ -102,46 +105,61 @@ class LoadedDetector:
 def save_detector(place: Path, detector: torch.nn.Module, info: DetectorInfo) -> None:
     """Writes both files, each of them completely or not at all.
 
+    Args:
+        place: a folder, which is created if needed, or NAME.safetensors.
     Raises:
         ModelError: the files can't be written.
     """
+    weights, description = model_files(place)
     state = {
         key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for key, tensor in detector.state_dict().items()
     }
     text = info.model_dump_json(indent=1) + "\n"
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        replace_file(place / WEIGHTS_FILE, lambda path: path.write_bytes(safetensors.torch.save(state)))
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(weights, lambda path: path.write_bytes(safetensors.torch.save(state)))
         # Written last, because a folder that has this file counts as a model.
-        replace_file(place / INFO_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+        replace_file(description, lambda path: path.write_text(text, encoding="utf-8"))
     except (OSError, safetensors.SafetensorError) as error:
         raise ModelError(f"The detector can't be written to {place}: {error}.") from error
 
 
 def load_detector(place: str | Path) -> LoadedDetector:
-    """The detector of a model folder, on the CPU; of a training's folder, that of its last epoch.
+    """The detector of a model folder or of NAME.safetensors with NAME.json beside it, on the CPU; of a
+    training's folder, that of its last epoch.
 
     Raises:
         ModelError: a file is missing or damaged, is of a classifier, or the two don't belong together.
     """
-    place = Path(place)
-    info = read_detector_info(place)
-    weights = place / WEIGHTS_FILE
+    weights, description = model_files(detector_place(Path(place)))
+    info = _read_info(description)
     try:
         state = read_tensor_file(weights)
+        _check_size(info, state)
         detector = info.build()
         check_fit(detector.state_dict(), state)
     except UsageError as error:
-        raise ModelError(f"{weights} does not go with {place / INFO_FILE}: {error}") from error
+        raise ModelError(f"{weights} does not go with {description}: {error}") from error
     detector.load_state_dict(state)
     return LoadedDetector(detector.eval(), info)
 
 
+def _check_size(info: DetectorInfo, state: Mapping[str, Tensor]) -> None:
+    """ModelError if the detector has more weights than the file.
+
+    Checked before it is built: a damaged description may describe one that fits in no memory.
+    """
+    needed = detector_complexity(info.plan, (SIDE_MULTIPLE, SIDE_MULTIPLE)).total.parameters
+    given = sum(tensor.numel() for tensor in state.values())
+    if needed > given:
+        raise ModelError(f"that detector has {needed:,} weights, the file {given:,} numbers.")
+
+
 def is_detector(place: Path) -> bool:
-    """Whether a description of a detector is there; damaged ones are not."""
+    """Whether a description of a detector is there, or in a training's folder; damaged ones are not."""
     try:
-        value = parse_json((place / INFO_FILE).read_text(encoding="utf-8"))
+        value = parse_json(model_files(detector_place(place))[1].read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(value, dict) and value.get("task") == TASK
@@ -149,7 +167,17 @@ def is_detector(place: Path) -> bool:
 
 def read_detector_info(place: Path) -> DetectorInfo:
     """The description of a detector on disk; raises what `load_detector` raises."""
-    path = place / INFO_FILE
+    return _read_info(model_files(detector_place(place))[1])
+
+
+def detector_place(place: Path) -> Path:
+    """Where the files of a detector are: `place`, or below it where it is a training's folder."""
+    inner = place / LAST_MODEL_FOLDER
+    is_training = not model_files(place)[1].is_file() and model_files(inner)[1].is_file()
+    return inner if is_training else place
+
+
+def _read_info(path: Path) -> DetectorInfo:
     try:
         value = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

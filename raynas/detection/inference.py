@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from raynas.errors import UsageError
+from raynas.detection.letterbox import check_image_size
 from raynas.models.torchvision_import import load_torchvision
 
 if TYPE_CHECKING:
@@ -25,34 +24,7 @@ if TYPE_CHECKING:
 
 LEAST_PROPOSAL, LEAST_BOX = 1e-3, 1e-2
 """Pixels per side below which torchvision drops a proposal, and a detection."""
-SIDE_MULTIPLE = 32
 NUM_POINTS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Letterboxed:
-    """A picture scaled into the upper left corner of an image of fixed size."""
-
-    image_1CHW: Tensor
-    inner_size: Tensor
-    """Height and width of the picture in the image, int64 (2,)."""
-    scale: tuple[float, float]
-    """Pixels of the image per pixel of the picture, down and across."""
-
-    def in_picture(self, boxes_D4: Tensor) -> Tensor:
-        """Boxes of the image in the picture's own pixels."""
-        down, across = self.scale
-        return boxes_D4 / torch.tensor([across, down, across, down])
-
-
-def letterboxed(picture_CHW: Tensor, size: tuple[int, int]) -> Letterboxed:
-    """A picture, float in [0, 1], scaled as FasterRCNN does, as large as fits into `size` (height, width)."""
-    height, width = picture_CHW.shape[1:]
-    scale = min(size[0] / height, size[1] / width)
-    inner = (max(math.floor(height * scale), 1), max(math.floor(width * scale), 1))
-    scaled_1CHW = F.interpolate(picture_CHW[None], size=inner, mode="bilinear", align_corners=False)
-    padded = F.pad(scaled_1CHW, (0, size[1] - inner[1], 0, size[0] - inner[0]))
-    return Letterboxed(padded, torch.tensor(inner), (inner[0] / height, inner[1] / width))
 
 
 class DetectorForInference(nn.Module):
@@ -71,12 +43,7 @@ class DetectorForInference(nn.Module):
 
     def __init__(self, detector: FasterRCNN, image_size: tuple[int, int]) -> None:
         super().__init__()
-        if any(side % SIDE_MULTIPLE or side < SIDE_MULTIPLE for side in image_size):
-            nearest = [max(round(side / SIDE_MULTIPLE), 1) * SIDE_MULTIPLE for side in image_size]
-            raise UsageError(
-                f"image_size = {list(image_size)} must be height and width, both multiples of "
-                f"{SIDE_MULTIPLE}. Give {nearest}."
-            )
+        check_image_size(image_size)
         detector.eval()
         rpn, roi_heads, transform = detector.rpn, detector.roi_heads, detector.transform
         self.backbone, self.rpn_head = detector.backbone, rpn.head

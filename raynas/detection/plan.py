@@ -22,7 +22,7 @@ class DetectorPlan:
     """Everything that determines a detector except its weights and how its pictures are normalised."""
 
     network: NetworkSpec
-    """The classifier whose features it uses, without the auxiliary head."""
+    """The classifier whose features it uses, without its auxiliary head and its last layer."""
     config: DetectorConfig
     """Settings, of which none that concerns this form is None."""
     num_classes: int
@@ -57,7 +57,8 @@ def plan_detector(network: NetworkSpec, config: DetectorConfig, *, num_classes: 
     """
     if num_classes < 1:
         raise InvalidConfig(f"num_classes = {num_classes}: a detector needs at least one class of objects.")
-    stripped = replace(network, config=network.config.model_copy(update={"auxiliary_head": False}))
+    plain = network.config.model_copy(update={"auxiliary_head": False})
+    stripped = replace(network, config=plain, num_classes=0)
     layers = plan_network(network.genotype, stripped.config, in_channels=network.in_channels)
     if config.head == "cells":
         first_cells = _cells_before_last_reduction(layers)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Self
+
 from pydantic import Field
 
 from raynas.detection.evaluation import NUMBERS, DetectionScores
@@ -28,6 +31,16 @@ class DetectionSummary(EpochSummary):
     ar_large: float | None
     ap_of_classes: dict[str, float | None]
     """Average precision by name of the class."""
+    pictures: tuple[bytes, ...] = Field((), exclude=True, repr=False)
+    """PNG files of validation pictures with true and predicted boxes."""
+
+    def images(self) -> Mapping[str, bytes]:
+        """The pictures, as they are numbered in MLflow."""
+        return {f"validation-{number}": picture for number, picture in enumerate(self.pictures, start=1)}
+
+    def without_images(self) -> Self:
+        """See EpochSummary."""
+        return self.model_copy(update={"pictures": ()})
 
     def metrics(self) -> dict[str, float]:
         """The measured numbers by name; a class's precision is called ap/CLASS."""

@@ -13,11 +13,15 @@ from pydantic import field_validator
 from torch import Tensor, nn
 
 from raynas.detection.data import DetectionBatch, DetectionBatches, DetectionSet
+from raynas.detection.drawing import comparisons, example_numbers, png
 from raynas.detection.evaluation import Predictions, evaluate_predictions
 from raynas.detection.summary import DetectionSummary, summary_fields
 from raynas.errors import DataError
 from raynas.training.device import Placement
 from raynas.training.final_config import LoopConfig
+
+PICTURE_SIDE = 400
+"""Longest side in pixels of each half of the pictures that a training shows: a few hundred kilobytes each."""
 
 
 class DetectionConfig(LoopConfig):
@@ -32,12 +36,17 @@ class DetectionConfig(LoopConfig):
 
 
 class Detection:
-    """The task of a detector of torchvision."""
+    """The task of a detector of torchvision.
+
+    Args:
+        num_pictures: validation pictures with true and predicted boxes in each epoch's summary.
+    """
 
     summary = DetectionSummary
 
-    def __init__(self, validation: DetectionSet) -> None:
+    def __init__(self, validation: DetectionSet, *, num_pictures: int = 0) -> None:
         self._validation = validation
+        self._num_pictures = num_pictures
         self._has_looked = False
 
     def look(self, batch: DetectionBatch) -> None:
@@ -72,12 +81,18 @@ class Detection:
         placement.share(network.buffers())
         own = predict(network, batches, autocast)
         parts = placement.gather(own.table())
+        everything = Predictions.joined([Predictions.of_table(part) for part in parts])
         fields = None
         if placement.rank == 0:
-            everything = Predictions.joined([Predictions.of_table(part) for part in parts])
             fields = summary_fields(evaluate_predictions(everything, self._validation))
         shared: dict[str, Any] = placement.gather(fields)[0]
-        return shared
+        # Rank 0 alone draws: it is the one whose summaries reach the driver.
+        return shared if placement.rank else {**shared, "pictures": self._pictures(everything)}
+
+    def _pictures(self, predictions: Predictions) -> tuple[bytes, ...]:
+        numbers = example_numbers(self._validation.pictures, self._num_pictures)
+        drawn = comparisons(self._validation, numbers, predictions, side=PICTURE_SIDE)
+        return tuple(png(picture) for picture in drawn)
 
 
 def predict(

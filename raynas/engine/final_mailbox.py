@@ -34,6 +34,8 @@ class FinalMailbox:
         """The summaries beyond the first `count`, as soon as there is one."""
         async with self._has_new:
             await self._has_new.wait_for(lambda: len(self.summaries) > count)
+        # Who asks for those beyond `count` has the others, whose images would pile up here.
+        self.summaries[:count] = map(_without_images, self.summaries[:count])
         return self.summaries[count:]
 
     async def rest(self, count: int) -> list[TrainingSummary]:
@@ -60,3 +62,7 @@ class FinalMailbox:
     async def stopped(self) -> None:
         """Returns when training has to stop."""
         await self._stop.wait()
+
+
+def _without_images(summary: TrainingSummary) -> TrainingSummary:
+    return summary.without_images() if isinstance(summary, EpochSummary) else summary

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any
 from urllib.parse import quote
 
-from raynas.config import flattened
-from raynas.environment import versions
+from raynas.models.card_text import as_texts, code, exported_with, numbers, table
 from raynas.models.folder import ModelInfo
 from raynas.nn import Complexity
 
-EXPORT_PACKAGES = ("raynas", "torch", "onnx", "onnxscript")
-"""Packages on which an exported file depends."""
 RUN = {
     ".onnx": """\
 import onnxruntime
@@ -74,18 +69,18 @@ def model_card(info: ModelInfo, cost: Complexity, *, file: str, difference: floa
         f"# {name}",
         f"An image classifier that raynas found or built; architecture {info.genotype.arch_id}.",
         f"![Normal and reduction cell]({quote(file)}.svg)",
-        _table(_facts(info, cost, file, difference)),
+        table(_facts(info, cost, file, difference)),
         *_classes(info),
         "## Run it",
         _how_to_run(file),
-        _code(_snippet(info, file), "python"),
+        code(_snippet(info, file), "python"),
         "## Training",
-        _table(_as_texts(info.training)) if info.training else "Nothing is recorded about it.",
+        table(as_texts(info.training)) if info.training else "Nothing is recorded about it.",
         "## Architecture",
         "The cells, as `raynas.Genotype.from_json` reads them:",
-        _code(info.genotype.to_json(), "json"),
+        code(info.genotype.to_json(), "json"),
         "How they are stacked (`raynas.NetworkConfig`):",
-        _code(info.network.model_dump_json(), "json"),
+        code(info.network.model_dump_json(), "json"),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -101,12 +96,12 @@ def _facts(info: ModelInfo, cost: Complexity, file: str, difference: float | Non
         "output": f"logits, N x {info.num_classes}",
         "preprocessing": f"shorter side to {info.preprocessing.shorter_side} pixels ({info.interpolation}), "
         f"the middle {size} x {size}, values in [0, 1], minus mean, divided by std",
-        "mean": _numbers(info.mean),
-        "std": _numbers(info.std),
+        "mean": numbers(info.mean),
+        "std": numbers(info.std),
         "crop fraction": f"{info.crop_fraction:g}",
         "difference from the network in PyTorch": checked,
         "trained with": f"raynas {info.raynas}",
-        "exported with": _exported_with(),
+        "exported with": exported_with(),
     }
 
 
@@ -114,7 +109,7 @@ def _classes(info: ModelInfo) -> list[str]:
     if info.classes is None:
         return []
     # JSON, because a class name may hold quotes, commas or line breaks.
-    return ["## Classes", "In the order of the logits:", _code(json.dumps(info.classes), "json")]
+    return ["## Classes", "In the order of the logits:", code(json.dumps(info.classes), "json")]
 
 
 def _how_to_run(file: str) -> str:
@@ -135,33 +130,3 @@ def _snippet(info: ModelInfo, file: str) -> str:
         channels=info.in_channels,
     )
     return f"{prepare}\n{RUN[PurePath(file).suffix].format(file=file)}\nprint(logits[0].argmax())"
-
-
-def _exported_with() -> str:
-    found = versions(EXPORT_PACKAGES)
-    python = found.pop("python")
-    return ", ".join([*(f"{name} {version}" for name, version in found.items()), f"Python {python}"])
-
-
-def _numbers(values: tuple[float, ...]) -> str:
-    return ", ".join(f"{value:.6g}" for value in values)
-
-
-def _as_texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        key: value if isinstance(value, str) else json.dumps(value, default=str)
-        for key, value in flattened(values).items()
-    }
-
-
-def _table(rows: Mapping[str, str]) -> str:
-    lines = [f"| {_cell(key)} | {_cell(value)} |" for key, value in rows.items()]
-    return "\n".join(["| what | value |", "|---|---|", *lines])
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
-
-
-def _code(text: str, language: str) -> str:
-    return f"```{language}\n{text}\n```"

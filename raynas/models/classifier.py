@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
-from raynas.errors import UsageError
 from raynas.models.folder import LoadedModel, load_model
+from raynas.models.preprocess import as_picture, check_images
 
 BATCH_SIZE = 64
 """Images per forward pass."""
@@ -43,10 +42,10 @@ class Classifier:
         Raises:
             UsageError: the images have another type or shape.
         """
-        _check(images_NHWC)
+        check_images(images_NHWC)
         probabilities_NK = np.empty((len(images_NHWC), self.info.num_classes), np.float32)
         for start in range(0, len(images_NHWC), BATCH_SIZE):
-            pictures = [_picture(image_HWC) for image_HWC in images_NHWC[start : start + BATCH_SIZE]]
+            pictures = [as_picture(image_HWC) for image_HWC in images_NHWC[start : start + BATCH_SIZE]]
             images_NCHW = torch.stack([self.info.preprocessing(picture) for picture in pictures])
             logits_NK = self._network(images_NCHW)
             probabilities_NK[start : start + BATCH_SIZE] = logits_NK.softmax(dim=1).numpy()
@@ -56,16 +55,3 @@ class Classifier:
 def _load_pyfunc(path: str) -> Classifier:
     """Called by `mlflow.pyfunc.load_model` with the folder of a registered model."""
     return Classifier(load_model(Path(path)))
-
-
-def _check(images_NHWC: NDArray[np.uint8]) -> None:
-    shape = images_NHWC.shape
-    if images_NHWC.dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape[1:3]:
-        raise UsageError(
-            f"Images must be uint8 of shape [N, height, width, 1 or 3]; these are {images_NHWC.dtype} of "
-            f"shape {list(shape)}. Give unscaled pixel values from 0 to 255, with channels last."
-        )
-
-
-def _picture(image_HWC: NDArray[np.uint8]) -> Image.Image:
-    return Image.fromarray(image_HWC[..., 0] if image_HWC.shape[2] == 1 else image_HWC)

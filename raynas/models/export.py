@@ -16,12 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Generic, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor
 
 from raynas.cells.draw import genotype_svg
+from raynas.cells.genotype import Genotype
 from raynas.errors import ModelError, RaynasError
 from raynas.models.card import model_card
 from raynas.models.folder import LoadedModel, load_model, save_model
@@ -36,8 +37,11 @@ NUM_TRACED, NUM_CHECKED = 2, 3
 """Batch sizes, which differ so that a graph with a fixed batch size is noticed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+Difference = TypeVar("Difference")
+
+
+@dataclass(frozen=True)
+class Exported(Generic[Difference]):
     """The files that were written, and how much the exported network differs from the one in memory."""
 
     file: Path
@@ -46,11 +50,15 @@ class Exported:
     description: Path | None
     """The network's description, for format safetensors only."""
     num_bytes: int
-    largest_difference: float | None
-    """On random images, as a fraction of the largest logit. None means that nothing could run the file."""
+    largest_difference: Difference
+    """Of a classifier: on random images, as a fraction of the largest logit. Of a detector: in words. None
+    means that nothing could run the file.
+    """
 
 
-def export_model(model: LoadedModel, format: ExportFormat, out: Path, *, force: bool = False) -> Exported:
+def export_model(
+    model: LoadedModel, format: ExportFormat, out: Path, *, force: bool = False
+) -> Exported[float | None]:
     """Writes the network in evaluation mode, float32 and without its auxiliary head: images in, logits out.
 
     ONNX and pt2 take any number of images of model.info.image_size pixels.
@@ -69,16 +77,44 @@ def export_model(model: LoadedModel, format: ExportFormat, out: Path, *, force: 
     # Computed before anything is written, because it refuses images that are too small.
     cost = model.info.spec.complexity()
     model = _for_inference(model)
+
+    def write(draft: Path) -> float | None:
+        _WRITERS[format](model, draft)
+        return _difference(model, format, draft)
+
+    return write_files(
+        format,
+        out,
+        genotype=model.info.genotype,
+        write=write,
+        card=lambda difference: model_card(model.info, cost, file=out.name, difference=difference),
+    )
+
+
+def write_files(
+    format: ExportFormat,
+    out: Path,
+    *,
+    genotype: Genotype,
+    write: Callable[[Path], Difference],
+    card: Callable[[Difference], str],
+) -> Exported[Difference]:
+    """Writes a network of any task, its card and its picture, all of them or none.
+
+    Args:
+        write: writes the network to a path, checks what it wrote and tells the difference from the network.
+        card: makes the model card of that difference.
+    Raises:
+        ModelError: the files can't be written.
+    """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".raynas-export-", dir=out.parent) as folder:
             draft = Path(folder, out.name)
-            _WRITERS[format](model, draft)
-            difference = _difference(model, format, draft)
-            picture = genotype_svg(model.info.genotype, title=out.stem)
+            difference = write(draft)
+            picture = genotype_svg(genotype, title=out.stem)
             _picture(draft).write_text(picture, encoding="utf-8")
-            card = model_card(model.info, cost, file=out.name, difference=difference)
-            _card(draft).write_text(card, encoding="utf-8")
+            _card(draft).write_text(card(difference), encoding="utf-8")
             for path in _files(format, out):
                 os.replace(Path(folder, path.name), path)
     except OSError as error:

@@ -29,6 +29,8 @@ from raynas.nn import Network, NetworkConfig, NetworkSpec
 
 WEIGHTS_FILE, INFO_FILE = "model.safetensors", "model.json"
 MODEL_FORMAT = 1
+TASK = "classification"
+"""What a network is for, where its description doesn't say it."""
 
 
 class ModelInfo(FrozenModel):
@@ -111,7 +113,7 @@ class LoadedModel:
 
 def is_model(place: Path) -> bool:
     """Whether a model description is there, be it intact or damaged."""
-    return _files(place)[1].is_file()
+    return model_files(place)[1].is_file()
 
 
 def save_model(place: Path, network: Network, info: ModelInfo) -> None:
@@ -127,7 +129,7 @@ def save_model(place: Path, network: Network, info: ModelInfo) -> None:
     """
     described = (info.genotype, info.network, info.num_classes)
     assert described == (network.genotype, network.config, network.num_classes)
-    weights, description = _files(place)
+    weights, description = model_files(place)
     # The format has no shared memory, so every tensor gets a copy of its own.
     state = {
         key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -151,7 +153,7 @@ def load_model(place: str | Path) -> LoadedModel:
         ModelError: a file is missing or damaged, or the two don't belong together.
     """
     place = Path(place)
-    weights, description = _files(place)
+    weights, description = model_files(place)
     info = read_info(place)
     try:
         state = read_tensor_file(weights)
@@ -179,7 +181,7 @@ def _check_size(info: ModelInfo, state: Mapping[str, Tensor]) -> None:
 
 def read_info(place: Path) -> ModelInfo:
     """The description of a network on disk, without its weights; raises what `load_model` raises."""
-    _, description = _files(place)
+    _, description = model_files(place)
     if not description.is_file():
         raise ModelError(
             f"{place} holds no trained network: there is no {description}. Give a folder with {INFO_FILE} "
@@ -188,8 +190,8 @@ def read_info(place: Path) -> ModelInfo:
     return _read_info(description)
 
 
-def _files(place: Path) -> tuple[Path, Path]:
-    """Paths of the weights and of the description."""
+def model_files(place: Path) -> tuple[Path, Path]:
+    """Paths of the weights and of the description of a model folder, or of NAME.safetensors."""
     if place.suffix == ".safetensors" and not place.is_dir():
         return place, place.with_suffix(".json")
     return place / WEIGHTS_FILE, place / INFO_FILE
@@ -206,6 +208,13 @@ def _read_info(path: Path) -> ModelInfo:
         raise ModelError(
             f"{path} has format {value['format']!r}, written by raynas {value.get('raynas', '?')}; raynas "
             f"{version('raynas')} reads format {MODEL_FORMAT}. Use the raynas that wrote it."
+        )
+    if value.get("task", TASK) != TASK:
+        kind = "a detector" if value["task"] == "detection" else f"a network for {value['task']!r}"
+        raise ModelError(
+            f"{path} describes {kind}, not an image classifier. raynas export takes detectors too, and "
+            "raynas.detection.folder.load_detector reads them; what begins from weights needs the classifier "
+            "that the detector was made from."
         )
     try:
         return validated(ModelInfo, value)

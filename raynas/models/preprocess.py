@@ -1,6 +1,6 @@
 """Turns a picture of any size into a network's input, as ImageNet networks are evaluated."""
 
-# Shapes: C channels, H x W pixels.
+# Shapes: N images, C channels, H x W pixels.
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from raynas.data.pixels import Interpolation, central_square, shorter_side
-from raynas.errors import DataError
+from raynas.errors import DataError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +63,18 @@ class Preprocessing:
             )
         except ValueError as error:
             raise DataError(f"The picture can't be used: {error}. Convert it or leave it out.") from error
+
+
+def check_images(images_NHWC: NDArray[np.uint8]) -> None:
+    """UsageError unless these are pixels of pictures, in grey or colour."""
+    shape = images_NHWC.shape
+    if images_NHWC.dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape[1:3]:
+        raise UsageError(
+            f"Images must be uint8 of shape [N, height, width, 1 or 3]; these are {images_NHWC.dtype} of "
+            f"shape {list(shape)}. Give unscaled pixel values from 0 to 255, with channels last."
+        )
+
+
+def as_picture(image_HWC: NDArray[np.uint8]) -> Image.Image:
+    """Pixels as a Pillow picture, grey or in colour."""
+    return Image.fromarray(image_HWC[..., 0] if image_HWC.shape[2] == 1 else image_HWC)

@@ -66,7 +66,7 @@ def complexity(
 def stem_complexity(plan: NetworkPlan, image_size: Size) -> Complexity:
     """The stem's size, for pictures of `image_size`."""
     total, size = Complexity(), image_size
-    # The sizes go on with the cells' outputs, so there are more of them.
+    # The sizes go on with the cells' outputs, so they are longer.
     for layers, out in zip(plan.stem, plan.map_sizes(image_size), strict=False):
         total, size = total + layers_complexity(layers, size), out
     return total

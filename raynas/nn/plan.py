@@ -69,6 +69,7 @@ class NetworkPlan:
     @property
     def feature_maps(self) -> list[FeatureMap]:
         """The last output at each stride, the largest map first."""
+        # A later output replaces an earlier one of the same stride.
         last = {output.stride: number for number, output in enumerate(self.outputs)}
         return [self._feature_map(number) for number in last.values()]
 

@@ -142,5 +142,7 @@ def _outcome(record: ChildRecord) -> Iterator[Metric]:
 
 
 def _key(name: str) -> str:
-    # The characters that MLflow allows in the name of a param or a metric.
-    return re.sub(r"[^\w\-. :/]", "_", name)[:MAX_ENTITY_KEY_LENGTH]
+    # The characters that MLflow allows in the name of a param or a metric. It refuses names that are no paths
+    # in their shortest form, such as those that an empty part or '..' between slashes makes.
+    parts = re.sub(r"[^\w\-. :/]", "_", name)[:MAX_ENTITY_KEY_LENGTH].split("/")
+    return "/".join("_" if part in ("", ".", "..") else part for part in parts)[:MAX_ENTITY_KEY_LENGTH]

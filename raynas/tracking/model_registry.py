@@ -15,21 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import mlflow.pyfunc
-import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, RunInfo
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature
-from mlflow.types import Schema, TensorSpec
+from mlflow.models import Model
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
-from raynas.config import scrubbed
-from raynas.models.card import model_card
-from raynas.models.folder import INFO_FILE, WEIGHTS_FILE, ModelInfo, read_info
-
-LOADER = "raynas.models.classifier"
-"""Module that MLflow imports, by this name, whenever such a model is loaded."""
+from raynas.models.folder import INFO_FILE, WEIGHTS_FILE
+from raynas.tracking.described_model import DescribedModel, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +69,13 @@ def _make_registered_model(client: MlflowClient, name: str) -> None:
 
 def _version(client: MlflowClient, run: RunInfo, name: str, folder: Path) -> int:
     """Number of the network's version, which an earlier try may have created."""
-    info = read_info(folder)
-    tags = _tags(info)
-    model = _logged_model(client, run, info, tags, folder)
+    described = describe(folder)
+    model = _logged_model(client, run, described, folder)
     # A version is known by its run and epoch, not by the alias: 'best' and 'last' may be the same epoch.
     found = client.search_model_versions(f"run_id = '{run.run_id}'")
-    version = next((v for v in found if v.name == name and v.tags.get("epoch") == tags["epoch"]), None)
+    version = next(
+        (v for v in found if v.name == name and v.tags.get("epoch") == described.tags["epoch"]), None
+    )
     if version is None:
         version = client.create_model_version(
             name,
@@ -88,8 +83,8 @@ def _version(client: MlflowClient, run: RunInfo, name: str, folder: Path) -> int
             # be another store.
             model.artifact_location,
             run.run_id,
-            tags=tags,
-            description=_description(tags),
+            tags=described.tags,
+            description=described.text,
             await_creation_for=0,
             model_id=model.model_id,
         )
@@ -112,89 +107,71 @@ def _move_alias(client: MlflowClient, name: str, alias: str, version: int) -> No
         client.set_registered_model_alias(name, alias, str(version))
 
 
-def _logged_model(
-    client: MlflowClient, run: RunInfo, info: ModelInfo, tags: Mapping[str, str], folder: Path
-) -> LoggedModel:
+def _logged_model(client: MlflowClient, run: RunInfo, described: DescribedModel, folder: Path) -> LoggedModel:
     """The network's LoggedModel with its files, created unless an earlier try has completed it."""
-    model_name = f"{info.genotype.arch_id}-epoch-{tags['epoch']}"
+    epoch = described.tags["epoch"]
+    model_name = f"{described.genotype.arch_id}-epoch-{epoch}"
     found = client.search_logged_models([run.experiment_id], f"source_run_id = '{run.run_id}'")
     model = next((model for model in found if model.name == model_name), None)
     if model is None:
         model = client.create_logged_model(
-            run.experiment_id, model_name, run.run_id, params=dict(tags), model_type="image classifier"
+            run.experiment_id,
+            model_name,
+            run.run_id,
+            params=dict(described.tags),
+            model_type=described.model_type,
         )
     # The status is set last, so that a model which is READY is complete.
     if str(model.status) == "READY":
         return model
-    _upload(client, run, model, info, folder)
+    _upload(client, run, model, described, folder)
     outputs = client.get_run(run.run_id).outputs
     if outputs is None or model.model_id not in [output.model_id for output in outputs.model_outputs]:
-        output = LoggedModelOutput(model.model_id, step=int(tags["epoch"]))
+        output = LoggedModelOutput(model.model_id, step=int(epoch))
         client.log_outputs(run.run_id, [output])
-    client.log_batch(run.run_id, metrics=_scores(client, run, model, int(tags["epoch"])))
+    client.log_batch(run.run_id, metrics=_scores(client, run, model, described))
     return client.finalize_logged_model(model.model_id, "READY")
 
 
-def _scores(client: MlflowClient, run: RunInfo, model: LoggedModel, epoch: int) -> list[Metric]:
-    """The points of the run's curves at this epoch, with the model's ID.
+def _scores(
+    client: MlflowClient, run: RunInfo, model: LoggedModel, described: DescribedModel
+) -> list[Metric]:
+    """The points of the run's curves at the model's epoch, with the model's ID.
 
     The run keeps one copy of a point that is written twice; this second time it becomes the model's too.
     """
-    history = [point for key in ("top1", "top5") for point in client.get_metric_history(run.run_id, key)]
+    history = [point for key in described.scores for point in client.get_metric_history(run.run_id, key)]
     return [
         Metric(point.key, point.value, point.timestamp, point.step, model_id=model.model_id)
         for point in history
-        if point.step == epoch
+        if point.step == int(described.tags["epoch"])
     ]
 
 
-def _upload(client: MlflowClient, run: RunInfo, model: LoggedModel, info: ModelInfo, folder: Path) -> None:
+def _upload(
+    client: MlflowClient, run: RunInfo, model: LoggedModel, described: DescribedModel, folder: Path
+) -> None:
     for name in (WEIGHTS_FILE, INFO_FILE):
         client.log_model_artifact(model.model_id, str(folder / name))
     # Imported late, as in child_page.
     from raynas.cells.draw import genotype_svg
 
-    card = model_card(info, info.spec.complexity(), file=WEIGHTS_FILE, difference=None)
     with tempfile.TemporaryDirectory(prefix="raynas-") as upload:
-        Path(upload, f"{WEIGHTS_FILE}.md").write_text(card, encoding="utf-8")
-        picture = genotype_svg(info.genotype, title=info.genotype.arch_id)
+        Path(upload, f"{WEIGHTS_FILE}.md").write_text(described.card, encoding="utf-8")
+        picture = genotype_svg(described.genotype, title=described.genotype.arch_id)
         Path(upload, f"{WEIGHTS_FILE}.svg").write_text(picture, encoding="utf-8")
-        _mlflow_model(run, model, info).save(str(Path(upload, "MLmodel")))
+        _mlflow_model(run, model, described).save(str(Path(upload, "MLmodel")))
         client.log_model_artifacts(model.model_id, upload)
 
 
-def _mlflow_model(run: RunInfo, model: LoggedModel, info: ModelInfo) -> Any:
-    """The MLmodel file: raynas.models.classifier loads the network from the files beside it."""
-    described = Model(
+def _mlflow_model(run: RunInfo, model: LoggedModel, described: DescribedModel) -> Any:
+    """The MLmodel file: a module of raynas loads the network from the files beside it."""
+    mlflow_model = Model(
         artifact_path=model.artifact_location,
         run_id=run.run_id,
         model_id=model.model_id,
         model_uuid=model.model_id,
-        signature=ModelSignature(
-            # The tensors have no names: with names MLflow would accept nothing but dicts of arrays.
-            Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, -1, -1))]),
-            Schema([TensorSpec(np.dtype(np.float32), (-1, info.num_classes))]),
-        ),
+        signature=described.signature,
     )
-    mlflow.pyfunc.add_to_model(described, loader_module=LOADER)
-    return described
-
-
-def _tags(info: ModelInfo) -> dict[str, str]:
-    """What distinguishes the versions of one registered model."""
-    known = info.training
-    tags = {
-        "epoch": known["epochs"],
-        "top1": known["top1"],
-        "top5": known["top5"],
-        "recipe": known["recipe"],
-        "data": known["data"],
-        "arch_id": info.genotype.arch_id,
-        "parameters": info.spec.complexity().parameters,
-    }
-    return {key: str(value) for key, value in scrubbed(tags).items() if value is not None}
-
-
-def _description(tags: Mapping[str, str]) -> str:
-    score = f", top-1 {float(tags['top1']):.4f}" if "top1" in tags else ""
-    return f"Trained on {tags['data']} by recipe {tags['recipe']}: epoch {tags['epoch']}{score}."
+    mlflow.pyfunc.add_to_model(mlflow_model, loader_module=described.loader)
+    return mlflow_model

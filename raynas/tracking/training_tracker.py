@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import shlex
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
+from mlflow.utils.validation import MAX_METRICS_PER_BATCH
+from PIL import Image
 
 from raynas.cells.genotype import Genotype
 from raynas.config import without_credentials
@@ -25,6 +28,8 @@ logger = logging.getLogger("raynas.tracking")
 
 UPLOAD_BYTES_PER_SECOND = 10e6
 """Slowest upload that is waited for at the end, beside the timeout."""
+MAX_NAME = 200
+"""Characters that are left of a curve's name when a number is added; MLflow allows 250 in all."""
 
 
 class TrainingTracker:
@@ -76,17 +81,25 @@ class TrainingTracker:
         epochs = {point.step for point in history}
         return cls(opened.client, opened.run, page=page, epochs=epochs, command=command)
 
-    def epoch_done(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Adds one point to each curve, unless an earlier driver has written this epoch."""
+    def epoch_done(
+        self, epoch: int, values: Mapping[str, float], *, images: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Adds one point to each curve, unless an earlier driver has written this epoch.
+
+        Args:
+            images: PNG files by name, which MLflow shows as a series of images over the epochs.
+        """
         if epoch in self._known_epochs:
             return
         self._known_epochs.add(epoch)
         self._unwritten_epochs.add(epoch)
         now = time.time()
-        points = [metric(key, value, step=epoch, time=now) for key, value in values.items()]
+        points = _points(values, step=epoch, time=now)
         # A curve of the epochs themselves, by which `open` finds out which of them are written.
         points.append(metric("epoch", epoch, step=epoch, time=now))
         self._writer.put(partial(self._write_epoch, epoch, points))
+        for name, content in (images or {}).items():
+            self._writer.put(partial(self._write_image, epoch, name, content))
 
     def model_written(self, description: str, genotype: Genotype) -> None:
         """Stores model.json and a drawing of the cells; the weights stay in the training's folder."""
@@ -137,8 +150,15 @@ class TrainingTracker:
             )
 
     def _write_epoch(self, epoch: int, points: list[Metric]) -> None:
-        self._client.log_batch(self.mlflow_run_id, metrics=points)
+        # In MLflow's portions: a detector may have more classes than one takes.
+        for start in range(0, len(points), MAX_METRICS_PER_BATCH):
+            portion = points[start : start + MAX_METRICS_PER_BATCH]
+            self._client.log_batch(self.mlflow_run_id, metrics=portion)
         self._unwritten_epochs.discard(epoch)
+
+    def _write_image(self, epoch: int, name: str, content: bytes) -> None:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            self._client.log_image(self.mlflow_run_id, image, key=name, step=epoch, synchronous=True)
 
     def _register(self, name: str) -> None:
         self.registered = register(self._client, self._run.info, name, self._models)
@@ -154,3 +174,15 @@ class TrainingTracker:
                 self.uri,
                 error_text(error),
             )
+
+
+def _points(values: Mapping[str, float], *, step: int, time: float) -> list[Metric]:
+    """A point of each curve. Names that MLflow can't tell apart, such as those of classes, get numbers."""
+    points: dict[str, Metric] = {}
+    for key, value in values.items():
+        point, count = metric(key, value, step=step, time=time), 1
+        while point.key in points:
+            count += 1
+            point = metric(f"{key[:MAX_NAME]}_{count}", value, step=step, time=time)
+        points[point.key] = point
+    return list(points.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self, TypeVar
 
 from pydantic import Field, model_validator
@@ -109,6 +110,14 @@ class EpochSummary(FrozenModel):
     def metrics(self) -> dict[str, float]:
         """The numbers that become points of curves, by name."""
         return self.model_dump(exclude={"epoch"})
+
+    def images(self) -> Mapping[str, bytes]:
+        """PNG files to look at, by name; MLflow shows them, and the training's curve leaves them out."""
+        return {}
+
+    def without_images(self) -> Self:
+        """The summary as the curve records it."""
+        return self
 
 
 class ClassifierSummary(EpochSummary):

@@ -113,9 +113,7 @@ def prepared(data: Path, out: Path, what: str = "nasnet_a", **settings: Any) -> 
     return prepare_detection(what, recipe="small", out=out, settings=given)
 
 
-def training_of(
-    prepared: PreparedDetection, placement: Placement | None = None
-) -> FinalTraining[Any]:
+def training_of(prepared: PreparedDetection, placement: Placement | None = None) -> FinalTraining[Any]:
     """What one worker would train."""
     return build_detector_training(
         placement or Placement(), DetectionInput.of(prepared), config=prepared.config

@@ -128,6 +128,15 @@ def test_weights_of_a_classifier_are_the_backbones(config):
     assert len(first) + len(rest) == sum(not name.startswith("classifier") for name in weights)
 
 
+def test_weights_for_colour_serve_a_network_for_grey_pictures():
+    weights = small_spec().build().state_dict()
+    detector = build_detector(
+        small_spec(in_channels=1), SMALL, num_classes=3, preprocessing=GREY, weights=weights
+    )
+    first = detector.backbone.body.stem[0][0].weight
+    assert torch.equal(first, weights["stem.0.0.weight"].sum(dim=1, keepdim=True))
+
+
 def test_weights_of_another_network_are_refused():
     weights = small_spec(filters=12).build().state_dict()
     with pytest.raises(WeightsError, match="don't fit this network"):

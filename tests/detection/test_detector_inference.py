@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from raynas.detection.config import DetectorConfig
-from raynas.detection.inference import DetectorForInference, exported_program, letterboxed
+from raynas.detection.inference import DetectorForInference, exported_program
+from raynas.detection.letterbox import Letterbox
 from raynas.errors import UsageError
 from tests.detection.small_detectors import FORMS, SMALL, pictures, small_detector, target
 
@@ -119,7 +120,7 @@ def test_a_size_that_is_no_multiple_of_32_is_refused(size):
 @pytest.mark.parametrize("size", [(50, 40), (96, 160), (300, 200), (10, 500), (1, 1), (333, 333)])
 def test_a_letterboxed_picture_keeps_its_shape_and_its_boxes_come_back(size):
     (picture_CHW,) = pictures(size)
-    boxed = letterboxed(picture_CHW, SIZE)
+    boxed = Letterbox(SIZE, SIZE)(picture_CHW)
     height, width = boxed.inner_size.tolist()
     assert boxed.image_1CHW.shape == (1, 3, *SIZE)
     assert height == SIZE[0] or width == SIZE[1]
@@ -133,7 +134,7 @@ def test_a_picture_is_scaled_as_torchvision_scales_it():
     detector = small_detector(SMALL.model_copy(update={"sides": (96,), "longest_side": 160})).eval()
     (picture_CHW,) = pictures((48, 70))
     images, _ = detector.transform([picture_CHW])
-    boxed = letterboxed(picture_CHW, SIZE)
+    boxed = Letterbox(SIZE, SIZE)(picture_CHW)
     height, width = boxed.inner_size.tolist()
     assert images.image_sizes == [(height, width)]
     normalised = (boxed.image_1CHW[:, :, :height, :width] - 0.5) / 0.5

@@ -60,3 +60,28 @@ def test_a_store_that_can_not_be_used_is_named(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")
     with pytest.raises(UsageError, match="MLflow can't be used at nonsense://nowhere"):
         open_tracker(store)
+
+
+LONG = "ap/" + "x" * 300
+NAMES = ["ap/cat/dog", "ap/", "ap//", "ap/..", "ap/a/../b", "ap/.", "ap/a?", "ap/a!", "ap/a\nb", LONG]
+NAMES += [f"{LONG}y", "ap/Stra\u00dfe", "ap/traffic light", "ap/-"]
+
+
+def test_curves_of_classes_with_any_names_are_written(store, caplog):
+    tracker = open_tracker(store)
+    tracker.epoch_done(1, {name: number / 100 for number, name in enumerate(NAMES)})
+    tracker.close("FINISHED")
+    _, run = the_run(store)
+    found = {key: value for key, value in run.data.metrics.items() if key.startswith("ap/")}
+    assert sorted(found.values()) == [number / 100 for number in range(len(NAMES))]
+    assert found["ap/traffic light"] == 0.12 and found["ap/cat/dog"] == 0.0
+    assert [record for record in caplog.records if record.name == "raynas.tracking"] == []
+
+
+def test_more_classes_than_mlflow_takes_at_a_time_are_written(store, caplog):
+    tracker = open_tracker(store)
+    tracker.epoch_done(1, {f"ap/{number}": 0.5 for number in range(2500)})
+    tracker.close("FINISHED")
+    _, run = the_run(store)
+    assert len([key for key in run.data.metrics if key.startswith("ap/")]) == 2500
+    assert [record for record in caplog.records if record.name == "raynas.tracking"] == []

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from raynas.cli.terminal.coco_numbers import class_lines, measured
 from raynas.cli.terminal.commands import program, resume_training
 from raynas.cli.terminal.quantities import short_count
 from raynas.cli.terminal.train import resumable
@@ -23,9 +24,6 @@ from raynas.programs.detect.prepare import PreparedDetection, prepare_detection
 from raynas.programs.train.execute import TrainResult
 from raynas.programs.train.start import described
 from raynas.training.final_config import StepSummary, TrainingSummary
-
-MOST_CLASSES = 20
-"""Classes whose precision is printed at the end; curve.jsonl and MLflow have all."""
 
 
 def run_detect(
@@ -162,20 +160,6 @@ def detection_result(result: TrainResult[DetectionSummary]) -> list[str]:
     if result.registered is not None:
         lines.append(f"Registered in MLflow: {result.registered}")
     return [*lines, f"Export it:\n  {program()} export {shlex.quote(str(result.folder))}"]
-
-
-def class_lines(ap_of_classes: Mapping[str, float | None]) -> list[str]:
-    """The precision of the classes that have boxes to measure by, the best first."""
-    known = {name: value for name, value in ap_of_classes.items() if value is not None}
-    order = sorted(known, key=lambda name: -known[name])
-    more = f" and {len(order) - MOST_CLASSES} more" if len(order) > MOST_CLASSES else ""
-    shown = ", ".join(f"{name} {known[name]:.3f}" for name in order[:MOST_CLASSES])
-    return [f"AP by class: {shown}{more}"] if known else []
-
-
-def measured(value: float | None) -> str:
-    """A number of COCO's, or '-' where there is nothing to measure."""
-    return "-" if value is None else f"{value:.4f}"
 
 
 class _Progress:

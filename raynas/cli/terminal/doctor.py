@@ -11,8 +11,10 @@ from typing import Any
 import ray
 import torch
 
+from raynas.cli.terminal.doctor_boxes import boxes_found
 from raynas.config import merged, validated
 from raynas.data import DIGITS, ImageSplit
+from raynas.detection.data.dataset import holds_boxes
 from raynas.engine.cluster import connected, nodes, starts_here
 from raynas.engine.config import WorkerConfig
 from raynas.engine.pool_plan import plan_pool, with_gpus
@@ -63,9 +65,12 @@ def examine(*, data: str | TrainDataConfig, address: str | None, runs: Path) -> 
     found = versions(REPORTED_PACKAGES)
     yield Check("packages", True, ", ".join(f"{name} {version}" for name, version in found.items()))
     yield _checked("storage", lambda: _storage(runs))
-    if not config.streamed or config.source == DIGITS:
+    is_boxed = config.source != DIGITS and holds_boxes(config.source)
+    if is_boxed:
+        yield _checked("boxes", lambda: boxes_found(config.source))
+    elif not config.streamed or config.source == DIGITS:
         yield _checked("data", lambda: _data(config))
-    if config.source != DIGITS:
+    if config.source != DIGITS and not is_boxed:
         yield _checked("streamed data", lambda: _streamed_data(config))
     yield _checked("tracking", lambda: f"MLflow at {check_store(None, runs / 'mlflow.db')}")
     if starts_here(address):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from rich.console import Console
 
+from raynas.detection.export import export_detector
+from raynas.detection.export_check import has_pictures, pictures_of
+from raynas.detection.folder import detector_place, is_detector, load_detector
+from raynas.detection.letterbox import ImageSize, check_image_size
 from raynas.errors import ModelError, UnknownName, UsageError, WeightsError
-from raynas.files import BEST_MODEL_FOLDER, LAST_MODEL_FOLDER
+from raynas.files import BEST_MODEL_FOLDER, LAST_MODEL_FOLDER, TRAINING_FILE, parse_json
 from raynas.models.export import Exported, ExportFormat, check_destination, export_model
 from raynas.models.fitting import Fitted, fit_weights
 from raynas.models.folder import INFO_FILE, LoadedModel, ModelInfo, is_model, load_model
@@ -31,14 +36,30 @@ class ExportRequest:
         weights: for a published network: a file, or timm:TAG.
         uses_random_weights: whether a published network gets random weights instead.
         num_classes: number of classes in `weights`; None means as published.
-        image_size: pixels per side; None means as trained or published.
+        image_size: pixels per side, or 'HEIGHTxWIDTH'; None means as trained or published.
+        check_on: for a detector: pictures on which its file is checked.
     """
 
     what: str
     weights: str | None = None
     uses_random_weights: bool = False
     num_classes: int | None = None
-    image_size: int | None = None
+    image_size: str | None = None
+    check_on: Path | None = None
+
+    @property
+    def size(self) -> ImageSize | None:
+        """Height and width; UsageError if `image_size` is neither one number nor two."""
+        if self.image_size is None:
+            return None
+        match = re.fullmatch(r"([1-9]\d{0,5})(?:[xX,]([1-9]\d{0,5}))?", self.image_size.strip(), re.ASCII)
+        if match is None:
+            raise UsageError(
+                f"--image-size {self.image_size} must be pixels per side, such as 224, or for a detector "
+                "height and width, such as 480x640."
+            )
+        height = int(match[1])
+        return height, int(match[2] or height)
 
 
 def run_export(
@@ -54,11 +75,55 @@ def run_export(
     out = out or Path(f"{_name(request.what)}.{format}")
     # Checked before weights are read or downloaded, which can take minutes.
     check_destination(format, out, force=force)
+    detector = _detector(request)
+    if detector is not None:
+        _export_detector(detector, request, format, out, force=force, console=console)
+        return
     model = find_model(request)
     exported = export_model(model, format, out, force=force)
     for note in model.info.training.get(NOTES, ()):
         console.print(f"weights: {note}")
-    console.print(_report(exported))
+    share = exported.largest_difference
+    checked = None if share is None else f"{share:.1e} of the largest logit, on random images"
+    console.print(_report(exported, checked))
+
+
+def _detector(request: ExportRequest) -> Path | None:
+    """The model folder of the detector that is meant; None if it is another network."""
+    place = Path(request.what)
+    if request.what in NETWORKS or not is_detector(place):
+        return None
+    return detector_place(place)
+
+
+def _export_detector(
+    place: Path, request: ExportRequest, format: ExportFormat, out: Path, *, force: bool, console: Console
+) -> None:
+    _check_options(request, place)
+    size = request.size
+    if size is not None:
+        check_image_size(size)
+    model = load_detector(place)
+    num_channels = len(model.info.mean)
+    source = request.check_on or _validation_pictures(place)
+    pictures = [] if source is None else pictures_of(source, num_channels=num_channels)
+    exported = export_detector(model, format, out, image_size=size, pictures=pictures, force=force)
+    checked = exported.largest_difference
+    if checked is not None:
+        checked += f" ({'made up' if source is None else f'of {source}'})"
+    console.print(_report(exported, checked))
+
+
+def _validation_pictures(place: Path) -> Path | None:
+    """The folder of the pictures with which the detector's training measured it, if it is still there."""
+    for folder in (place, place.parent):
+        try:
+            recorded = parse_json((folder / TRAINING_FILE).read_bytes())
+            source = Path(recorded["data"]["source"]).expanduser()
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+            continue
+        return source if source.is_dir() and has_pictures(source) else None
+    return None
 
 
 def find_model(request: ExportRequest) -> LoadedModel:
@@ -68,7 +133,18 @@ def find_model(request: ExportRequest) -> LoadedModel:
         UsageError: there is no such network, or options contradict each other.
     """
     model = _published(request) if request.what in NETWORKS else _trained(request)
-    size = request.image_size or model.info.image_size
+    if request.check_on is not None:
+        raise UsageError(
+            f"--check-on is for detectors, but {request.what} is a classifier, which is checked on random "
+            "images. Leave it out."
+        )
+    height, width = request.size or (model.info.image_size,) * 2
+    if height != width:
+        raise UsageError(
+            f"--image-size {request.image_size}: {request.what} is a classifier, whose images are square. "
+            f"Give one number, such as {max(height, width)}."
+        )
+    size = height
     return LoadedModel(model.network, model.info.model_copy(update={"image_size": size}))
 
 
@@ -77,6 +153,12 @@ def _trained(request: ExportRequest) -> LoadedModel:
     found = next((path for path in (place, place / LAST_MODEL_FOLDER) if is_model(path)), None)
     if found is None:
         _refuse(place)
+    _check_options(request, found)
+    return load_model(found)
+
+
+def _check_options(request: ExportRequest, found: Path) -> None:
+    """UsageError if an option is given that is for published networks alone."""
     given = {
         "--weights": request.weights,
         "--num-classes": request.num_classes,
@@ -88,7 +170,6 @@ def _trained(request: ExportRequest) -> LoadedModel:
                 f"{option} is for published networks, but {found} has its own weights and classes. Leave it "
                 "out."
             )
-    return load_model(found)
 
 
 def _refuse(place: Path) -> NoReturn:
@@ -170,13 +251,8 @@ def _name(what: str) -> str:
     return place.stem if place.suffix else place.name
 
 
-def _report(exported: Exported) -> str:
-    share = exported.largest_difference
-    checked = (
-        "not measured: onnxruntime is not installed (pip install onnxruntime)"
-        if share is None
-        else f"{share:.1e} of the largest logit, on random images"
-    )
+def _report(exported: Exported[Any], checked: str | None) -> str:
+    checked = checked or "not measured: onnxruntime is not installed (pip install onnxruntime)"
     lines = [f"{exported.file}  {exported.num_bytes / 1e6:.1f} MB"]
     lines += [f"{exported.description}  description of the network"] if exported.description else []
     lines += [

@@ -173,6 +173,19 @@ def is_detection_data(source: str) -> bool:
     return location.is_folder and has_annotations(Listing.of(location))
 
 
+def holds_boxes(source: str) -> bool:
+    """Whether this is data for a detector: as `is_detection_data`, or Parquet files with boxes."""
+    try:
+        location = locate(source)
+    except DataError:
+        return False
+    if not location.is_folder:
+        return location.path.lower().endswith(".parquet") and has_boxes(location.uri, location.path)
+    listing = Listing.of(location)
+    shards = sorted(file for file in listing.files if file.lower().endswith(".parquet"))
+    return has_annotations(listing) or (bool(shards) and has_boxes(location.uri, shards[0]))
+
+
 def _open_coco(listing: Listing, annotations: AnnotationFile, config: DetectionDataConfig) -> DetectionSet:
     records = read_coco(_content(annotations), annotations.path)
     records = _in_format(records, config.box_format)

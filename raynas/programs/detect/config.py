@@ -11,6 +11,7 @@ from raynas.detection.data import DetectionDataConfig
 from raynas.detection.summary import DetectionSummary
 from raynas.detection.training import DetectionConfig
 from raynas.programs.train.config import BaseTrainConfig, SourceConfig
+from raynas.tracking.config import TrainTrackingConfig
 
 
 class DetectDataConfig(DetectionDataConfig, SourceConfig):
@@ -24,6 +25,13 @@ class DetectDataConfig(DetectionDataConfig, SourceConfig):
     """
 
 
+class DetectTrackingConfig(TrainTrackingConfig):
+    """Where a detector's training is written, and what of it."""
+
+    pictures: int = Field(4, ge=0, le=64)
+    """Validation pictures with true and predicted boxes that MLflow gets after each epoch; 0 for none."""
+
+
 class DetectConfig(BaseTrainConfig):
     """Everything that a detector's training depends on."""
 
@@ -35,3 +43,4 @@ class DetectConfig(BaseTrainConfig):
     data: DetectDataConfig
     detector: DetectorConfig = DetectorConfig()
     training: DetectionConfig = DetectionConfig()
+    tracking: DetectTrackingConfig = DetectTrackingConfig()

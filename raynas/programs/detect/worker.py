@@ -59,7 +59,7 @@ def build_detector_training(
     placement: Placement, given: DetectionInput, *, config: DetectConfig
 ) -> FinalTraining[DetectionBatch]:
     """What one worker trains, with the same initial weights on every worker."""
-    settings = config.training
+    settings, tracking = config.training, config.tracking
     if config.workers.at_least is not None:
         settings = divisible(settings, placement.num_ranks)
     norm = norm_rule(
@@ -81,7 +81,7 @@ def build_detector_training(
     return FinalTraining(
         detector,
         _batches(given, config, placement),
-        Detection(given.validation),
+        Detection(given.validation, num_pictures=tracking.pictures if tracking.enabled else 0),
         settings,
         placement,
         seed=config.seed,

@@ -37,7 +37,7 @@ class Curve(Generic[Summary]):
             return False
         with self._path.open("a") as file:
             file.write(summary.model_dump_json() + "\n")
-        self.summaries.append(summary)
+        self.summaries.append(summary.without_images())
         return True
 
 

@@ -125,7 +125,7 @@ class _Recorder(Generic[Summary]):
 
 def _show_epoch(tracker: TrainingTracker | None, summary: Summary) -> None:
     if tracker is not None:
-        tracker.epoch_done(summary.epoch, summary.metrics())
+        tracker.epoch_done(summary.epoch, summary.metrics(), images=summary.images())
 
 
 def _train(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import shutil
 import types
 from pathlib import Path
@@ -20,7 +18,6 @@ from raynas.cli.terminal.console import output_console
 from raynas.cli.terminal.train import result_lines, run_train
 from raynas.cli.terminal.train_plan import Pace
 from raynas.config import merged
-from raynas.engine.final import TrainedStates
 from raynas.errors import InvalidConfig
 from raynas.models.folder import load_model
 from raynas.programs.train.execute import TrainResult
@@ -28,9 +25,9 @@ from raynas.programs.train.models import registered_name
 from raynas.programs.train.prepare import prepare_training
 from raynas.programs.train.train import train_prepared
 from raynas.run.events import Origin
-from raynas.training import Placement
 from raynas.training.final_config import ClassifierSummary
 from tests.nn.small_networks import TINY
+from tests.programs.in_process import without_ray
 
 pytestmark = pytest.mark.slow
 
@@ -39,19 +36,6 @@ SETTINGS = {
     "data": {"validation_images": 1500},
     "training": {"epochs": 3, "precision": "float32"},
 }
-
-
-def train_here(factory: Any, data: Any, *, report_summary: Any, **_: Any) -> TrainedStates:
-    """As train_on_cluster does; the second epoch is taken for the best."""
-    training, states = factory(Placement(), data), {}
-
-    def save(summary: ClassifierSummary | None) -> None:
-        assert summary is not None
-        states[summary.epoch] = copy.deepcopy(training.state_dict())
-        report_summary(summary)
-
-    training.run(save)
-    return TrainedStates(states[3], states[2], 2)
 
 
 @pytest.fixture(autouse=True)
@@ -64,13 +48,10 @@ def _one_thread():
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory; no Ray is started."""
+    """The working directory; no Ray is started, and the second epoch is taken for the best."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr("raynas.programs.train.execute.connected", lambda *_, **__: contextlib.nullcontext())
-    plan = types.SimpleNamespace(num_workers=1)
-    monkeypatch.setattr("raynas.programs.train.execute.plan_training", lambda *_, **__: plan)
-    monkeypatch.setattr("raynas.programs.train.execute.train_on_cluster", train_here)
+    without_ray(monkeypatch, best=2)
     return tmp_path
 
 
