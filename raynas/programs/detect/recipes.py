@@ -85,6 +85,8 @@ def small(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A small detector from random weights on a laptop; raynas's own. benchmarks/README.md has what it learns
     from eight pictures.
     """
+    training = settings.get("training")
+    epochs = training.get("epochs") if isinstance(training, Mapping) else None
     return {
         "network": {"stem": "imagenet", "cells_per_stack": 1, "filters": 16},
         "detector": {
@@ -103,7 +105,8 @@ def small(settings: Mapping[str, Any]) -> dict[str, Any]:
             # So that it learns the same on CPUs with and without bfloat16.
             "precision": "float32",
             "optimizer": {"name": "adamw", "learning_rate": 1e-3, "weight_decay": 1e-4},
-            "schedule": {"name": "cosine", "warmup_epochs": 1},
+            # A short training needs a short warm-up.
+            "schedule": {"name": "cosine", "warmup_epochs": 0.5 if epochs == 1 else 1.0},
             "gradient_clip": 10.0,
         },
     }
