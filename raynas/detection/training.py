@@ -130,5 +130,7 @@ class DetectorBatches:
         )
 
     def validation_batches(self, batch_size: int, *, rank: int, num_ranks: int) -> Iterator[DetectionBatch]:
-        """One rank's validation batches; each picture is on exactly one rank."""
-        return self.validation.batches(epoch=0, batch_size=batch_size, rank=rank, num_ranks=num_ranks)
+        """One rank's validation pictures, one at a time; each is on exactly one rank."""
+        # Beside a larger picture one gets a margin, which changes what is found in it, so that the numbers
+        # would depend on the number of ranks (pytorch/vision#4257). torchvision's reference does the same.
+        return self.validation.batches(epoch=0, batch_size=1, rank=rank, num_ranks=num_ranks)

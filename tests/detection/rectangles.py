@@ -1,5 +1,6 @@
-"""Made-up data to learn from: coloured rectangles on noise, whose colour is their class. Importable by spawned
-processes.
+"""Made-up data to learn from: coloured rectangles on noise, whose colour is their class.
+
+Importable by spawned processes.
 """
 
 # Shapes: H x W pixels, C channels.

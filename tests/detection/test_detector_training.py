@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from raynas.detection.summary import DetectionSummary
 from raynas.errors import DataError, TrainingFailed
@@ -71,8 +73,6 @@ def test_an_interrupted_training_is_one_that_learns(whole):
 
 
 def test_pictures_of_a_single_colour_end_a_training_with_advice(tmp_path):
-    from PIL import Image
-
     data = write_rectangles(tmp_path / "data")
     for file in (data / "train2017").iterdir():
         Image.new("RGB", (96, 96), "white").save(file)
@@ -89,8 +89,6 @@ def test_a_training_that_diverges_ends_with_advice(data, tmp_path):
 
 
 def test_pictures_without_boxes_are_trained_on(tmp_path):
-    import json
-
     data = write_rectangles(tmp_path / "data", num_train=4)
     file = data / "annotations" / "instances_train2017.json"
     content = json.loads(file.read_text())

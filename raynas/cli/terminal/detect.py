@@ -129,7 +129,7 @@ def _how(training: PreparedDetection) -> Iterator[str]:
     count = workers.count if isinstance(workers.count, int) else workers.at_least or 1
     frozen = training.plan.config.frozen_stride
     kept = f"; stem and cells up to stride {frozen} keep their weights" if frozen else ""
-    yield f"batch norm: {training.norm(count, uses_gpus=True)} (with {count} workers){kept}"
+    yield f"batch norm: {training.norm(count, uses_gpus=True)} (with {count} worker{'s' * (count > 1)}){kept}"
 
 
 def _time(training: PreparedDetection, pictures_per_second: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from raynas.cells.genotype import Genotype
+from raynas.cells.published import published_cells
 from raynas.config import merged, validated
 from raynas.detection.data import DetectionData, DetectionDataConfig, TrainingSet, open_detection
 from raynas.detection.evaluation import check_installed
@@ -75,6 +75,11 @@ class PreparedDetection:
     def check(self) -> None:
         """InvalidConfig if there are too few pictures; DataError if there is nothing to measure by."""
         assert self.plan
+        if self.config.weights is None and self.config.detector.frozen_stride:
+            raise InvalidConfig(
+                f"detector.frozen_stride = {self.config.detector.frozen_stride} keeps the weights of stem and "
+                "first cells, and they are random. Leave it out, or give weights (--weights)."
+            )
         batch_size, num_pictures = self.config.training.batch_size, len(self.chosen.numbers)
         if num_pictures < batch_size:
             raise InvalidConfig(
@@ -90,8 +95,8 @@ class PreparedDetection:
             )
         if validation.boxes.is_crowd_N.all():
             raise DataError(
-                f"{validation.file} has no box to measure by: {len(validation.boxes)} boxes, all of crowds. "
-                "Give validation pictures with boxes of single objects."
+                f"{validation.file} has no box to measure by: it has {len(validation.boxes):,} boxes, and none "
+                "is of a single object (iscrowd = 0). Give validation pictures with boxes of single objects."
             )
 
     def check_steps(self, num_workers: int) -> None:
@@ -152,33 +157,48 @@ def _resumed(
 
 
 def _new_config(what: str | None, settings: dict[str, Any], recipe: str | None) -> DetectConfig:
-    if "source" not in settings.get("data", {}):
+    data = settings.get("data", {})
+    if isinstance(data, Mapping) and "source" not in data:
         raise InvalidConfig(
             "No pictures are given. Set data.source (--data) to a COCO folder or Parquet files."
         )
-    if settings.get("weights") is None and what is not None and _holds_a_network(Path(what)):
+    named = _network_in(what)
+    if settings.get("weights") is None and named is not None:
         settings = {**settings, "weights": {"source": what}}
     trained = _trained(settings)
-    network: dict[str, Any] = {}
-    if trained is not None and (what is None or what == settings["weights"]["source"]):
-        genotype: Genotype = trained.genotype
-        cell, origin = str(trained.training.get("cell") or genotype.arch_id), None
-    else:
-        found = find_start(what)
-        genotype, origin, cell = found.genotype, found.origin, str(what or "best")
-    if trained is not None:
-        network = trained.network.model_dump(mode="json")
-    elif what in NETWORKS:
-        network = NETWORKS[what].config.model_dump(mode="json")
-    network |= {"auxiliary_head": False}
-    subject: dict[str, Any] = {"cell": cell, "genotype": genotype, "origin": origin}
-    base = merged({"network": network}, settings) if len(network) > 1 else settings
+    subject = _subject(what, named or (trained if what is None else None))
+    network = _network(what, trained or named)
+    base = settings if network is None else merged({"network": network}, settings)
     return detect_config(recipe or DEFAULT_RECIPE, merged(base, subject))
 
 
-def _holds_a_network(folder: Path) -> bool:
-    """Whether it is the folder of a trained classifier, or of its training."""
-    return is_model(folder) or is_model(folder / LAST_MODEL_FOLDER)
+def _subject(what: str | None, known: ModelInfo | None) -> dict[str, Any]:
+    """The fields that say which cell is used and where it comes from."""
+    if known is not None:
+        cell = str(known.training.get("cell") or known.genotype.arch_id)
+        return {"cell": cell, "genotype": known.genotype, "origin": None}
+    found = find_start(what)
+    return {"cell": str(what or "best"), "genotype": found.genotype, "origin": found.origin}
+
+
+def _network(what: str | None, known: ModelInfo | None) -> dict[str, Any] | None:
+    """How the cells are stacked, without the auxiliary head; None where the recipe says it."""
+    if known is not None:
+        config = known.network
+    elif what in NETWORKS:
+        config = NETWORKS[what].config
+    else:
+        return None
+    return config.model_dump(mode="json") | {"auxiliary_head": False}
+
+
+def _network_in(what: str | None) -> ModelInfo | None:
+    """The description of a trained classifier, if `what` is its folder or its training's."""
+    # Names first, so that a folder of the same name doesn't hide a published cell.
+    if what is None or what in NETWORKS or what in published_cells():
+        return None
+    folders = [folder for folder in (Path(what), Path(what, LAST_MODEL_FOLDER)) if is_model(folder)]
+    return known_info(what) if folders else None
 
 
 def _trained(settings: Mapping[str, Any]) -> ModelInfo | None:

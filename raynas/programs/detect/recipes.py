@@ -22,7 +22,12 @@ def coco(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     return {
         "network": _network("nasnet_a_large"),
-        "detector": {"sides": (640, 672, 704, 736, 768, 800), "longest_side": 1333, "frozen_stride": 4},
+        "detector": {
+            "sides": (640, 672, 704, 736, 768, 800),
+            "longest_side": 1333,
+            # torchvision's reference begins from ImageNet's weights; random ones must not stay as they are.
+            "frozen_stride": 4 if settings.get("weights") else 0,
+        },
         "training": _sgd(
             epochs=26, batch_size=16, schedule={"name": "steps", "decay_rate": 0.1, "milestones": (16, 22)}
         ),
@@ -50,7 +55,7 @@ def coco_paper(settings: Mapping[str, Any]) -> dict[str, Any]:
             "sides": (1200,),
             "longest_side": 1200,
             "stretch": True,
-            "norm": "frozen",
+            "norm": "frozen" if settings.get("weights") else "auto",
             "proposals": {"kept": 50, "kept_train": 50},
             "boxes": {"batch": 49, "score_threshold": 0.0, "nms": 0.6},
         },
@@ -80,6 +85,8 @@ def small(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A small detector from random weights on a laptop; raynas's own. benchmarks/README.md has what it learns
     from eight pictures.
     """
+    training = settings.get("training")
+    epochs = training.get("epochs") if isinstance(training, Mapping) else None
     return {
         "network": {"stem": "imagenet", "cells_per_stack": 1, "filters": 16},
         "detector": {
@@ -95,8 +102,11 @@ def small(settings: Mapping[str, Any]) -> dict[str, Any]:
         "training": {
             "epochs": 100,
             "batch_size": 4,
+            # So that it learns the same on CPUs with and without bfloat16.
+            "precision": "float32",
             "optimizer": {"name": "adamw", "learning_rate": 1e-3, "weight_decay": 1e-4},
-            "schedule": {"name": "cosine", "warmup_epochs": 1},
+            # A short training needs a short warm-up.
+            "schedule": {"name": "cosine", "warmup_epochs": 0.5 if epochs == 1 else 1.0},
             "gradient_clip": 10.0,
         },
     }
