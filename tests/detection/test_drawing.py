@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import pickle
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from raynas.detection.data import DetectionDataConfig, open_detection
+from raynas.detection.data import DetectionDataConfig, evaluation_batches, open_detection
 from raynas.detection.data.boxes import DetectionClasses
 from raynas.detection.drawing import (
     MOST_SHOWN,
@@ -20,7 +24,12 @@ from raynas.detection.drawing import (
 )
 from raynas.detection.evaluation import NUMBERS, Predictions
 from raynas.detection.summary import DetectionSummary
+from raynas.detection.training import Detection
+from raynas.engine.final_mailbox import FinalMailbox
+from raynas.programs.train.curve import Curve
+from raynas.training import Placement
 from tests.detection.coco_sets import coco, write_coco
+from tests.detection.small_detectors import small_detector
 
 CLASSES = DetectionClasses((1, 2), ("cat", "dog"))
 
@@ -111,10 +120,9 @@ def test_true_boxes_are_those_of_the_file_and_crowds_are_told(tmp_path):
     assert [sheet.width for sheet in sheets] == [404, 404]
 
 
-def test_a_summary_records_no_pictures():
-    numbers = dict.fromkeys(NUMBERS, 0.5)
-    summary = DetectionSummary(
-        epoch=1,
+def summary(epoch: int = 1) -> DetectionSummary:
+    return DetectionSummary(
+        epoch=epoch,
         train_loss=1.0,
         learning_rate=0.1,
         images_per_second=1.0,
@@ -122,11 +130,44 @@ def test_a_summary_records_no_pictures():
         seconds_left=1.0,
         ap_of_classes={"cat": 0.5},
         pictures=(b"png", b"other"),
-        **numbers,
+        **dict.fromkeys(NUMBERS, 0.5),
     )
-    assert summary.images() == {"validation-1": b"png", "validation-2": b"other"}
-    assert "pictures" not in summary.model_dump() and "pictures" not in summary.model_dump_json()
-    assert "pictures" not in summary.metrics()
-    assert summary.without_images().images() == {}
-    read = DetectionSummary.model_validate_json(summary.model_dump_json())
-    assert read == summary.without_images()
+
+
+def test_a_summary_records_no_pictures(tmp_path):
+    own = summary()
+    assert own.images() == {"validation-1": b"png", "validation-2": b"other"}
+    assert "pictures" not in own.model_dump() and "pictures" not in own.model_dump_json()
+    assert "pictures" not in own.metrics()
+    curve = Curve(tmp_path, DetectionSummary)
+    curve.append(own)
+    assert curve.summaries == Curve(tmp_path, DetectionSummary).summaries == [own.without_images()]
+    assert own.without_images().images() == {}
+    # As it travels from the workers to the driver.
+    assert pickle.loads(pickle.dumps(own)).images() == own.images()
+
+
+def test_the_mailbox_forgets_pictures_that_were_fetched():
+    async def fetch() -> tuple[list[int], list[int]]:
+        mailbox = FinalMailbox()
+        await mailbox.put(summary(1))
+        first = await mailbox.after(0)
+        await mailbox.put(summary(2))
+        second = await mailbox.after(len(first))
+        kept = await mailbox.rest(0)
+        return [len(one.images()) for one in (*first, *second)], [len(one.images()) for one in kept]
+
+    assert asyncio.run(fetch()) == ([2, 2], [0, 2])
+
+
+@pytest.mark.parametrize("count", [0, 2, 9])
+def test_an_epoch_is_measured_with_so_many_pictures(tmp_path, count):
+    split = open_detection(DetectionDataConfig(source=str(write_coco(tmp_path / "coco")))).validation
+    assert split is not None
+    batches = evaluation_batches(split, num_processes=0).batches(epoch=0, batch_size=2)
+    task = Detection(split, num_pictures=count)
+    fields = task.scores(small_detector(), batches, Placement(), None)
+    assert len(fields["pictures"]) == min(count, 2)
+    for content in fields["pictures"]:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+            assert picture.width == 804

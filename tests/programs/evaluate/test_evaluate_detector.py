@@ -17,6 +17,7 @@ from raynas.detection.evaluation import NUMBERS, Predictions, evaluate_predictio
 from raynas.detection.folder import load_detector
 from raynas.detection.training import predict
 from raynas.errors import DataError, InvalidConfig, ModelError, UsageError
+from raynas.training.device import autocast_type
 from tests.detection.coco_sets import coco, write_coco
 from tests.programs.evaluate.evaluated import described, untrained_detector
 
@@ -53,7 +54,8 @@ def test_the_numbers_are_those_of_its_predictions(detector, data):
     assert truth is not None
     loaded = load_detector(detector).detector
     batches = evaluation_batches(truth, num_processes=0)
-    own = evaluate_predictions(predict(loaded, batches.batches(epoch=0, batch_size=1)), truth)
+    alone = batches.batches(epoch=0, batch_size=1)
+    own = evaluate_predictions(predict(loaded, alone, autocast_type("auto", "cpu")), truth)
     assert found.scores == own
     assert found.scores.num_predictions > 10
     assert found.scores.numbers["ap_large"] is None
