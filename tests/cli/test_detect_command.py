@@ -135,7 +135,12 @@ def test_broken_annotations_are_refused_with_file_id_and_value(tmp_path, name):
 
 # Each row: the training annotations, what is said about them, and the training pictures and boxes that are left.
 MENDED = {
-    "a box without area": (lambda: changed(bbox=[4, 6, 0, 10]), ["1 boxes have less than 1 pixel", "100"], 4, 7),
+    "a box without area": (
+        lambda: changed(bbox=[4, 6, 0, 10]),
+        ["1 boxes have less than 1 pixel", "100"],
+        4,
+        7,
+    ),
     "a box under a pixel": (lambda: changed(bbox=[4, 6, 5, 0.5]), ["1 boxes have less than 1 pixel"], 4, 7),
     "a box that reaches out": (lambda: changed(bbox=[50, 30, 40, 40]), ["are clipped", "picture 100"], 4, 8),
     "a box outside": (lambda: changed(bbox=[500, 30, 40, 40]), ["less than 1 pixel", "picture 100"], 4, 7),
@@ -145,7 +150,12 @@ MENDED = {
         4,
         7,
     ),
-    "a box of negative width": (lambda: changed(bbox=[40, 6, -20, 10]), ["negative", "[40.0, 6.0, -20.0"], 4, 7),
+    "a box of negative width": (
+        lambda: changed(bbox=[40, 6, -20, 10]),
+        ["negative", "[40.0, 6.0, -20.0"],
+        4,
+        7,
+    ),
     "no iscrowd": (lambda: changed(iscrowd=None), [], 4, 8),
     "no area": (lambda: changed(area=None), [], 4, 8),
     "no info": (lambda: {key: value for key, value in coco().items() if key != "info"}, [], 4, 8),
@@ -313,7 +323,9 @@ def test_a_training_gives_cells_network_and_weights(tmp_path, classifier):
         [str(classifier), "--weights", f"{classifier}/"],
         [str(classifier), "--weights", str(classifier / "model" / "model.safetensors")],
     ):
-        code, text = call(*words, "--data", str(data), "--recipe", "coco_mobile", "--batch-size", "2", "--dry-run")
+        code, text = call(
+            *words, "--data", str(data), "--recipe", "coco_mobile", "--batch-size", "2", "--dry-run"
+        )
         assert code == 0, text
         assert "raynas detect: mine" in text
         assert "weights: " in text and "digest" in text and "random weights" not in text

@@ -98,7 +98,11 @@ def test_coco_mobile_is_planned_for_a_mobile_network():
 
 def test_small_is_for_random_weights():
     config = config_of("small")
-    assert (config.detector.norm, config.detector.norm_momentum, config.detector.sides) == ("trained", 0.1, (192,))
+    assert (config.detector.norm, config.detector.norm_momentum, config.detector.sides) == (
+        "trained",
+        0.1,
+        (192,),
+    )
     assert (config.training.optimizer.name, config.training.optimizer.learning_rate) == ("adamw", 1e-3)
     assert config.training.precision == "float32"
     assert config.network.stem == "imagenet"
