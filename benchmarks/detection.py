@@ -1,9 +1,9 @@
 """What a detector learns from eight pictures, and what its training costs: `make bench-detection`.
 
-`learn`: recipe `small` on eight training pictures of coco_tiny, from random weights, evaluated on the same eight.
-That shows that the way works, not how good a cell is. `step`: a training step of raynas's loop against plain
-torchvision code with the same backbone, in turn and in one process. `load`: pictures per second of raynas's batches
-against torch's DataLoader with torchvision's reference transforms, over the same files.
+`learn`: recipe `small` on eight training pictures of coco_tiny, from random weights, evaluated on the same
+eight. That shows that the way works, not how good a cell is. `step`: a training step of raynas's loop against
+plain torchvision code with the same backbone, in turn and in one process. `load`: pictures per second of raynas's
+batches against torch's DataLoader with torchvision's reference transforms, over the same files.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _DATA = Path(os.environ.get("RAYNAS_TEST_DATA", Path(__file__).parents[2] / "sha
 
 
 def first_pictures(data: Path, folder: Path) -> Path:
-    """A COCO folder whose training and validation pictures are the first eight training pictures of `data`."""
+    """A COCO folder with the first eight training pictures of `data` for training and for validation."""
     (folder / "annotations").mkdir(parents=True)
     content = json.loads((data / "annotations" / "instances_train2017.json").read_text())
     content["images"] = content["images"][:NUM_PICTURES]
@@ -92,7 +92,8 @@ def learn(data: Path, folder: Path, updates: int) -> None:
             last.append(summary.ap)
             spent = time.process_time() - began
             print(
-                f"| {training.step} | {summary.train_loss:.3f} | {summary.ap:.3f} | {summary.ap50:.3f} | {spent:.0f} |"
+                f"| {training.step} | {summary.train_loss:.3f} | {summary.ap:.3f} | {summary.ap50:.3f} "
+                f"| {spent:.0f} |"
             )
 
     training.run(show)
@@ -138,8 +139,9 @@ def step(data: Path, folder: Path, repetitions: int) -> None:
             ratios.append(spent["raynas"] / spent["plain"])
             seconds.append(spent["plain"])
     print(
-        f"step: {statistics.median(ratios):.3f} times plain torchvision code's {statistics.median(seconds):.2f} "
-        f"CPU seconds (median of {len(ratios)} pairs); at most {MOST_OVER_PLAIN} is expected"
+        f"step: {statistics.median(ratios):.3f} times plain torchvision code's "
+        f"{statistics.median(seconds):.2f} CPU seconds (median of {len(ratios)} pairs); "
+        f"at most {MOST_OVER_PLAIN} is expected"
     )
 
 
@@ -150,7 +152,7 @@ def timed(run: Callable[[DetectionBatch], None], batch: DetectionBatch) -> float
 
 
 class Reference(Dataset[Any]):
-    """What one would write for torch's DataLoader, with the transforms of torchvision's references/detection."""
+    """What one would write for torch's DataLoader: the transforms of torchvision's references/detection."""
 
     def __init__(self, files: list[Path], boxes: list[torch.Tensor]) -> None:
         self.files = files

@@ -1,6 +1,4 @@
-"""Made-up data to learn from: coloured rectangles on noise, whose colour is their class. Importable by spawned
-processes.
-"""
+"""Made-up data to learn from: coloured rectangles on noise, whose colour is their class."""
 
 # Shapes: H x W pixels, C channels.
 
