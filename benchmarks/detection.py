@@ -2,8 +2,8 @@
 
 `learn`: recipe `small` on eight training pictures of coco_tiny, from random weights, evaluated on the same
 eight. That shows that the way works, not how good a cell is. `step`: a training step of raynas's loop against
-plain torchvision code with the same backbone, in turn and in one process. `load`: pictures per second of raynas's
-batches against torch's DataLoader with torchvision's reference transforms, over the same files.
+plain torchvision code with the same backbone, in turn and in one process. `load`: pictures per second of
+raynas's batches against torch's DataLoader with torchvision's reference transforms, over the same files.
 """
 
 from __future__ import annotations

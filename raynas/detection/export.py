@@ -37,7 +37,7 @@ def export_detector(
     image_size: ImageSize | None = None,
     pictures: Sequence[Tensor] = (),
     force: bool = False,
-) -> Exported:
+) -> Exported[str | None]:
     """Writes the detector in evaluation mode and float32.
 
     Args:

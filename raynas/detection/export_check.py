@@ -16,7 +16,7 @@ from torch import Tensor
 
 from raynas.data.layout import role_of_name
 from raynas.data.stream.location import LOCAL
-from raynas.detection.data.pictures import FilePicture, decode_picture
+from raynas.detection.data.pictures import FilePicture, Mode, decode_picture
 from raynas.detection.letterbox import ImageSize, Letterboxed
 from raynas.detection.predictor import picture_tensor
 from raynas.errors import RaynasError, UsageError
@@ -56,6 +56,7 @@ def found_by_detector(detector: FasterRCNN, boxed: Letterboxed) -> Found:
     return found["boxes"], found["scores"], found["labels"]
 
 
+@torch.no_grad()
 def compare(given: Inference, expected: Inference, images: Sequence[Letterboxed]) -> str:
     """How far the detections of two detectors are apart, in words.
 
@@ -88,7 +89,7 @@ def compare(given: Inference, expected: Inference, images: Sequence[Letterboxed]
 
 def _chosen(found: Found) -> Found:
     boxes_D4, scores_D, labels_D = found
-    number = max(int((scores_D > SCORE).sum()), 0) or BEST
+    number = int((scores_D > SCORE).sum()) or BEST
     return boxes_D4[:number], scores_D[:number], labels_D[:number]
 
 
@@ -114,7 +115,7 @@ def pictures_of(place: Path, *, num_channels: int) -> list[Tensor]:
     files = [place] if place.is_file() else _files_below(place)
     if not files:
         raise UsageError(f"There are no pictures in {place}. Allowed: {', '.join(SUFFIXES)}.")
-    mode = "L" if num_channels == 1 else "RGB"
+    mode: Mode = "L" if num_channels == 1 else "RGB"
     pictures = []
     for file in files[:: max(len(files) // NUM_PICTURES, 1)][:NUM_PICTURES]:
         picture, _ = decode_picture(FilePicture(LOCAL, str(file)), file.name, mode=mode)

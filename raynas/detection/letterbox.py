@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from raynas.detection.config import DetectorConfig
 from raynas.errors import UsageError
 
-SIDE_MULTIPLE = 32
+SIDE_MULTIPLE, MAX_SIDE = 32, 8192
+"""Pixels: what sides are multiples of, and how long they are at most."""
 ImageSize = tuple[int, int]
 """Height and width in pixels."""
 
@@ -86,10 +87,11 @@ class Letterbox:
 
 
 def check_image_size(image_size: ImageSize) -> None:
-    """UsageError unless both sides are multiples of 32."""
-    if any(side % SIDE_MULTIPLE or side < SIDE_MULTIPLE for side in image_size):
-        nearest = [max(round(side / SIDE_MULTIPLE), 1) * SIDE_MULTIPLE for side in image_size]
+    """UsageError unless both sides are multiples of 32, up to MAX_SIDE."""
+    if any(side % SIDE_MULTIPLE or not SIDE_MULTIPLE <= side <= MAX_SIDE for side in image_size):
+        rounded = [round(side / SIDE_MULTIPLE) * SIDE_MULTIPLE for side in image_size]
+        nearest = [min(max(side, SIDE_MULTIPLE), MAX_SIDE) for side in rounded]
         raise UsageError(
-            f"image_size = {list(image_size)} must be height and width, both multiples of {SIDE_MULTIPLE}. "
-            f"Give {nearest}."
+            f"image_size = {list(image_size)} must be height and width, both multiples of {SIDE_MULTIPLE}, "
+            f"at most {MAX_SIDE}. Give {nearest}."
         )

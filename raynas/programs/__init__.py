@@ -1,4 +1,4 @@
-"""One home for each verb: search, train, benchmark, report, promote, sync and rescore.
+"""One home for each verb: search, train, detect, evaluate, benchmark, report, promote, sync and rescore.
 
 May import everything but cli.
 """

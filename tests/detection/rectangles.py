@@ -1,4 +1,7 @@
-"""Made-up data to learn from: coloured rectangles on noise, whose colour is their class."""
+"""Made-up data to learn from: coloured rectangles on noise, whose colour is their class.
+
+Importable by spawned processes.
+"""
 
 # Shapes: H x W pixels, C channels.
 

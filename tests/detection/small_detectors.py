@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from raynas.detection.config import DetectorConfig
 from raynas.detection.detector import build_detector
@@ -71,3 +71,24 @@ def target(*boxes: tuple[float, float, float, float], label: int = 1) -> dict[st
         "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
         "labels": torch.full((len(boxes),), label, dtype=torch.int64),
     }
+
+
+@torch.no_grad()
+def busy_detector(
+    config: DetectorConfig = SMALL, *, score_threshold: float = 0.05, num_classes: int = 3, **fields: Any
+) -> Any:
+    """A detector that finds many things of all classes, in noise."""
+    detector = small_detector(config, num_classes=num_classes, **fields).train()
+    channels = fields.get("in_channels", 3)
+    generator = torch.Generator().manual_seed(0)
+    for seed in range(10):
+        # Statistics of batch norm.
+        detector(
+            pictures((90, 150), (96, 160), channels=channels, seed=seed),
+            [target((10.0, 10.0, 60.0, 70.0)), target()],
+        )
+    predictor, rpn_head = detector.roi_heads.box_predictor, detector.rpn.head
+    for layer in (predictor.cls_score, predictor.bbox_pred, rpn_head.cls_logits, rpn_head.bbox_pred):
+        nn.init.normal_(layer.weight, std=0.3, generator=generator)
+    detector.roi_heads.score_thresh = score_threshold
+    return detector.eval()

@@ -9,34 +9,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from raynas.detection.config import DetectorConfig
 from raynas.detection.inference import DetectorForInference, exported_program
 from raynas.detection.letterbox import Letterbox
 from raynas.errors import UsageError
-from tests.detection.small_detectors import FORMS, SMALL, pictures, small_detector, target
+from tests.detection.small_detectors import FORMS, SMALL, busy_detector, pictures, small_detector
 
 SIZE = (96, 160)
 INNER_SIZES = [(90, 150), (96, 160), (65, 129), (80, 160)]
 """Sizes that FasterRCNN pads to SIZE."""
-
-
-@torch.no_grad()
-def busy_detector(
-    config: DetectorConfig = SMALL, *, score_threshold: float = 0.05, num_classes: int = 3
-) -> Any:
-    """A detector that finds many things of all classes, in noise."""
-    detector = small_detector(config, num_classes=num_classes).train()
-    generator = torch.Generator().manual_seed(0)
-    for seed in range(10):
-        # Statistics of batch norm.
-        detector(pictures(*INNER_SIZES[:2], seed=seed), [target((10.0, 10.0, 60.0, 70.0)), target()])
-    predictor, rpn_head = detector.roi_heads.box_predictor, detector.rpn.head
-    for layer in (predictor.cls_score, predictor.bbox_pred, rpn_head.cls_logits, rpn_head.bbox_pred):
-        nn.init.normal_(layer.weight, std=0.3, generator=generator)
-    detector.roi_heads.score_thresh = score_threshold
-    return detector.eval()
 
 
 @torch.no_grad()
@@ -113,7 +95,7 @@ def test_labels_and_scores_are_in_their_ranges():
 
 @pytest.mark.parametrize("size", [(96, 150), (0, 96), (-32, 96)])
 def test_a_size_that_is_no_multiple_of_32_is_refused(size):
-    with pytest.raises(UsageError, match=r"multiples of 32\. Give \["):
+    with pytest.raises(UsageError, match=r"multiples of 32, at most 8192\. Give \["):
         DetectorForInference(small_detector(), size)
 
 

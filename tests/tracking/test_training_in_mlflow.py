@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from PIL import Image
 
 from raynas.errors import UsageError
 from search_spaces.nasnet import NASNET_A
@@ -60,6 +62,22 @@ def test_a_store_that_can_not_be_used_is_named(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")
     with pytest.raises(UsageError, match="MLflow can't be used at nonsense://nowhere"):
         open_tracker(store)
+
+
+def test_the_images_of_an_epoch_are_shown_once(store, tmp_path):
+    stream = io.BytesIO()
+    Image.new("RGB", (30, 20), "red").save(stream, "PNG")
+    for _ in range(2):
+        tracker = open_tracker(store)
+        tracker.epoch_done(1, {"top1": 0.5}, images={"validation-1": stream.getvalue()})
+        tracker.close("FINISHED")
+    client, run = the_run(store)
+    names = [file.path for file in client.list_artifacts(run.info.run_id, "images")]
+    shown = [name for name in names if name.endswith(".png")]
+    assert len(shown) == 1 and shown[0].startswith("images/validation-1+step+1+")
+    local = client.download_artifacts(run.info.run_id, shown[0], str(tmp_path))
+    with Image.open(local) as image:
+        assert image.size == (30, 20) and image.getpixel((0, 0)) == (255, 0, 0)
 
 
 LONG = "ap/" + "x" * 300

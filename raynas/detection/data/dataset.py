@@ -174,14 +174,16 @@ def is_detection_data(source: str) -> bool:
 
 
 def holds_boxes(source: str) -> bool:
-    """Whether this is data for a detector: as `is_detection_data`, or Parquet files with boxes."""
+    """Whether this is data for a detector: as `is_detection_data`, or Parquet files with boxes. False for
+    what can't be read.
+    """
     try:
         location = locate(source)
+        if not location.is_folder:
+            return location.path.lower().endswith(".parquet") and has_boxes(location.uri, location.path)
+        listing = Listing.of(location)
     except DataError:
         return False
-    if not location.is_folder:
-        return location.path.lower().endswith(".parquet") and has_boxes(location.uri, location.path)
-    listing = Listing.of(location)
     shards = sorted(file for file in listing.files if file.lower().endswith(".parquet"))
     return has_annotations(listing) or (bool(shards) and has_boxes(location.uri, shards[0]))
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from raynas.config import FrozenModel, differences, merged, validated
+from raynas.data.config import DEFAULT_LABEL_COLUMN
 from raynas.detection.config import DetectorConfig
 from raynas.detection.data import DetectionDataConfig
 from raynas.errors import InvalidConfig
@@ -32,8 +33,12 @@ class ImagesConfig(FrozenModel):
 
     source: str = Field(min_length=1)
     """'digits', Parquet files or a folder of class folders, here or at s3:// or gs://."""
-    label_column: str = Field("label", min_length=1)
+    label_column: str = Field(DEFAULT_LABEL_COLUMN, min_length=1)
     """Name of the column of class indexes, integers from 0, in Parquet files."""
+    image_column: str | None = Field(None, min_length=1)
+    """Name of the column of images in Parquet files. Defaults to image or img, or else to the only column of
+    images.
+    """
     validation_images: int | None = Field(None, ge=1)
     """How many images the training held out of this data, where that isn't recorded. Defaults to a tenth."""
     skip_broken: bool = False

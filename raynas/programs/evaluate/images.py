@@ -103,7 +103,12 @@ def find_images(
             f"{config.source!r} has pictures with boxes, for a detector, but the network is a classifier. "
             "Give class folders, or Parquet files with a column of labels."
         )
-    index = ImageIndex.find(config.source, label_column=config.label_column, skip_broken=config.skip_broken)
+    index = ImageIndex.find(
+        config.source,
+        label_column=config.label_column,
+        image_column=config.image_column,
+        skip_broken=config.skip_broken,
+    )
     if index.validation is None and _is_its_own(config.source, info, recorded):
         return _held_out(config, info, recorded, split)
     return _streamed(index, config, info, split)
@@ -155,6 +160,7 @@ def _held_out(
         "image_size": info.image_size,
         "validation_images": config.validation_images or _recorded_data(recorded).get("validation_images"),
         "label_column": config.label_column,
+        "image_column": config.image_column,
     }
     data = validated(DataConfig, fields, where="data")
     divided = load_split(data, seed=_seed(info, recorded) if is_own else 0)

@@ -18,6 +18,7 @@ from raynas.files import (
 from raynas.models.folder import INFO_FILE, LoadedModel, is_model, load_model
 from raynas.training.device import Precision
 
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 MODEL_FOLDERS = (LAST_MODEL_FOLDER, BEST_MODEL_FOLDER)
 
 
@@ -40,7 +41,7 @@ class FoundModel:
         """The number format in which its training computed, or 'auto' where that isn't known."""
         training = self.recorded.get("training")
         known = training.get("precision") if isinstance(training, dict) else None
-        return known if known in get_args(Precision) else "auto"
+        return next((name for name in PRECISIONS if name == known), "auto")
 
 
 def find_model(what: str | Path, *, best: bool) -> FoundModel:

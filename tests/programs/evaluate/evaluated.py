@@ -12,17 +12,20 @@ from PIL import Image
 
 from raynas.data import DataConfig, load_split
 from raynas.data.stream import EvalTransform, ImageIndex, local_batches
-from raynas.detection.config import DetectorConfig
+from raynas.detection.config import BoxConfig
 from raynas.detection.folder import DetectorInfo, save_detector
+from raynas.detection.plan import plan_detector
 from raynas.files import TRAINING_FILE
 from raynas.models.folder import ModelInfo, save_model
 from raynas.models.networks import build
+from raynas.nn import Network
 from raynas.training import DeviceImages, Placement
 from raynas.training.batches import MemoryBatches, StreamedBatches
 from raynas.training.classification import classifier_training
 from raynas.training.final import FinalTraining
 from raynas.training.images import AugmentationConfig
 from tests.detection.small_detectors import SMALL, small_detector, small_spec
+from tests.models.small_models import show
 from tests.training.final_runs import final_config, network
 
 NAMES = ("cat", "dog", "owl")
@@ -48,17 +51,18 @@ def trained_on_digits(folder: Path, **changes: Any) -> float:
     """Writes the folder of a training on the digits; returns the top-1 that it recorded."""
     split = load_split(DataConfig(validation_images=300), seed=3)
     batches = MemoryBatches(DeviceImages(split), AugmentationConfig(flip=False), seed=3)
-    training = classifier_training(network(), batches, final_config(), Placement(), seed=3)
+    net = network()
+    training = classifier_training(net, batches, final_config(), Placement(), seed=3)
     top1 = _trained(training)
     info = ModelInfo.of(
-        training.network,
+        net,
         mean=split.mean_C,
         std=split.std_C,
         classes=split.class_names,
         training={"data": "digits", "seed": 3, "top1": top1},
         **changes,
     )
-    save_model(folder / "model", training.network, info)
+    save_model(folder / "model", net, info)
     config = {
         "seed": 3,
         "training": {"precision": "float32"},
@@ -71,6 +75,7 @@ def trained_on_digits(folder: Path, **changes: Any) -> float:
 def trained_on_folders(folder: Path, data: Path) -> float:
     """Writes the folder of a training that streamed `squares`; returns the top-1 that it recorded."""
     index = ImageIndex.find(str(data))
+    assert index.validation is not None
     cut = EvalTransform(16, 0.875)
     batches = StreamedBatches(
         local_batches(index.train, cut, shuffle=None, num_processes=0),
@@ -88,9 +93,8 @@ def trained_on_folders(folder: Path, data: Path) -> float:
             filters=4,
             num_reductions=1,
             image_size=16,
-            conventions={"norm_momentum": 0.3},
         )
-    training = classifier_training(net, batches, final_config(batch_size=6, epochs=4), Placement())
+    training = classifier_training(net, batches, final_config(batch_size=6), Placement())
     top1 = _trained(training)
     info = ModelInfo.of(
         net,
@@ -109,9 +113,15 @@ def trained_on_folders(folder: Path, data: Path) -> float:
 
 
 def _trained(training: FinalTraining[Any]) -> float:
-    summaries: list[Any] = []
-    training.run(summaries.append)
-    return float(summaries[-1].top1)
+    """The top-1 that the loop measures, of a network with random weights whose norms have seen images."""
+    batch = next(iter(training.batches.train_batches(0, 30, rank=0, num_ranks=1)))
+    net = training.network
+    assert isinstance(net, Network) and isinstance(net.classifier, torch.nn.Linear)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        torch.nn.init.normal_(net.classifier.weight, std=1.0)
+    show(net, batch.images_NCHW)
+    return float(training.scores()["top1"])
 
 
 def described(folder: Path, **changes: Any) -> None:
@@ -120,15 +130,17 @@ def described(folder: Path, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def untrained_detector(folder: Path, *, config: DetectorConfig = SMALL, **changes: Any) -> Path:
+def untrained_detector(folder: Path, **changes: Any) -> Path:
     """A detector with random weights for the classes of tests.detection.coco_sets."""
-    detector = small_detector(replace_threshold(config))
+    # A threshold that random weights reach.
+    config = SMALL.model_copy(update={"boxes": BoxConfig(score_threshold=0.01, detections=20)})
+    detector = small_detector(config)
     spec = small_spec()
     fields: dict[str, Any] = {
         "genotype": spec.genotype,
         "network": spec.config,
         "image_size": 64,
-        "detector": replace_threshold(config),
+        "detector": plan_detector(spec, config, num_classes=3).config,
         "mean": (0.5,) * 3,
         "std": (0.5,) * 3,
         "classes": ("cat", "dog", "owl"),
@@ -136,8 +148,3 @@ def untrained_detector(folder: Path, *, config: DetectorConfig = SMALL, **change
     }
     save_detector(folder, detector, DetectorInfo(**{**fields, **changes}))
     return folder
-
-
-def replace_threshold(config: DetectorConfig) -> DetectorConfig:
-    """With a threshold that random weights reach."""
-    return config.model_copy(update={"boxes": config.boxes.model_copy(update={"score_threshold": 0.01})})

@@ -64,8 +64,8 @@ def test_streamed_it_finds_the_top1_that_the_training_recorded(on_folders):
     found = raynas.evaluate(folder, data=str(data))
     assert found.scores.num_images == 36
     assert found.scores.top1 == top1
-    # More than guessing, so that wrong pixels would show.
-    assert top1 > 0.5
+    # It doesn't give every image the same class, so that wrong pixels would show.
+    assert (found.scores.confusion_KK.sum(axis=0) > 3).sum() > 1
     assert found.images == "36 validation images of data"
 
 
@@ -163,7 +163,7 @@ def test_the_surest_errors_are_written_and_nothing_is_overwritten(on_folders, tm
     assert [path.name for path in found.pictures] == ["0001.png", "0002.png", "0003.png"]
     for path in found.pictures:
         with Image.open(path) as picture:
-            assert len(picture.convert("RGB").getcolors(1 << 20)) > 10
+            assert np.asarray(picture.convert("L")).std() > 10
     before = [path.read_bytes() for path in found.pictures]
     with pytest.raises(UsageError, match=r"0001\.png exists already"):
         raynas.evaluate(folder, data=str(swapped), pictures=3, out=out)
