@@ -8,7 +8,7 @@ ARGS ?=
 # Two processes share the tests: tests/conftest.py says how.
 SHARED := -n 2 --no-loadscope-reorder
 QUICK := -m "not gpu and not ray and not slow" $(SHARED)
-.PHONY: search test check format lint types cov fuzz install ui bench bench-data bench-scale chaos chaos-workers poison test-gpu clean
+.PHONY: search test check format lint types cov fuzz install ui bench bench-data bench-detection bench-scale chaos chaos-workers poison test-gpu clean
 
 search: install
 	$(BIN)/raynas search $(ARGS)
@@ -58,6 +58,10 @@ bench: install
 
 bench-data: install
 	$(BIN)/python -m benchmarks.data $(ARGS)
+
+# Eight pictures learned by heart, a training step, a loader: five minutes. Needs COCO's pictures (--data).
+bench-detection: install
+	$(BIN)/python -m benchmarks.detection $(ARGS)
 
 # A long search and its resume, 450 simulated workers, eight busy ones: half an hour; CHILDREN=2000 for less.
 CHILDREN ?= 20000

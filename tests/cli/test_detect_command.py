@@ -133,7 +133,7 @@ def test_broken_annotations_are_refused_with_file_id_and_value(tmp_path, name):
     assert [word for word in named if word not in text] == [], text
 
 
-# Each row: the training annotations, what is said about them, and the training pictures and boxes that are left.
+# Each row: the training annotations, what is said, and the training pictures and boxes that are left.
 MENDED = {
     "a box without area": (
         lambda: changed(bbox=[4, 6, 0, 10]),

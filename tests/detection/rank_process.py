@@ -14,13 +14,14 @@ from raynas.detection.training import predict
 from raynas.training import Placement
 from tests.detection.rectangles import SIDE, prepared, training_of, write_rectangles
 
-# Every anchor and every proposal counts in the losses, and each picture has as many boxes as any other: means
-# over the pictures of two ranks are then the mean over all, whichever order they are drawn in.
+# Every anchor and every proposal counts in the losses, and each picture has as many proposals and boxes as
+# any other: means over the pictures of two ranks are then the mean over all, in whichever order
+# they are drawn.
 _EVERYTHING = {
     "norm": "frozen",
     "proposals": {
         "candidates_train": 10_000,
-        "kept_train": 10_000,
+        "kept_train": 100,
         "batch": 10_000,
         "nms": 1.0,
         "positive_iou": 0.5,

@@ -77,8 +77,8 @@ class PreparedDetection:
         assert self.plan
         if self.config.weights is None and self.config.detector.frozen_stride:
             raise InvalidConfig(
-                f"detector.frozen_stride = {self.config.detector.frozen_stride} keeps the weights of stem and "
-                "first cells, and they are random. Leave it out, or give weights (--weights)."
+                f"detector.frozen_stride = {self.config.detector.frozen_stride} keeps the weights of stem "
+                "and first cells, and they are random. Leave it out, or give weights (--weights)."
             )
         batch_size, num_pictures = self.config.training.batch_size, len(self.chosen.numbers)
         if num_pictures < batch_size:
@@ -95,8 +95,9 @@ class PreparedDetection:
             )
         if validation.boxes.is_crowd_N.all():
             raise DataError(
-                f"{validation.file} has no box to measure by: it has {len(validation.boxes):,} boxes, and none "
-                "is of a single object (iscrowd = 0). Give validation pictures with boxes of single objects."
+                f"{validation.file} has no box to measure by: it has {len(validation.boxes):,} boxes, and "
+                "none is of a single object (iscrowd = 0). Give validation pictures with boxes of single "
+                "objects."
             )
 
     def check_steps(self, num_workers: int) -> None:
