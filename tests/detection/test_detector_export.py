@@ -277,6 +277,7 @@ def assert_same_boxes(given: dict[str, np.ndarray], expected: tuple[Tensor, Tens
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_without_raynas_both_formats_find_in_real_pictures_what_the_detector_finds(folder, real_data):
     (folder / "pictures").mkdir()
     files = real_pictures(real_data)
