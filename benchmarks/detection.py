@@ -82,7 +82,7 @@ def learn(data: Path, folder: Path, updates: int) -> None:
     def is_shown(epoch: int) -> bool:
         return epoch % 25 == 0 or epoch == epochs
 
-    none = {**dict.fromkeys(evaluate()), "ap": 0.0, "ap_of_classes": {}}
+    none: dict[str, Any] = {**dict.fromkeys(evaluate()), "ap": 0.0, "ap_of_classes": {}}
     training.scores = seldom  # type: ignore[method-assign]
     print("| updates | loss | AP | AP50 | CPU seconds |\n|---|---|---|---|---|")
     last = []
@@ -113,7 +113,7 @@ def step(data: Path, folder: Path, repetitions: int) -> None:
         preprocessing=plan.preprocessing,
         norm="trained",
     ).train()
-    plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    plain.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(plain.parameters(), lr=1e-3, weight_decay=1e-4)
     training.model.train()
     batches = list(islice(training.batches.train_batches(0, 4, rank=0, num_ranks=1), 8))
@@ -124,7 +124,7 @@ def step(data: Path, folder: Path, repetitions: int) -> None:
     def plainly(batch: DetectionBatch) -> None:
         loss = sum(plain(batch.images, batch.targets).values())
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[union-attr]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(plain.parameters(), 10.0)
         optimizer.step()
 

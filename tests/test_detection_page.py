@@ -27,10 +27,10 @@ def test_the_table_of_maps_has_what_the_networks_have():
         channels = [0 if cell == "-" else int(cell.replace(",", "")) for cell in (first, *rest.split(" | "))]
         shown[name] = (dict(zip((2, 4, 8, 16, 32), channels, strict=True)), int(largest))
     assert set(shown) == {name for name in NETWORKS if "cifar" not in name}
-    for name, (channels, largest) in shown.items():
+    for name, (channels_of, largest) in shown.items():
         spec = NETWORKS[name].spec
         maps = plan_network(spec.genotype, spec.config, in_channels=3).feature_maps
-        assert {2: 0} | {one.stride: one.channels for one in maps} == channels, name
+        assert {2: 0} | {one.stride: one.channels for one in maps} == channels_of, name
         assert plan_detector(spec, DetectorConfig(), num_classes=80).maps[0].stride == largest, name
 
 

@@ -55,7 +55,7 @@ def info(**fields: object) -> DetectorInfo:
         "class_ids": (3, "b", 9),
         "training": {"data": "my/pictures", "epochs": 7, "ap": 0.25, "ap50": 0.5, "ap/cat": 0.125},
     }
-    return DetectorInfo(**{**values, **fields})  # type: ignore[arg-type]
+    return DetectorInfo(**{**values, **fields})
 
 
 @pytest.fixture(scope="module")

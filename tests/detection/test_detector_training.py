@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def data(tmp_path_factory):
     return write_rectangles(tmp_path_factory.mktemp("rectangles") / "data")
 
 
-INTERRUPTED = {
+INTERRUPTED: dict[str, Any] = {
     # Sizes are drawn and pictures mirrored, so that a resumed training has to draw the same again.
     "detector": {"sides": [64, 96]},
     "training": {"average_decay": 0.9, "checkpoint_steps": 3, "schedule": {"warmup_epochs": 0.5}},
@@ -52,7 +53,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(whole, saved):
     assert len(states) == 4
     resumed = training_of(plan)
     resumed.load_state_dict(torch.load(io.BytesIO(states[saved]), weights_only=True))
-    again = []
+    again: list[Any] = []
     resumed.run(again.append)
     expected, given = training.evaluated.state_dict(), resumed.evaluated.state_dict()
     assert expected.keys() == given.keys()
@@ -95,7 +96,7 @@ def test_pictures_without_boxes_are_trained_on(tmp_path):
     content["annotations"] = [one for one in content["annotations"] if one["image_id"] == 0]
     file.write_text(json.dumps(content))
     training = training_of(prepared(data, tmp_path / "out", training={"epochs": 1}))
-    summaries = []
+    summaries: list[Any] = []
     training.run(summaries.append)
     assert training.step == 2
     assert np.isfinite(summaries[-1].train_loss)
@@ -115,7 +116,7 @@ def test_rectangles_in_unseen_pictures_are_found_after_two_hundred_updates(tmp_p
         },
         training={"epochs": 4, "batch_size": 4, "schedule": {"warmup_epochs": 0.4}},
     )
-    summaries = []
+    summaries: list[Any] = []
     training = training_of(plan)
     training.run(summaries.append)
     assert training.step == 200

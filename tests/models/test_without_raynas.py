@@ -7,6 +7,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,10 +32,10 @@ def picture() -> Image.Image:
 
 
 @pytest.fixture(scope="module")
-def exported(models, images_NCHW, tmp_path_factory) -> dict[tuple[str, str], Exported]:
+def exported(models, images_NCHW, tmp_path_factory) -> dict[tuple[str, str], Exported[Any]]:
     """Every model in both formats, each in a folder of its own, already run by the outsider."""
     folder = tmp_path_factory.mktemp("exported")
-    done: dict[tuple[str, str], Exported] = {}
+    done: dict[tuple[str, str], Exported[Any]] = {}
     for name, model in models.items():
         for format in RUNNABLE:
             done[name, format] = export_model(model, format, folder / f"{name}-{format}" / f"{name}.{format}")
