@@ -38,6 +38,9 @@ case "$1" in
 -m)
     stat -c '%a %n' "$(dirname "$RAY_AUTH_TOKEN_PATH")" "$RAY_AUTH_TOKEN_PATH" >> "$LOG"
     trap 'echo interrupted >> "$LOG"; exit 130' INT
+    # Only then have all servers been started, which the end of the script ends.
+    servers=$(( SLURM_JOB_NUM_NODES > 1 ? 2 : 1 ))
+    until [ "$(grep -c '^ray start' "$LOG")" -ge "$servers" ]; do sleep 0.05; done
     echo running
     if [ "$3" = search ]; then read -r _ < "$PIPE"; fi
     exit "${CODE:-0}" ;;

@@ -21,6 +21,7 @@ from raynas.tracking import writer
 from raynas.tracking.config import TrackingConfig
 from raynas.tracking.run_page import RunPage
 from raynas.tracking.search_tracker import SearchTracker
+from raynas.tracking.store import sqlite_uri
 from raynas.tracking.writer import JobQueue
 
 
@@ -85,7 +86,7 @@ class FakeSearch:
 
     @property
     def client(self) -> MlflowClient:
-        return MlflowClient(tracking_uri=f"sqlite:///{self.store}")
+        return MlflowClient(tracking_uri=sqlite_uri(self.store))
 
     def mlflow_runs(self, kind: str) -> list[MlflowRun]:
         experiment = self.client.get_experiment_by_name("nas")
