@@ -56,7 +56,7 @@ def changed(**fields):
 def test_the_plan_says_what_is_going_to_be_done(tmp_path):
     text = plan_of(write_coco(tmp_path / "data"), "--pictures-per-second", "2")
     assert "raynas detect: nasnet_a, recipe small, seed 0" in text
-    assert "maps of strides 8, 16, 32 and a pyramid of 64 channels; shorter sides of 192 pixels" in text
+    assert "maps of strides 8, 16, 32 and a pyramid of 64 channels; squares of 192 pixels" in text
     assert "weights: random weights" in text
     assert "3 classes; 4 training pictures with 8 boxes, 2 validation pictures with 4" in text
     assert "of 2 updates" in text and "2 pictures each" in text
@@ -336,7 +336,17 @@ def test_weights_of_another_network_are_refused_with_both(tmp_path, classifier):
     data = write_coco(tmp_path / "data")
     code, text = call("pnasnet5", "--weights", str(classifier), "--data", str(data), *SMALL[:2], "--dry-run")
     assert code == 2 and str(classifier) in text and "architecture" in text, text
-    code, text = call(str(classifier), "--set", "network.filters=16", "--data", str(data), "--dry-run")
+    code, text = call(
+        str(classifier),
+        *SMALL[:2],
+        "--set",
+        "network.filters=16",
+        "--batch-size",
+        "2",
+        "--data",
+        str(data),
+        "--dry-run",
+    )
     assert code == 2 and "filters" in text, text
 
 

@@ -23,7 +23,7 @@ def data(tmp_path_factory):
 
 INTERRUPTED: dict[str, Any] = {
     # Sizes are drawn and pictures mirrored, so that a resumed training has to draw the same again.
-    "detector": {"sides": [64, 96]},
+    "detector": {"sides": [64, 96], "stretch": False},
     "training": {"average_decay": 0.9, "checkpoint_steps": 3, "schedule": {"warmup_epochs": 0.5}},
 }
 

@@ -13,6 +13,7 @@ from raynas.programs.detect.config import DetectConfig
 DEFAULT_RECIPE = "coco_mobile"
 COCO_IMAGES = 117_266
 """Pictures of train2017 that have boxes, by which epochs are converted to and from steps."""
+SMALL_EPOCHS = 100
 
 
 def coco(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,29 +85,35 @@ def coco_mobile(settings: Mapping[str, Any]) -> dict[str, Any]:
 def small(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A small detector from random weights on a laptop; raynas's own. benchmarks/README.md has what it learns
     from eight pictures.
+
+    Pictures become squares, because batch norm that is trained counts the zeros with which pictures of other
+    shapes are padded: its running statistics would be those of no single picture.
     """
     training = settings.get("training")
     epochs = training.get("epochs") if isinstance(training, Mapping) else None
+    if not isinstance(epochs, int):
+        epochs = SMALL_EPOCHS
     return {
         "network": {"stem": "imagenet", "cells_per_stack": 1, "filters": 16},
         "detector": {
             "sides": (192,),
-            "longest_side": 320,
+            "longest_side": 192,
+            "stretch": True,
             "fpn_channels": 64,
             "box_features": 256,
             "anchor_sizes": ((16,), (32,), (64,), (128,)),
             "norm": "trained",
             "proposals": {"candidates_train": 300, "candidates": 300, "kept_train": 300, "kept": 300},
-            "boxes": {"batch": 128},
+            "boxes": {"batch": 128, "positive_fraction": 0.5},
         },
         "training": {
-            "epochs": 100,
+            "epochs": SMALL_EPOCHS,
             "batch_size": 4,
             # So that it learns the same on CPUs with and without bfloat16.
             "precision": "float32",
-            "optimizer": {"name": "adamw", "learning_rate": 1e-3, "weight_decay": 1e-4},
+            "optimizer": {"name": "adamw", "learning_rate": 2e-3, "weight_decay": 1e-4},
             # A short training needs a short warm-up.
-            "schedule": {"name": "cosine", "warmup_epochs": 0.5 if epochs == 1 else 1.0},
+            "schedule": {"name": "cosine", "warmup_epochs": epochs / 8},
             "gradient_clip": 10.0,
         },
     }

@@ -103,6 +103,6 @@ def test_small_is_for_random_weights():
         0.1,
         (192,),
     )
-    assert (config.training.optimizer.name, config.training.optimizer.learning_rate) == ("adamw", 1e-3)
+    assert (config.training.optimizer.name, config.training.optimizer.learning_rate) == ("adamw", 2e-3)
     assert config.training.precision == "float32"
     assert config.network.stem == "imagenet"
