@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader, Dataset
 from raynas.detection.data import Augmentation, DetectionBatch, DetectionDataConfig, open_detection
 from raynas.detection.data.batches import training_batches
 from raynas.detection.detector import build_detector
+from raynas.detection.evaluation import NUMBERS
 from raynas.detection.training import DetectorBatches
 from raynas.models.torchvision_import import load_torchvision
 from raynas.programs.detect.prepare import PreparedDetection, prepare_detection
@@ -82,7 +83,7 @@ def learn(data: Path, folder: Path, updates: int) -> None:
     def is_shown(epoch: int) -> bool:
         return epoch % 25 == 0 or epoch == epochs
 
-    none: dict[str, Any] = {**dict.fromkeys(evaluate()), "ap": 0.0, "ap_of_classes": {}}
+    none: dict[str, Any] = {**dict.fromkeys(NUMBERS), "ap": 0.0, "ap_of_classes": {}}
     training.scores = seldom  # type: ignore[method-assign]
     print("| updates | loss | AP | AP50 | CPU seconds |\n|---|---|---|---|---|")
     last = []
