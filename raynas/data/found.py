@@ -56,7 +56,7 @@ class Found:
     sizes: Sizes | None = None
 
     def with_sizes(self, encoded: Callable[[int], EncodedImage], num_looked_at: int) -> Found:
-        """The same with the sizes of some training images, of which `encoded` reads the one of a number."""
+        """This with the sizes of some training images added; `encoded(number)` reads one image."""
         return replace(self, sizes=_sizes(encoded, self.num_images["train"], num_looked_at))
 
     def lines(self) -> list[str]:

@@ -225,7 +225,7 @@ def _truth(truth: DetectionSet, chosen: Numbers, number_of_P: Numbers) -> dict[s
 
 
 def _rows(predictions: Predictions, number_of_P: Numbers) -> NDArray[np.float64]:
-    """As faster-coco-eval takes them: picture, left, top, width, height, score, class."""
+    """Rows for faster-coco-eval: picture, left, top, width, height, score, class."""
     # By picture, so that equal scores come in an order that doesn't depend on which rank had which picture.
     order_M = np.argsort(predictions.pictures_M, kind="stable")
     corners_M4 = predictions.boxes_M4[order_M].astype(np.float64)

@@ -12,8 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import safetensors
-import safetensors.torch
 import torch
 from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor
@@ -25,9 +23,9 @@ from raynas.detection.config import DetectorConfig
 from raynas.detection.detector import build_detector
 from raynas.detection.plan import DetectorPlan, plan_detector
 from raynas.errors import ModelError, UsageError
-from raynas.files import LAST_MODEL_FOLDER, parse_json, replace_file
+from raynas.files import LAST_MODEL_FOLDER, parse_json
 from raynas.models.fitting import check_fit
-from raynas.models.folder import INFO_FILE, WEIGHTS_FILE, model_files
+from raynas.models.folder import INFO_FILE, WEIGHTS_FILE, model_files, write_model_files
 from raynas.models.preprocess import Preprocessing
 from raynas.models.tensor_files import read_tensor_file
 from raynas.nn import NetworkConfig, NetworkSpec
@@ -110,19 +108,7 @@ def save_detector(place: Path, detector: torch.nn.Module, info: DetectorInfo) ->
     Raises:
         ModelError: the files can't be written.
     """
-    weights, description = model_files(place)
-    state = {
-        key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for key, tensor in detector.state_dict().items()
-    }
-    text = info.model_dump_json(indent=1) + "\n"
-    try:
-        weights.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(weights, lambda path: path.write_bytes(safetensors.torch.save(state)))
-        # Written last, because a folder that has this file counts as a model.
-        replace_file(description, lambda path: path.write_text(text, encoding="utf-8"))
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ModelError(f"The detector can't be written to {place}: {error}.") from error
+    write_model_files(place, detector, info)
 
 
 def load_detector(place: str | Path) -> LoadedDetector:

@@ -51,8 +51,8 @@ class Exported(Generic[Difference]):
     """The network's description, for format safetensors only."""
     num_bytes: int
     largest_difference: Difference
-    """Of a classifier: on random images, as a fraction of the largest logit. Of a detector: in words. None
-    means that nothing could run the file.
+    """A classifier's is measured on random images, as a fraction of the largest logit; a detector's is in
+    words. None means that nothing could run the file.
     """
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 import safetensors.torch
 import torch
 from pydantic import Field, PositiveFloat, model_validator
-from torch import Tensor
+from torch import Tensor, nn
 
 from raynas.cells.genotype_field import GenotypeField
 from raynas.config import FrozenModel, validated
@@ -129,6 +129,11 @@ def save_model(place: Path, network: Network, info: ModelInfo) -> None:
     """
     described = (info.genotype, info.network, info.num_classes)
     assert described == (network.genotype, network.config, network.num_classes)
+    write_model_files(place, network, info)
+
+
+def write_model_files(place: Path, network: nn.Module, info: FrozenModel) -> None:
+    """Writes weights and description of a classifier or a detector; place and errors are `save_model`'s."""
     weights, description = model_files(place)
     # The format has no shared memory, so every tensor gets a copy of its own.
     state = {

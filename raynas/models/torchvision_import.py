@@ -34,7 +34,7 @@ _SCHEMAS = {
         "-> Tensor"
     ),
 }
-"""As torchvision's compiled part declares them. qnms, for quantised boxes, is declared only."""
+"""The operators' declarations in torchvision's compiled part. qnms, for quantised boxes, is declared only."""
 
 
 _libraries: list[torch.library.Library] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from rich.console import Console
 from raynas.cli.terminal.coco_numbers import class_lines, measured
 from raynas.cli.terminal.commands import program, resume_training
 from raynas.cli.terminal.quantities import short_count
-from raynas.cli.terminal.train import resumable
+from raynas.cli.terminal.train import TrainingProgress, resumable
 from raynas.cli.terminal.training_plan import schedule_text, where_lines
 from raynas.detection.complexity import detector_complexity
 from raynas.detection.data import DetectionSet
@@ -23,7 +22,6 @@ from raynas.programs.detect.detect import detect_prepared
 from raynas.programs.detect.prepare import PreparedDetection, prepare_detection
 from raynas.programs.train.execute import TrainResult
 from raynas.programs.train.start import described
-from raynas.training.final_config import StepSummary, TrainingSummary
 
 
 def run_detect(
@@ -51,7 +49,8 @@ def run_detect(
         console.print(line)
     if is_dry:
         return
-    progress = _Progress(prepared, console)
+    epochs = prepared.config.training.epochs
+    progress = TrainingProgress(epochs, console, _precisions, unit="pictures")
     with resumable(resume_training(prepared.folder, "detect"), console):
         result = detect_prepared(
             prepared, address=address, report=progress.epoch_done, report_step=progress.step_done
@@ -162,28 +161,5 @@ def detection_result(result: TrainResult[DetectionSummary]) -> list[str]:
     return [*lines, f"Export it:\n  {program()} export {shlex.quote(str(result.folder))}"]
 
 
-class _Progress:
-    """Prints a line for each epoch, and for each checkpoint within an epoch."""
-
-    def __init__(self, training: PreparedDetection, console: Console) -> None:
-        self.epochs = training.config.training.epochs
-        self.console = console
-
-    def epoch_done(self, summary: DetectionSummary) -> None:
-        self._print(
-            f"epoch done  epoch={summary.epoch}/{self.epochs} train_loss={summary.train_loss:.4f} "
-            f"ap={measured(summary.ap)} ap50={measured(summary.ap50)} ap75={measured(summary.ap75)} "
-            f"learning_rate={summary.learning_rate:.3g}",
-            summary,
-        )
-
-    def step_done(self, summary: StepSummary) -> None:
-        self._print(
-            f"checkpoint  epoch={summary.epoch}/{self.epochs} step={summary.step} "
-            f"train_loss={summary.train_loss:.4f}",
-            summary,
-        )
-
-    def _print(self, text: str, summary: TrainingSummary) -> None:
-        left = math.ceil(summary.seconds_left / 60)
-        self.console.print(f"{text} pictures_per_second={summary.images_per_second:.2f}  ({left} min left)")
+def _precisions(summary: DetectionSummary) -> str:
+    return f"ap={measured(summary.ap)} ap50={measured(summary.ap50)} ap75={measured(summary.ap75)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from rich.console import Console
 from raynas.cli.terminal.commands import program, resume_training
 from raynas.cli.terminal.train_plan import Pace, plan_lines
 from raynas.programs.train.execute import TrainResult
-from raynas.programs.train.prepare import PreparedTraining, prepare_named_training
+from raynas.programs.train.prepare import prepare_named_training
 from raynas.programs.train.train import train_prepared
 from raynas.run.interruption import Interruption, interruptible
-from raynas.training.final_config import ClassifierSummary, StepSummary, TrainingSummary
+from raynas.training.final_config import ClassifierSummary, EpochSummary, StepSummary, TrainingSummary
 
 
 def run_train(
@@ -48,7 +48,7 @@ def run_train(
         console.print(line)
     if is_dry:
         return
-    progress = _Progress(prepared, console)
+    progress = TrainingProgress(prepared.config.training.epochs, console, _accuracies)
     with resumable(resume_training(prepared.folder), console):
         result = train_prepared(
             prepared, address=address, report=progress.epoch_done, report_step=progress.step_done
@@ -83,17 +83,27 @@ def result_lines(result: TrainResult[ClassifierSummary]) -> list[str]:
     return [*lines, f"Export it:\n  {program()} export {shlex.quote(str(result.folder))}"]
 
 
-class _Progress:
-    """Prints a line for each epoch, and for each checkpoint within an epoch."""
+class TrainingProgress:
+    """Prints a line for each epoch, and for each checkpoint within an epoch.
 
-    def __init__(self, training: PreparedTraining, console: Console) -> None:
-        self.epochs = training.config.training.epochs
+    Args:
+        epochs: those of the whole training.
+        scores: what a task shows of an epoch, in words.
+        unit: what a training's speed counts.
+    """
+
+    def __init__(
+        self, epochs: int, console: Console, scores: Callable[[Any], str], *, unit: str = "images"
+    ) -> None:
+        self.epochs = epochs
         self.console = console
+        self.scores = scores
+        self.unit = unit
 
-    def epoch_done(self, summary: ClassifierSummary) -> None:
+    def epoch_done(self, summary: EpochSummary) -> None:
         self._print(
             f"epoch done  epoch={summary.epoch}/{self.epochs} train_loss={summary.train_loss:.4f} "
-            f"top1={summary.top1:.4f} top5={summary.top5:.4f} learning_rate={summary.learning_rate:.3g}",
+            f"{self.scores(summary)} learning_rate={summary.learning_rate:.3g}",
             summary,
         )
 
@@ -106,4 +116,10 @@ class _Progress:
 
     def _print(self, text: str, summary: TrainingSummary) -> None:
         left = math.ceil(summary.seconds_left / 60)
-        self.console.print(f"{text} images_per_second={summary.images_per_second:.1f}  ({left} min left)")
+        self.console.print(
+            f"{text} {self.unit}_per_second={summary.images_per_second:.1f}  ({left} min left)"
+        )
+
+
+def _accuracies(summary: ClassifierSummary) -> str:
+    return f"top1={summary.top1:.4f} top5={summary.top5:.4f}"

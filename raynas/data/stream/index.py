@@ -51,7 +51,7 @@ class ImageIndex:
         return [*self.found.lines(), use]
 
     def with_train_images(self, count: int, *, seed: int) -> ImageIndex:
-        """The same with `count` training images, drawn at random.
+        """An index like this one with `count` training images, drawn at random.
 
         Raises:
             DataError: there are fewer, or fewer than classes.

@@ -25,8 +25,8 @@ from raynas.detection.data.order import ChosenPictures, PicturePlan, plan_pictur
 from raynas.detection.data.pictures import Mode, Numbers, Picture
 
 Target = dict[str, Tensor]
-"""As torchvision's detectors take it: boxes, float32 [N, 4] left, top, right, bottom in pixels of the image,
-and labels, int64 [N] from 1.
+"""The target that torchvision's detectors take: boxes, float32 [N, 4] left, top, right, bottom in pixels of
+the image, and labels, int64 [N] from 1.
 """
 
 _READ_AHEAD = 2

@@ -37,7 +37,7 @@ class SeedResult:
     seconds: float
     """Real processor time of the simulation."""
     earlier: tuple[SeedResult, ...] = ()
-    """The same search as it stood at the end of each smaller budget, the smallest first."""
+    """This search as it stood at the end of each smaller budget, the smallest first."""
 
     @property
     def best(self) -> Improvement:

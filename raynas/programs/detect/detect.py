@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from raynas.config import merged
 from raynas.detection.summary import DetectionSummary
-from raynas.programs.detect.models import registered_detector_name, save_detectors
+from raynas.programs.detect.models import save_detectors
 from raynas.programs.detect.prepare import PreparedDetection, prepare_detection
 from raynas.programs.detect.worker import DetectionInput, build_detector_training
 from raynas.programs.train.execute import Execution, TrainResult, execute
+from raynas.programs.train.models import registered_name
 from raynas.programs.train.prepare import field_overrides
 from raynas.training.final_config import StepSummary
 
@@ -95,7 +96,7 @@ def detect_prepared(
         given=DetectionInput.of(training),
         check_steps=training.check_steps,
         save_models=functools.partial(save_detectors, training),
-        registered_name=registered_detector_name(config),
+        registered_name=registered_name(config, "raynas-detector-"),
         command="raynas detect",
     )
     return execute(execution, address=address, report=report, report_step=report_step)

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from raynas.cells.published import published_cells
 from raynas.config import without_credentials
 from raynas.detection.folder import DetectorInfo, save_detector
 from raynas.detection.summary import DetectionSummary
 from raynas.engine.final import TrainedStates
 from raynas.files import BEST_MODEL_FOLDER, LAST_MODEL_FOLDER
-from raynas.models.networks import NETWORKS
-from raynas.programs.detect.config import DetectConfig
 from raynas.programs.detect.prepare import PreparedDetection
 from raynas.programs.train.models import evaluated_weights, git_commit
-from raynas.tracking.config import FORBIDDEN_IN_MODEL_NAMES
 
 
 def save_detectors(
@@ -31,15 +26,6 @@ def save_detectors(
         "best": _save(training, BEST_MODEL_FOLDER, states.best, states.best_epoch, summaries),
         "last": _save(training, LAST_MODEL_FOLDER, states.last, epochs, summaries),
     }
-
-
-def registered_detector_name(config: DetectConfig) -> str:
-    """The model's name in MLflow's registry: as configured, or raynas-detector-CELL or -ARCH_ID."""
-    if config.tracking.registered_model is not None:
-        return config.tracking.registered_model
-    is_published = config.cell in NETWORKS or config.cell in published_cells()
-    name = config.cell if is_published else config.genotype.arch_id
-    return "raynas-detector-" + re.sub(f"[{FORBIDDEN_IN_MODEL_NAMES}]", "-", name)
 
 
 def _save(

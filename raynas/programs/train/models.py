@@ -23,7 +23,7 @@ from raynas.models.folder import ModelInfo, save_model
 from raynas.models.networks import NETWORKS
 from raynas.models.weights import TIMM_PREFIX
 from raynas.nn import Network
-from raynas.programs.train.config import TrainConfig
+from raynas.programs.train.config import BaseTrainConfig
 from raynas.programs.train.prepare import PreparedTraining
 from raynas.tracking.config import FORBIDDEN_IN_MODEL_NAMES
 from raynas.training.batches import IMAGENET_MEAN_C, IMAGENET_STD_C
@@ -44,13 +44,13 @@ def save_models(
     }
 
 
-def registered_name(config: TrainConfig) -> str:
-    """The model's name in MLflow's registry: as configured, or raynas-CELL, or raynas-ARCH_ID."""
+def registered_name(config: BaseTrainConfig, prefix: str = "raynas-") -> str:
+    """The model's name in MLflow's registry: as configured, or `prefix` and the cell's name or arch_id."""
     if config.tracking.registered_model is not None:
         return config.tracking.registered_model
     is_published = config.cell in NETWORKS or config.cell in published_cells()
     name = config.cell if is_published else config.genotype.arch_id
-    return "raynas-" + re.sub(f"[{FORBIDDEN_IN_MODEL_NAMES}]", "-", name)
+    return prefix + re.sub(f"[{FORBIDDEN_IN_MODEL_NAMES}]", "-", name)
 
 
 def _save(
@@ -107,7 +107,7 @@ def _info(
     return ModelInfo.of(network, **pixels, classes=data.class_names, training=known)
 
 
-def _began_from(config: TrainConfig) -> dict[str, Any]:
+def _began_from(config: BaseTrainConfig) -> dict[str, Any]:
     """The weights that it began from, if it didn't begin from random ones."""
     weights = config.weights
     if weights is None:

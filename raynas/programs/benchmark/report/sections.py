@@ -122,7 +122,7 @@ def _results(study: Study, findings: Findings) -> Section:
 
 
 def _smaller_budgets(study: Study) -> list[Section]:
-    """The same searches at the end of each budget; nothing if there is one budget."""
+    """How the searches stood at the end of each budget; nothing if there is one budget."""
     if not study.setting.smaller_budgets:
         return []
     rows = tuple(
