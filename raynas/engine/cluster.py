@@ -23,6 +23,7 @@ NODE_ID = "ray.io/node-id"
 """Label by which Ray places an actor on one node. Unlike an address, an id is never used for a second node.
 """
 _START_TIMEOUT_VARIABLE = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
+_POLL_VARIABLE = "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"
 
 
 def set_start_timeout(seconds: float) -> None:
@@ -30,6 +31,11 @@ def set_start_timeout(seconds: float) -> None:
     it.
     """
     os.environ.setdefault(_START_TIMEOUT_VARIABLE, f"{seconds:g}")
+
+
+def set_poll_interval(seconds: float) -> None:
+    """Sets how often Ray Train's controller asks its workers for checkpoints, unless the user has set it."""
+    os.environ.setdefault(_POLL_VARIABLE, f"{seconds:g}")
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from raynas.engine.cluster import HEAD_NODE, set_start_timeout
+from raynas.engine.cluster import HEAD_NODE, set_poll_interval, set_start_timeout
 from raynas.engine.final_checkpoints import load_state
 from raynas.engine.final_mailbox import FinalMailbox
 from raynas.engine.final_plan import TrainingPlan
@@ -53,6 +53,10 @@ TRAINING_START_TIMEOUT_SECONDS = 30.0
 """How long Ray Train waits for room for the workers before it looks again for how many there is room."""
 MAX_WAITS_FOR_NODES = 120
 """Such waits in a row, an hour in all: a lost spot machine is rarely replaced at once."""
+POLL_INTERVAL_SECONDS = 0.25
+"""How often Ray Train's controller asks the workers for checkpoints. A worker goes on only once its last one
+was fetched, so that Ray Train's own two seconds are as long as a whole epoch of a small data set.
+"""
 
 
 PROGRAMMING_ERRORS = (
@@ -221,6 +225,7 @@ def _trainer(
     settings: FinalWorkerSettings, plan: TrainingPlan, folder: Path, score: str, max_failures: int
 ) -> TorchTrainer:
     set_start_timeout(TRAINING_START_TIMEOUT_SECONDS)
+    set_poll_interval(POLL_INTERVAL_SECONDS)
     resources: dict[str, float] = {"CPU": plan.cpus}
     if plan.gpus:
         resources["GPU"] = plan.gpus

@@ -17,6 +17,8 @@ from raynas.engine.config import WorkerConfig
 from raynas.engine.pool import ChildPool
 from raynas.training import Placement
 
+# Ray gives its workers way to everything else; here the tests in the other process would starve them.
+os.environ.setdefault("RAY_worker_niceness", "0")
 NUM_WORKERS = 2
 # Seeds of children that misbehave; a test chooses them with the fixture `behave`.
 RAISES, NAN, DIES_ONCE, RUNS_FOR_EVER, DIES_FIRST, WAITS_FOR_IT = range(1000, 1006)
