@@ -8,7 +8,7 @@ ARGS ?=
 # Two processes share the tests: tests/conftest.py says how.
 SHARED := -n 2 --no-loadscope-reorder
 QUICK := -m "not gpu and not ray and not slow" $(SHARED)
-.PHONY: search test check format lint types cov fuzz install ui bench bench-data bench-detection bench-scale chaos chaos-workers poison test-gpu clean
+.PHONY: search test check quick format lint types cov fuzz install ui bench bench-data bench-detection bench-scale chaos chaos-workers poison test-gpu clean
 
 search: install
 	$(BIN)/raynas search $(ARGS)
@@ -17,7 +17,10 @@ test: install
 	$(BIN)/python -m pytest -m "not gpu" $(SHARED) $(ARGS)
 
 # Format, lint, types, and the tests without Ray that take no longer than a few seconds: under three minutes.
-check: lint types
+check: lint
+	$(MAKE) --no-print-directory -j 2 types quick
+
+quick: install
 	$(BIN)/python -m pytest -q $(QUICK) $(ARGS)
 
 format: install

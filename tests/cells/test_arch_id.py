@@ -229,6 +229,7 @@ def test_arch_id_is_equal_exactly_for_isomorphic_cells(num_blocks, ops, with_inp
     assert_canonical_exactly_by_graph(small_cells(num_blocks, ops, with_inputs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("num_blocks", "ops", "num_inputs"),
     [

@@ -299,7 +299,9 @@ def test_without_data_nothing_starts():
 
 
 @pytest.mark.parametrize("source", ["nowhere", "file.txt", "s3://bucket", "digits"])
-def test_data_that_are_no_pictures_with_boxes_are_named(tmp_path, source):
+def test_data_that_are_no_pictures_with_boxes_are_named(tmp_path, monkeypatch, source):
+    # Nobody waits for the credentials of a machine in Amazon's cloud.
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     (tmp_path / "file.txt").write_text("x")
     code, text = call("nasnet_a", "--data", source, *SMALL, "--dry-run")
     assert code == 2 and source in text, text

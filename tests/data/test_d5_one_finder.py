@@ -120,6 +120,7 @@ def test_d5_a_tar_file_means_what_the_folder_means(tmp_path, name):
     assert answer(converted, tmp_path / "set.tar") == answer(streamed, tmp_path / "set")
 
 
+@pytest.mark.slow
 def test_d5_a_bucket_means_what_the_folder_means(tmp_path, store):
     """One bucket with a folder for each, because a connection takes a second."""
     for number, name in enumerate(READABLE):

@@ -212,6 +212,7 @@ def test_boxes_are_not_rounded_under_autocast(config):
     assert detections["boxes"].dtype == detections["scores"].dtype == torch.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nasnet_a_mobile", "pnasnet5_mobile", "darts_v2_imagenet"])
 @pytest.mark.parametrize("head", ["fpn", "cells"])
 def test_published_networks_take_a_training_step(name, head):

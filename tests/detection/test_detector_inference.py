@@ -52,6 +52,7 @@ def assert_same_detections(given: Any, expected: Any, *, pixels: float) -> None:
     assert torch.allclose(scores, true_scores, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inner_size", INNER_SIZES)
 @pytest.mark.parametrize("form", FORMS)
 def test_it_finds_what_torchvision_finds(form, inner_size):

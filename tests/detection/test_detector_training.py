@@ -47,6 +47,7 @@ def whole(data, tmp_path_factory):
 
 
 # Within the first epoch, after it, within the second epoch, and at the end.
+@pytest.mark.slow
 @pytest.mark.parametrize("saved", [0, 1, 2, 3])
 def test_an_interrupted_training_ends_with_the_same_weights(whole, saved):
     plan, training, states, summaries = whole

@@ -25,6 +25,7 @@ def expected(row: dict[str, Any]) -> list[tuple[int, int, int]]:
     return [(channels, side, side) for _, times, channels, side in row["outputs"] for _ in range(times)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", ["symmetric", "same"])
 def test_built_network_has_the_official_endpoints(golden, padding):
     genotype = published_cell(golden["cell"]).genotype

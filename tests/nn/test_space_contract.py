@@ -43,6 +43,7 @@ def built(genotype: Genotype, config: NetworkConfig, image_size: int, seed: int 
         return Network(genotype, config, in_channels=3, num_classes=4, image_size=image_size)
 
 
+@pytest.mark.slow
 def test_it_keeps_the_promises_of_every_space(space):
     check_space(space)
 
@@ -56,6 +57,7 @@ def test_networks_of_one_seed_are_equal(space):
     assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
 
 
+@pytest.mark.slow
 def test_every_architecture_costs_what_is_counted(space):
     for index, genotype in enumerate(drawn(space, COUNTED, seed=4)):
         config = small_config(space, filters=4 + index % 5)

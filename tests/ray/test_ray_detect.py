@@ -101,7 +101,7 @@ def killed_once(training: PreparedDetection, marker: Path) -> Any:
 
     def factory(placement: Placement, given: DetectionInput) -> FinalTraining[Any]:
         made = build(placement, given)
-        made.batches = Killing(made.batches)  # type: ignore[assignment]
+        made.batches = Killing(made.batches)
         return made
 
     return factory

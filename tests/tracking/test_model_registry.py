@@ -203,6 +203,7 @@ STEPS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_done", [False, True], ids=["refused", "done"])
 @pytest.mark.parametrize("method", STEPS)
 def test_a_request_that_fails_is_made_again_and_nothing_twice(

@@ -98,6 +98,7 @@ def resumed(search: FakeSearch) -> FakeSearch:
     return search
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_s3_a_moved_folder_is_written_and_read_where_it_lies_now(begun, tmp_path, caplog, name):
     there = moved(begun, tmp_path / "old" / name)
@@ -110,6 +111,7 @@ def test_s3_a_moved_folder_is_written_and_read_where_it_lies_now(begun, tmp_path
     assert "\n" not in warning
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_s3_a_copy_is_written_in_the_copy_and_the_original_stays_as_it_is(begun, tmp_path, name):
     before = files(begun.store.parent)

@@ -100,6 +100,7 @@ def missed(missed_once: TwoStores, tmp_path: Path) -> TwoStores:
     return missed_once.copied(missed_once.folder.parents[1], tmp_path / "copy")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "methods", [ALL, ("create_run",), ("log_batch",), ("set_terminated",)], ids=lambda names: "-".join(names)
 )
@@ -170,6 +171,7 @@ def test_a_resumed_run_keeps_its_first_params_and_has_its_last_config(missed, em
     assert '"children": 7' in parent["artifacts"]["config.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("told", "status"), [("RUNNING", "KILLED"), ("KILLED", "KILLED"), ("FAILED", "FAILED")]
 )

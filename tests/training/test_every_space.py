@@ -19,6 +19,7 @@ def digits() -> DeviceImages:
     return DeviceImages(load_split(DataConfig(train_images=512, validation_images=128), seed=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES.names())
 def test_a_child_of_every_space_trains(name):
     settings = {"space": {"name": name}, "network": {"filters": 4}, "child": {"epochs": 1, "batch_size": 32}}

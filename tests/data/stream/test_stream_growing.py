@@ -52,6 +52,7 @@ def test_each_epoch_has_its_size_and_the_same_images_in_order(planned):
         assert all(one.labels_N.equal(other.labels_N) for one, other in zip(ours, plain, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["nasnet", "darts", "darts_imagenet"])
 @pytest.mark.parametrize("size", [16, 40, 80])
 def test_a_network_with_an_auxiliary_head_trains_at_other_sizes(kind, size):

@@ -74,6 +74,7 @@ def test_s13_kept_results_are_those_that_were_computed_to_the_last_bit(folder, r
     assert [len(result.earlier) for result in results] == [2] * 6
 
 
+@pytest.mark.slow
 def test_s13_runs_that_are_done_are_not_repeated_and_the_results_are_those_of_one_go(
     folder, recipe, whole_table, results
 ):

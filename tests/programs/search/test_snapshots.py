@@ -149,6 +149,7 @@ DAMAGES = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", DAMAGES)
 def test_a_damaged_snapshot_is_not_used(folder, name, what):
     whole, _, _ = resumed(folder, name, recalls=False)
@@ -184,6 +185,7 @@ def test_a_snapshot_of_another_controller_is_not_used(folder, name):
     assert Snapshots(strategy, folder / JOURNAL).recall() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["missing", "shape", "type", "nan", "no history"])
 def test_arrays_that_are_not_the_controllers_are_refused(folder, name, change):
     arrays = safetensors.numpy.load_file(folder / SNAPSHOT_FILE)
