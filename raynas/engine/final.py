@@ -30,6 +30,7 @@ from raynas.engine.cluster import HEAD_NODE, set_poll_interval, set_start_timeou
 from raynas.engine.final_checkpoints import load_state
 from raynas.engine.final_mailbox import FinalMailbox
 from raynas.engine.final_plan import TrainingPlan
+from raynas.engine.worker_memory import worker_environment
 from raynas.errors import RaynasError, TrainingFailed
 from raynas.files import CHECKPOINTS_FOLDER, STATE_FILE
 from raynas.training import Placement
@@ -243,6 +244,7 @@ def _trainer(
         run_config=RunConfig(
             name=CHECKPOINTS_FOLDER,
             storage_path=str(folder.absolute()),
+            worker_runtime_env=worker_environment(),
             # Keeps the best; Ray Train always keeps the latest as well.
             checkpoint_config=CheckpointConfig(num_to_keep=1, checkpoint_score_attribute=score),
             # Lost workers count as failures of training, waits for room as failures of the controller.

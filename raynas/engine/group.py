@@ -29,6 +29,7 @@ from raynas.engine.cluster import NODE_ID
 from raynas.engine.pool_plan import WorkerGroup
 from raynas.engine.reasons import explain_death
 from raynas.engine.worker import WorkerSettings, serve_children
+from raynas.engine.worker_memory import worker_environment
 
 logger = logging.getLogger(__name__)
 
@@ -158,6 +159,7 @@ def _trainer(start: GroupStart) -> TorchTrainer:
         run_config=RunConfig(
             name=start.name.replace(" ", "-"),
             storage_path=start.folder,
+            worker_runtime_env=worker_environment(),
             # Dead workers are restarted without end: the queue decides when a child has failed. A controller
             # that can't place its workers ends its run: the supervisor decides where to start another group.
             failure_config=FailureConfig(max_failures=-1, controller_failure_limit=0),  # type: ignore[call-arg]

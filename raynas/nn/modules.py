@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from raynas.nn import layers
+from raynas.nn import cpu_training, layers
 from raynas.nn.config import Conventions
 
 
@@ -19,7 +20,33 @@ def build_layers(parts: layers.Layers, conventions: Conventions) -> nn.Module:
     """The layers as one module, whose n-th child is the n-th layer; without layers it is nn.Identity."""
     if not parts:
         return nn.Identity()
-    return nn.Sequential(*(_module(part, conventions) for part in parts))
+    modules = [_module(part, conventions) for part in parts]
+    for module in modules[1:]:
+        # What comes out of the layer before is nobody else's. The input of the first layer may be.
+        if isinstance(module, nn.ReLU):
+            module.inplace = True
+    return LayerSequence(*modules)
+
+
+class LayerSequence(nn.Sequential):
+    """Layers that are applied in order. Several of them may share the ReLU with which they begin."""
+
+    @property
+    def begins_with_relu(self) -> bool:
+        """Whether `forward` takes `rectified`."""
+        return isinstance(self[0], nn.ReLU)
+
+    def forward(self, x: Tensor, rectified: Tensor | None = None) -> Tensor:
+        """The last layer's output for `x`.
+
+        Args:
+            rectified: the ReLU of `x`, if it is known already; the first layer is then left out.
+        """
+        if rectified is not None:
+            x = rectified
+        for layer in itertools.islice(self, 0 if rectified is None else 1, None):
+            x = layer(x)
+        return x
 
 
 @functools.singledispatch
@@ -51,7 +78,10 @@ def _conv(layer: layers.Conv, conventions: Conventions) -> nn.Module:
     is_strided_pointwise = layer.kernel == (1, 1) and max(layer.stride) > 1
     is_narrow = layer.in_channels // layer.groups < StridedPointwiseConv2d.VECTOR_FLOATS
     same_or_plain = SameConv2d if is_same else nn.Conv2d
-    module = StridedPointwiseConv2d if is_strided_pointwise and is_narrow else same_or_plain
+    is_depthwise = layer.groups == layer.in_channels == layer.out_channels > 1 and not is_same
+    module: type[nn.Conv2d] = DepthwiseConv2d if is_depthwise else same_or_plain
+    if is_strided_pointwise and is_narrow:
+        module = StridedPointwiseConv2d
     return module(
         layer.in_channels,
         layer.out_channels,
@@ -74,7 +104,7 @@ def _pool(layer: layers.Pool, conventions: Conventions) -> nn.Module:
         )
     if layer.kind == "max":
         return nn.MaxPool2d(layer.kernel, layer.stride, layer.kernel // 2)
-    return nn.AvgPool2d(layer.kernel, layer.stride, layer.kernel // 2, count_include_pad=False)
+    return AveragePool2d(layer.kernel, layer.stride, layer.kernel // 2, count_include_pad=False)
 
 
 @_module.register
@@ -115,10 +145,14 @@ class FactorizedReduction2d(nn.Module):
         """(N, in_channels, H, W) -> (N, out_channels, H / 2, W / 2), rounded up."""
         # Padded right and below, cut off left and above: the map keeps its size and moves by one pixel, so
         # that the second grid reads the diagonal neighbours of the pixels that the first one reads.
-        shifted = F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
-        paths = [self.path_2(shifted[:, :, ::2, ::2])]
+        if x.shape[2] % 2 or x.shape[3] % 2:
+            shifted = F.pad(x, (0, 1, 0, 1))[:, :, 1::2, 1::2]
+        else:
+            # An even map has no pixel beyond the last that is read.
+            shifted = subsampled(x, (2, 2), (1, 1))
+        paths = [self.path_2(shifted)]
         if self.path_1 is not None:
-            paths.insert(0, self.path_1(x[:, :, ::2, ::2]))
+            paths.insert(0, self.path_1(subsampled(x, (2, 2))))
         return self.norm(torch.cat(paths, dim=1))  # type: ignore[no-any-return]
 
 
@@ -135,6 +169,34 @@ class Zero2d(nn.Module):
         # Multiplied instead of created, so that the input gets a gradient, of zeros.
         zeros_N1HW = x[:, :1, :: self.stride, :: self.stride] * 0.0
         return zeros_N1HW.expand(-1, self.out_channels, -1, -1)
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """nn.Conv2d with as many groups as channels, no bias, and a padding that keeps H x W at stride 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H / stride, W / stride), rounded up."""
+        kernel, stride, dilation = _pair(self.kernel_size), _pair(self.stride), _pair(self.dilation)
+        if cpu_training.speeds_up_depthwise(x, kernel, stride, dilation):
+            padding = self.padding
+            assert not isinstance(padding, str)
+            return cpu_training.depthwise_conv2d(x, self.weight, _pair(padding), dilation)
+        return super().forward(x)
+
+
+class AveragePool2d(nn.AvgPool2d):
+    """nn.AvgPool2d with an odd kernel and half of it as padding, which isn't counted."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H / stride, W / stride), rounded up."""
+        if self.stride == 1 and cpu_training.speeds_up_average(x):
+            return cpu_training.average_pool(x, self.kernel_size)  # type: ignore[arg-type]
+        return super().forward(x)
+
+
+def _pair(numbers: tuple[int, ...]) -> tuple[int, int]:
+    first, second = numbers
+    return first, second
 
 
 class SameConv2d(nn.Conv2d):
@@ -163,7 +225,14 @@ class StridedPointwiseConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride), rounded up."""
         rows, columns = self.stride
-        return F.conv2d(x[:, :, ::rows, ::columns], self.weight, self.bias, groups=self.groups)
+        return F.conv2d(subsampled(x, (rows, columns)), self.weight, self.bias, groups=self.groups)
+
+
+def subsampled(x: Tensor, stride: tuple[int, int], first: tuple[int, int] = (0, 0)) -> Tensor:
+    """Every stride-th row and column from the first ones on."""
+    if cpu_training.applies(x):
+        return cpu_training.subsampled(x, stride, first)
+    return x[:, :, first[0] :: stride[0], first[1] :: stride[1]]
 
 
 class SamePool2d(nn.Module):

@@ -151,10 +151,19 @@ def run_cells(
         places: which outputs each cell takes.
         kept: numbers of outputs that are not forgotten.
     """
+    # Most outputs pass a ReLU at the beginning of the next cell and again of the one after it.
+    relus: dict[int, Tensor] = {}
     for cell, place in zip(cells, places, strict=True):
+        assert isinstance(cell, Cell)
         number = place.current + 1
-        outputs[number] = cell(outputs[place.current], outputs[place.previous])
+        taken = place.current, place.previous
+        for state in cell.rectified_inputs:
+            if taken[state] not in relus:
+                relus[taken[state]] = F.relu(outputs[taken[state]])
+        rectified = {state: relus[output] for state, output in enumerate(taken) if output in relus}
+        outputs[number] = cell(outputs[place.current], outputs[place.previous], rectified=rectified)
         # No cell takes an output older than the two before its current one, so the memory is freed.
+        relus.pop(number - 3, None)
         if number - 3 not in kept:
             outputs.pop(number - 3, None)
 

@@ -53,7 +53,7 @@ class ChildConfig(FrozenModel):
     augmentation: AugmentationConfig = AugmentationConfig()
     """Augmentation of the training images."""
     precision: Precision = "auto"
-    """Number format of forward passes. 'auto' is bfloat16 where the hardware has it, else float32."""
+    """Number format of forward passes. 'auto' is bfloat16 on GPUs that have it, else float32."""
 
 
 def train_child(
@@ -129,7 +129,8 @@ class _ChildLoop:
             nesterov=config.momentum > 0,
             momentum=config.momentum,
             weight_decay=config.weight_decay,
-            foreach=True,
+            # One kernel for all parameters, on CPUs and GPUs.
+            fused=True,
         )
         # Drop path and learning rate follow steps, not epochs, and end with the last step.
         self.total_steps = config.epochs * images.num_steps(self.batch_size)

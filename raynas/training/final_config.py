@@ -34,7 +34,7 @@ class LoopConfig(FrozenModel):
     """Whether batch norm uses the images of all ranks, which works on GPUs only, instead of each rank's own.
     """
     precision: Precision = "auto"
-    """Number format of forward passes. 'auto' is bfloat16 where the hardware has it, else float32."""
+    """Number format of forward passes. 'auto' is bfloat16 on GPUs that have it, else float32."""
     checkpoint_steps: int | None = Field(None, ge=1)
     """Number of updates between training checkpoints within an epoch; there is always one after each epoch.
     None means that updates don't count.

@@ -25,7 +25,6 @@ from raynas.files import try_writing
 from raynas.programs.train.config import TrainDataConfig
 from raynas.programs.train.data import find_data, find_index, looked_at
 from raynas.tracking.experiment import check_store
-from raynas.training.device import autocast_type
 
 REPORTED_PACKAGES = ("torch", "ray", "mlflow", "pyarrow", "pydantic")
 MIN_FREE_GB = 2.0
@@ -134,9 +133,7 @@ def _gpus() -> str:
     if not torch.cuda.is_available():
         if in_ray:
             return f"{in_ray:g} in the cluster, none on this machine"
-        return "none: children train on CPUs" + (
-            " in bfloat16" if autocast_type("auto", "cpu") else " in float32"
-        )
+        return "none: children train on CPUs"
     names = {torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
     if not in_ray:
         raise UsageError(

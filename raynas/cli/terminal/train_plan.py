@@ -107,7 +107,7 @@ def _how(training: PreparedTraining) -> Iterator[str]:
         f"gradient norm at most {config.gradient_clip:g}" if config.gradient_clip else "",
         f"moving average {config.average_decay:g}" if config.average_decay else "",
         "batch norm across all workers" if config.sync_norm else "batch norm per worker",
-        "bfloat16 where the hardware has it" if config.precision == "auto" else config.precision,
+        "bfloat16 on GPUs that have it" if config.precision == "auto" else config.precision,
     ]
     yield f"with: {', '.join(fact for fact in facts if fact)}"
 

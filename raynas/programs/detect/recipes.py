@@ -109,7 +109,7 @@ def small(settings: Mapping[str, Any]) -> dict[str, Any]:
         "training": {
             "epochs": SMALL_EPOCHS,
             "batch_size": 4,
-            # So that it learns the same on CPUs with and without bfloat16.
+            # So that it learns the same on GPUs with and without bfloat16.
             "precision": "float32",
             "optimizer": {"name": "adamw", "learning_rate": 2e-3, "weight_decay": 1e-4},
             # A short training needs a short warm-up.

@@ -57,7 +57,7 @@ def imagenet_today(settings: Mapping[str, Any]) -> dict[str, Any]:
     """NASNet-A mobile on ImageNet as one would train it today; raynas's own, not measured at this scale.
 
     SGD with a cosine after a warm-up, RandAugment, images that grow (Tan & Le 2021, arXiv 2104.00298), and
-    bfloat16 where the hardware has it.
+    bfloat16 on GPUs that have it.
     """
     recipe = _imagenet("nasnet_a_mobile", rate=0.5, replica=1024, weight_decay=2e-5)
     image_size = _image_size(settings) or recipe["data"]["image_size"]
