@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from raynas.detection.data.config import DetectionDataConfig
+from raynas.detection.data.dataset import DetectionData, open_detection
+
 SIZE = (64, 48)
 CLASSES = ({"id": 3, "name": "cat"}, {"id": 7, "name": "dog"}, {"id": 9, "name": "owl"})
 
 Content = dict[str, Any]
+Change = Callable[[Content], object]
 
 
 def picture(number: int, size: tuple[int, int] = SIZE, mode: str = "RGB") -> Image.Image:
@@ -76,3 +80,22 @@ def write_pictures(folder: Path, content: Content, *, draw: Callable[[int], Imag
     folder.mkdir(parents=True)
     for number in range(len(content["images"])):
         draw(number).save(folder / f"{number:04}.png")
+
+
+def opened(root: Path, **settings: Any) -> DetectionData:
+    return open_detection(DetectionDataConfig(source=str(root), **settings))
+
+
+def written(root: Path, change: Change, **coco_settings: Any) -> Path:
+    """A data set whose training annotations were changed."""
+    content = coco(**coco_settings)
+    change(content)
+    return write_coco(root, train=content)
+
+
+def first_box(content: Content, **values: Any) -> None:
+    content["annotations"][0].update(values)
+
+
+def second_picture(content: Content, **values: Any) -> None:
+    content["images"][1].update(values)
