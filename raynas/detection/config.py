@@ -137,5 +137,8 @@ class DetectorConfig(FrozenModel):
         }[self.head]
         given = [name for name in foreign if getattr(self, name) is not None]
         if given:
-            raise ValueError(f"head = {self.head} has no {given[0]}")
+            raise ValueError(
+                f"head = {self.head} has no {' and no '.join(given)}: leave out, or set to null where the "
+                "recipe gives it"
+            )
         return self

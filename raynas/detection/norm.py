@@ -43,11 +43,7 @@ def norm_rule(
     Raises:
         InvalidConfig: it is to be synchronised, and there are no GPUs.
     """
-    if config.norm == "synchronised" and not uses_gpus:
-        raise InvalidConfig(
-            "detector.norm = synchronised works only on GPUs, and these workers have none. Give frozen or "
-            "trained."
-        )
+    check_synchronised(config, uses_gpus=uses_gpus)
     if config.norm == "synchronised" and num_workers == 1:
         return NormRule("trained", "one worker has all pictures")
     if config.norm != "auto":
@@ -58,6 +54,16 @@ def norm_rule(
         pictures = "picture a worker is" if images_per_worker == 1 else "pictures a worker are"
         return NormRule("frozen", f"{images_per_worker} {pictures} fewer than {ENOUGH_IMAGES}")
     return NormRule("trained", f"{images_per_worker} pictures a worker are at least {ENOUGH_IMAGES}")
+
+
+def check_synchronised(config: DetectorConfig, *, uses_gpus: bool) -> None:
+    """InvalidConfig if batch norm is to be synchronised by workers without GPUs."""
+    if config.norm == "synchronised" and not uses_gpus:
+        raise InvalidConfig(
+            "detector.norm = synchronised works only on GPUs, and these workers have none. Set it to auto, "
+            "frozen or trained, or give the workers GPUs (workers.gpus=1, or --address of a cluster that has "
+            "them)."
+        )
 
 
 class FrozenBatchNorm2d(nn.BatchNorm2d):

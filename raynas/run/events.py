@@ -139,10 +139,12 @@ def last_of_driver(events: Sequence[Event]) -> Started | Resumed | Interrupted:
 
 
 class Origin(FrozenModel):
-    """The run that cells were taken from. MLflow shows what became of them below that run."""
+    """The run that cells were taken from, or the training that weights were. MLflow shows what became of them
+    below it.
+    """
 
     run_id: str
-    """Id in the first line of its journal."""
+    """ID in the first line of its journal, or in its training.json."""
     folder: str
     """Folder in which it lay then."""
     child: int | None = None

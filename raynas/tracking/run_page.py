@@ -28,7 +28,7 @@ PARENT_TAG = "mlflow.parentRunId"
 MAX_COPIES = 100
 """Number of copies of one run's folder among which the MLflow run of a folder is looked for."""
 ORIGIN_TAGS = {"search": "raynas.promoted_from", "training": "raynas.trained_from"}
-"""Name, by kind, of the tag that holds the raynas ID of the run that the cells were taken from."""
+"""Name, by kind, of the tag that holds the raynas ID of the origin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,9 @@ class RunPage:
     config: Mapping[str, Any]
     """Becomes the params; credentials in its URIs are left out."""
     origin: Origin | None = None
-    """The run that the cells were taken from; a new MLflow run is nested in its MLflow run."""
+    """The run that the cells were taken from, or the training that the weights were; a new MLflow run is
+    nested in its MLflow run.
+    """
     start_time: float | None = None
     """Seconds since 1970; defaults to now."""
 
@@ -155,7 +157,9 @@ def _origin_tags(client: MlflowClient, experiment: str, page: RunPage) -> dict[s
     tags = {ORIGIN_TAGS[page.kind]: origin.run_id}
     if origin.child is not None:
         tags[CHILD_TAG] = str(origin.child)
-    sources = find_mlflow_runs(client, [experiment], "search", origin.run_id)
+    sources = [
+        run for kind in ORIGIN_TAGS for run in find_mlflow_runs(client, [experiment], kind, origin.run_id)
+    ]
     if not sources:
         return tags
     folder = Path(origin.folder)

@@ -31,6 +31,6 @@ def without_ray(monkeypatch: pytest.MonkeyPatch, *, best: int) -> None:
 
     module = "raynas.programs.train.execute"
     monkeypatch.setattr(f"{module}.connected", lambda *_, **__: contextlib.nullcontext())
-    plan = types.SimpleNamespace(num_workers=1)
+    plan = types.SimpleNamespace(num_workers=1, gpus=0.0)
     monkeypatch.setattr(f"{module}.plan_training", lambda *_, **__: plan)
     monkeypatch.setattr(f"{module}.train_on_cluster", train_here)

@@ -1,4 +1,4 @@
-"""One tree in MLflow: a search, the promotion of its cells, and the training of one of them."""
+"""One tree in MLflow: a search, the promotion of its cells, the training of one of them, and a detector."""
 
 from __future__ import annotations
 
@@ -44,6 +44,15 @@ def test_a_training_is_nested_in_the_run_that_its_cell_is_from(finished_search: 
     assert (tags["raynas.trained_from"], tags["raynas.child"]) == ("run-1", "2")
     tags = train(finished_search, Origin(run_id="run-2", folder="runs/longer", child=0), run_id="t2")
     assert tags["mlflow.parentRunId"] == promotion_run
+
+
+def test_a_detector_is_nested_in_the_training_that_its_weights_are_from(finished_search: Any) -> None:
+    classifier = open_tracker(finished_search.store, origin=SEARCH)
+    classifier.close("FINISHED")
+    weights = Origin(run_id="t1", folder=str(finished_search.store.parent / "final"))
+    tags = train(finished_search, weights, run_id="t2", folder=finished_search.store.parent / "detector")
+    assert tags["mlflow.parentRunId"] == classifier.mlflow_run_id
+    assert tags["raynas.trained_from"] == "t1" and "raynas.child" not in tags
 
 
 def test_what_is_nested_is_not_taken_for_a_child_of_the_search(finished_search: Any) -> None:

@@ -45,6 +45,7 @@ def run_detect(
         TrainingFailed: the training diverged or could not continue.
     """
     prepared = prepare_detection(what, recipe=recipe, out=out, resume=resume, settings=settings)
+    prepared.check_gpus(address)
     for line in detection_plan(prepared, pictures_per_second, is_resumed=resume):
         console.print(line)
     if is_dry:

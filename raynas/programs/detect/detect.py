@@ -94,7 +94,7 @@ def detect_prepared(
         summary=DetectionSummary,
         factory=functools.partial(build_detector_training, config=config),
         given=DetectionInput.of(training),
-        check_steps=training.check_steps,
+        check_plan=training.check_plan,
         save_models=functools.partial(save_detectors, training),
         registered_name=registered_name(config, "raynas-detector-"),
         command="raynas detect",

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from raynas.cells.published import published_cells
 from raynas.config import merged, validated
 from raynas.detection.data import DetectionData, DetectionDataConfig, TrainingSet, open_detection
 from raynas.detection.evaluation import check_installed
-from raynas.detection.norm import NormRule, norm_rule
+from raynas.detection.norm import NormRule, check_synchronised, norm_rule
 from raynas.detection.plan import DetectorPlan, plan_detector
+from raynas.engine.cluster import starts_here
 from raynas.engine.final_checkpoints import has_checkpoint
+from raynas.engine.final_plan import TrainingPlan
 from raynas.errors import DataError, InvalidConfig, RunFolderError
 from raynas.files import LAST_MODEL_FOLDER
 from raynas.models.folder import ModelInfo, is_model
@@ -27,7 +30,7 @@ from raynas.nn import NetworkSpec
 from raynas.programs.detect.config import DetectConfig
 from raynas.programs.detect.recipes import DEFAULT_RECIPE, detect_config
 from raynas.programs.train.config import InitialWeightsConfig
-from raynas.programs.train.folder import check_can_start, resumed_training_config
+from raynas.programs.train.folder import check_can_start, resumed_training_config, training_of_weights
 from raynas.programs.train.prepare import find_start, with_weights_as_fields
 from raynas.programs.train.start import initial_weights
 from raynas.run.folder import new_training_folder
@@ -100,9 +103,23 @@ class PreparedDetection:
                 "objects."
             )
 
-    def check_steps(self, num_workers: int) -> None:
-        """InvalidConfig if the pictures of an update can't be divided over the workers."""
-        micro_batch(self.config.training, num_workers)
+    def check_plan(self, plan: TrainingPlan) -> None:
+        """InvalidConfig if these workers can't share the pictures of an update, or its statistics."""
+        self.norm(plan.num_workers, uses_gpus=plan.gpus > 0)
+
+    def check_gpus(self, address: str | None) -> None:
+        """InvalidConfig if batch norm is to be synchronised, which takes GPUs, and there will surely be none.
+
+        A cluster's GPUs are known only once it is connected: `check_plan` looks at those.
+
+        Args:
+            address: address of a Ray cluster, as `detect_prepared` takes it.
+        """
+        gpus = self.config.workers.gpus
+        if gpus == "auto" and starts_here(address):
+            gpus = float(torch.cuda.is_available())
+        if gpus == 0:
+            check_synchronised(self.config.detector, uses_gpus=False)
 
 
 def prepare_detection(
@@ -167,7 +184,10 @@ def _new_config(what: str | None, settings: dict[str, Any], recipe: str | None) 
     if settings.get("weights") is None and named is not None:
         settings = {**settings, "weights": {"source": what}}
     trained = _trained(settings)
-    subject = _subject(what, named or (trained if what is None else None))
+    subject = {"origin": None, **_subject(what, named or (trained if what is None else None))}
+    if (source := _source_of_weights(settings)) is not None:
+        # A training is nested in the run of its cell, so the detector is below that run in any case.
+        subject["origin"] = training_of_weights(source) or subject["origin"]
     network = _network(what, trained or named)
     base = settings if network is None else merged({"network": network}, settings)
     return detect_config(recipe or DEFAULT_RECIPE, merged(base, subject))
@@ -177,7 +197,7 @@ def _subject(what: str | None, known: ModelInfo | None) -> dict[str, Any]:
     """The fields that say which cell is used and where it comes from."""
     if known is not None:
         cell = str(known.training.get("cell") or known.genotype.arch_id)
-        return {"cell": cell, "genotype": known.genotype, "origin": None}
+        return {"cell": cell, "genotype": known.genotype}
     found = find_start(what)
     return {"cell": str(what or "best"), "genotype": found.genotype, "origin": found.origin}
 
@@ -204,9 +224,14 @@ def _network_in(what: str | None) -> ModelInfo | None:
 
 def _trained(settings: Mapping[str, Any]) -> ModelInfo | None:
     """The description of the network whose weights are taken, if raynas wrote one."""
+    source = _source_of_weights(settings)
+    return None if source is None else known_info(source)
+
+
+def _source_of_weights(settings: Mapping[str, Any]) -> str | None:
     if settings.get("weights") is None:
         return None
-    return known_info(validated(InitialWeightsConfig, settings["weights"], where="weights").source)
+    return validated(InitialWeightsConfig, settings["weights"], where="weights").source
 
 
 def _plain(config: DetectConfig) -> DetectionDataConfig:

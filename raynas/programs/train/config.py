@@ -108,7 +108,9 @@ class BaseTrainConfig(FrozenModel):
     genotype: GenotypeField
     """The cells; in JSON as Genotype.to_dict writes them."""
     origin: Origin | None = None
-    """The run and the child that the cell comes from. None means that it comes from no run."""
+    """The run and the child that the cell comes from, or the training that a detector's weights come from.
+    None means that there is none.
+    """
     weights: InitialWeightsConfig | None = None
     """The weights from which the training begins. None means random ones, which follow from `seed`."""
     network: NetworkConfig = NetworkConfig()

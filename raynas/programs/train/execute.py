@@ -51,8 +51,8 @@ class Execution(Generic[Summary]):
     """Called in each worker with `given`."""
     given: Any
     """What Ray hands to every worker, once per node."""
-    check_steps: Callable[[int], None]
-    """InvalidConfig if a step of so many workers is too small."""
+    check_plan: Callable[[TrainingPlan], None]
+    """InvalidConfig if these workers can't train as configured, for reasons that only the task knows."""
     save_models: Callable[[TrainedStates, list[Summary]], Mapping[str, Path]]
     """Writes the model folders; returns them by alias, 'last' and 'best'."""
     registered_name: str
@@ -86,7 +86,7 @@ def execute(
         plan = plan_training(config.workers)
         # Before the first file is written: a training that can't run leaves no folder behind.
         _check_plan(config, plan)
-        training.check_steps(plan.num_workers)
+        training.check_plan(plan)
         write_config(folder, config)
         with _tracked(training) as tracker:
             # What MLflow missed of earlier drivers' epochs is added; it takes each epoch once.

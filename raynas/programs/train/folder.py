@@ -6,6 +6,7 @@ the best epoch. The names stand in raynas.files, the checkpoints' in raynas.engi
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import uuid
@@ -27,8 +28,10 @@ from raynas.files import (
     put_new_file,
     replace_file,
 )
+from raynas.models.weights import TIMM_PREFIX, weights_file
 from raynas.programs.train.config import BaseTrainConfig, InitialWeightsConfig
 from raynas.programs.train.curve import read_curve
+from raynas.run.events import Origin
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +116,23 @@ def resumed_training_config(
             f"{len(curve)} epochs were trained. Restore it, or train anew in another folder."
         )
     return after
+
+
+def training_of_weights(source: str) -> Origin | None:
+    """The training in whose folder these weights lie, as its training.json names it; None if there is none.
+
+    Raises:
+        WeightsError: there are no weights, or several.
+    """
+    if source.startswith(TIMM_PREFIX):
+        return None
+    # They lie in TRAINING/model, TRAINING/best or TRAINING/checkpoints/NAME.
+    for folder in weights_file(source).absolute().parents[1:3]:
+        if (folder / TRAINING_FILE).is_file():
+            with contextlib.suppress(RunFolderError):
+                if run_id := _read_config(folder / TRAINING_FILE).get("run_id"):
+                    return Origin(run_id=str(run_id), folder=str(folder))
+    return None
 
 
 def _displaced(settings: Mapping[str, Any]) -> dict[str, Any]:

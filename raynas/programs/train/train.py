@@ -94,7 +94,7 @@ def train_prepared(
         summary=ClassifierSummary,
         factory=functools.partial(build_training, folder=folder, config=config),
         given=WorkerInput(training.data, training.initial),
-        check_steps=training.check_steps,
+        check_plan=lambda plan: training.check_steps(plan.num_workers),
         save_models=functools.partial(save_models, training),
         registered_name=registered_name(config),
         command="raynas train",

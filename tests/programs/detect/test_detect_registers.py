@@ -15,11 +15,12 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from raynas.cli.terminal.detect import detection_result
+from raynas.config import merged
 from raynas.detection.evaluation import NUMBERS
 from raynas.detection.folder import load_detector, read_detector_info
 from raynas.detection.predictor import COLUMNS
 from raynas.detection.summary import DetectionSummary
-from raynas.errors import UsageError
+from raynas.errors import InvalidConfig, UsageError
 from raynas.programs.detect.detect import detect_prepared
 from raynas.programs.detect.prepare import prepare_detection
 from raynas.programs.train.execute import TrainResult
@@ -186,6 +187,13 @@ def test_what_an_outage_kept_from_the_registry_is_registered_by_a_resume(folder,
     monkeypatch.setattr("raynas.programs.train.folder.has_checkpoint", lambda _: True)
     again = detected(what=None, recipe=None, out=Path("runs/second"), resume=True, settings={})
     assert again.registered is not None and again.registered.versions == {"best": 3, "last": 4}
+
+
+def test_synchronised_norms_need_workers_with_gpus(folder):
+    settings = merged(SETTINGS, {"detector": {"norm": "synchronised"}})
+    with pytest.raises(InvalidConfig, match=r"detector\.norm = synchronised works only on GPUs"):
+        detected(out=Path("runs/new"), settings=settings)
+    assert not Path("runs/new").exists()
 
 
 def test_a_detectors_folder_gives_no_weights_to_begin_from(folder):
