@@ -1,9 +1,9 @@
 """Training on a CPU: operations whose gradients are slow there, computed by faster kernels of torch.
 
-Cells consist of depthwise convolutions and pools of few channels. For some of them oneDNN and torch take up
-to ten times as long as for others of the same arithmetic; benchmarks/README.md has the times. The functions
-here give the same values up to rounding. They are used where a gradient is computed on a CPU in float32;
-everything else, such as evaluation, export and GPUs, runs torch's own operations.
+Cells consist of depthwise convolutions, norms and pools of few channels. For some of them oneDNN and torch
+take up to ten times as long as for others of the same arithmetic; benchmarks/README.md has the times. The
+functions here give the same values up to rounding. They are used where a gradient is computed on a CPU in
+float32; everything else, such as evaluation, export and GPUs, runs torch's own operations.
 """
 
 # Shapes: N images, C channels, H x W pixels.
@@ -24,10 +24,12 @@ columns take seven times as long as those of three with as many rows.
 MIN_NUMBERS = 2**16
 """Numbers in a map below which the overhead of a function here, a tenth of a millisecond, outweighs its gain.
 """
-MIN_POOL_NUMBERS = 2**18
-MAX_POOL_CHANNELS = 32
-"""Bounds between which torch's average pool, which goes through a map pixel by pixel, is the slower one."""
+MIN_LARGE_NUMBERS = 2**18
+MAX_FEW_CHANNELS = 32
+"""Bounds within which torch's average pool and batch norm are slow: they go through a map pixel by pixel."""
 
+ROW_NUMBERS = 128
+"""Numbers in a row when the pixels of a map are seen as a matrix: enough to fill several vector registers."""
 _Pair = tuple[int, int]
 
 
@@ -50,9 +52,9 @@ def speeds_up_depthwise(x: Tensor, kernel: _Pair, stride: _Pair, dilation: _Pair
     return stride == (1, 1) and is_slow and x.numel() >= MIN_NUMBERS and applies(x)
 
 
-def speeds_up_average(x: Tensor) -> bool:
-    """Whether `average_pool` is faster than torch's own pool of this input."""
-    return x.shape[1] <= MAX_POOL_CHANNELS and x.numel() >= MIN_POOL_NUMBERS and applies(x)
+def speeds_up_large(x: Tensor) -> bool:
+    """Whether `average_pool` and `batch_norm` are faster than torch's own for this input."""
+    return x.shape[1] <= MAX_FEW_CHANNELS and x.numel() >= MIN_LARGE_NUMBERS and applies(x)
 
 
 def depthwise_conv2d(x: Tensor, weight: Tensor, padding: _Pair, dilation: _Pair) -> Tensor:
@@ -185,3 +187,88 @@ def _shares(x: Tensor, kernel: int) -> Tensor:
         counts.append((places + half).clamp(max=size - 1) - (places - half).clamp(min=0) + 1)
     counts_11HW = (counts[0][:, None] * counts[1][None, :])[None, None]
     return counts_11HW.to(x.dtype).reciprocal()
+
+
+def batch_norm(x: Tensor, norm: torch.nn.BatchNorm2d) -> Tensor:
+    """What `norm` gives in training; moves its running statistics."""
+    if norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
+    return _BatchNorm.apply(  # type: ignore[no-any-return, no-untyped-call]
+        x, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.momentum, norm.eps
+    )
+
+
+class _BatchNorm(torch.autograd.Function):
+    """Batch norm by elementwise operations on rows of several pixels.
+
+    torch's own kernels go through a map with channels last pixel by pixel, which are few numbers each.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        running_mean: Tensor,
+        running_var: Tensor,
+        momentum: float,
+        eps: float,
+    ) -> Tensor:
+        rows = _rows(x)
+        channels = x.shape[1]
+        num_pixels = x.numel() // channels
+        mean_C = _column_sums(rows, channels) / num_pixels
+        centred = rows - _repeated(mean_C, rows)
+        # The memory of the squares becomes the output.
+        y = torch.empty_like(x)
+        squares = torch.mul(centred, centred, out=_rows(y))
+        var_C = _column_sums(squares, channels) / num_pixels
+        inverse_std_C = (var_C + eps).rsqrt()
+        running_mean.lerp_(mean_C, momentum)
+        # Running variances are those of a population of which this batch is a sample.
+        running_var.lerp_(var_C * (num_pixels / max(num_pixels - 1, 1)), momentum)
+        ctx.save_for_backward(centred, weight, inverse_std_C)
+        scale = _repeated(weight * inverse_std_C, rows)
+        torch.addcmul(_repeated(bias, rows), centred, scale, out=squares)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        centred, weight, inverse_std_C = ctx.saved_tensors
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        rows = _rows(grad)
+        channels = grad.shape[1]
+        num_pixels = grad.numel() // channels
+        grad_bias_C = _column_sums(rows, channels)
+        grad_x = torch.empty_like(grad)
+        products = torch.mul(rows, centred, out=_rows(grad_x))
+        grad_weight_C = _column_sums(products, channels) * inverse_std_C
+        # dx = weight / std * (dy - mean(dy) - x_hat * mean(dy * x_hat)): a sum of dy, `centred` and a shift.
+        scale_C = weight * inverse_std_C
+        slope_C = -scale_C * inverse_std_C * grad_weight_C / num_pixels
+        shift_C = -scale_C * grad_bias_C / num_pixels
+        torch.addcmul(_repeated(shift_C, rows), centred, _repeated(slope_C, rows), out=products)
+        products.addcmul_(rows, _repeated(scale_C, rows))
+        return grad_x, grad_weight_C, grad_bias_C, None, None, None, None
+
+
+def _rows(x: Tensor) -> Tensor:
+    """(N, C, H, W) with channels last -> a view of shape (N * H * W / k, k * C), with rows of k pixels."""
+    channels = x.shape[1]
+    num_pixels = x.numel() // channels
+    pixels = 1
+    while pixels * channels < ROW_NUMBERS and num_pixels % (2 * pixels) == 0:
+        pixels *= 2
+    return x.permute(0, 2, 3, 1).view(num_pixels // pixels, pixels * channels)
+
+
+def _column_sums(rows: Tensor, channels: int) -> Tensor:
+    """The sum of each channel (C,)."""
+    return rows.sum(0).view(-1, channels).sum(0)
+
+
+def _repeated(values_C: Tensor, rows: Tensor) -> Tensor:
+    """One value per channel as a row of several pixels."""
+    return values_C.repeat(rows.shape[1] // len(values_C))

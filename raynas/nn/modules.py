@@ -119,7 +119,17 @@ def _zero(layer: layers.Zero, conventions: Conventions) -> nn.Module:
 
 def batch_norm(channels: int, conventions: Conventions) -> nn.BatchNorm2d:
     """Batch norm with the network's epsilon and momentum."""
-    return nn.BatchNorm2d(channels, eps=conventions.norm_epsilon, momentum=conventions.norm_momentum)
+    return BatchNorm2d(channels, eps=conventions.norm_epsilon, momentum=conventions.norm_momentum)
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """nn.BatchNorm2d with a momentum, weights and running statistics."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> a map of equal shape."""
+        if self.training and cpu_training.speeds_up_large(x):
+            return cpu_training.batch_norm(x, self)
+        return super().forward(x)
 
 
 class GroupNorm2d(nn.GroupNorm):
@@ -189,7 +199,7 @@ class AveragePool2d(nn.AvgPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H / stride, W / stride), rounded up."""
-        if self.stride == 1 and cpu_training.speeds_up_average(x):
+        if self.stride == 1 and cpu_training.speeds_up_large(x):
             return cpu_training.average_pool(x, self.kernel_size)  # type: ignore[arg-type]
         return super().forward(x)
 
