@@ -8,7 +8,7 @@ ARGS ?=
 # Two processes share the tests: tests/conftest.py says how.
 SHARED := -n 2 --no-loadscope-reorder
 QUICK := -m "not gpu and not ray and not slow" $(SHARED)
-.PHONY: search test check quick format lint types cov fuzz install ui bench bench-data bench-detection bench-scale chaos chaos-workers poison test-gpu clean
+.PHONY: search test check quick format lint types cov fuzz install ui bench bench-children bench-data bench-detection bench-scale chaos chaos-workers poison test-gpu clean
 
 search: install
 	$(BIN)/raynas search $(ARGS)
@@ -65,6 +65,10 @@ bench-data: install
 # Eight pictures learned by heart, a training step, a loader: five minutes. Needs COCO's pictures (--data).
 bench-detection: install
 	$(BIN)/python -m benchmarks.detection $(ARGS)
+
+# Training children on a CPU against a plain loop: a quarter of an hour on two idle cores.
+bench-children: install
+	$(BIN)/python -m benchmarks.children $(ARGS)
 
 # A long search and its resume, 450 simulated workers, eight busy ones: half an hour; CHILDREN=2000 for less.
 CHILDREN ?= 20000

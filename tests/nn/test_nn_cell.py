@@ -17,14 +17,14 @@ from raynas.nn.cell_plan import plan_cell
 from raynas.nn.drop_path import DropPath
 from raynas.nn.modules import FactorizedReduction2d, StridedPointwiseConv2d
 from tests.nn.cell_shapes import FILTERS, first_shape, random_states, shape
-from tests.nn.small_networks import build_cell, one_block
+from tests.nn.small_networks import build_cell, one_block, torch_types
 
 RELU_1X1_NORM = [nn.ReLU, nn.Conv2d, nn.BatchNorm2d]
 ALWAYS = Conventions(match_previous="always")
 
 
 def types(module: Any) -> list[type]:
-    return [type(layer) for layer in module.children()]
+    return torch_types(module.children())
 
 
 def test_state_1_is_the_previous_input_as_it_comes():

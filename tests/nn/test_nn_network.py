@@ -29,6 +29,7 @@ from tests.nn.small_networks import (
     searched_genotypes,
     small_network,
     smallest_image,
+    torch_types,
 )
 
 
@@ -97,7 +98,7 @@ def test_head_pools_what_stands_after_the_last_cell(head, types):
     outputs: list[torch.Tensor] = []
     network.cells[-1].register_forward_hook(lambda *call: outputs.append(call[2]))
     logits_NK = network(torch.randn(2, 1, 8, 8))
-    assert [type(layer) for layer in network.head.children()] == types
+    assert torch_types(network.head.children()) == types
     norm = network.head[0] if head == "norm_relu" else nn.Identity()
     features_NCHW = norm(outputs[0])
     if head != "plain":

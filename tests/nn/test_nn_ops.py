@@ -15,14 +15,13 @@ from raynas.cells.block import OPERATIONS
 from raynas.nn import Conventions
 from raynas.nn.layers import out_size
 from raynas.nn.modules import (
-    DepthwiseConv2d,
     FactorizedReduction2d,
     SamePool2d,
     StridedPointwiseConv2d,
     build_layers,
 )
 from raynas.nn.ops import OpShape, op_layers
-from tests.nn.small_networks import num_parameters
+from tests.nn.small_networks import num_parameters, torch_types
 
 POOLS = [op for op in OPERATIONS if op.startswith(("max_pool", "avg_pool_3x3"))]
 SEPARABLE = [op for op in OPERATIONS if op.startswith("sep_conv")]
@@ -48,7 +47,7 @@ def convolutions(module: nn.Module) -> list[nn.Conv2d]:
 
 
 def types(module: nn.Module) -> list[type]:
-    return [type(layer) for layer in module.children()]
+    return torch_types(module.children())
 
 
 @pytest.mark.parametrize("op", OPERATIONS)
@@ -145,7 +144,7 @@ def test_separable_convolution_is_applied_twice_with_the_stride_in_the_first(op)
 
 @pytest.mark.parametrize("op", SEPARABLE)
 def test_nothing_stands_between_depthwise_and_pointwise(op):
-    once = [nn.ReLU, DepthwiseConv2d, nn.Conv2d, nn.BatchNorm2d]
+    once = [nn.ReLU, nn.Conv2d, nn.Conv2d, nn.BatchNorm2d]
     assert types(built(op)) == once + once
 
 
@@ -153,7 +152,7 @@ def test_nothing_stands_between_depthwise_and_pointwise(op):
 def test_dilated_convolution_is_one_depthwise_separable_layer(kernel):
     module = built(f"dil_conv_{kernel}x{kernel}")
     depthwise, pointwise = convolutions(module)
-    assert types(module) == [nn.ReLU, DepthwiseConv2d, nn.Conv2d, nn.BatchNorm2d]
+    assert types(module) == [nn.ReLU, nn.Conv2d, nn.Conv2d, nn.BatchNorm2d]
     assert (depthwise.groups, depthwise.kernel_size, depthwise.dilation) == (4, (kernel, kernel), (2, 2))
     assert pointwise.kernel_size == (1, 1)
 
