@@ -18,8 +18,6 @@ from raynas.run.records import ChildRecord, RunListener
 RECENT = 8
 """Number of finished children that the live table shows."""
 
-STARTING = "Starting the workers (about half a minute) ..."
-
 
 class SearchProgress(RunListener):
     """Counts the events of a run and estimates the time left.
@@ -103,10 +101,6 @@ class PlainLines(SearchProgress):
     Keys have the same names as in the journal.
     """
 
-    def __enter__(self) -> SearchProgress:
-        self._console.print(STARTING)
-        return self
-
     def child_finished(self, record: ChildRecord, child: Child) -> None:
         super().child_finished(record, child)
         result = record.result
@@ -184,7 +178,7 @@ class LiveTable(SearchProgress):
 
     def _render(self) -> RenderableType:
         if not self.is_running:
-            return Group(STARTING, self._bar)
+            return self._bar
         table = Table(box=None, pad_edge=False)
         for column in ("child", "arch_id", "status", "epoch", "accuracy", "parameters", "seconds"):
             table.add_column(column, justify="left" if column in ("arch_id", "status") else "right")

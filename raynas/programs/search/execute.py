@@ -35,6 +35,8 @@ from raynas.training import ChildConfig, ChildTrainer, DeviceImages, LatencyChec
 from raynas.training.first_images import check_first_images
 from raynas.training.single_image import can_train_on_one
 
+STARTING = "Starting the workers (about half a minute) ..."
+
 
 def run_search(
     *,
@@ -139,6 +141,8 @@ def execute(
         with opened(num_slots=1) as (run, tracker):
             pass
         return _result(run, tracker, search)
+    for listener in listeners:
+        listener.noted(STARTING)
     with (
         connected(address, folder=search.folder),
         ChildPool(make_trainer, data=split, config=config.workers) as pool,

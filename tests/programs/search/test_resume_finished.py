@@ -44,6 +44,7 @@ def test_s9_a_finished_run_is_resumed_without_ray_and_shows_its_leaderboard(done
         result.output.split()
     )
     assert "Leaderboard" in result.output
+    assert "Starting the workers" not in result.output
     assert (done / "best_cell.svg").is_file()
     assert records_of(read_events(done / JOURNAL_FILE)) == before
 
@@ -54,4 +55,5 @@ def test_s9_a_run_that_has_children_to_come_starts_ray(done, monkeypatch):
 
     monkeypatch.setattr("raynas.programs.search.execute.connected", start)
     result = CliRunner().invoke(app, ["search", "--out", str(done), "--resume", "--children", "5"])
+    assert "Starting the workers" in result.output
     assert "Ray was started" in f"{result.output} {result.exception}"
