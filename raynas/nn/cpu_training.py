@@ -49,12 +49,13 @@ def applies(x: Tensor) -> bool:
 def speeds_up_depthwise(x: Tensor, kernel: _Pair, stride: _Pair, dilation: _Pair) -> bool:
     """Whether `depthwise_conv2d` is faster than torch's own convolution of this input."""
     is_slow = kernel[1] > MAX_KERNEL_WIDTH or max(dilation) > 1
-    return stride == (1, 1) and is_slow and x.numel() >= MIN_NUMBERS and applies(x)
+    # Sizes last: in an export they are symbols, which a comparison would fix.
+    return stride == (1, 1) and is_slow and applies(x) and x.numel() >= MIN_NUMBERS
 
 
 def speeds_up_large(x: Tensor) -> bool:
     """Whether `average_pool` and `batch_norm` are faster than torch's own for this input."""
-    return x.shape[1] <= MAX_FEW_CHANNELS and x.numel() >= MIN_LARGE_NUMBERS and applies(x)
+    return applies(x) and x.shape[1] <= MAX_FEW_CHANNELS and x.numel() >= MIN_LARGE_NUMBERS
 
 
 def depthwise_conv2d(x: Tensor, weight: Tensor, padding: _Pair, dilation: _Pair) -> Tensor:

@@ -16,8 +16,8 @@ from raynas.run.journal import read_events
 pytestmark = pytest.mark.ray
 
 FOLDER = Path(__file__).parents[1] / "earlier_version"
-# Another processor may round otherwise than the one that trained the network beside this test.
-TOLERANCE = 0.05
+# The network beside this test was trained in bfloat16 and with sums in another order.
+TOLERANCE = 0.02
 FEW_CPUS = {"workers": {"count": 1, "cpus": 0.01}}
 
 
@@ -37,5 +37,10 @@ def test_a_training_ends_with_the_weights_that_it_had(pool, tmp_path):
     result = raynas.train_final(out=tmp_path / "training", resume=True, settings=FEW_CPUS)
     assert [summary.epoch for summary in result.summaries] == [1, 2, 3, 4]
     trained = load_model(FOLDER / "trained" / "model").network.state_dict()
-    for name, weights in load_model(result.model).network.state_dict().items():
-        torch.testing.assert_close(weights, trained[name], rtol=TOLERANCE, atol=TOLERANCE)
+    given = load_model(result.model).network.state_dict()
+    assert given.keys() == trained.keys()
+    # Without counts of batches, and without running statistics, which are larger than weights.
+    names = [name for name, value in trained.items() if value.is_floating_point() and "running" not in name]
+    differences = torch.stack([(given[name] - trained[name]).norm() for name in names])
+    norms = torch.stack([trained[name].norm() for name in names])
+    assert float(differences.norm() / norms.norm()) < TOLERANCE
