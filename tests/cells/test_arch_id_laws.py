@@ -30,6 +30,7 @@ for name in SPACES.names():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES.names())
 def test_a_random_rewriting_keeps_the_arch_id(name):
     rng = random.Random(11)

@@ -142,6 +142,7 @@ def test_s13_a_finished_benchmark_is_shown_again_and_gets_more_seeds(table, tmp_
     assert "has results of the seed 4, and the seeds 0 to 3 are asked for" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -105,6 +105,7 @@ def test_a_description_of_a_larger_detector_than_the_file_has_is_refused(folder)
         load_detector("final")
 
 
+@pytest.mark.slow
 def test_safetensors_holds_the_detector_and_can_be_exported_again(folder):
     code, out, error = call("final", "--format", "safetensors")
     assert code == 0, error
@@ -193,6 +194,7 @@ def test_a_mistake_ends_with_code_2_and_changes_nothing(folder, words, message):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.safetensors", "a.safetensors.md", "a.safetensors.svg", "a.json"])
 def test_nothing_is_overwritten_unless_it_is_asked_for(folder, name):
     words = ["final", "--format", "safetensors", "--out", "a.safetensors"]
@@ -227,6 +229,7 @@ def test_a_detector_that_diverged_is_not_exported(folder):
     assert [path.name for path in folder.iterdir()] == ["final"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(427, 640), (426, 640), (480, 640), (333, 500), (2, 200), (97, 301)])
 def test_a_wide_picture_gets_the_size_that_the_detector_gives_it(size):
     letterbox, detector = Letterbox.of(SMALL), busy_detector()

@@ -164,6 +164,7 @@ def test_there_is_no_number_where_there_is_nothing_to_measure(tmp_path):
     assert set(evaluate_predictions(noisy(truth), empty).numbers.values()) == {None}
 
 
+@pytest.mark.slow
 def test_ids_that_are_texts_or_0_change_nothing(tmp_path):
     plain = made_up_set(tmp_path / "plain", made_up())
     expected = evaluate_predictions(noisy(plain), plain).numbers

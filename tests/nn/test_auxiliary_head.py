@@ -56,6 +56,7 @@ def test_nasnet_as_takes_384_maps_of_16_pixels_at_two_thirds():
     assert network.auxiliary is not None and num_parameters(network.auxiliary) == 1_631_498
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "image_size", "map_size", "kernel"),
     [

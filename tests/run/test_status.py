@@ -273,6 +273,7 @@ def test_a_config_that_does_not_say_how_many_children_leaves_that_open(children)
     assert not found.is_complete
 
 
+@pytest.mark.slow
 def test_a_long_run_is_counted_as_well():
     events: list[Event] = [started(children=20_000, slots=450)]
     for child in range(20_000):

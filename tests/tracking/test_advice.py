@@ -45,6 +45,7 @@ def test_s11_a_cause_has_its_advice_also_when_mlflow_wraps_it(error: Exception, 
             fail(raised)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "words"), [(401, "credentials"), (403, "credentials"), (404, "no MLflow"), (500, "log")]
 )

@@ -108,6 +108,7 @@ def test_keeping_a_child_changes_nothing(undisturbed):
     assert without_seconds(trainer()(CHILD, lambda _: None, lambda: False)) == undisturbed[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("every", "epochs"), [(1, [1, 2, 3]), (2, [2]), (3, [3]), (9, [])])
 def test_a_child_is_kept_as_often_as_asked_and_not_at_its_end(every, epochs):
     kept = Kept(every)

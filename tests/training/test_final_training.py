@@ -53,6 +53,7 @@ OPTIMIZERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: optimizer["name"])
 @pytest.mark.parametrize("saved", [0, 1, 2, 3])
 def test_an_interrupted_training_ends_with_the_same_weights(optimizer, saved):

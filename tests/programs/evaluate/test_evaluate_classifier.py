@@ -273,6 +273,7 @@ def test_a_detector_is_told_from_a_classifier(tmp_path):
         raynas.evaluate(place, data=str(squares(tmp_path / "data")))
 
 
+@pytest.mark.slow
 def test_ray_and_mlflow_are_not_loaded():
     code = (
         "import sys, raynas.programs.evaluate.evaluate, raynas.cli.evaluate, raynas.cli.terminal.evaluate; "
