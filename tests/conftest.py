@@ -16,8 +16,13 @@ settings.load_profile("raynas")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the tests that need Ray first: they take longest, and one process has to run them all."""
-    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
+    """Puts the tests that need Ray first: they take longest, and one process has to run them all.
+
+    Before them come the tests of a Ray that can't be started, as the one of the others goes on running.
+    """
+    items.sort(
+        key=lambda item: (item.path.name != "test_ray_start.py", item.get_closest_marker("ray") is None)
+    )
 
 
 @pytest.hookimpl(optionalhook=True)

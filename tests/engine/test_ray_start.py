@@ -66,6 +66,9 @@ COMMANDS = {
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RAY_ADDRESS", "RAY_TMPDIR", "TMPDIR", "RAY_GCS_SERVER_PORT"):
         monkeypatch.delenv(name, raising=False)
+    # Other tests of this process may have left their Ray running, which stays as it is.
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
 
 
 def message_of(monkeypatch: pytest.MonkeyPatch, error: Exception, address: str | None = None) -> str:
