@@ -9,7 +9,7 @@ import pytest
 import ray.train
 import torch
 
-from raynas.engine.final import FinalWorkerSettings, train_worker
+from raynas.engine.final_worker import FinalWorkerSettings, train_worker
 from raynas.errors import DataError, RaynasError, TrainingFailed
 
 

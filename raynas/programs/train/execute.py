@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Generic
 
 from raynas.engine.cluster import connected
-from raynas.engine.final import TrainedStates, TrainingFactory, train_on_cluster
+from raynas.engine.final import TrainedStates, train_on_cluster
 from raynas.engine.final_plan import TrainingPlan, plan_training
+from raynas.engine.final_worker import TrainingFactory
 from raynas.errors import InvalidConfig
 from raynas.models.folder import INFO_FILE
 from raynas.programs.train.config import BaseTrainConfig
