@@ -27,9 +27,9 @@ MIN_NUMBERS = 2**16
 MIN_LARGE_NUMBERS = 2**18
 MAX_FEW_CHANNELS = 32
 """Bounds within which torch's average pool and batch norm are slow: they go through a map pixel by pixel."""
-
 ROW_NUMBERS = 128
 """Numbers in a row when the pixels of a map are seen as a matrix: enough to fill several vector registers."""
+
 _Pair = tuple[int, int]
 
 
@@ -165,13 +165,13 @@ class _AveragePool(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: int) -> Tensor:
-        ctx.kernel = kernel
-        return _window_sum(x, kernel).mul_(_shares(x, kernel))
+        ctx.kernel, ctx.shares = kernel, _shares(x, kernel)
+        return _window_sum(x, kernel).mul_(ctx.shares)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return _window_sum(grad * _shares(grad, ctx.kernel), ctx.kernel), None
+        return _window_sum(grad * ctx.shares, ctx.kernel), None
 
 
 def _window_sum(x: Tensor, kernel: int) -> Tensor:
