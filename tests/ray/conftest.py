@@ -20,12 +20,26 @@ from raynas.training import Placement
 # Ray gives its workers way to everything else; here the tests in the other process would starve them.
 os.environ.setdefault("RAY_worker_niceness", "0")
 NUM_WORKERS = 2
+BLOCK_BYTES = 2**28
 # Seeds of children that misbehave; a test chooses them with the fixture `behave`.
 RAISES, NAN, DIES_ONCE, RUNS_FOR_EVER, DIES_FIRST, WAITS_FOR_IT = range(1000, 1006)
 
 
 def accuracy_of(arch_id: str) -> float:
     return int(arch_id[:4], 16) / 0xFFFF
+
+
+def memory_kept() -> int:
+    """Bytes that stay in this process after a block of 256 MB was used and freed: by default none."""
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    before = resident()
+    block = bytearray(BLOCK_BYTES)
+    block[:: os.sysconf("SC_PAGE_SIZE")] = b"1" * (BLOCK_BYTES // os.sysconf("SC_PAGE_SIZE"))
+    del block
+    return resident() - before
 
 
 def attempts_at(kind: int, marker: Path) -> int:
@@ -76,9 +90,11 @@ def marker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pool(marker: Path) -> Iterator[ChildPool]:
     # Defined here, so that Ray sends it by value: workers can't import a test's module.
     train_stand_in = stand_in
+    kept, measure = marker.parent / "memory-kept", memory_kept
 
     def factory(placement: Placement, split: ImageSplit | None) -> TrainChild:
         assert split is None
+        kept.write_text(str(measure()))
         return lambda child, report, should_stop: train_stand_in(marker, child, report, should_stop)
 
     with (

@@ -16,8 +16,8 @@ from raynas.run.journal import read_events
 pytestmark = pytest.mark.ray
 
 FOLDER = Path(__file__).parents[1] / "earlier_version"
-# The network beside this test was trained in bfloat16 and with sums in another order.
-TOLERANCE = 0.02
+# The network beside this test was trained in bfloat16, with sums in another order.
+TOLERANCE = 0.05
 FEW_CPUS = {"workers": {"count": 1, "cpus": 0.01}}
 
 
@@ -39,8 +39,9 @@ def test_a_training_ends_with_the_weights_that_it_had(pool, tmp_path):
     trained = load_model(FOLDER / "trained" / "model").network.state_dict()
     given = load_model(result.model).network.state_dict()
     assert given.keys() == trained.keys()
-    # Without counts of batches, and without running statistics, which are larger than weights.
-    names = [name for name, value in trained.items() if value.is_floating_point() and "running" not in name]
-    differences = torch.stack([(given[name] - trained[name]).norm() for name in names])
-    norms = torch.stack([trained[name].norm() for name in names])
-    assert float(differences.norm() / norms.norm()) < TOLERANCE
+    # Variances are squares, in which single ones differ by more: they are compared together.
+    running = [name for name in trained if "running" in name]
+    for name in trained.keys() - set(running):
+        torch.testing.assert_close(given[name], trained[name], rtol=TOLERANCE, atol=TOLERANCE)
+    expected, statistics = (torch.cat([state[name] for name in running]) for state in (trained, given))
+    assert float((statistics - expected).norm()) < TOLERANCE * float(expected.norm())

@@ -32,6 +32,7 @@ from raynas.run.run import Run
 from raynas.strategies.strategy import make_strategy
 
 from .conftest import (
+    BLOCK_BYTES,
     DIES_FIRST,
     DIES_ONCE,
     NAN,
@@ -209,3 +210,8 @@ def test_the_searcher_works_in_somebody_elses_tuner(pool, tmp_path):
     for child, record in searcher.run.records.items():
         assert record.result.status == "completed"
         assert record.reward == pytest.approx(len(searcher.run.child(child).genotype.normal.concat) / 10)
+
+
+def test_workers_keep_their_memory(pool, marker):
+    """Those of a final training do too: tests/ray/test_ray_training.py."""
+    assert int((marker.parent / "memory-kept").read_text()) > BLOCK_BYTES // 2

@@ -32,6 +32,8 @@ from raynas.training.final import FinalTraining
 from raynas.training.final_config import ClassifierSummary, StepSummary, TrainingSummary
 from tests.nn.small_networks import TINY
 
+from .conftest import BLOCK_BYTES, memory_kept
+
 pytestmark = pytest.mark.ray
 SETTINGS = {
     "network": {"cells_per_stack": 1, "filters": 4},
@@ -92,9 +94,10 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
     training = prepared(tmp_path / "training")
     # By value: workers can't import a test's module.
     interrupt, build = Interrupted, functools.partial(build_training, folder=tmp_path, config=training.config)
-    marker = tmp_path / "died"
+    marker, kept, measure = tmp_path / "died", tmp_path / "memory-kept", memory_kept
 
     def factory(placement: Placement, data: Any) -> FinalTraining[Any]:
+        kept.write_text(str(measure()))
         made = build(placement, data)
         made.batches = interrupt(made.batches, marker)
         return made
@@ -111,6 +114,7 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
         report_summary=summaries.append,
     )
     assert marker.exists()
+    assert int(kept.read_text()) > BLOCK_BYTES // 2
     epochs = [summary for summary in summaries if isinstance(summary, ClassifierSummary)]
     assert [summary.epoch for summary in epochs] == [1, 2, 3]
     assert {summary.step for summary in summaries if isinstance(summary, StepSummary)} >= {20, 40, 60, 80}
