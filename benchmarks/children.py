@@ -40,9 +40,10 @@ from raynas.engine.worker_memory import worker_environment
 from raynas.nn import Cell, Network, NetworkConfig, NetworkSpec, cpu_training
 from raynas.nn.cell import States
 from raynas.strategies.strategy import make_strategy
-from raynas.training import ChildConfig, DeviceImages, Placement
 from raynas.training.child import train_child
-from raynas.training.device import reproducible
+from raynas.training.config import ChildConfig
+from raynas.training.device import Placement, reproducible
+from raynas.training.images import DeviceImages
 
 BATCH_SIZE = 64
 WARM_STEPS = 2

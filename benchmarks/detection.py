@@ -35,7 +35,7 @@ from raynas.detection.training import DetectorBatches
 from raynas.models.torchvision_import import load_torchvision
 from raynas.programs.detect.prepare import PreparedDetection, prepare_detection
 from raynas.programs.detect.worker import DetectionInput, build_detector_training
-from raynas.training import Placement
+from raynas.training.device import Placement
 
 NUM_PICTURES = 8
 UPDATES = 150

@@ -20,9 +20,9 @@ import torch
 
 from raynas.models.networks import NETWORKS
 from raynas.programs.train.recipes import train_config
-from raynas.training import Placement
 from raynas.training.batches import TrainingBatch
 from raynas.training.classification import classifier_training
+from raynas.training.device import Placement
 
 RECIPES = {"nasnet_a_mobile": "imagenet_mobile", "nasnet_a_large": "imagenet_large"}
 NUM_CLASSES = 1000

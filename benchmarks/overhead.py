@@ -33,7 +33,7 @@ from raynas.strategies.strategy import make_strategy
 from raynas.tracking.config import TrackingConfig
 from raynas.tracking.run_page import RunPage
 from raynas.tracking.search_tracker import SearchTracker
-from raynas.training import Placement
+from raynas.training.device import Placement
 
 
 def no_op(placement: Placement, split: ImageSplit | None) -> TrainChild:

@@ -32,7 +32,11 @@ from raynas.engine.tuning import tune_run
 from raynas.nn import NetworkConfig
 from raynas.run.run import Run
 from raynas.strategies.strategy import make_strategy
-from raynas.training import ChildConfig, ChildTrainer, DeviceImages, Placement, train_child
+from raynas.training.child import train_child
+from raynas.training.config import ChildConfig
+from raynas.training.device import Placement
+from raynas.training.images import DeviceImages
+from raynas.training.trainer import ChildTrainer
 
 REASONS = {
     "raises": r"^ValueError: poison \(in poisoned, .*poison\.py, line \d+\)$",

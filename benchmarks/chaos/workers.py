@@ -35,8 +35,8 @@ from raynas.run.journal import Journal, read_events
 from raynas.run.records import RunListener
 from raynas.run.run import Run
 from raynas.strategies.strategy import make_strategy
-from raynas.training import Placement
 from raynas.training.child_checkpoint import ChildCheckpoints
+from raynas.training.device import Placement
 
 EPOCHS = 3
 

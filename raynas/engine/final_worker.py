@@ -18,8 +18,7 @@ from ray.train import Checkpoint
 from raynas.engine.final_checkpoints import load_state
 from raynas.errors import RaynasError, TrainingFailed
 from raynas.files import STATE_FILE
-from raynas.training import Placement
-from raynas.training.device import is_out_of_memory
+from raynas.training.device import Placement, is_out_of_memory
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import TrainingSummary
 

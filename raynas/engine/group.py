@@ -11,6 +11,7 @@ declare `has_replica_groups`, and ControllerCallback. tests/ray/test_ray_search.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import threading
 from dataclasses import dataclass
@@ -19,65 +20,17 @@ from typing import Any
 import ray
 import ray.util
 from ray.exceptions import RayActorError
-from ray.train import FailureConfig, RunConfig, ScalingConfig, UserCallback
-from ray.train.backend import Backend
-from ray.train.torch import TorchConfig, TorchTrainer
-from ray.train.v2._internal.execution.callback import ControllerCallback
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-from raynas.engine.attempts import worker_name
 from raynas.engine.cluster import NODE_ID
+from raynas.engine.group_backend import ReportController, ReportLostWorkers, SeparateConfig
 from raynas.engine.pool_plan import WorkerGroup
-from raynas.engine.reasons import explain_death
-from raynas.engine.worker import WorkerSettings, serve_children
 from raynas.engine.worker_memory import worker_environment
+from raynas.engine.worker_settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
-
-
-class Separate(Backend):
-    """Backend without a process group: workers are not connected, and each sees its own GPU only."""
-
-    has_replica_groups = True
-
-
-class SeparateConfig(TorchConfig):
-    """Configuration of workers that train a child each."""
-
-    @property
-    def backend_cls(self) -> type[Backend]:
-        return Separate
-
-
-class ReportController(ControllerCallback):
-    """Reports the actor that controls the group to the queue, so that the driver can kill the group."""
-
-    def __init__(self, queue_name: str, group: str) -> None:
-        self.queue_name = queue_name
-        self.group = group
-
-    def after_controller_start(self, train_run_context: Any) -> None:
-        controller = ray.get_runtime_context().current_actor
-        # The queue is gone if the search has ended meanwhile.
-        with contextlib.suppress(ValueError, RayActorError):
-            ray.get(ray.get_actor(self.queue_name).set_controller.remote(self.group, controller))
-
-
-class ReportLostWorkers(UserCallback):
-    """Reports dead workers to the queue at once, so that others take their children during the restart."""
-
-    def __init__(self, queue_name: str, group: str, *, shares_child: bool) -> None:
-        self.queue_name = queue_name
-        self.group = group
-        self.shares_child = shares_child
-
-    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        with contextlib.suppress(ValueError, RayActorError):
-            queue = ray.get_actor(self.queue_name)
-            for rank, error in worker_exceptions.items():
-                death = explain_death(error)
-                # Of ranks that share a child, only rank 0 talks to the queue.
-                worker = worker_name(self.group, 0 if self.shares_child else rank)
-                ray.get(queue.lost.remote(worker, death.reason, caused_by_child=death.caused_by_child))
 
 
 @dataclass(frozen=True)
@@ -136,20 +89,26 @@ class GroupRun(threading.Thread):
             ray.util.remove_placement_group(self._placement_group)
 
 
-# Ray runs Ray Train V2 where its types are still V1's: mypy doesn't know V2's arguments, nor that a loop's
-# config may be any value.
-def _trainer(start: GroupStart) -> TorchTrainer:
+def _serve(settings: WorkerSettings) -> None:
+    # Only here: this module is imported by processes that train nothing, and torch takes seconds to load.
+    from raynas.engine.worker import serve_children
+
+    serve_children(settings)
+
+
+def _trainer(start: GroupStart) -> DataParallelTrainer:
     settings = start.settings
     resources: dict[str, float] = {"CPU": start.cpus}
     if settings.gpus:
         resources["GPU"] = settings.gpus
     shares = settings.per_child > 1
     # NCCL refuses two ranks on one GPU.
-    backend = "nccl" if settings.gpus >= 1 else "gloo"
-    return TorchTrainer(
-        serve_children,  # type: ignore[arg-type]
-        train_loop_config=settings,  # type: ignore[arg-type]
-        torch_config=TorchConfig(backend=backend) if shares else SeparateConfig(backend=backend),
+    shared = TorchConfig(backend="nccl" if settings.gpus >= 1 else "gloo")
+    return DataParallelTrainer(
+        # The settings are bound to the function, which Ray unpickles in the workers alone, and not given as
+        # the loop's config, which it unpickles in the controller too, with all that they import.
+        functools.partial(_serve, settings),
+        backend_config=shared if shares else SeparateConfig(),
         scaling_config=ScalingConfig(  # type: ignore[call-arg]
             num_workers=start.group.num_workers,
             use_gpu=settings.gpus > 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,33 +16,16 @@ import ray.util
 import torch
 
 from raynas.child import Child, ChildResult, EpochReport, TrainChild
-from raynas.data import ImageSplit
 from raynas.engine.attempts import TimeLimit, worker_name
 from raynas.engine.reasons import failed_result
-from raynas.training import Placement
+from raynas.engine.worker_settings import WorkerSettings
+from raynas.training.device import Placement
 from raynas.training.trainer import Resumable
-
-TrainerFactory = Callable[[Placement, ImageSplit | None], TrainChild]
-"""Called once in each worker; what it returns trains one child after another."""
 
 CONTEXT_BYTES = 600 * 2**20
 """GPU memory that a process uses before it allocates anything: CUDA's context and its kernels."""
 STDERR = 2
 """File descriptor. Ray redirects it to the worker's log, and replaces sys.stderr by an object without one."""
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """What every worker of a group is started with."""
-
-    queue_name: str
-    group: str
-    factory: TrainerFactory
-    num_threads: int
-    gpus: float
-    per_child: int
-    time_limit: TimeLimit | None
-    checkpoint_epochs: int
 
 
 def serve_children(settings: WorkerSettings) -> None:

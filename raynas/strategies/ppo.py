@@ -38,6 +38,7 @@ from torch import Tensor
 from typing_extensions import TypeVar
 
 from raynas.cells.space import Actions, SearchSpace
+from raynas.nn.eager_optimizers import Adam
 from raynas.strategies.controller import Array, Controller, Sample, Sampler
 from raynas.strategies.ppo_snapshot import Recalled, learned_arrays
 from raynas.strategies.strategy import Proposal, Strategy, StrategyConfig, register_strategy
@@ -99,7 +100,7 @@ class PPO(Strategy[PPOConfigT]):
             num_choices, hidden_units=self.config.hidden_units, generator=torch.Generator().manual_seed(seed)
         )
         self._sampler: Sampler | None = None
-        self.optimizer = torch.optim.Adam(self.controller.parameters(), lr=self.config.learning_rate)
+        self.optimizer = Adam(self.controller.parameters(), lr=self.config.learning_rate)
         self.baseline: float | None = None
         self.policy_version = 0
         self._batch: list[tuple[Proposal, float]] = []

@@ -19,6 +19,7 @@ import torch
 from pydantic import Field
 
 from raynas.cells.space import Actions, SearchSpace
+from raynas.nn.eager_optimizers import Adam
 from raynas.strategies.strategy import Proposal, Strategy, StrategyConfig, register_strategy
 
 INIT_DEVIATION = 0.001
@@ -47,7 +48,7 @@ class Reinforce(Strategy[ReinforceConfig]):
         # Decisions with fewer than K choices are padded with -inf: probability 0 and gradient 0, so that Adam
         # never moves the padding. Double precision, so that rounding doesn't decide between two draws.
         self.logits_TK = torch.tensor(np.where(is_choice_TK, logits_TK, -np.inf), requires_grad=True)
-        self.optimizer = torch.optim.Adam([self.logits_TK], lr=config.learning_rate)
+        self.optimizer = Adam([self.logits_TK], lr=config.learning_rate)
         self.baseline = 0.0
         self.num_rewards = 0
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from raynas.data.stream import ImageBatches
+from raynas.training.config import AugmentationConfig
 from raynas.training.device import hashed_seed
-from raynas.training.images import AugmentationConfig, DeviceImages
+from raynas.training.images import DeviceImages
 
 IMAGENET_MEAN_C = (0.5, 0.5, 0.5)
 IMAGENET_STD_C = (0.5, 0.5, 0.5)

@@ -14,12 +14,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, distributed, nn
 
 from raynas.child import ChildResult, EpochReport, Report, ShouldStop
-from raynas.config import FrozenModel
 from raynas.nn.drop_path import set_drop_path_progress
+from raynas.nn.eager_optimizers import SGD
 from raynas.training.child_checkpoint import (
     ChildCheckpoints,
     from_bytes,
@@ -27,33 +26,11 @@ from raynas.training.child_checkpoint import (
     set_random_state,
     to_bytes,
 )
-from raynas.training.device import Placement, Precision, autocast_type
+from raynas.training.config import ChildConfig
+from raynas.training.device import Placement, autocast_type
 from raynas.training.first_images import FirstImages
-from raynas.training.images import AugmentationConfig, DeviceImages
+from raynas.training.images import DeviceImages
 from raynas.training.losses import classification_loss, validation_counts
-
-
-class ChildConfig(FrozenModel):
-    """How a child is trained."""
-
-    epochs: int = Field(20, ge=1)
-    """Full passes over the training split. Zoph et al. 2018, appendix A."""
-    batch_size: int = Field(64, ge=1)
-    """Images per step, over all ranks."""
-    learning_rate: float = Field(0.05, gt=0)
-    """Learning rate at the first step; a cosine lowers it to 0 at the last."""
-    momentum: float = Field(0.9, ge=0, lt=1)
-    """Nesterov momentum of SGD."""
-    weight_decay: float = Field(5e-4, ge=0)
-    """L2 penalty on every parameter."""
-    gradient_clip: float = Field(5.0, gt=0)
-    """Norm of the whole gradient at which it is clipped."""
-    auxiliary_weight: float = Field(0.4, ge=0)
-    """Weight of the auxiliary head's loss, where the network has one."""
-    augmentation: AugmentationConfig = AugmentationConfig()
-    """Augmentation of the training images."""
-    precision: Precision = "auto"
-    """Number format of forward passes. 'auto' is bfloat16 on GPUs that have it, else float32."""
 
 
 def train_child(
@@ -123,7 +100,7 @@ class _ChildLoop:
         # channels_last, in which convolutions are faster on CPUs and on GPUs with tensor cores.
         self.network = network.to(placement.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = placement.wrap(self.network)
-        self.optimizer = torch.optim.SGD(
+        self.optimizer = SGD(
             self.network.parameters(),
             lr=config.learning_rate,
             nesterov=config.momentum > 0,

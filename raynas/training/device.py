@@ -6,13 +6,13 @@ import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-Precision = Literal["auto", "float32", "bfloat16"]
+from raynas.training.config import Precision
 
 
 @dataclass(frozen=True, slots=True)

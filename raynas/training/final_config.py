@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from raynas.config import AnyFloat, FrozenModel
 from raynas.errors import InvalidConfig
-from raynas.training.device import Precision
-from raynas.training.optimizers import OptimizerConfig, ScheduleConfig
+from raynas.training.config import Precision
+from raynas.training.optimizer_config import OptimizerConfig, ScheduleConfig
 
 
 class LoopConfig(FrozenModel):

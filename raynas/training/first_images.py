@@ -11,7 +11,8 @@ from torch import Tensor
 
 from raynas.data import ImageSplit
 from raynas.errors import DataError
-from raynas.training.images import AugmentationConfig, DeviceImages
+from raynas.training.config import AugmentationConfig
+from raynas.training.images import DeviceImages
 
 logger = logging.getLogger(__name__)
 

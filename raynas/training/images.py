@@ -6,70 +6,17 @@ Shapes: N images, H x W pixels, C channels. Pixels stay uint8 until their batch 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import Field, field_validator
 from torch import Tensor
 
-from raynas.config import FrozenModel
-from raynas.data.classes import are_digits
 from raynas.training.augment import cutout, random_crop, random_flip
+from raynas.training.config import AugmentationConfig
 
 if TYPE_CHECKING:
     from raynas.data import ImageSplit
-
-
-class AugmentationConfig(FrozenModel):
-    """Augmentation of training images that are in memory. Of streamed images, only `flip` counts."""
-
-    crop_padding: int | None = Field(None, ge=0)
-    """Pixels added on each side before a random crop. None means an eighth of the image size, which is 4 at
-    32 pixels.
-    """
-    flip: bool | None = None
-    """Whether images are mirrored left to right at random. None means that they are, unless the classes are
-    the ten digits.
-    """
-    cutout: int | float = 0
-    """Side of the square that cutout blanks: a fraction of the image's side below 1, or a whole number of
-    pixels. 0 turns it off, 0.5 is usual.
-    """
-
-    @field_validator("cutout")
-    @classmethod
-    def _is_a_size(cls, cutout: float) -> float:
-        if cutout < 0 or (cutout >= 1 and isinstance(cutout, float)):
-            raise ValueError(
-                "it must be 0 for none, a fraction of the image's side below 1, such as 0.5, or a whole "
-                "number of pixels"
-            )
-        return cutout
-
-    def padding(self, image_size: int) -> int:
-        """Pixels that are added on each side before a random crop."""
-        return image_size // 8 if self.crop_padding is None else self.crop_padding
-
-    def cutout_size(self, image_size: int) -> int:
-        """Side in pixels of the square that cutout blanks."""
-        return self.cutout if isinstance(self.cutout, int) else round(self.cutout * image_size)
-
-    def mirrors(self, class_names: Sequence[str] | None) -> bool:
-        """Whether images of these classes are mirrored."""
-        return not are_digits(class_names) if self.flip is None else self.flip
-
-    def mirroring(self, class_names: Sequence[str] | None) -> str:
-        """Whether and why images of these classes are mirrored, in words."""
-        why = ", as the classes are the ten digits" if self.flip is None and are_digits(class_names) else ""
-        return f"{'' if self.mirrors(class_names) else 'not '}mirrored{why} (augmentation.flip)"
-
-    def described(self, split: ImageSplit) -> str:
-        """What is done to the training images of a split, in words."""
-        padding, size = self.padding(split.image_size), self.cutout_size(split.image_size)
-        crop = f"random crop after {padding} pixels of padding" if padding else "no random crop"
-        cut = f"cutout of {size}x{size} pixels" if size else "no cutout"
-        return f"augmentation: {crop}, {self.mirroring(split.class_names)}, {cut}"
 
 
 class DeviceImages:

@@ -7,34 +7,13 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import nn
 
 from raynas.child import LimitsConfig
-from raynas.config import FrozenModel
-from raynas.training.device import Precision, autocast_type
-
-
-class LatencyConfig(FrozenModel):
-    """How a child's latency is measured: a forward pass in evaluation mode, in eager PyTorch.
-
-    It is measured if `limits.latency_ms` or the reward needs it. Everything that runs on the machine at that
-    moment, such as other children, affects it: compare latencies only within one run.
-    """
-
-    always: bool = False
-    """Whether it is measured although nothing needs it, such as for a later `raynas rescore`."""
-    batch_size: int = Field(1, ge=1)
-    """Images per forward pass."""
-    device: Literal["worker", "cpu"] = "worker"
-    """'worker' is the device that trains the child; 'cpu' is the CPU, with the worker's number of threads."""
-    warmup: int = Field(5, ge=0)
-    """Number of passes before the first that counts."""
-    repeats: int = Field(30, ge=1)
-    """Number of passes that count; the latency is their median."""
+from raynas.training.config import LatencyConfig, Precision
+from raynas.training.device import autocast_type
 
 
 @dataclass(frozen=True, slots=True)

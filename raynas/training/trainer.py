@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from raynas.child import Child, ChildResult, Report, ShouldStop, TrainChild
+from raynas.data import ImageSplit
 from raynas.nn import Network, NetworkConfig, NetworkSpec
-from raynas.training.child import ChildConfig, train_child
+from raynas.training.child import train_child
 from raynas.training.child_checkpoint import ChildCheckpoints
+from raynas.training.config import ChildConfig
 from raynas.training.device import Placement, reproducible
 from raynas.training.images import DeviceImages
 from raynas.training.latency import LatencyCheck, measured_latency
@@ -92,3 +94,16 @@ class ChildTrainer:
         if not self.placement.agree(bool(excess)):
             return None
         return ChildResult(status="infeasible", reason=excess)
+
+
+def image_trainer(
+    placement: Placement,
+    split: ImageSplit | None,
+    *,
+    network: NetworkConfig,
+    child: ChildConfig,
+    latency: LatencyCheck | None = None,
+) -> TrainChild:
+    """The function that trains children in a worker, whose images are moved to the device once."""
+    assert split is not None
+    return ChildTrainer(network, child, DeviceImages(split, placement.device), placement, latency)

@@ -7,6 +7,7 @@ operators stand in for torchvision's where those don't load.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import runpy
@@ -41,10 +42,27 @@ def have_operators(models: Path) -> Any:
     return None
 
 
+def load_once() -> None:
+    """Makes torch.export.load keep a file's network: a card loads it anew for every picture."""
+    import torch
+
+    load = torch.export.load
+
+    @functools.cache
+    def loaded(path: str) -> types.SimpleNamespace:
+        network = load(path).module()
+        return types.SimpleNamespace(module=lambda: network)
+
+    torch.export.load = loaded  # type: ignore[assignment]
+
+
 def main() -> None:
     os.chdir(sys.argv[1])
     for path in sorted(Path().glob("*.onnx")) + sorted(Path().glob("*.pt2")):
-        library = have_operators(Path(sys.argv[2])) if path.suffix == ".pt2" else None
+        library = None
+        if path.suffix == ".pt2":
+            library = have_operators(Path(sys.argv[2]))
+            load_once()
         (code,) = re.findall(r"```python\n(.*?)\n```\n", Path(f"{path}.md").read_text(), re.S)
         found: dict[str, Any] = {}
         for picture in sorted(Path("pictures").iterdir()):

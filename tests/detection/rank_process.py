@@ -11,7 +11,7 @@ from torch import Tensor, distributed
 from torch.multiprocessing.spawn import spawn
 
 from raynas.detection.training import predict
-from raynas.training import Placement
+from raynas.training.device import Placement
 from tests.detection.rectangles import SIDE, prepared, training_of, write_rectangles
 
 # Every anchor and every proposal counts in the losses, and each picture has as many proposals and boxes as

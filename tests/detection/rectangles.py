@@ -18,7 +18,7 @@ from PIL import Image
 from raynas.config import merged
 from raynas.programs.detect.prepare import PreparedDetection, prepare_detection
 from raynas.programs.detect.worker import DetectionInput, build_detector_training
-from raynas.training import Placement
+from raynas.training.device import Placement
 from raynas.training.final import FinalTraining
 
 COLOURS = np.array([[230, 50, 50], [50, 230, 50], [50, 50, 230]], dtype=np.uint8)

@@ -27,7 +27,7 @@ from raynas.detection.summary import DetectionSummary
 from raynas.detection.training import Detection
 from raynas.engine.final_mailbox import FinalMailbox
 from raynas.programs.train.curve import Curve
-from raynas.training import Placement
+from raynas.training.device import Placement
 from tests.detection.coco_sets import coco, write_coco
 from tests.detection.small_detectors import small_detector
 

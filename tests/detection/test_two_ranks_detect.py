@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from raynas.training import Placement
+from raynas.training.device import Placement
 from tests.detection.rank_process import evaluated, gradient, train_ranks, write_data
 
 pytestmark = pytest.mark.slow

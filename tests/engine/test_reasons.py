@@ -8,15 +8,8 @@ from ray.core.generated.common_pb2 import ActorDiedErrorContext  # type: ignore[
 from ray.exceptions import ActorDiedError, ActorUnavailableError, OutOfMemoryError
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 
-from raynas.engine.reasons import (
-    CRASHED,
-    GPU_MEMORY,
-    HOST_MEMORY,
-    NODE_LOST,
-    WorkerDeath,
-    explain_death,
-    failed_result,
-)
+from raynas.engine.deaths import CRASHED, HOST_MEMORY, NODE_LOST, WorkerDeath, explain_death
+from raynas.engine.reasons import GPU_MEMORY, failed_result
 
 
 def raised(error: BaseException) -> BaseException:

@@ -10,7 +10,7 @@ import torch
 
 from raynas.child import Child, ChildResult
 from raynas.engine.worker import CONTEXT_BYTES, _limit_memory, _Worker
-from raynas.training import Placement
+from raynas.training.device import Placement
 from search_spaces.nasnet import NASNET_A
 
 QUEUE = SimpleNamespace(stopped=SimpleNamespace(remote=lambda child: None))

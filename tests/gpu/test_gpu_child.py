@@ -7,8 +7,8 @@ import torch
 
 from raynas.cells.block import Block
 from raynas.cells.genotype import CellGenotype, Genotype
-from raynas.training import DeviceImages, Placement
-from raynas.training.device import autocast_type
+from raynas.training.device import Placement, autocast_type
+from raynas.training.images import DeviceImages
 from search_spaces.nasnet import NASNET_A
 from tests.training.tiny_children import NETWORK, digits, train
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from raynas.engine.final import TrainedStates
-from raynas.training import Placement
+from raynas.training.device import Placement
 from raynas.training.final_config import EpochSummary
 
 

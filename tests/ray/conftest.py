@@ -15,7 +15,7 @@ from raynas.data import ImageSplit
 from raynas.engine.cluster import connected
 from raynas.engine.config import WorkerConfig
 from raynas.engine.pool import ChildPool
-from raynas.training import Placement
+from raynas.training.device import Placement
 
 # Ray gives its workers way to everything else; here the tests in the other process would starve them.
 os.environ.setdefault("RAY_worker_niceness", "0")

@@ -27,7 +27,7 @@ from raynas.programs.detect.prepare import PreparedDetection, prepare_detection
 from raynas.programs.detect.worker import DetectionInput, build_detector_training
 from raynas.programs.train.curve import read_curve
 from raynas.programs.train.models import evaluated_weights
-from raynas.training import Placement
+from raynas.training.device import Placement
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import StepSummary
 from tests.detection.rectangles import prepared, write_rectangles

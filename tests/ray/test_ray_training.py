@@ -26,8 +26,8 @@ from raynas.programs.train.curve import read_curve
 from raynas.programs.train.prepare import prepare_training
 from raynas.programs.train.train import train_prepared
 from raynas.programs.train.worker import WorkerInput, build_training
-from raynas.training import Placement
 from raynas.training.batches import TrainingBatch
+from raynas.training.device import Placement
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import ClassifierSummary, StepSummary, TrainingSummary
 from tests.nn.small_networks import TINY

@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from raynas.nn import Network, NetworkConfig
-from raynas.training import DeviceImages, Placement
 from raynas.training.batches import MemoryBatches
 from raynas.training.classification import classifier_training
-from raynas.training.device import reproducible
+from raynas.training.config import AugmentationConfig
+from raynas.training.device import Placement, reproducible
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import FinalConfig
-from raynas.training.images import AugmentationConfig
+from raynas.training.images import DeviceImages
 from tests.nn.small_networks import TINY
 from tests.training.tiny_children import digits
 

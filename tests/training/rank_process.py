@@ -15,8 +15,8 @@ from raynas.cells.block import Block
 from raynas.cells.genotype import CellGenotype, Genotype
 from raynas.child import ChildResult, EpochReport
 from raynas.nn import Network
-from raynas.training import Placement, train_child
-from raynas.training.device import reproducible
+from raynas.training.child import train_child
+from raynas.training.device import Placement, reproducible
 from tests.nn.small_networks import TINY
 from tests.training.final_runs import train_with_frozen_norms
 from tests.training.tiny_children import NETWORK, child_config, digits

@@ -11,9 +11,9 @@ from ray.train import Checkpoint
 from raynas.engine.final_checkpoints import load_state
 from raynas.errors import RunFolderError
 from raynas.files import STATE_FILE
-from raynas.training import Placement
 from raynas.training.checkpoint_clock import STEPS_PER_LOOK, CheckpointClock
 from raynas.training.classification import classifier_training
+from raynas.training.device import Placement
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import TrainingSummary
 from tests.training.final_runs import final_config, network, source

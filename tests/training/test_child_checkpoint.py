@@ -10,9 +10,9 @@ import torch
 
 from raynas.child import Child, EpochReport
 from raynas.nn import NetworkConfig
-from raynas.training import ChildTrainer, Placement
 from raynas.training.child_checkpoint import from_bytes, to_bytes
-from raynas.training.trainer import Resumable
+from raynas.training.device import Placement
+from raynas.training.trainer import ChildTrainer, Resumable
 from search_spaces.nasnet import NASNET_A
 from tests.training.tiny_children import NETWORK, child_config, digits
 

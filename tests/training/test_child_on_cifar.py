@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raynas.data import DataConfig, load_split
-from raynas.training import DeviceImages
+from raynas.training.images import DeviceImages
 from tests.training.tiny_children import NETWORK, train
 
 

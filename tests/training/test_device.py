@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from raynas.training import Placement
-from raynas.training.device import autocast_type, reproducible
+from raynas.training.device import Placement, autocast_type, reproducible
 
 
 @pytest.fixture

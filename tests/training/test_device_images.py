@@ -9,8 +9,8 @@ import warnings
 import pytest
 import torch
 
-from raynas.training import DeviceImages
-from raynas.training.images import AugmentationConfig
+from raynas.training.config import AugmentationConfig
+from raynas.training.images import DeviceImages
 from tests.training.tiny_children import made_up_split
 
 PLAIN = AugmentationConfig(crop_padding=0, flip=False)

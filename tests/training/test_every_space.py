@@ -11,7 +11,9 @@ from raynas.child import Child
 from raynas.data import DataConfig, load_split
 from raynas.programs.search.recipes import search_config
 from raynas.strategies.strategy import make_strategy
-from raynas.training import ChildTrainer, DeviceImages, Placement
+from raynas.training.device import Placement
+from raynas.training.images import DeviceImages
+from raynas.training.trainer import ChildTrainer
 
 
 @functools.cache

@@ -11,8 +11,8 @@ import torch
 
 from benchmarks.full_step import step
 from raynas.errors import InvalidConfig, TrainingFailed
-from raynas.training import Placement
 from raynas.training.classification import classifier_training
+from raynas.training.device import Placement
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import TrainingSummary, divisible, micro_batch
 from tests.training.final_runs import (

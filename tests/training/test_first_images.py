@@ -21,10 +21,11 @@ from raynas.programs.search.prepare import prepare_search
 from raynas.programs.search.recipes import search_config
 from raynas.programs.train.prepare import prepare_training
 from raynas.programs.train.worker import WorkerInput, build_training
-from raynas.training import DeviceImages, Placement
 from raynas.training.classification import classifier_training
+from raynas.training.config import AugmentationConfig
+from raynas.training.device import Placement
 from raynas.training.first_images import ENOUGH_IMAGES, FirstImages
-from raynas.training.images import AugmentationConfig
+from raynas.training.images import DeviceImages
 from search_spaces.nasnet import NASNET_A
 from tests.training.final_runs import final_config, network, source
 from tests.training.tiny_children import made_up_split, train

@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from raynas.child import NO_LIMITS, Child, LimitsConfig
-from raynas.training import ChildTrainer, LatencyCheck, LatencyConfig, Placement
-from raynas.training.latency import measured_latency
+from raynas.training.config import LatencyConfig
+from raynas.training.device import Placement
+from raynas.training.latency import LatencyCheck, measured_latency
+from raynas.training.trainer import ChildTrainer
 from tests.nn.small_networks import TINY
 from tests.training.tiny_children import NETWORK, child_config, digits
 

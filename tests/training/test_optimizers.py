@@ -12,9 +12,10 @@ from torch import nn
 from raynas.config import validated
 from raynas.errors import InvalidConfig
 from raynas.programs.train.config import TrainConfig
-from raynas.training import Placement
 from raynas.training.classification import classifier_training
-from raynas.training.optimizers import OptimizerConfig, ScheduleConfig, build_optimizer, load_optimizer
+from raynas.training.device import Placement
+from raynas.training.optimizer_config import OptimizerConfig, ScheduleConfig
+from raynas.training.optimizers import build_optimizer, load_optimizer
 from search_spaces.nasnet import NASNET_A
 from tests.training.final_runs import final_config, network, source
 

@@ -6,9 +6,9 @@ import torch
 
 from raynas.data.stream import ImageBatches, PixelBatch
 from raynas.nn import Network, NetworkConfig
-from raynas.training import Placement
 from raynas.training.batches import StreamedBatches
 from raynas.training.classification import classifier_training
+from raynas.training.device import Placement
 from tests.nn.small_networks import TINY
 from tests.training.final_runs import final_config
 

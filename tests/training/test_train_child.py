@@ -17,7 +17,9 @@ from raynas.child import EpochReport
 from raynas.data import DataConfig, load_split
 from raynas.nn import Network, NetworkConfig
 from raynas.nn.drop_path import DropPath
-from raynas.training import DeviceImages, train_child
+from raynas.nn.eager_optimizers import SGD
+from raynas.training.child import train_child
+from raynas.training.images import DeviceImages
 from search_spaces.nasnet import NASNET_A
 from tests.nn.small_networks import TINY
 from tests.training.tiny_children import NETWORK, child_config, digits, made_up_split, train
@@ -62,13 +64,13 @@ def at_each_step(monkeypatch) -> Callable[[Callable[[torch.optim.Optimizer], Non
     """Calls a function with the optimiser before each of its steps."""
 
     def install(look):
-        step = torch.optim.SGD.step
+        step = SGD.step
 
         def spied(self, *args, **options):
             look(self)
             return step(self, *args, **options)
 
-        monkeypatch.setattr(torch.optim.SGD, "step", spied)
+        monkeypatch.setattr(SGD, "step", spied)
 
     return install
 

@@ -14,7 +14,10 @@ from raynas.cells.genotype import Genotype
 from raynas.child import Child, ChildResult, Report
 from raynas.data import DataConfig, ImageSplit, load_split
 from raynas.nn import NetworkConfig
-from raynas.training import ChildConfig, ChildTrainer, DeviceImages, Placement
+from raynas.training.config import ChildConfig
+from raynas.training.device import Placement
+from raynas.training.images import DeviceImages
+from raynas.training.trainer import ChildTrainer
 from tests.nn.small_networks import TINY
 
 NETWORK = NetworkConfig(cells_per_stack=1, filters=4, num_reductions=1)

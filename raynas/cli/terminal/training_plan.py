@@ -8,7 +8,7 @@ from pathlib import Path
 from raynas.engine.final_checkpoints import has_checkpoint
 from raynas.programs.train.config import BaseTrainConfig
 from raynas.programs.train.curve import read_curve
-from raynas.training.optimizers import ScheduleConfig
+from raynas.training.optimizer_config import ScheduleConfig
 
 
 def schedule_text(schedule: ScheduleConfig) -> str:

@@ -23,8 +23,7 @@ from raynas.detection.training import Detection, DetectorBatches
 from raynas.models.preprocess import Preprocessing
 from raynas.programs.detect.config import DetectConfig
 from raynas.programs.detect.prepare import PreparedDetection
-from raynas.training import Placement
-from raynas.training.device import reproducible
+from raynas.training.device import Placement, reproducible
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import divisible, micro_batch
 

@@ -18,7 +18,8 @@ from raynas.models.folder import LoadedModel, ModelInfo
 from raynas.programs.evaluate.classes import class_order
 from raynas.programs.evaluate.images import EvaluatedImages, Pixels
 from raynas.training.classification_scores import ClassificationScores
-from raynas.training.device import Precision, autocast_type
+from raynas.training.config import Precision
+from raynas.training.device import autocast_type
 
 BATCH_SIZE = 64
 """Images per forward pass unless another number is given."""

@@ -24,7 +24,8 @@ from raynas.detection.training import predict
 from raynas.errors import DataError
 from raynas.programs.evaluate.classes import class_order
 from raynas.programs.evaluate.config import BoxedPicturesConfig, DetectorEvaluationConfig, Split
-from raynas.training.device import Precision, autocast_type
+from raynas.training.config import Precision
+from raynas.training.device import autocast_type
 
 if TYPE_CHECKING:
     from torchvision.models.detection import FasterRCNN

@@ -16,7 +16,7 @@ from raynas.files import (
     parse_json,
 )
 from raynas.models.folder import INFO_FILE, LoadedModel, is_model, load_model
-from raynas.training.device import Precision
+from raynas.training.config import Precision
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 MODEL_FOLDERS = (LAST_MODEL_FOLDER, BEST_MODEL_FOLDER)

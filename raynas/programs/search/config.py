@@ -20,7 +20,7 @@ from raynas.run.failures import FailuresConfig
 from raynas.strategies.rewards.reward import REWARDS, Reward, make_reward
 from raynas.strategies.strategy import STRATEGIES, Strategy, make_strategy
 from raynas.tracking.config import TrackingConfig
-from raynas.training import ChildConfig, LatencyConfig
+from raynas.training.config import ChildConfig, LatencyConfig
 
 CHOICES: Mapping[str, Registry[Any]] = {"space": SPACES, "strategy": STRATEGIES, "reward": REWARDS}
 """Fields of SearchConfig that name a class, with the registry of that class."""

@@ -9,15 +9,14 @@ from typing import Any
 
 from raynas.cells.draw import genotype_svg
 from raynas.cells.genotype import Genotype
-from raynas.child import TrainChild
 from raynas.data import ImageSplit, load_split
 from raynas.engine.cluster import connected
 from raynas.engine.pool import ChildPool
 from raynas.engine.schedulers import build_scheduler
 from raynas.engine.tuning import tune_run
-from raynas.engine.worker import TrainerFactory
+from raynas.engine.worker_settings import TrainerFactory
 from raynas.errors import InvalidConfig, RunFolderError, SearchFailed, UsageError
-from raynas.nn import NetworkConfig, NetworkSpec
+from raynas.nn import NetworkSpec
 from raynas.programs.search.config import SearchConfig
 from raynas.programs.search.open_run import open_run, size_for
 from raynas.programs.search.prepare import PreparedSearch, prepare_search
@@ -31,9 +30,10 @@ from raynas.run.run import Run
 from raynas.strategies.rewards.pareto import recorded_trade
 from raynas.tracking.experiment import check_store
 from raynas.tracking.search_tracker import SearchTracker
-from raynas.training import ChildConfig, ChildTrainer, DeviceImages, LatencyCheck, Placement
 from raynas.training.first_images import check_first_images
+from raynas.training.latency import LatencyCheck
 from raynas.training.single_image import can_train_on_one
+from raynas.training.trainer import image_trainer
 
 STARTING = "Starting the workers (about half a minute) ..."
 
@@ -166,19 +166,6 @@ def checked_images(config: SearchConfig, *, are_trained_on: bool = True) -> Imag
         _check_steps(config, split)
         check_first_images(split, config.child.augmentation, seed=config.seed)
     return split
-
-
-def image_trainer(
-    placement: Placement,
-    split: ImageSplit | None,
-    *,
-    network: NetworkConfig,
-    child: ChildConfig,
-    latency: LatencyCheck | None = None,
-) -> TrainChild:
-    """The function that trains children in a worker, whose images are moved to the device once."""
-    assert split is not None
-    return ChildTrainer(network, child, DeviceImages(split, placement.device), placement, latency)
 
 
 def _latency_check(config: SearchConfig) -> LatencyCheck | None:

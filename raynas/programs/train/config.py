@@ -14,8 +14,8 @@ from raynas.engine.config import TrainWorkerConfig
 from raynas.nn import NetworkConfig
 from raynas.run.events import Origin
 from raynas.tracking.config import TrainTrackingConfig
+from raynas.training.config import AugmentationConfig
 from raynas.training.final_config import ClassifierSummary, EpochSummary, FinalConfig, LoopConfig
-from raynas.training.images import AugmentationConfig
 
 
 class SourceConfig(FrozenModel):

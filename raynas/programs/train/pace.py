@@ -8,10 +8,9 @@ import torch
 
 from raynas.errors import InvalidConfig
 from raynas.programs.train.prepare import PreparedTraining
-from raynas.training import Placement
 from raynas.training.batches import NoiseBatches
 from raynas.training.classification import classifier_training
-from raynas.training.device import is_out_of_memory, reproducible
+from raynas.training.device import Placement, is_out_of_memory, reproducible
 from raynas.training.final_config import TrainingSummary
 
 MOST_IMAGES = {"cuda": 128, "cpu": 4}

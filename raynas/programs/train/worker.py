@@ -23,12 +23,12 @@ from raynas.data.stream import (
 from raynas.engine.ray_batches import ray_batches
 from raynas.programs.train.config import TrainConfig
 from raynas.programs.train.prepare import PreparedTraining
-from raynas.training import DeviceImages, Placement
 from raynas.training.batches import Batches, MemoryBatches, StreamedBatches, TrainingBatch
 from raynas.training.classification import classifier_training
-from raynas.training.device import reproducible
+from raynas.training.device import Placement, reproducible
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import divisible
+from raynas.training.images import DeviceImages
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from raynas.data import ImageSplit
 from raynas.engine.final_checkpoints import load_state
 from raynas.errors import TrainingFailed
 from raynas.files import STATE_FILE
-from raynas.training import DeviceImages, Placement
 from raynas.training.batches import MemoryBatches
 from raynas.training.classification import classifier_training
+from raynas.training.config import AugmentationConfig
+from raynas.training.device import Placement
 from raynas.training.final import FinalTraining
 from raynas.training.final_config import FinalConfig
-from raynas.training.images import AugmentationConfig
+from raynas.training.images import DeviceImages
 from tests.fuzz.mutate import mutated_bytes
 from tests.fuzz.seeds import bombs
 from tests.fuzz.targets.model import tiny_network

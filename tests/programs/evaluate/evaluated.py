@@ -19,11 +19,12 @@ from raynas.files import TRAINING_FILE
 from raynas.models.folder import ModelInfo, save_model
 from raynas.models.networks import build
 from raynas.nn import Network
-from raynas.training import DeviceImages, Placement
 from raynas.training.batches import MemoryBatches, StreamedBatches
 from raynas.training.classification import classifier_training
+from raynas.training.config import AugmentationConfig
+from raynas.training.device import Placement
 from raynas.training.final import FinalTraining
-from raynas.training.images import AugmentationConfig
+from raynas.training.images import DeviceImages
 from tests.detection.small_detectors import SMALL, small_detector, small_spec
 from tests.models.small_models import show
 from tests.training.final_runs import final_config, network

@@ -23,8 +23,8 @@ from raynas.programs.train.prepare import (
 )
 from raynas.programs.train.recipes import train_config
 from raynas.programs.train.train import train_final
-from raynas.training import Placement
 from raynas.training.classification import classifier_training
+from raynas.training.device import Placement
 from raynas.training.final_config import ClassifierSummary
 from search_spaces.nasnet import NASNET_A
 from tests.nn.small_networks import TINY

@@ -21,7 +21,7 @@ from raynas.programs.train.prepare import PreparedTraining, prepare_named_traini
 from raynas.programs.train.recipes import train_config
 from raynas.programs.train.train import train_final
 from raynas.programs.train.worker import WorkerInput, build_training
-from raynas.training import Placement
+from raynas.training.device import Placement
 from tests.nn.small_networks import TINY
 
 NETWORK = NetworkConfig(cells_per_stack=1, filters=4, num_reductions=1)
