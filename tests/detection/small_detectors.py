@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from raynas.cells.genotype import Genotype
 from raynas.detection.config import DetectorConfig
 from raynas.detection.detector import build_detector
 from raynas.models.preprocess import Preprocessing
@@ -37,11 +38,11 @@ GREY = Preprocessing(64, mean=(0.5,), std=(0.25,))
 COLOUR = Preprocessing(64)
 
 
-def small_spec(**fields: Any) -> NetworkSpec:
-    """NASNet-A with one cell per stack and eight filters, for colour pictures of 64 pixels."""
+def small_spec(genotype: Genotype = NASNET_A, **fields: Any) -> NetworkSpec:
+    """One cell per stack and eight filters, for colour pictures of 64 pixels."""
     in_channels = fields.pop("in_channels", 3)
     settings = {"stem": "imagenet", "cells_per_stack": 1, "filters": 8, "stem_filters": 8}
-    return NetworkSpec(NASNET_A, NetworkConfig(**{**settings, **fields}), in_channels, 10, 64)
+    return NetworkSpec(genotype, NetworkConfig(**{**settings, **fields}), in_channels, 10, 64)
 
 
 def small_detector(

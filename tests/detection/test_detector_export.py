@@ -43,7 +43,7 @@ CLASSES = ("cat", 'a "dog"', "```")
 
 
 def info(**fields: object) -> DetectorInfo:
-    spec = small_spec(filters=4, stem_filters=4)
+    spec = small_spec(TINY, filters=4, stem_filters=4)
     values = {
         "genotype": spec.genotype,
         "network": spec.config,
@@ -62,7 +62,8 @@ def info(**fields: object) -> DetectorInfo:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a detector's training, with the pictures that it names."""
     root = tmp_path_factory.mktemp("detector")
-    detector = busy_detector(filters=4, stem_filters=4)
+    # Exporting takes time in proportion to the number of operations.
+    detector = busy_detector(genotype=TINY, filters=4, stem_filters=4)
     save_detector(root / "final/model", detector, info())
     save_detector(root / "final/best", detector, info(training={"epochs": 3}))
     rectangle_set(root / "pictures")
