@@ -29,7 +29,12 @@ class DataConfig(FrozenModel):
     50,000)."""
 
     image_size: int | None = Field(None, ge=4, le=MAX_IMAGE_SIZE)
-    """Pixels per side to which every image is scaled and cropped. Defaults to the median short side."""
+    """Pixels per side to which every image is scaled and cropped. Defaults to the median short side, and to
+    at most 64 in a search and 224 in a final training."""
+
+    max_broken: float = Field(0.01, ge=0, le=1)
+    """Largest share of the images that is left out, with a word, because they can't be decoded or are too
+    small or too large. Where more are broken, nothing is trained."""
 
     label_column: str = Field(DEFAULT_LABEL_COLUMN, min_length=1)
     """Name of the column of class indexes, integers from 0, in Parquet files."""

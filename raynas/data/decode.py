@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,27 +57,67 @@ class _Header:
     is_grey: bool
 
 
-def decode_images(images: Sequence[EncodedImage], *, image_size: int | None) -> NDArray[np.uint8]:
-    """Decodes all images into one array [N, H, W, C] of square images, grey if all are grey and else RGB.
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedImages:
+    """Square images of one size, and why others have no place among them.
 
-    Each becomes what `central_square` makes of it.
+    Args:
+        images_NHWC: those that could be decoded, in the order in which they were asked for.
+        places_N: where each of them was among all that were asked for.
+        broken: the error of each of the others, which names it, by its place.
+    """
+
+    images_NHWC: NDArray[np.uint8]
+    places_N: NDArray[np.int64]
+    broken: Mapping[int, DataError] = field(default_factory=dict)
+
+
+def decode_images(
+    images: Sequence[EncodedImage], *, image_size: int | None, max_image_size: int | None = None
+) -> DecodedImages:
+    """Decodes all images to square ones, grey if all are grey and else RGB.
+
+    Each becomes what `central_square` makes of it. One that is corrupt, smaller than MIN_SIDE or larger than
+    MAX_PIXELS is broken.
 
     Args:
         image_size: pixels per side. Defaults to the median of the short sides, so that images of one size
             keep it.
+        max_image_size: the most that this default may be; None means no limit.
     Raises:
-        DataError: an image is corrupt, smaller than MIN_SIDE or larger than MAX_PIXELS; the message names it.
+        DataError: all are broken, and this is the first error; or they don't fit into memory.
     """
-    headers = _in_threads(_read_header, images)
-    mode = "L" if all(header.is_grey for header in headers) else "RGB"
-    size = image_size or int(np.median([header.short_side for header in headers]))
+    broken: dict[int, DataError] = {}
+
+    def unless_broken(function: Callable[[int], _Result]) -> Callable[[int], _Result | None]:
+        def call(place: int) -> _Result | None:
+            try:
+                return function(place)
+            except DataError as error:
+                broken[place] = error
+                return None
+
+        return call
+
+    headers = _in_threads(unless_broken(lambda place: _read_header(images[place])), range(len(images)))
+    known = [header for header in headers if header is not None]
+    if not known:
+        raise broken[0]
+    mode = "L" if all(header.is_grey for header in known) else "RGB"
+    median = int(np.median([header.short_side for header in known]))
+    size = image_size or min(median, max_image_size or median)
     images_NHWC = _allocate(len(images), size, len(mode))
 
-    def decode_into(index: int) -> None:
-        images_NHWC[index] = _pixels(images[index], size, mode)
+    def decode_into(place: int) -> None:
+        images_NHWC[place] = _pixels(images[place], size, mode)
 
-    _in_threads(decode_into, range(len(images)))
-    return images_NHWC
+    _in_threads(unless_broken(decode_into), [place for place in range(len(images)) if place not in broken])
+    if len(broken) == len(images):
+        raise broken[0]
+    places_N = np.array([place for place in range(len(images)) if place not in broken], dtype=np.int64)
+    return DecodedImages(
+        images_NHWC[places_N] if broken else images_NHWC, places_N, dict(sorted(broken.items()))
+    )
 
 
 def _read_header(encoded: EncodedImage) -> _Header:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from raynas.data.decode import DecodedImages
 from raynas.data.found import Found
 from raynas.data.pixels import central_square
 
@@ -39,14 +40,16 @@ class DigitsSource:
             counts={"train": counts},
         )
 
-    def decode(self, rows_N: NDArray[np.int64], *, image_size: int | None) -> NDArray[np.uint8]:
+    def decode(
+        self, rows_N: NDArray[np.int64], *, image_size: int | None, max_image_size: int
+    ) -> DecodedImages:
         """The images of these rows, resized if `image_size` differs from 8; see ImageSource."""
         images_NHWC = self.images_NHWC[rows_N]
         if image_size in (None, images_NHWC.shape[1]):
-            return images_NHWC
+            return DecodedImages(images_NHWC, np.arange(len(rows_N)))
         pictures = [Image.fromarray(image_HWC[..., 0]) for image_HWC in images_NHWC]
         resized = [np.asarray(central_square(picture, image_size, "L")) for picture in pictures]
-        return np.stack(resized)[..., None]
+        return DecodedImages(np.stack(resized)[..., None], np.arange(len(rows_N)))
 
 
 def open_digits() -> DigitsSource:

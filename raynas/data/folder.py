@@ -18,7 +18,7 @@ from raynas.data.class_folders import (
     found_in,
     number_classes,
 )
-from raynas.data.decode import EncodedImage, decode_images
+from raynas.data.decode import DecodedImages, EncodedImage, decode_images
 from raynas.data.found import Found
 from raynas.data.layout import list_folder
 
@@ -38,9 +38,12 @@ class FolderSource:
         """Number of class folders."""
         return len(self.class_names)
 
-    def decode(self, rows_N: NDArray[np.int64], *, image_size: int | None) -> NDArray[np.uint8]:
+    def decode(
+        self, rows_N: NDArray[np.int64], *, image_size: int | None, max_image_size: int
+    ) -> DecodedImages:
         """Decodes the images of these rows; see ImageSource."""
-        return decode_images([EncodedImage(self.files[row]) for row in rows_N], image_size=image_size)
+        images = [EncodedImage(self.files[row]) for row in rows_N]
+        return decode_images(images, image_size=image_size, max_image_size=max_image_size)
 
 
 def open_folder(folder: Path) -> FolderSource:

@@ -59,6 +59,10 @@ class Found:
         """This with the sizes of some training images added; `encoded(number)` reads one image."""
         return replace(self, sizes=_sizes(encoded, self.num_images["train"], num_looked_at))
 
+    def without(self, left_out: LeftOut) -> Found:
+        """This with something more that is left out."""
+        return replace(self, left_out=(*self.left_out, left_out))
+
     def lines(self) -> list[str]:
         """What was found, in a few lines for the user."""
         return [

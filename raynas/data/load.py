@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from raynas.data.broken import broken_images, check_broken
 from raynas.data.channels import channel_statistics
 from raynas.data.classes import check_classes, warn_of_empty_classes
 from raynas.data.config import DataConfig
@@ -22,6 +23,9 @@ from raynas.data.split import ImageSplit
 from raynas.errors import DataError, did_you_mean
 
 DIGITS = "digits"
+SEARCH_IMAGE_SIZE = 64
+"""Pixels per side that images of a search have at most, unless data.image_size says otherwise: children are
+small, and there are many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class _Counts:
     validation: int
 
 
-def load_split(config: DataConfig, *, seed: int) -> ImageSplit:
+def load_split(config: DataConfig, *, seed: int, max_image_size: int = SEARCH_IMAGE_SIZE) -> ImageSplit:
     """Loads the images of a data source, decoded and split at random into train and validation.
 
     The permutation of rows depends only on the seed and the number of rows, and validation images come first
@@ -38,26 +42,35 @@ def load_split(config: DataConfig, *, seed: int) -> ImageSplit:
 
     Args:
         seed: seed of the permutation, not negative.
+        max_image_size: the most that images have in pixels per side, unless the config says otherwise.
     Raises:
-        DataError: the source is missing, empty, corrupt or inconsistent, or has too few images or classes.
+        DataError: the source is missing, empty, corrupt or inconsistent, has too few images or classes, or
+            more images that can't be decoded than the config allows.
     """
     source = _open_source(config)
     counts = _counts(config, source)
     rows_N = np.random.default_rng(seed).permutation(len(source.labels_N))[: counts.validation + counts.train]
-    images_NHWC = source.decode(rows_N, image_size=config.image_size)
-    labels_N = source.labels_N[rows_N]
-    statistics = channel_statistics(images_NHWC[counts.validation :])
+    decoded = source.decode(rows_N, image_size=config.image_size, max_image_size=max_image_size)
+    found = source.found
+    if decoded.broken:
+        check_broken(list(decoded.broken.values()), len(rows_N), config.max_broken, source.name)
+        found = found.without(broken_images(decoded.broken))
+    images_NHWC, labels_N = decoded.images_NHWC, source.labels_N[rows_N[decoded.places_N]]
+    num_held_out = int(np.searchsorted(decoded.places_N, counts.validation))
+    if not 0 < num_held_out < len(labels_N):
+        raise next(iter(decoded.broken.values()))
+    statistics = channel_statistics(images_NHWC[num_held_out:])
     return ImageSplit(
         name=source.name,
-        train_images_NHWC=images_NHWC[counts.validation :],
-        train_labels_N=labels_N[counts.validation :],
-        validation_images_NHWC=images_NHWC[: counts.validation],
-        validation_labels_N=labels_N[: counts.validation],
+        train_images_NHWC=images_NHWC[num_held_out:],
+        train_labels_N=labels_N[num_held_out:],
+        validation_images_NHWC=images_NHWC[:num_held_out],
+        validation_labels_N=labels_N[:num_held_out],
         num_classes=source.num_classes,
         class_names=source.class_names,
         mean_C=statistics.mean_C,
         std_C=statistics.std_C,
-        found=source.found,
+        found=found,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from raynas.data.decode import EncodedImage, decode_images
+from raynas.data.decode import DecodedImages, EncodedImage, decode_images
 from raynas.data.found import Found
 from raynas.data.layout import LeftOut, ShardLayout, Split, list_folder, read_shards
 from raynas.data.parquet_columns import LOOKED_AT, Columns, LabelCounts, common_class_names, found_in_shards
@@ -30,14 +30,16 @@ class ParquetSource:
     class_names: tuple[str, ...] | None
     found: Found
 
-    def decode(self, rows_N: NDArray[np.int64], *, image_size: int | None) -> NDArray[np.uint8]:
+    def decode(
+        self, rows_N: NDArray[np.int64], *, image_size: int | None, max_image_size: int
+    ) -> DecodedImages:
         """Decodes the images of these rows, which are all read into memory first; see ImageSource."""
         # Rows are read in file order, so that each row group is read once, and then put back into the order
         # that was asked for.
         order_N = np.argsort(rows_N)
         in_file_order = self._read(rows_N[order_N])
         images = [in_file_order[place] for place in np.argsort(order_N)]
-        return decode_images(images, image_size=image_size)
+        return decode_images(images, image_size=image_size, max_image_size=max_image_size)
 
     def _read(self, sorted_rows_N: NDArray[np.int64]) -> list[EncodedImage]:
         """Reads one row group at a time, and only those that hold any of the rows."""

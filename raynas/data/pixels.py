@@ -42,7 +42,7 @@ def central_square(
 ) -> Image.Image:
     """Converts a picture, resizes it, and cuts out its middle; nothing is resized that has the right size.
 
-    EXIF orientation is not applied, and an alpha channel is dropped.
+    It is turned as its EXIF orientation says, as a camera shows it. An alpha channel is dropped.
 
     Args:
         size: pixels per side of the result.
@@ -51,7 +51,7 @@ def central_square(
     Raises:
         ValueError: the range of the picture's values is unknown, or it is too long and thin to be resized.
     """
-    resized = _resized(converted(picture, mode), shorter_side(size, crop_fraction), interpolation)
+    resized = _resized(converted(upright(picture), mode), shorter_side(size, crop_fraction), interpolation)
     left, top = round((resized.width - size) / 2), round((resized.height - size) / 2)
     return resized.crop((left, top, left + size, top + size))
 

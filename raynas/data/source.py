@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from raynas.data.decode import DecodedImages
 from raynas.data.found import Found
 
 
@@ -35,11 +36,14 @@ class ImageSource(Protocol):
     def found(self) -> Found:
         """What the data set holds, for the user."""
 
-    def decode(self, rows_N: NDArray[np.int64], *, image_size: int | None) -> NDArray[np.uint8]:
-        """Decodes the images of these rows, in this order: [N, H, W, C], square, all of one size.
+    def decode(
+        self, rows_N: NDArray[np.int64], *, image_size: int | None, max_image_size: int
+    ) -> DecodedImages:
+        """Decodes the images of these rows.
 
         Args:
             image_size: pixels per side. Defaults to a size found from the images of these rows.
+            max_image_size: the most that this default may be.
         Raises:
-            DataError: an image is corrupt, too large or too small; the message names it.
+            DataError: no image can be decoded, or a file can't be read; the message names it.
         """

@@ -58,7 +58,8 @@ class ImageSplit:
     def described(self) -> list[str]:
         """What was found in the data set, and how it is used, in lines for the user."""
         held_out = len(self.validation_labels_N)
-        use = f"in memory: {self.num_train_images:,} of them for training"
+        size = f"{self.image_size}x{self.image_size} pixels (data.image_size)"
+        use = f"in memory, at {size}: {self.num_train_images:,} of them for training"
         lines = self.found.lines() if self.found else []
         return [*lines, f"{use}, {held_out:,} others held out at random for validation"]
 

@@ -32,10 +32,11 @@ logits = network(torch.from_numpy(images)).detach().numpy()""",
 """Code that runs a file, by its suffix; `file` is filled in."""
 PREPARE = """\
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 size, mean, std = {size}, np.float32({mean}), np.float32({std})
-picture = Image.open("picture.jpg")
+# Upright, as its EXIF data says.
+picture = ImageOps.exif_transpose(Image.open("picture.jpg"))
 if picture.mode.startswith(("I", "F")):
     # Of 16-bit grey values, the high byte; Pillow alone would cut them off at 255.
     values = np.asarray(picture)

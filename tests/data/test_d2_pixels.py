@@ -107,7 +107,7 @@ def test_d2_d3_every_way_to_the_pixels_gives_the_same_bytes(mode, size, monkeypa
     encoded_image = EncodedImage(Path("a"), 0, content)
     num_channels = 1 if mode in GREY else 3
     with Image.open(io.BytesIO(content)) as picture:
-        in_memory_HWC = decode_images([encoded_image], image_size=SIZE)[0]
+        in_memory_HWC = decode_images([encoded_image], image_size=SIZE).images_NHWC[0]
         prepare = plain(num_channels, crop_fraction=1.0, interpolation="bilinear")
         np.testing.assert_array_equal(in_memory_HWC, as_bytes(prepare(picture)))
         for fraction in (1.0, 0.875):
@@ -135,7 +135,7 @@ def test_d3_the_classifier_sees_the_pixels_of_training(mode, size):
     content = WRITERS[mode](size)
     pixels_HWC = np.asarray(Image.open(io.BytesIO(content))).reshape(size[1], size[0], num_channels)
     Classifier(LoadedModel(network, info)).predict(pixels_HWC[None])
-    in_memory_NHWC = decode_images([EncodedImage(Path("a"), 0, content)], image_size=SIZE)
+    in_memory_NHWC = decode_images([EncodedImage(Path("a"), 0, content)], image_size=SIZE).images_NHWC
     np.testing.assert_array_equal(as_bytes(seen[0][0]), in_memory_NHWC[0])
 
 
@@ -163,7 +163,7 @@ def test_d2_values_of_unknown_range_are_refused_by_every_way(values, monkeypatch
 def test_d3_square_pictures_of_the_right_size_are_not_touched():
     picture = noise((SIZE, SIZE)).convert("RGB")
     image = EncodedImage(Path("a"), 0, encoded(picture, "PNG"))
-    np.testing.assert_array_equal(decode_images([image], image_size=SIZE)[0], np.asarray(picture))
+    np.testing.assert_array_equal(decode_images([image], image_size=SIZE).images_NHWC[0], np.asarray(picture))
 
 
 def test_d3_a_picture_too_long_and_thin_to_be_resized_is_refused_by_every_way():

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from raynas.data.decode import EncodedImage, check_size, opened_image
-from raynas.data.pixels import central_square, converted
+from raynas.data.pixels import central_square, converted, upright, upright_size
 from raynas.data.stream.randaugment import RandAugment
 
 CropBox = tuple[float, float, float, float]
@@ -64,7 +64,7 @@ class TrainTransform:
         """See Transform."""
         with opened_image(encoded) as image:
             check_size(image.size, encoded)
-            box = random_box(image.width, image.height, self.min_area, rng)
+            box = random_box(*upright_size(image), self.min_area, rng)
             picture = _cut(image, box, self.image_size)
         if self.color_jitter:
             picture = _color_jitter(picture, self.color_jitter, rng)
@@ -111,13 +111,14 @@ def random_box(width: int, height: int, min_area: float, rng: np.random.Generato
 
 def _cut(image: Image.Image, box: CropBox, size: int) -> Image.Image:
     left, top, right, bottom = box
-    width, height = image.size
+    width, height = upright_size(image)
     # A JPEG decodes faster at 1/2, 1/4 or 1/8 of its size; the crop must keep `size` pixels per side.
     wanted = (math.ceil(width * size / (right - left)), math.ceil(height * size / (bottom - top)))
-    image.draft("RGB", wanted)
-    scale_x, scale_y = image.width / width, image.height / height
+    image.draft("RGB", wanted if (width, height) == image.size else wanted[::-1])
+    turned = upright(image)
+    scale_x, scale_y = turned.width / width, turned.height / height
     scaled = (left * scale_x, top * scale_y, right * scale_x, bottom * scale_y)
-    return converted(image, "RGB").resize((size, size), Image.Resampling.BILINEAR, box=scaled)
+    return converted(turned, "RGB").resize((size, size), Image.Resampling.BILINEAR, box=scaled)
 
 
 def _color_jitter(picture: Image.Image, strength: float, rng: np.random.Generator) -> Image.Image:

@@ -37,7 +37,9 @@ class TrainDataConfig(SourceConfig):
     during training.
     """
     image_size: int | None = Field(None, ge=4, le=MAX_IMAGE_SIZE)
-    """Pixels per side. Defaults to 224 for streamed images, and to the images' own size in memory."""
+    """Pixels per side. Defaults to 224 for streamed images. In memory, to the median short side of the
+    images, and to at most 224.
+    """
     first_image_size: int | None = Field(None, ge=4)
     """Streamed only: pixels per side of the first training images, which then grow to `image_size` in equal
     steps. None means that they don't grow.
@@ -48,6 +50,10 @@ class TrainDataConfig(SourceConfig):
     """Number of images to train on, chosen by the seed. Defaults to all that are not for validation."""
     validation_images: int | None = Field(None, ge=1)
     """In memory only: number of training images held out for validation. Defaults to a tenth."""
+    max_broken: float = Field(0.01, ge=0, le=1)
+    """In memory only: largest share of the images that is left out, with a word, because they can't be
+    decoded or are too small or too large. Where more are broken, nothing is trained.
+    """
     label_column: str = Field(DEFAULT_LABEL_COLUMN, min_length=1)
     """Name of the column of class indexes, integers from 0, in Parquet files."""
     image_column: str | None = Field(None, min_length=1)

@@ -30,7 +30,8 @@ def find_data(
     """
     if not config.streamed:
         fields = config.model_dump(include=set(DataConfig.model_fields))
-        return load_split(validated(DataConfig, fields, where="data"), seed=seed)
+        data = validated(DataConfig, fields, where="data")
+        return load_split(data, seed=seed, max_image_size=DEFAULT_IMAGE_SIZE)
     if config.source == DIGITS:
         if is_plan:
             return IMAGENET
