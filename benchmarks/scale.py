@@ -42,7 +42,7 @@ from raynas.run.events import Started
 from raynas.run.journal import Journal
 from raynas.run.records import ChildRecord, RunListener
 from raynas.run.run import Run
-from raynas.strategies.ppo import PAPER
+from raynas.strategies.ppo_config import PAPER
 from raynas.strategies.strategy import make_strategy
 
 MEGABYTE = 2**20

@@ -84,6 +84,22 @@ def differences(
     return found
 
 
+def check_fields(model: type[BaseModel], values: Mapping[str, Any]) -> None:
+    """InvalidConfig if `values`, nested, name a field that `model` doesn't have.
+
+    What they set isn't looked at. This needs no complete config, so that a misspelt word is answered before
+    anything else is done.
+    """
+    for key, value in flattened(values).items():
+        *path, field = key.split(".")
+        for depth, part in enumerate([*path, field]):
+            known = _fields_at(model, path[:depth])
+            # Nothing is known of a field that holds no config of its own.
+            if known and part not in known:
+                problem = {"type": "extra_forbidden", "loc": [*path[:depth], part], "input": value, "msg": ""}
+                raise InvalidConfig(_explain(model, problem, ""))
+
+
 def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """{'space': {'num_blocks': 5}} as {'space.num_blocks': 5}."""
     flat: dict[str, Any] = {}
@@ -157,7 +173,7 @@ def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return []
         model = annotation
-    return list(model.model_fields)
+    return [] if model.model_config.get("extra") == "allow" else list(model.model_fields)
 
 
 class Choice(FrozenModel):

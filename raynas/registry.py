@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import pkgutil
+import re
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -22,6 +23,8 @@ from raynas.errors import UnknownName, UsageError
 from raynas.files import run_around
 
 Thing = TypeVar("Thing")
+_REGISTERED = re.compile(r"""^@register_\w+\(\s*["'](\w+)["']""", re.MULTILINE)
+"""A decorator that registers a class, in the text of a module."""
 
 
 class Registry(Generic[Thing]):
@@ -72,6 +75,20 @@ class Registry(Generic[Thing]):
         self._import_package()
         return sorted(self._classes)
 
+    def check_name(self, name: str) -> None:
+        """UnknownName if no class is called `name`, by the text of the package's modules.
+
+        Nothing is imported: some of the modules load torch, which takes seconds. The path of a user's own
+        class is not checked.
+        """
+        known = self.listed_names()
+        if ":" not in name and name not in known:
+            raise self._unknown(name, known)
+
+    def listed_names(self) -> list[str]:
+        """As `names`, by the text of the package's modules: nothing is imported."""
+        return sorted({*self._listed(), *self._classes})
+
     def find(self, name: str) -> type[Thing]:
         """The class registered as `name`, or the one that 'package.module:ClassName' points at.
 
@@ -81,12 +98,13 @@ class Registry(Generic[Thing]):
         """
         if ":" in name:
             return self._import_class(name)
-        self._import_package()
+        if name not in self._classes and name in (modules := self._listed()):
+            # Not its neighbours: some of them load torch.
+            importlib.import_module(modules[name])
         if name not in self._classes:
-            hint = (
-                "Your own class: pass 'package.module:ClassName', importable from this folder or PYTHONPATH."
-            )
-            raise UnknownName(self.kind, name, self._classes, hint)
+            self._import_package()
+        if name not in self._classes:
+            raise self._unknown(name, self._classes)
         return self._classes[name]
 
     def configured(
@@ -106,6 +124,21 @@ class Registry(Generic[Thing]):
         """`choice` with every option of the class that it names, defaults included."""
         _, config = self.configured(choice.name, choice.options)
         return Choice(name=choice.name, **config.model_dump())
+
+    def _unknown(self, name: str, known: Iterable[str]) -> UnknownName:
+        hint = "Your own class: pass 'package.module:ClassName', importable from this folder or PYTHONPATH."
+        return UnknownName(self.kind, name, known, hint)
+
+    def _listed(self) -> dict[str, str]:
+        """The package's module of each class, by the text of the modules."""
+        package = find_spec(self.package)
+        folders = package.submodule_search_locations if package else None
+        return {
+            name: f"{self.package}.{file.stem}"
+            for folder in folders or ()
+            for file in Path(folder).glob("*.py")
+            for name in _REGISTERED.findall(file.read_text(encoding="utf-8"))
+        }
 
     def _import_package(self) -> None:
         if self._is_complete:

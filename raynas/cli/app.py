@@ -9,17 +9,31 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
+from raynas.cli import completion
+from raynas.cli.commands import LazyCommands
 from raynas.cli.terminal.console import message_console
 from raynas.errors import RaynasError, UsageError
 
+
+def examples(*commands: str) -> str:
+    """The last lines of a command's help."""
+    return "\n\n".join(["Examples:", *commands])
+
+
 app = typer.Typer(
     name="raynas",
-    help="Search for convolutional cells with a reinforcement-learning controller on a Ray cluster.",
+    cls=LazyCommands,
+    epilog=examples(
+        "raynas search",
+        "raynas search --data DIR --children 100",
+        "raynas COMMAND --help",
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -28,7 +42,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 RunArgument = Annotated[
     Path | None, typer.Argument(help="Folder of a run. Defaults to the newest one in runs/.")
 ]
-WorkersOption = Annotated[str | None, typer.Option(help="Number of workers, or 'auto'.  [default: auto]")]
+WorkersOption = Annotated[str | None, typer.Option(help="Number of workers, or 'auto'.", show_default="auto")]
 AddressOption = Annotated[
     str | None,
     typer.Option(help="Address of a Ray cluster. Defaults to RAY_ADDRESS, or else to this machine."),
@@ -36,13 +50,32 @@ AddressOption = Annotated[
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Print what would be done, and on which images, and exit.")
 ]
-FolderOption = Annotated[Path | None, typer.Option(help="Output folder.  [default: a new one in runs/]")]
-SetOption = Annotated[
+FolderOption = Annotated[Path | None, typer.Option(help="Output folder.", show_default="a new one in runs/")]
+_SET_HELP = "Set any field of the config: KEY=VALUE, such as network.filters=36. Repeatable."
+SetOption = Annotated[list[str] | None, typer.Option("--set", help=_SET_HELP)]
+SearchSetOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", help="Set any field of the config: KEY=VALUE, such as network.filters=36. Repeatable."
-    ),
+    typer.Option("--set", help=_SET_HELP, autocompletion=completion.search_settings),
 ]
+TrainSetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help=_SET_HELP, autocompletion=completion.train_settings),
+]
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"raynas {version('raynas')}")
+        raise typer.Exit
+
+
+@app.callback()
+def raynas(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Search for convolutional cells with a reinforcement-learning controller on a Ray cluster."""
 
 
 def reports_errors(command: Command) -> Command:

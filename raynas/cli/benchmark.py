@@ -25,7 +25,7 @@ def benchmark_command(
     arch_column: Annotated[
         str | None,
         typer.Option(
-            help="Column of architectures: their authors' notation, JSON or arch_ids.  [default: arch]"
+            help="Column of architectures: their authors' notation, JSON or arch_ids.", show_default="arch"
         ),
     ] = None,
     signal: Annotated[
@@ -38,7 +38,7 @@ def benchmark_command(
     cost: Annotated[str | None, typer.Option(help="Column of the training time in seconds.")] = None,
     cost_scale: Annotated[
         float | None,
-        typer.Option(help="Factor on the cost, such as 0.06 for 12 of 200 epochs.  [default: 1]"),
+        typer.Option(help="Factor on the cost, such as 0.06 for 12 of 200 epochs.", show_default="1"),
     ] = None,
     strategies: Annotated[
         str,
@@ -61,7 +61,7 @@ def benchmark_command(
         typer.Option(help="What a repeated cell costs: its time again (retrain) or nothing (reuse)."),
     ] = "retrain",
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Number of real processes.  [default: one per CPU]")
+        int | None, typer.Option(min=1, help="Number of real processes.", show_default="one per CPU")
     ] = None,
     recipe: Annotated[
         Path | None,

@@ -36,10 +36,11 @@ def convert(
     ] = DEFAULT_LABEL_COLUMN,
     image_column: Annotated[
         str | None,
-        typer.Option(help="Column of images in Parquet files.  [default: image, img or the only one]"),
+        typer.Option(help="Column of images in Parquet files.", show_default="image, img or the only one"),
     ] = None,
     train_images: Annotated[
-        int | None, typer.Option(min=1, help="Number of training images, drawn at random.  [default: all]")
+        int | None,
+        typer.Option(min=1, help="Number of training images, drawn at random.", show_default="all"),
     ] = None,
 ) -> None:
     """Convert images, or pictures with boxes, into Parquet shards that can be streamed."""

@@ -40,7 +40,7 @@ def detect(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="Recipe: coco, coco_mobile, coco_paper or small (a laptop).  [default: coco_mobile]"
+            help="Recipe: coco, coco_mobile, coco_paper or small (a laptop).", show_default="coco_mobile"
         ),
     ] = None,
     workers: WorkersOption = None,
@@ -49,15 +49,17 @@ def detect(
     ] = None,
     min_workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Continue with as few as this many after nodes are lost.  [default: all]"),
+        typer.Option(
+            min=1, help="Continue with as few as this many after nodes are lost.", show_default="all"
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Number of epochs.  [default: the recipe's]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs.", show_default="the recipe's")] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Pictures per update, over all workers.  [default: the recipe's]")
+        int | None, typer.Option(help="Pictures per update, over all workers.", show_default="the recipe's")
     ] = None,
     out: FolderOption = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed of the weights and the order of pictures.  [default: 0]")
+        int | None, typer.Option(help="Seed of the weights and the order of pictures.", show_default="0")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the training in --out.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and exit.")] = False,

@@ -30,11 +30,11 @@ def evaluate(
     ] = False,
     split: Annotated[
         Literal["train", "validation"] | None,
-        typer.Option(help="Part of the data.  [default: validation, or all if the data has no parts]"),
+        typer.Option(help="Part of the data.", show_default="validation, or all if the data has no parts"),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Images per forward pass.  [default: 64, or 1 for a detector]"),
+        typer.Option(min=1, help="Images per forward pass.", show_default="64, or 1 for a detector"),
     ] = None,
     pictures: Annotated[
         int,

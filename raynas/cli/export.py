@@ -25,7 +25,9 @@ def export_command(
     ] = "onnx",
     out: Annotated[
         Path | None,
-        typer.Option(help="Output file. A model card and a picture go beside it.  [default: NAME.FORMAT]"),
+        typer.Option(
+            help="Output file. A model card and a picture go beside it.", show_default="NAME.FORMAT"
+        ),
     ] = None,
     weights: Annotated[
         str | None,
@@ -38,21 +40,21 @@ def export_command(
         ),
     ] = False,
     num_classes: Annotated[
-        int | None, typer.Option(min=1, help="Number of classes in --weights.  [default: as published]")
+        int | None, typer.Option(min=1, help="Number of classes in --weights.", show_default="as published")
     ] = None,
     image_size: Annotated[
         str | None,
         typer.Option(
             metavar="SIDE|HEIGHTxWIDTH",
-            help="Pixels per side; for a detector also height and width, such as 480x640.  [default: as "
-            "trained or published]",
+            help="Pixels per side; for a detector also height and width, such as 480x640.",
+            show_default="as trained or published",
         ),
     ] = None,
     check_on: Annotated[
         Path | None,
         typer.Option(
-            help="Pictures, or their folder, on which a detector's file is checked.  [default: its "
-            "validation pictures]"
+            help="Pictures, or their folder, on which a detector's file is checked.",
+            show_default="its validation pictures",
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from raynas.cli.app import RunArgument, app, reports_errors
+from raynas.cli.app import RunArgument, app, examples, reports_errors
 from raynas.cli.terminal.console import output_console
 from raynas.cli.terminal.leaderboard import print_architectures, print_leaderboard
 from raynas.run.folder import find_run
@@ -14,7 +14,10 @@ from raynas.run.leaderboard import PrintFormat, render
 from raynas.run.recorded import RecordedRun
 
 
-@app.command(name="leaderboard")
+@app.command(
+    name="leaderboard",
+    epilog=examples("raynas leaderboard", "raynas leaderboard runs/mine --top 5 --format csv"),
+)
 @reports_errors
 def leaderboard_command(
     run: RunArgument = None,

@@ -8,26 +8,6 @@ import os
 import signal
 import sys
 
-# `raynas --help` lists the commands in the order of these imports.
-from raynas.cli import (  # noqa: F401  # isort: skip
-    search,
-    promote,
-    train,
-    detect,
-    evaluate,
-    export,
-    convert,
-    leaderboard,
-    status,
-    spaces,
-    show,
-    ui,
-    doctor,
-    sync,
-    rescore,
-    report,
-    benchmark,
-)
 from raynas.cli.app import app
 
 __all__ = ["app", "main"]

@@ -19,7 +19,7 @@ def report_command(
     run: RunArgument = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Output folder, new or empty.  [default: report/ in the folder of the run]"),
+        typer.Option(help="Output folder, new or empty.", show_default="report/ in the folder of the run"),
     ] = None,
 ) -> None:
     """Write a report on a run, finished or not: HTML with charts, Markdown, and its children as Parquet."""

@@ -7,6 +7,7 @@ from typing import Annotated, get_args
 
 import typer
 
+from raynas.cli import completion
 from raynas.cli.app import RunArgument, app, reports_errors
 from raynas.cli.terminal.console import message_console, output_console
 from raynas.cli.terminal.leaderboard import print_leaderboard
@@ -29,7 +30,9 @@ def rescore_command(
     reward: Annotated[
         str | None,
         typer.Option(
-            help="Reward: accuracy, mnasnet, pareto, or package.module:ClassName.  [default: the run's]"
+            help="Reward: accuracy, mnasnet, pareto, or package.module:ClassName.",
+            show_default="the run's",
+            autocompletion=completion.rewards,
         ),
     ] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Print only the best N children.")] = None,

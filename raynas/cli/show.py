@@ -22,11 +22,11 @@ def show(
         typer.Argument(help="Name of a published cell, folder of a run, JSON file, or start of an arch_id."),
     ] = None,
     run: Annotated[
-        Path | None, typer.Option(help="Run in which to look up an arch_id.  [default: the newest]")
+        Path | None, typer.Option(help="Run in which to look up an arch_id.", show_default="the newest")
     ] = None,
     format: Annotated[Literal["text", "svg", "png", "json"], typer.Option(help="Output format.")] = "text",
     out: Annotated[
-        Path | None, typer.Option(help="Output file.  [default: the terminal, or ARCH_ID.png for PNG]")
+        Path | None, typer.Option(help="Output file.", show_default="the terminal, or ARCH_ID.png for PNG")
     ] = None,
 ) -> None:
     """Draw a cell. Without an argument, draw the best cell of the newest run."""

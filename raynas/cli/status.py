@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from raynas.cli.app import RunArgument, app, reports_errors
+from raynas.cli.app import RunArgument, app, examples, reports_errors
 from raynas.cli.terminal.console import output_console
 from raynas.cli.terminal.status import print_status, status_json
 from raynas.run.folder import find_run
@@ -15,7 +15,7 @@ from raynas.run.recorded import RecordedRun
 from raynas.run.status import status_of
 
 
-@app.command()
+@app.command(epilog=examples("raynas status", "raynas status runs/mine --format json"))
 @reports_errors
 def status(
     run: RunArgument = None,

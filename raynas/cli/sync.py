@@ -19,7 +19,8 @@ def sync(
     uri: Annotated[
         str | None,
         typer.Option(
-            help="URI of the MLflow store.  [default: the run's, MLFLOW_TRACKING_URI, or mlflow.db beside it]"
+            help="URI of the MLflow store.",
+            show_default="the run's, MLFLOW_TRACKING_URI, or mlflow.db beside it",
         ),
     ] = None,
 ) -> None:

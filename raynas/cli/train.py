@@ -10,17 +10,24 @@ from raynas.cli.app import (
     AddressOption,
     DryRunOption,
     FolderOption,
-    SetOption,
+    TrainSetOption,
     WorkersOption,
     app,
+    examples,
     reports_errors,
     worker_count,
 )
 from raynas.cli.terminal.console import loading, output_console
-from raynas.config import merged, parse_assignments
+from raynas.config import check_fields, merged, parse_assignments
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "raynas train runs/mine --data DIR --epochs 100",
+        "raynas train nasnet_a_mobile --recipe imagenet_mobile --data DIR --dry-run",
+        "raynas train --weights runs/trained --recipe finetune --data DIR",
+    )
+)
 @reports_errors
 def train(
     what: Annotated[
@@ -36,8 +43,8 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="Training recipe: cifar_final, imagenet_mobile, imagenet_large, imagenet_today or "
-            "finetune.  [default: cifar_final]"
+            help="Training recipe: cifar_final, imagenet_mobile, imagenet_large, imagenet_today or finetune.",
+            show_default="cifar_final",
         ),
     ] = None,
     workers: WorkersOption = None,
@@ -46,21 +53,24 @@ def train(
     ] = None,
     min_workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Continue with as few as this many after nodes are lost.  [default: all]"),
+        typer.Option(
+            min=1, help="Continue with as few as this many after nodes are lost.", show_default="all"
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Number of epochs.  [default: the recipe's]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs.", show_default="the recipe's")] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Images per update, over all workers.  [default: the recipe's]")
+        int | None, typer.Option(help="Images per update, over all workers.", show_default="the recipe's")
     ] = None,
     out: FolderOption = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed of the weights and the order of images.  [default: 0]")
+        int | None, typer.Option(help="Seed of the weights and the order of images.", show_default="0")
     ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
             help="Begin from these weights: a file, folder of a training or of a trained network, or "
-            "timm:NAME.  [default: random ones]"
+            "timm:NAME.",
+            show_default="random ones",
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the training in --out.")] = False,
@@ -73,10 +83,15 @@ def train(
         bool, typer.Option("--measure", help="Measure that speed by a few updates on this machine.")
     ] = False,
     address: AddressOption = None,
-    set_: SetOption = None,
+    set_: TrainSetOption = None,
 ) -> None:
     """Train the network of one cell to the end, on one machine or many. The result can be exported."""
+    from raynas.programs.train.config import TrainConfig
+
     console = output_console()
+    settings = parse_assignments(set_ or [])
+    # Before torch, Ray and MLflow are loaded: a wrong word is answered at once.
+    check_fields(TrainConfig, settings)
     with loading(console):
         from raynas.cli.terminal.train import run_train
         from raynas.cli.terminal.train_plan import Pace
@@ -95,7 +110,7 @@ def train(
     run_train(
         what,
         recipe=recipe,
-        settings=merged(overrides, parse_assignments(set_ or [])),
+        settings=merged(overrides, settings),
         out=out,
         resume=resume,
         is_dry=dry_run,

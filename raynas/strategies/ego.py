@@ -21,7 +21,8 @@ from pydantic import Field
 from raynas.cells.space import Actions, SearchSpace
 from raynas.strategies.controller import Sample
 from raynas.strategies.gaussian_process import GaussianProcess, expected_improvement
-from raynas.strategies.ppo import PPO, PPOConfig, one_thread
+from raynas.strategies.ppo import PPO, one_thread
+from raynas.strategies.ppo_config import PPOConfig
 from raynas.strategies.strategy import Proposal, register_strategy
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from raynas.programs.search.recipes import search_config
 from raynas.strategies.controller import INIT_RANGE, Controller
-from raynas.strategies.ppo import PAPER, PPO, PPOConfig, clipped_policy_loss, kl_estimate, ranks
+from raynas.strategies.ppo import PPO, clipped_policy_loss, kl_estimate, ranks
+from raynas.strategies.ppo_config import PAPER, PPOConfig
 from raynas.strategies.strategy import Strategy, make_strategy
 from search_spaces.nasnet import NASNetSpace
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raynas.config import merged, without_none
+from raynas.config import check_fields, merged, without_none
 from raynas.errors import RunFolderError
 from raynas.files import JOURNAL_FILE
 from raynas.programs.search.config import CHOICES, SearchConfig, resumed_search_config
-from raynas.programs.search.recipes import search_config
+from raynas.programs.search.recipes import check_search_words, search_config
 from raynas.registry import lies_in
 from raynas.run.events import Event, Finished, Started
 from raynas.run.folder import check_is_free, find_run, new_run_folder
@@ -84,7 +84,9 @@ def prepare_search(
     }
     overrides = merged(without_none(overrides), settings or {})
     if resume:
+        check_fields(SearchConfig, overrides)
         return _prepare_resume(find_run(Path(out) if out is not None else None), overrides)
+    check_search_words(recipe, overrides)
     config = search_config(recipe, overrides)
     folder = Path(out) if out is not None else new_run_folder(config.space.name, config.strategy.name)
     check_can_begin(folder, config)

@@ -10,7 +10,8 @@ from raynas.config import merged, validated
 from raynas.data.config import uses_digits
 from raynas.errors import UnknownName, UsageError
 from raynas.programs.search.config import SearchConfig
-from raynas.strategies.ppo import PAPER
+from raynas.strategies.ppo_config import PAPER
+from raynas.strategies.strategy import STRATEGIES
 from raynas.training import cifar
 
 
@@ -109,6 +110,19 @@ def search_config(recipe: str = "small", settings: Mapping[str, Any] | None = No
     chosen = merged(_without_options_of_others(RECIPES[recipe](settings), settings), settings)
     base = {"network": _network_of_space(chosen), "reward": {"name": "accuracy"}}
     return validated(SearchConfig, merged(base, chosen))
+
+
+def check_search_words(recipe: str, settings: Mapping[str, Any]) -> None:
+    """UnknownName or InvalidConfig if a word in the settings of a new search is wrong.
+
+    Checks what `search_config` does, but for the options of the strategy: its class may need torch, which
+    takes seconds to load, and this does not.
+    """
+    asked = settings.get("strategy", {})
+    name = asked.get("name") if isinstance(asked, Mapping) else None
+    if isinstance(name, str):
+        STRATEGIES.check_name(name)
+    search_config(recipe, {**settings, "strategy": {"name": "random"}})
 
 
 def _without_options_of_others(recipe: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:

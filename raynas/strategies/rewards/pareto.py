@@ -33,7 +33,7 @@ class ParetoConfig(RewardConfig):
         return None if cost is None or accuracy is None else (cost / self.worst_cost, accuracy)
 
 
-@register_reward(PARETO)
+@register_reward("pareto")
 class Pareto(Reward[ParetoConfig]):
     """The improvement of the front of accuracy against a cost."""
 

@@ -16,7 +16,8 @@ from raynas.programs.search.config import SearchConfig, resumed_search_config
 from raynas.programs.search.recipes import RECIPES, search_config
 from raynas.run.events import Started
 from raynas.run.recorded import RecordedRun
-from raynas.strategies.ppo import PPO, PPOConfig
+from raynas.strategies.ppo import PPO
+from raynas.strategies.ppo_config import PPOConfig
 from raynas.strategies.random_search import RandomSearch
 from raynas.strategies.strategy import STRATEGIES
 from search_spaces.nasnet import NASNetSpace
