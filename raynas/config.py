@@ -6,8 +6,10 @@ Each config class is defined beside what it configures (ChildConfig in training,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from inspect import signature
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -16,6 +18,8 @@ from raynas.errors import InvalidConfig, RaynasError, did_you_mean, shortened
 from raynas.files import parse_json
 
 Model = TypeVar("Model", bound=BaseModel)
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
 AnyFloat = Annotated[float, Field(allow_inf_nan=True)]
 """A measured number, which may be NaN or infinite."""
 # A password in a database's URI may hold a slash or an at sign: it ends at the last '@' before a space.
@@ -109,6 +113,32 @@ def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """{'space.num_blocks': 5} as {'space': {'num_blocks': 5}}; the last value of a field counts."""
+    tree: dict[str, Any] = {}
+    for key, value in settings.items():
+        below = nested(value) if isinstance(value, Mapping) else value
+        tree = merged(tree, _nested(str(key).split("."), below))
+    return tree
+
+
+def suggests_arguments(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
+    """`function`, whose TypeError for an unknown argument suggests the nearest known one."""
+    known = signature(function).parameters
+
+    @wraps(function)
+    def checked(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Returned:
+        for name in kwargs:
+            if name not in known:
+                raise TypeError(
+                    f"{function.__name__}() has no argument {name!r}.{did_you_mean(name, known)} "
+                    f"Known: {', '.join(known)}."
+                )
+        return function(*args, **kwargs)
+
+    return checked
 
 
 def without_none(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,6 +89,13 @@ class Registry(Generic[Thing]):
         """As `names`, by the text of the package's modules: nothing is imported."""
         return sorted({*self._listed(), *self._classes})
 
+    def name_of(self, chosen: str | type[Thing] | None) -> str | None:
+        """The name by which `find` finds a class; a string or None stays as it is."""
+        if not isinstance(chosen, type):
+            return chosen
+        registered = (name for name, cls in self._classes.items() if cls is chosen)
+        return next(registered, f"{chosen.__module__}:{chosen.__qualname__}")
+
     def find(self, name: str) -> type[Thing]:
         """The class registered as `name`, or the one that 'package.module:ClassName' points at.
 
@@ -246,8 +253,8 @@ def lies_in(name: str, folder: Path) -> bool:
 
 
 def _places(module_name: str) -> Iterator[Path]:
-    """Files and folders of a module and of the packages that contain it."""
-    parts = module_name.split(".")
+    """Files and folders of a module and of the packages that contain it; none for __main__, which runs."""
+    parts = module_name.split(".") if module_name != "__main__" else []
     for length in range(1, len(parts) + 1):
         spec = find_spec(".".join(parts[:length]))
         if spec is None:

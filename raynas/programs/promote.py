@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from raynas.config import merged
+from raynas.config import merged, nested, suggests_arguments
 from raynas.errors import RunFolderError
 from raynas.programs.search.execute import execute
 from raynas.programs.search.prepare import PreparedSearch, check_can_begin
@@ -55,7 +55,7 @@ def prepare_promotion(
         # Each repeat is a training of its own.
         "equal_cells": "retrain",
     }
-    config = search_config(recipe, merged(overrides, settings or {}))
+    config = search_config(recipe, merged(overrides, nested(settings or {})))
     # Made only to check the list of architectures before anything is started.
     config.make_strategy(config.make_space())
     target = Path(out) if out is not None else new_run_folder(config.space.name, "promotion")
@@ -75,6 +75,7 @@ def best_architectures(run: RecordedRun, top: int) -> list[tuple[int, ...]]:
     return list(best.values())[:top]
 
 
+@suggests_arguments
 def promote(
     run: str | Path | None = None,
     *,
@@ -88,7 +89,7 @@ def promote(
 ) -> SearchResult:
     """Trains the best cells of a run longer, to choose the winner; `raynas promote` as a function.
 
-        result = raynas.promote("runs/mine", top=10, repeats=3, settings={"child": {"epochs": 100}})
+        result = raynas.promote("runs/mine", top=10, repeats=3, settings={"child.epochs": 100})
 
     To continue an interrupted promotion, call `raynas.run_search(out=..., resume=True)`.
 
@@ -98,7 +99,7 @@ def promote(
         repeats: number of trainings of each cell, with different seeds.
         recipe: the settings to start from, as in `raynas.run_search`.
         out: the promotion's own run folder; defaults to a new one below runs/.
-        settings: fields of SearchConfig, nested; they take precedence over the recipe.
+        settings: fields of SearchConfig, nested or dotted; they take precedence over the recipe.
         address: address of a Ray cluster; defaults to RAY_ADDRESS, or else Ray is started on this machine.
         listeners: objects that are called at every event of the promotion.
     Raises:

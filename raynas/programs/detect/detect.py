@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from raynas.config import merged
+from raynas.config import merged, nested, suggests_arguments
 from raynas.detection.summary import DetectionSummary
 from raynas.programs.detect.models import save_detectors
 from raynas.programs.detect.prepare import PreparedDetection, prepare_detection
@@ -18,6 +18,7 @@ from raynas.programs.train.prepare import field_overrides
 from raynas.training.final_config import StepSummary
 
 
+@suggests_arguments
 def train_detector(
     what: str | None = None,
     *,
@@ -52,7 +53,7 @@ def train_detector(
         seed: seed of the initial weights, the order of pictures and their augmentation.
         out: the training's folder. Defaults to a new one below runs/.
         resume: continue the training in `out` from its last checkpoint.
-        settings: other fields of DetectConfig, nested, such as {"detector": {"maps": [8, 16, 32]}}.
+        settings: other fields of DetectConfig, nested or dotted, such as {"detector.maps": [8, 16, 32]}.
         address: address of a Ray cluster. Defaults to RAY_ADDRESS, or to a Ray started on this machine.
         report: called after each epoch.
     Raises:
@@ -74,7 +75,7 @@ def train_detector(
         recipe=recipe,
         out=Path(out) if out is not None else None,
         resume=resume,
-        settings=merged(settings or {}, arguments),
+        settings=merged(nested(settings or {}), arguments),
     )
     return detect_prepared(prepared, address=address, report=report)
 

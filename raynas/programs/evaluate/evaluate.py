@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from raynas.config import merged, validated
+from raynas.config import merged, nested, suggests_arguments, validated
 from raynas.detection.evaluation import DetectionScores
 from raynas.detection.folder import LoadedDetector
 from raynas.errors import InvalidConfig
@@ -63,6 +63,7 @@ class DetectorEvaluation:
     pictures: tuple[Path, ...]
 
 
+@suggests_arguments
 def evaluate(
     what: str | Path,
     *,
@@ -98,7 +99,7 @@ def evaluate(
     folder = None if out is None else Path(out)
     check_pictures(pictures, folder)
     found = find_model(what, best=best)
-    given = merged(settings or {}, {} if data is None else {"data": {"source": data}})
+    given = merged(nested(settings or {}), {} if data is None else {"data": {"source": data}})
     if not isinstance(given.get("data"), Mapping) or "source" not in given["data"]:
         raise InvalidConfig(
             "No images are given. Set data.source (--data) to those to measure the network on."

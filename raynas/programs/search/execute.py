@@ -9,6 +9,8 @@ from typing import Any
 
 from raynas.cells.draw import genotype_svg
 from raynas.cells.genotype import Genotype
+from raynas.cells.space import SearchSpace
+from raynas.config import suggests_arguments
 from raynas.data import ImageSplit, load_split
 from raynas.engine.cluster import connected
 from raynas.engine.pool import ChildPool
@@ -28,6 +30,8 @@ from raynas.run.records import RunListener
 from raynas.run.reuse import Memo, read_memo
 from raynas.run.run import Run
 from raynas.strategies.rewards.pareto import recorded_trade
+from raynas.strategies.rewards.reward import Reward
+from raynas.strategies.strategy import Strategy
 from raynas.tracking.experiment import check_store
 from raynas.tracking.search_tracker import SearchTracker
 from raynas.training.first_images import check_first_images
@@ -38,12 +42,13 @@ from raynas.training.trainer import image_trainer
 STARTING = "Starting the workers (about half a minute) ..."
 
 
+@suggests_arguments
 def run_search(
     *,
     data: str | Path | None = None,
-    space: str | None = None,
-    strategy: str | None = None,
-    reward: str | None = None,
+    space: str | type[SearchSpace] | None = None,
+    strategy: str | type[Strategy] | None = None,
+    reward: str | type[Reward] | None = None,
     children: int | None = None,
     workers: int | str | None = None,
     epochs: int | None = None,
@@ -59,14 +64,15 @@ def run_search(
 ) -> SearchResult:
     """Searches for a cell; without arguments, the default run on scikit-learn's digits.
 
-        result = raynas.run_search(data="photos/", children=100, settings={"child": {"batch_size": 128}})
+        result = raynas.run_search(data="photos/", children=100, settings={"child.batch_size": 128})
         result.to_dataframe()
 
     Args:
         data: 'digits', or a path to Parquet files or to a folder with one folder per class.
-        space: registered name of the search space, or 'package.module:ClassName'.
-        strategy: registered name of the strategy that proposes architectures, or 'package.module:ClassName'.
-        reward: registered name of the reward, or 'package.module:ClassName'.
+        space: the search space: a registered name, 'package.module:ClassName', or a class of your own, which
+            may be defined in a script or a notebook.
+        strategy: what proposes architectures, given likewise.
+        reward: the reward, given likewise.
         children: number of architectures to try.
         workers: number of children that train at the same time; 'auto' means as many as the cluster holds.
         epochs: training epochs per child.
@@ -77,7 +83,8 @@ def run_search(
             and nothing that a child's result depends on.
         recipe: the settings to start from: 'small', 'nasnet_paper', 'amoebanet_paper' or 'cifar_final'.
             An argument that is None keeps the recipe's value.
-        settings: any other fields of SearchConfig, nested.
+        settings: any other fields of SearchConfig, nested or dotted: {"child": {"batch_size": 128}} or
+            {"child.batch_size": 128}.
         address: address of a Ray cluster; defaults to RAY_ADDRESS, or else Ray is started on this machine.
         factory: makes, in each worker, the function that trains a child; defaults to training on images.
         listeners: objects that are called at every event of the run.

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raynas.config import check_fields, merged, without_none
+from raynas.cells.space import SPACES, SearchSpace
+from raynas.config import check_fields, merged, nested, suggests_arguments, without_none
 from raynas.errors import RunFolderError
 from raynas.files import JOURNAL_FILE
 from raynas.programs.search.config import CHOICES, SearchConfig, resumed_search_config
@@ -17,6 +18,8 @@ from raynas.run.events import Event, Finished, Started
 from raynas.run.folder import check_is_free, find_run, new_run_folder
 from raynas.run.journal import Journal
 from raynas.run.recorded import RecordedRun
+from raynas.strategies.rewards.reward import REWARDS, Reward
+from raynas.strategies.strategy import STRATEGIES, Strategy
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,13 @@ class PreparedSearch:
         return sum(event.result.status != "infeasible" for event in ended)
 
 
+@suggests_arguments
 def prepare_search(
     *,
     data: str | Path | None = None,
-    space: str | None = None,
-    strategy: str | None = None,
-    reward: str | None = None,
+    space: str | type[SearchSpace] | None = None,
+    strategy: str | type[Strategy] | None = None,
+    reward: str | type[Reward] | None = None,
     children: int | None = None,
     workers: int | str | None = None,
     epochs: int | None = None,
@@ -73,16 +77,16 @@ def prepare_search(
     """
     overrides: dict[str, Any] = {
         "data": {"source": None if data is None else str(data)},
-        "space": {"name": space},
-        "strategy": {"name": strategy},
-        "reward": {"name": reward},
+        "space": {"name": SPACES.name_of(space)},
+        "strategy": {"name": STRATEGIES.name_of(strategy)},
+        "reward": {"name": REWARDS.name_of(reward)},
         "children": children,
         "workers": {"count": workers},
         "child": {"epochs": epochs},
         "seed": seed,
         "memo": None if memo is None else str(memo),
     }
-    overrides = merged(without_none(overrides), settings or {})
+    overrides = merged(without_none(overrides), nested(settings or {}))
     if resume:
         check_fields(SearchConfig, overrides)
         return _prepare_resume(find_run(Path(out) if out is not None else None), overrides)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from raynas.config import merged
+from raynas.config import merged, nested, suggests_arguments
 from raynas.programs.train.execute import Execution, TrainResult, execute
 from raynas.programs.train.models import registered_name, save_models
 from raynas.programs.train.prepare import PreparedTraining, field_overrides, prepare_named_training
@@ -15,6 +15,7 @@ from raynas.programs.train.worker import WorkerInput, build_training
 from raynas.training.final_config import ClassifierSummary, StepSummary
 
 
+@suggests_arguments
 def train_final(
     what: str | None = None,
     *,
@@ -52,7 +53,7 @@ def train_final(
             not given and a model folder is, its network is trained. Defaults to random weights.
         out: the training's folder. Defaults to a new one below runs/.
         resume: continue the training in `out` from its last checkpoint.
-        settings: other fields of TrainConfig, nested, such as {"training": {"gradient_clip": 1.0}}.
+        settings: other fields of TrainConfig, nested or dotted, such as {"training.gradient_clip": 1.0}.
         address: address of a Ray cluster. Defaults to RAY_ADDRESS, or to a Ray started on this machine.
         report: called after each epoch.
     Raises:
@@ -74,7 +75,7 @@ def train_final(
         recipe=recipe,
         out=Path(out) if out is not None else None,
         resume=resume,
-        settings=merged(settings or {}, arguments),
+        settings=merged(nested(settings or {}), arguments),
     )
     return train_prepared(prepared, address=address, report=report)
 
