@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from raynas.models.networks import build as build
     from raynas.nn import Network as Network
     from raynas.nn import NetworkConfig as NetworkConfig
+    from raynas.programs.benchmark.compare import benchmark as benchmark
     from raynas.programs.detect.detect import train_detector as train_detector
     from raynas.programs.evaluate.evaluate import evaluate as evaluate
     from raynas.programs.promote import promote as promote
+    from raynas.programs.report.run.write import report as report
     from raynas.programs.search.execute import run_search as run_search
     from raynas.programs.search.prepare import prepare_search as prepare_search
     from raynas.programs.search.result import SearchResult as SearchResult
@@ -53,9 +55,11 @@ else:
         "raynas.errors": ("RaynasError", "SearchFailed", "TrainingFailed", "UsageError"),
         "raynas.models.networks": ("build",),
         "raynas.nn": ("Network", "NetworkConfig"),
+        "raynas.programs.benchmark.compare": ("benchmark",),
         "raynas.programs.detect.detect": ("train_detector",),
         "raynas.programs.evaluate.evaluate": ("evaluate",),
         "raynas.programs.promote": ("promote",),
+        "raynas.programs.report.run.write": ("report",),
         "raynas.programs.search.execute": ("run_search",),
         "raynas.programs.search.prepare": ("prepare_search",),
         "raynas.programs.search.result": ("SearchResult",),

@@ -11,6 +11,7 @@ it, and nothing is concatenated. NASNet-B has four inputs, NAS-Bench-201 one.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -99,6 +100,12 @@ class Genotype:
         # digits are 48 bits: among a million architectures, any two share an id with probability 1/500.
         text = json.dumps(self.canonical().to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def _repr_svg_(self) -> str:
+        """Both cells, for notebooks."""
+        # By name, because the drawings stand above the language that they draw.
+        drawings = importlib.import_module("raynas.cells.draw")
+        return str(drawings.genotype_svg(self, title=self.arch_id))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; only a chained cell has the key `num_inputs`."""

@@ -9,8 +9,6 @@ import typer
 
 from raynas.cli.app import RunArgument, app, reports_errors
 from raynas.cli.terminal.console import loading, output_console
-from raynas.run.folder import find_run
-from raynas.run.recorded import RecordedRun
 
 
 @app.command(name="report")
@@ -25,12 +23,7 @@ def report_command(
     """Write a report on a run, finished or not: HTML with charts, Markdown, and its children as Parquet."""
     console = output_console()
     with loading(console):
-        from raynas.programs.report.folder import new_folder, write_report
-        from raynas.programs.report.run.children import children_table
-        from raynas.programs.report.run.report import run_report
+        from raynas.programs.report.run.write import report
 
-    found = RecordedRun.read(find_run(run))
-    target = out if out is not None else found.folder / "report"
-    new_folder(target)
-    for written in write_report(target, run_report(found), {"children": children_table(found)}):
+    for written in report(run, out=out):
         console.print(str(written))

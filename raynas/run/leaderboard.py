@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from raynas.config import FrozenModel
+from raynas.run.html_table import html_table
 from raynas.run.records import ChildRecord
 from raynas.strategies.rewards.front import Front
 from raynas.strategies.rewards.pareto import ParetoConfig, front_of
@@ -51,9 +52,27 @@ class LeaderboardEntry(FrozenModel):
         return self.reused_from is not None or self.memo_run is not None
 
 
-def leaderboard(
-    records: Iterable[ChildRecord], *, trade: ParetoConfig | None = None
-) -> list[LeaderboardEntry]:
+class Leaderboard(list[LeaderboardEntry]):
+    """The entries of a run's children, best first. A notebook shows the first of them as a table."""
+
+    def _repr_html_(self) -> str:
+        return self.to_html(top=20)
+
+    def to_html(self, *, top: int) -> str:
+        """The best `top` entries as a table, with the number of the others below it."""
+        rows = [(rank, *_row(entry)) for rank, entry in enumerate(self[:top], start=1)]
+        more = len(self) - top
+        columns = ("rank", "arch_id", "child", "status", "accuracy", "parameters", "mult-adds", "seconds")
+        return html_table(columns, rows, note=f"and {more:,} more" if more > 0 else "")
+
+
+def _row(entry: LeaderboardEntry) -> tuple[object, ...]:
+    accuracy = None if entry.accuracy is None else f"{entry.accuracy:.4f}"
+    seconds = None if entry.seconds is None else f"{entry.seconds:.1f}"
+    return (entry.arch_id, entry.child, entry.status, accuracy, entry.parameters, entry.mult_adds, seconds)
+
+
+def leaderboard(records: Iterable[ChildRecord], *, trade: ParetoConfig | None = None) -> Leaderboard:
     """Entries by reward, then by fewer parameters. Children without a reward come last, infeasible ones are
     left out.
 
@@ -64,7 +83,7 @@ def leaderboard(
     """
     chosen = [record for record in records if not record.is_infeasible]
     if trade is None:
-        return sorted(map(_entry, chosen), key=_rank)
+        return Leaderboard(sorted(map(_entry, chosen), key=_rank))
     return _by_front(chosen, trade, final_front(chosen, trade))
 
 
@@ -131,7 +150,7 @@ def _entry(record: ChildRecord) -> LeaderboardEntry:
     )
 
 
-def _by_front(records: Sequence[ChildRecord], trade: ParetoConfig, front: Front) -> list[LeaderboardEntry]:
+def _by_front(records: Sequence[ChildRecord], trade: ParetoConfig, front: Front) -> Leaderboard:
     distances, entries = {}, []
     for record in records:
         entry, outcome = _entry(record), record.outcome
@@ -140,13 +159,15 @@ def _by_front(records: Sequence[ChildRecord], trade: ParetoConfig, front: Front)
         # Off the front, the improvement is minus the distance. Points on it have a distance of 0, and aren't
         # sorted by it.
         distances[record.id] = math.inf if point is None else -front.improvement(point)
-    return sorted(
-        entries,
-        key=lambda entry: (
-            not entry.on_front,
-            -(entry.accuracy or 0.0) if entry.on_front else distances[entry.child],
-            entry.child,
-        ),
+    return Leaderboard(
+        sorted(
+            entries,
+            key=lambda entry: (
+                not entry.on_front,
+                -(entry.accuracy or 0.0) if entry.on_front else distances[entry.child],
+                entry.child,
+            ),
+        )
     )
 
 

@@ -12,7 +12,6 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table as Grid
 
-from raynas.cells.space import SearchSpace, make_space
 from raynas.cli.terminal.benchmark_progress import benchmark_progress
 from raynas.cli.terminal.benchmark_report import (
     check_report_folder,
@@ -22,24 +21,19 @@ from raynas.cli.terminal.benchmark_report import (
 )
 from raynas.cli.terminal.commands import this_command
 from raynas.cli.terminal.console import loading, message_console, output_console
-from raynas.errors import UnknownName, UsageError
 from raynas.programs.benchmark import (
     ArchTable,
     BenchmarkSetting,
-    Contender,
     SeedResult,
     StrategySummary,
     benchmark,
-    parse_contender,
     read_table,
     summarise,
 )
 from raynas.programs.benchmark.benchmark import check, num_cpus
+from raynas.programs.benchmark.contender import contenders_of, space_of
 from raynas.programs.benchmark.recipe import BenchmarkRecipe
 from raynas.programs.benchmark.report.study import Study
-
-SPACE_KEY = "space"
-"""Key of --set that addresses the search space; every other key is the label of a strategy."""
 
 
 def run_benchmark(
@@ -59,7 +53,7 @@ def run_benchmark(
     Ctrl-C and SIGTERM end it with exit codes 130 and 143, after saying what is kept.
     """
     contenders = contenders_of(strategies, settings)
-    space = _space(recipe.space, settings.get(SPACE_KEY, {}))
+    space = space_of(recipe.space, settings)
     check_report_folder(report, resume=resume)
     if report:
         from raynas.programs.benchmark.report import with_baselines
@@ -123,32 +117,6 @@ def _run(study: Study, console: Console, *, report: Path | None, resume: bool) -
         wall_seconds=time.monotonic() - started_at,
         num_resumed=len(earlier),
     )
-
-
-def contenders_of(strategies: Sequence[str], settings: Mapping[str, Any]) -> list[Contender]:
-    """The strategies, each with the settings under its label.
-
-    Raises:
-        UsageError: a strategy, a label or an option does not exist.
-    """
-    contenders = [parse_contender(text.strip(), settings) for text in strategies]
-    labels = [contender.label for contender in contenders]
-    for key in settings:
-        if key not in [*labels, SPACE_KEY]:
-            hint = "--set takes STRATEGY.OPTION=VALUE, or space.OPTION=VALUE."
-            raise UnknownName("strategy in this benchmark", key, labels, hint)
-    # Wrong options are reported now, rather than after the table has been read.
-    for contender in contenders:
-        contender.resolved_options()
-    return contenders
-
-
-def _space(name: str, options: object) -> SearchSpace:
-    if not isinstance(options, Mapping):
-        raise UsageError(
-            f"--set space={options!r} names no option; write space.OPTION=VALUE, or --space NAME."
-        )
-    return make_space(name, **options)
 
 
 def _print_table(summaries: Sequence[StrategySummary], table: ArchTable, console: Console) -> None:

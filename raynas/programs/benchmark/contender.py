@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from raynas.cells.space import SearchSpace
-from raynas.errors import UsageError
+from raynas.cells.space import SearchSpace, make_space
+from raynas.errors import UnknownName, UsageError
 from raynas.strategies.strategy import STRATEGIES, Strategy
+
+SPACE_KEY = "space"
+"""Key of --set that addresses the search space; every other key is the label of a strategy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +59,35 @@ def parse_contender(text: str, options: Mapping[str, Mapping[str, Any]]) -> Cont
             f"--set {contender.label}={given!r} sets no option; write {contender.label}.OPTION=VALUE."
         )
     return Contender(strategy, given, contender.label)
+
+
+def contenders_of(strategies: Sequence[str], settings: Mapping[str, Any]) -> list[Contender]:
+    """The strategies, each with the settings under its label.
+
+    Raises:
+        UsageError: a strategy, a label or an option does not exist.
+    """
+    contenders = [parse_contender(text.strip(), settings) for text in strategies]
+    labels = [contender.label for contender in contenders]
+    for key in settings:
+        if key not in [*labels, SPACE_KEY]:
+            hint = "--set takes STRATEGY.OPTION=VALUE, or space.OPTION=VALUE."
+            raise UnknownName("strategy in this benchmark", key, labels, hint)
+    # Wrong options are reported now, rather than after the table has been read.
+    for contender in contenders:
+        contender.resolved_options()
+    return contenders
+
+
+def space_of(name: str, settings: Mapping[str, Any]) -> SearchSpace:
+    """The search space of a table, with its options in `settings`.
+
+    Raises:
+        UsageError: the space, or one of its options, is unknown.
+    """
+    options = settings.get(SPACE_KEY, {})
+    if not isinstance(options, Mapping):
+        raise UsageError(
+            f"--set space={options!r} names no option; write space.OPTION=VALUE, or --space NAME."
+        )
+    return make_space(name, **options)

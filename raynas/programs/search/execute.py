@@ -249,6 +249,7 @@ def _result(run: Run, tracker: SearchTracker | None, search: PreparedSearch) -> 
     return SearchResult(
         leaderboard=entries,
         best=best,
+        config=search.config,
         run_folder=folder,
         mlflow_run_id=tracker.mlflow_run_id if tracker else None,
         mlflow_uri=tracker.uri if tracker else None,

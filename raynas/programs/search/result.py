@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from raynas.cells.genotype import Genotype
 from raynas.cells.space import Decision
+from raynas.config import flattened
 from raynas.files import JOURNAL_FILE
-from raynas.run.leaderboard import LeaderboardEntry
+from raynas.programs.search.config import SearchConfig
+from raynas.run.html_table import html_table
+from raynas.run.leaderboard import Leaderboard, LeaderboardEntry
 from raynas.run.records import ChildRecord
 
 if TYPE_CHECKING:
@@ -20,10 +23,12 @@ if TYPE_CHECKING:
 class SearchResult:
     """The outcome of a finished search or promotion."""
 
-    leaderboard: list[LeaderboardEntry]
+    leaderboard: Leaderboard
     """The children, best first; those without a reward come last."""
     best: Genotype
     """The cells of the first entry of the leaderboard."""
+    config: SearchConfig
+    """All settings of the run."""
     run_folder: Path
     """Folder with the journal, best_genotype.json and best_cell.svg."""
     mlflow_run_id: str | None
@@ -47,24 +52,36 @@ class SearchResult:
         return sum(record.is_infeasible for record in self.records)
 
     def __repr__(self) -> str:
+        lines = [f"  {f'{name}:':<9} {value}\n" for name, value in self._facts().items()]
+        return f"SearchResult(\n{''.join(lines)})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what `repr` says, the best children, and the best cell."""
+        facts = html_table(("search", ""), self._facts().items())
+        return f"{facts}{self.leaderboard.to_html(top=10)}{self.best._repr_svg_()}"
+
+    def _facts(self) -> dict[str, str]:
         best, refused = self.leaderboard[0], self.num_infeasible
         children = f"{len(self.leaderboard)}" + (f", and {refused} infeasible proposals" if refused else "")
         tracked = f"run {self.mlflow_run_id} at {self.mlflow_uri}" if self.mlflow_run_id else "switched off"
-        return (
-            "SearchResult(\n"
-            f"  folder:   {self.run_folder}\n"
-            f"  best:     {best.arch_id}, accuracy {best.accuracy:.4f}\n"
-            f"  children: {children}\n"
-            f"  MLflow:   {tracked}\n"
-            ")"
-        )
+        return {
+            "folder": f"{self.run_folder}",
+            "best": f"{best.arch_id}, accuracy {best.accuracy:.4f}",
+            "children": children,
+            "MLflow": tracked,
+        }
 
     def to_dataframe(self) -> pandas.DataFrame:
-        """The leaderboard as a table: one row per child, best first, with the fields of LeaderboardEntry."""
+        """The leaderboard as a table: one row per child, best first, so that tables of runs can be joined.
+
+        Columns are the fields of LeaderboardEntry, and then one column per setting of the run, with its
+        dotted name, such as 'network.filters'.
+        """
         import pandas
 
-        rows = [entry.model_dump() for entry in self.leaderboard]
-        return pandas.DataFrame(rows, columns=list(LeaderboardEntry.model_fields))
+        settings = flattened(self.config.model_dump(mode="json"))
+        rows = [entry.model_dump() | settings for entry in self.leaderboard]
+        return pandas.DataFrame(rows, columns=[*LeaderboardEntry.model_fields, *settings])
 
     def records_dataframe(self) -> pandas.DataFrame:
         """Every proposal as a table: one row per proposal in order, one column per decision of the space.

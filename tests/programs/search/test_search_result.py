@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from raynas.child import ChildResult
+from raynas.programs.search.recipes import search_config
 from raynas.programs.search.result import SearchResult
 from raynas.run.leaderboard import LeaderboardEntry, leaderboard
 from raynas.run.run import Run
@@ -28,6 +29,7 @@ def result() -> SearchResult:
     return SearchResult(
         leaderboard=entries,
         best=run.child(entries[0].child).genotype,
+        config=search_config(settings={"network": {"filters": 4}}),
         run_folder=Path("runs/mine"),
         mlflow_run_id="4f1e",
         mlflow_uri="sqlite:///runs/mlflow.db",
@@ -47,9 +49,19 @@ def test_it_is_printed_on_a_few_lines_with_what_is_asked_first(result):
     ]
 
 
-def test_its_table_is_the_leaderboard(result):
+def test_a_notebook_shows_the_leaderboard_and_the_best_cell(result):
+    html = result._repr_html_()
+    assert "<td>runs/mine</td>" in html and "<td>0.7500</td>" in html
+    assert result.best._repr_svg_() in html
+    assert result.leaderboard._repr_html_().count("<tr>") == 1 + len(result.leaderboard)
+    assert "and 2 more" in result.leaderboard.to_html(top=1)
+
+
+def test_its_table_is_the_leaderboard_with_the_settings_of_the_run(result):
     table = result.to_dataframe()
-    assert list(table.columns) == list(LeaderboardEntry.model_fields)
+    num_fields = len(LeaderboardEntry.model_fields)
+    assert list(table.columns[:num_fields]) == list(LeaderboardEntry.model_fields)
+    assert set(table["network.filters"]) == {4} and set(table["strategy.name"]) == {"ppo"}
     assert list(table["child"]) == [entry.child for entry in result.leaderboard]
     assert list(table["accuracy"][:2]) == [0.75, 0.25]
 
