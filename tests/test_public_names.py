@@ -45,5 +45,5 @@ def test_a_search_is_prepared_and_run_with_the_same_arguments():
     prepared, run = (
         inspect.signature(function).parameters for function in (raynas.prepare_search, raynas.run_search)
     )
-    assert set(run) - set(prepared) == {"address", "factory", "listeners"}
+    assert set(run) - set(prepared) == {"address", "factory", "listeners", "progress"}
     assert all(run[name] == parameter for name, parameter in prepared.items())

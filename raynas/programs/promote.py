@@ -12,6 +12,7 @@ from raynas.programs.search.execute import execute
 from raynas.programs.search.prepare import PreparedSearch, check_can_begin
 from raynas.programs.search.recipes import search_config
 from raynas.programs.search.result import SearchResult
+from raynas.programs.search.shown import shown_progress
 from raynas.run.folder import find_run, new_run_folder
 from raynas.run.recorded import RecordedRun
 from raynas.run.records import RunListener
@@ -86,6 +87,7 @@ def promote(
     settings: Mapping[str, Any] | None = None,
     address: str | None = None,
     listeners: Sequence[RunListener] = (),
+    progress: bool | None = None,
 ) -> SearchResult:
     """Trains the best cells of a run longer, to choose the winner; `raynas promote` as a function.
 
@@ -102,9 +104,11 @@ def promote(
         settings: fields of SearchConfig, nested or dotted; they take precedence over the recipe.
         address: address of a Ray cluster; defaults to RAY_ADDRESS, or else Ray is started on this machine.
         listeners: objects that are called at every event of the promotion.
+        progress: whether to show the progress; None means in a notebook and on a terminal.
     Raises:
         UsageError: an argument can't be used, or none of the run's children has a score.
         SearchFailed, KeyboardInterrupt: as in `raynas.run_search`.
     """
     promotion = prepare_promotion(run, top=top, repeats=repeats, recipe=recipe, out=out, settings=settings)
-    return execute(promotion, address=address, listeners=listeners)
+    with shown_progress(promotion.config.children, is_asked=progress) as shown:
+        return execute(promotion, address=address, listeners=[*listeners, *shown])

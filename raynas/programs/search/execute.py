@@ -23,6 +23,7 @@ from raynas.programs.search.config import SearchConfig
 from raynas.programs.search.open_run import open_run, size_for
 from raynas.programs.search.prepare import PreparedSearch, prepare_search
 from raynas.programs.search.result import SearchResult
+from raynas.programs.search.shown import shown_progress
 from raynas.run.failures import diagnosis
 from raynas.run.folder import default_store
 from raynas.run.leaderboard import LeaderboardEntry, final_front, leaderboard
@@ -61,6 +62,7 @@ def run_search(
     address: str | None = None,
     factory: TrainerFactory | None = None,
     listeners: Sequence[RunListener] = (),
+    progress: bool | None = None,
 ) -> SearchResult:
     """Searches for a cell; without arguments, the default run on scikit-learn's digits.
 
@@ -88,6 +90,7 @@ def run_search(
         address: address of a Ray cluster; defaults to RAY_ADDRESS, or else Ray is started on this machine.
         factory: makes, in each worker, the function that trains a child; defaults to training on images.
         listeners: objects that are called at every event of the run.
+        progress: whether to show the progress; None means in a notebook and on a terminal.
     Raises:
         UsageError: an argument can't be used; nothing was started or overwritten.
         SearchFailed: the workers could not be kept running, no child or hardly any got a score, no proposal
@@ -109,7 +112,8 @@ def run_search(
         recipe=recipe,
         settings=settings,
     )
-    return execute(search, address=address, factory=factory, listeners=listeners)
+    with shown_progress(search.config.children, is_asked=progress) as shown:
+        return execute(search, address=address, factory=factory, listeners=[*listeners, *shown])
 
 
 def execute(
