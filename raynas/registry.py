@@ -10,9 +10,10 @@ import contextlib
 import importlib
 import pkgutil
 import re
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -107,7 +108,7 @@ class Registry(Generic[Thing]):
             return self._import_class(name)
         if name not in self._classes and name in (modules := self._listed()):
             # Not its neighbours: some of them load torch.
-            importlib.import_module(modules[name])
+            self._import_module(modules[name])
         if name not in self._classes:
             self._import_package()
         if name not in self._classes:
@@ -138,22 +139,34 @@ class Registry(Generic[Thing]):
 
     def _listed(self) -> dict[str, str]:
         """The package's module of each class, by the text of the modules."""
-        package = find_spec(self.package)
-        folders = package.submodule_search_locations if package else None
         return {
-            name: f"{self.package}.{file.stem}"
-            for folder in folders or ()
-            for file in Path(folder).glob("*.py")
+            name: file.stem
+            for file in self._folder.glob("*.py")
             for name in _REGISTERED.findall(file.read_text(encoding="utf-8"))
         }
+
+    @property
+    def _folder(self) -> Path:
+        """Where the package lies, which is beside or in the one that this file belongs to."""
+        return Path(__file__).parents[1].joinpath(*self.package.split("."))
 
     def _import_package(self) -> None:
         if self._is_complete:
             return
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self.package}.{module.name}")
+        for module in pkgutil.iter_modules([str(self._folder)]):
+            self._import_module(module.name)
         self._is_complete = True
+
+    def _import_module(self, name: str) -> None:
+        """Imports a module of the package; UsageError if one of the user's has its name."""
+        _reach(self.package, self._folder)
+        module = importlib.import_module(f"{self.package}.{name}")
+        place = Path(str(module.__file__))
+        if self._folder not in place.parents:
+            raise UsageError(
+                f"{place} has the name of a module of raynas, {self.package}.{name}, and hides it. "
+                "Rename your file or its folder."
+            )
 
     def _import_class(self, path: str) -> type[Thing]:
         module_name, _, class_name = path.partition(":")
@@ -173,6 +186,26 @@ class Registry(Generic[Thing]):
                 f"{self.base.__module__}.{self.base.__qualname__}."
             )
         return cls
+
+
+def _reach(package: str, folder: Path) -> None:
+    """Makes the modules in `folder` importable as those of `package`, also if the user's own has its name.
+
+    What lies in the user's folder of that name can be imported as before, except modules that are named as
+    one of raynas's. Nothing in it is executed here.
+    """
+    if package not in sys.modules:
+        found = find_spec(package)
+        others = [
+            place for place in (found and found.submodule_search_locations) or () if Path(place) != folder
+        ]
+        places = [str(folder), *(place for place in others if run_around(Path(place)) is None)]
+        spec = spec_from_file_location(package, folder / "__init__.py", submodule_search_locations=places)
+        assert spec is not None and spec.loader is not None
+        sys.modules[package] = module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[package])
+    elif str(folder) not in (places := list(sys.modules[package].__path__)):
+        sys.modules[package].__path__ = [str(folder), *places]
 
 
 @contextlib.contextmanager

@@ -1,0 +1,44 @@
+"""A project that has a folder search_spaces of its own, beside which Python is started."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import raynas
+
+CHECKOUT = Path(raynas.__file__).parents[1]
+FIND = "from raynas.cells.space import SPACES; print(SPACES.find('darts').__module__, end=' ');"
+
+
+@pytest.mark.parametrize(
+    ("files", "code", "printed"),
+    [
+        (
+            {"__init__.py": "", "mine.py": "VALUE = 3"},
+            f"{FIND} from search_spaces.mine import VALUE; print(VALUE)",
+            "darts 3",
+        ),
+        (
+            {"__init__.py": "", "mine.py": "VALUE = 3"},
+            f"from search_spaces.mine import VALUE; {FIND} print(VALUE)",
+            "darts 3",
+        ),
+        ({"darts.py": "", "__init__.py": ""}, f"import search_spaces.darts; {FIND}", "Rename your file"),
+    ],
+    ids=["before", "after", "a file of the same name"],
+)
+def test_it_hides_no_registered_space_and_stays_importable(files, code, printed, tmp_path):
+    (tmp_path / "search_spaces").mkdir()
+    for name, text in files.items():
+        (tmp_path / "search_spaces" / name).write_text(text)
+    ended = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.append({str(CHECKOUT)!r}); {code}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert printed in ended.stdout + ended.stderr
