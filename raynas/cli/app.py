@@ -37,6 +37,10 @@ DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Print what would be done, and on which images, and exit.")
 ]
 FolderOption = Annotated[Path | None, typer.Option(help="Output folder.  [default: a new one in runs/]")]
+HoursOption = Annotated[
+    float | None,
+    typer.Option(help="Hours after which it ends: nothing is started that would take longer."),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -10,6 +10,7 @@ from raynas.cli.app import (
     AddressOption,
     DryRunOption,
     FolderOption,
+    HoursOption,
     RunArgument,
     SetOption,
     WorkersOption,
@@ -30,8 +31,9 @@ def promote_command(
     repeats: Annotated[int, typer.Option(min=1, help="Trainings per cell, each with its own seed.")] = 1,
     recipe: Annotated[
         str, typer.Option(help="Search recipe that says how they are trained.")
-    ] = "cifar_final",
+    ] = "small_final",
     epochs: Annotated[int | None, typer.Option(help="Epochs per child.  [default: the recipe's]")] = None,
+    hours: HoursOption = None,
     workers: WorkersOption = None,
     out: FolderOption = None,
     seed: Annotated[
@@ -47,7 +49,12 @@ def promote_command(
         from raynas.cli.terminal.search import print_plan, run_on_terminal
         from raynas.programs.promote import prepare_promotion
 
-    options = {"child": {"epochs": epochs}, "workers": {"count": worker_count(workers)}, "seed": seed}
+    options = {
+        "child": {"epochs": epochs},
+        "hours": hours,
+        "workers": {"count": worker_count(workers)},
+        "seed": seed,
+    }
     settings = merged(without_none(options), parse_assignments(set_ or []))
     prepared = prepare_promotion(run, top=top, repeats=repeats, recipe=recipe, out=out, settings=settings)
     what = f"promote: the best {prepared.config.children // repeats} cells of {find_run(run)}"

@@ -11,6 +11,7 @@ from raynas.cli.app import (
     AddressOption,
     DryRunOption,
     FolderOption,
+    HoursOption,
     SetOption,
     WorkersOption,
     app,
@@ -47,6 +48,7 @@ def search(
     children: Annotated[
         int | None, typer.Option(help="Number of architectures to try.  [default: 24]")
     ] = None,
+    hours: HoursOption = None,
     workers: WorkersOption = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs per child.")] = None,
     out: FolderOption = None,
@@ -65,7 +67,8 @@ def search(
     recipe: Annotated[
         str,
         typer.Option(
-            help="Recipe for all settings not given: small, nasnet_paper, amoebanet_paper, cifar_final."
+            help="Recipe for all settings not given: small, nasnet_paper, amoebanet_paper, small_final, "
+            "cifar_final."
         ),
     ] = "small",
     set_: SetOption = None,
@@ -82,6 +85,7 @@ def search(
         strategy=strategy,
         reward=reward,
         children=children,
+        hours=hours,
         workers=worker_count(workers),
         epochs=epochs,
         out=out,

@@ -36,8 +36,8 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="Training recipe: cifar_final, imagenet_mobile, imagenet_large, imagenet_today or "
-            "finetune.  [default: cifar_final]"
+            help="Training recipe: small_final, cifar_final, imagenet_mobile, imagenet_large, imagenet_today "
+            "or finetune.  [default: small_final]"
         ),
     ] = None,
     workers: WorkersOption = None,
@@ -49,6 +49,10 @@ def train(
         typer.Option(min=1, help="Continue with as few as this many after nodes are lost.  [default: all]"),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Number of epochs.  [default: the recipe's]")] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(help="As many epochs as fit into these hours, at the pace that is measured first."),
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Images per update, over all workers.  [default: the recipe's]")
     ] = None,
@@ -99,6 +103,7 @@ def train(
         out=out,
         resume=resume,
         is_dry=dry_run,
+        hours=hours,
         pace=Pace(images_per_second, is_measured=measure),
         address=address,
         console=console,

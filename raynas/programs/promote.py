@@ -24,7 +24,7 @@ def prepare_promotion(
     *,
     top: int = 250,
     repeats: int = 1,
-    recipe: str = "cifar_final",
+    recipe: str = "small_final",
     out: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> PreparedSearch:
@@ -80,7 +80,7 @@ def promote(
     *,
     top: int = 250,
     repeats: int = 1,
-    recipe: str = "cifar_final",
+    recipe: str = "small_final",
     out: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     address: str | None = None,
