@@ -10,6 +10,7 @@ import sys
 
 # `raynas --help` lists the commands in the order of these imports.
 from raynas.cli import (  # noqa: F401  # isort: skip
+    auto,
     search,
     promote,
     train,
