@@ -16,6 +16,7 @@ from raynas.programs.auto.stages import REFERENCE, is_trained
 from raynas.programs.report import charts
 from raynas.programs.report.document import Code, Document, Figure, Paragraph, Section, Table, facts
 from raynas.programs.train.curve import read_curve
+from raynas.run.recorded import RecordedRun
 from raynas.training.final_config import ClassifierSummary
 
 
@@ -31,7 +32,7 @@ def auto_report(folder: Path, state: AutoState, found: list[Result]) -> Document
         f"{verdict(found, num_images)} The found cell's network has a top-1 accuracy of {found[0].top1:.1%} "
         f"on {num_images:,} validation images, after {state.plan.training.epochs} epochs."
     )
-    sections = (_comparison(state, found), _cell(folder), _time(state), _files(folder, state))
+    sections = (_comparison(state, found), _cell(folder), _time(folder, state), _files(folder, state))
     return Document(f"Automatic run {folder.resolve().name}", lead, sections)
 
 
@@ -95,13 +96,14 @@ def _cell(folder: Path) -> Section:
     return Section("The found cell", (Figure("cell", genotype_svg(genotype), caption, is_wide=True),))
 
 
-def _time(state: AutoState) -> Section:
+def _time(folder: Path, state: AutoState) -> Section:
     first, last = state.first_plan, state.plan
     search, promotion, training = last.search, last.promotion, last.training
+    children = len(RecordedRun.read(folder / SEARCH).entries)
     starts = [0.0, state.ends["search"], state.ends["promotion"], state.ends["training"]]
     taken = [end - start for start, end in zip(starts, [*starts[1:], state.spent_seconds], strict=True)]
     rows = (
-        ("search", f"{search.children} children of {search.epochs} epochs", first.search.seconds),
+        ("search", f"{children} children, at most {search.epochs} epochs each", first.search.seconds),
         ("promotion", f"{promotion.top} cells for {promotion.epochs} epochs", first.promotion.seconds),
         ("training", f"{training.epochs} epochs for each network", first.training.seconds),
         ("export and report", "", END),

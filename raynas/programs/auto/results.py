@@ -31,8 +31,14 @@ class Result:
 
 
 def standard_error(top1: float, num_images: int) -> float:
-    """Of an accuracy that was measured on so many images."""
-    return math.sqrt(top1 * (1 - top1) / num_images)
+    """Of an accuracy that was measured on so many images.
+
+    Two images more count as right and two as wrong, so that an accuracy of 0 or 1 isn't taken as certain.
+    Source: Agresti & Coull 1998, "Approximate is better than exact for interval estimation of binomial
+    proportions".
+    """
+    share = (top1 * num_images + 2) / (num_images + 4)
+    return math.sqrt(share * (1 - share) / (num_images + 4))
 
 
 def verdict(results: Sequence[Result], num_images: int) -> str:

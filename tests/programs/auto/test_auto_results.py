@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from raynas.programs.auto.results import Result, verdict
+from raynas.programs.auto.results import Result, standard_error, verdict
 
 
 def result(name: str, top1: float) -> Result:
@@ -32,3 +32,9 @@ def test_the_verdict_is_plain(winner, baseline, words):
 
 def test_without_baselines_nothing_is_claimed():
     assert "nothing says" in verdict([result("winner", 0.9)], 500)
+
+
+def test_few_images_prove_nothing():
+    assert standard_error(0.0, 32) > 0.03
+    assert standard_error(0.5, 10_000) == pytest.approx(0.005, abs=1e-4)
+    assert "may be chance" in verdict([result("winner", 0.15), result("resnet18", 0.0)], 20)
