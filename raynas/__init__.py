@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from raynas.models.networks import build as build
     from raynas.nn import Network as Network
     from raynas.nn import NetworkConfig as NetworkConfig
+    from raynas.programs.auto.auto import auto as auto
     from raynas.programs.benchmark.compare import benchmark as benchmark
     from raynas.programs.detect.detect import train_detector as train_detector
     from raynas.programs.evaluate.evaluate import evaluate as evaluate
@@ -55,6 +56,7 @@ else:
         "raynas.errors": ("RaynasError", "SearchFailed", "TrainingFailed", "UsageError"),
         "raynas.models.networks": ("build",),
         "raynas.nn": ("Network", "NetworkConfig"),
+        "raynas.programs.auto.auto": ("auto",),
         "raynas.programs.benchmark.compare": ("benchmark",),
         "raynas.programs.detect.detect": ("train_detector",),
         "raynas.programs.evaluate.evaluate": ("evaluate",),

@@ -51,6 +51,10 @@ DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Print what would be done, and on which images, and exit.")
 ]
 FolderOption = Annotated[Path | None, typer.Option(help="Output folder.", show_default="a new one in runs/")]
+HoursOption = Annotated[
+    float | None,
+    typer.Option(help="Hours after which it ends: nothing is started that would take longer."),
+]
 _SET_HELP = "Set any field of the config: KEY=VALUE, such as network.filters=36. Repeatable."
 SetOption = Annotated[list[str] | None, typer.Option("--set", help=_SET_HELP)]
 SearchSetOption = Annotated[

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from typer.main import get_command_from_info
 
 PANELS: dict[str, tuple[str, ...]] = {
+    "From images to a network": ("auto",),
     "Search": ("search", "promote", "rescore"),
     "Train and use a network": ("train", "detect", "evaluate", "export", "convert"),
     "Look at runs": ("status", "leaderboard", "report", "show", "ui", "sync"),

@@ -11,6 +11,7 @@ from raynas.cli.app import (
     AddressOption,
     DryRunOption,
     FolderOption,
+    HoursOption,
     RunArgument,
     SearchSetOption,
     WorkersOption,
@@ -38,8 +39,9 @@ def promote_command(
         typer.Option(
             help="Search recipe that says how they are trained.", autocompletion=completion.search_recipes
         ),
-    ] = "cifar_final",
+    ] = "small_final",
     epochs: Annotated[int | None, typer.Option(help="Epochs per child.", show_default="the recipe's")] = None,
+    hours: HoursOption = None,
     workers: WorkersOption = None,
     out: FolderOption = None,
     seed: Annotated[
@@ -53,7 +55,12 @@ def promote_command(
     from raynas.programs.search.recipes import check_search_words
 
     console = output_console()
-    options = {"child": {"epochs": epochs}, "workers": {"count": worker_count(workers)}, "seed": seed}
+    options = {
+        "child": {"epochs": epochs},
+        "hours": hours,
+        "workers": {"count": worker_count(workers)},
+        "seed": seed,
+    }
     settings = merged(without_none(options), parse_assignments(set_ or []))
     # Before torch, Ray and MLflow are loaded: a wrong word is answered at once.
     check_search_words(recipe, settings)

@@ -12,6 +12,7 @@ from raynas.cli.app import (
     AddressOption,
     DryRunOption,
     FolderOption,
+    HoursOption,
     SearchSetOption,
     WorkersOption,
     app,
@@ -68,6 +69,7 @@ def search(
     children: Annotated[
         int | None, typer.Option(help="Number of architectures to try.", show_default="24")
     ] = None,
+    hours: HoursOption = None,
     workers: WorkersOption = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs per child.", show_default="the recipe's")] = None,
     out: FolderOption = None,
@@ -86,7 +88,8 @@ def search(
     recipe: Annotated[
         str,
         typer.Option(
-            help="Recipe for all settings not given: small, nasnet_paper, amoebanet_paper, cifar_final.",
+            help="Recipe for all settings not given: small, nasnet_paper, amoebanet_paper, small_final, "
+            "cifar_final.",
             autocompletion=completion.search_recipes,
         ),
     ] = "small",
@@ -103,6 +106,7 @@ def search(
         strategy=strategy,
         reward=reward,
         children=children,
+        hours=hours,
         workers=worker_count(workers),
         epochs=epochs,
         out=out,

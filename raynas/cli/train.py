@@ -43,8 +43,9 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="Training recipe: cifar_final, imagenet_mobile, imagenet_large, imagenet_today or finetune.",
-            show_default="cifar_final",
+            help="Training recipe: small_final, cifar_final, imagenet_mobile, imagenet_large, imagenet_today "
+            "or finetune.",
+            show_default="small_final",
         ),
     ] = None,
     workers: WorkersOption = None,
@@ -58,6 +59,10 @@ def train(
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Number of epochs.", show_default="the recipe's")] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(help="As many epochs as fit into these hours, at the pace that is measured first."),
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Images per update, over all workers.", show_default="the recipe's")
     ] = None,
@@ -114,6 +119,7 @@ def train(
         out=out,
         resume=resume,
         is_dry=dry_run,
+        hours=hours,
         pace=Pace(images_per_second, is_measured=measure),
         address=address,
         console=console,

@@ -51,6 +51,11 @@ class ImageSplit:
         return len(self.train_labels_N)
 
     @property
+    def num_validation_images(self) -> int:
+        """Number of images of the validation part."""
+        return len(self.validation_labels_N)
+
+    @property
     def num_channels(self) -> int:
         """1 (grey) or 3 (RGB)."""
         return int(self.train_images_NHWC.shape[3])

@@ -25,7 +25,7 @@ def prepare_promotion(
     *,
     top: int = 250,
     repeats: int = 1,
-    recipe: str = "cifar_final",
+    recipe: str = "small_final",
     out: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> PreparedSearch:
@@ -82,7 +82,7 @@ def promote(
     *,
     top: int = 250,
     repeats: int = 1,
-    recipe: str = "cifar_final",
+    recipe: str = "small_final",
     out: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     address: str | None = None,

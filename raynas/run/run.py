@@ -29,6 +29,7 @@ from raynas.run.journal import Journal
 from raynas.run.records import ChildRecord, RunListener, outcome_of
 from raynas.run.reuse import ChildEnd, MemoScore, SharedScores
 from raynas.run.state import ChildEvent, RunState, proposed_event
+from raynas.run.time_budget import TimeBudget
 from raynas.strategies.rewards.accuracy import Accuracy
 from raynas.strategies.rewards.reward import Reward
 from raynas.strategies.strategy import Strategy
@@ -51,6 +52,7 @@ class Run:
             and is not trained. If the architecture is being trained, the proposal waits for its score.
         memo: Scores of other runs by arch_id, which count as if they were of this run. They need `reuses`.
         failures: When the run fails because hardly any child gets a score.
+        budget: Hands out no child that would end too late. None means that time doesn't count.
         journal: Where events are written. None means that the run is kept in memory alone.
         listeners: Objects whose methods are called when something happens.
     """
@@ -68,6 +70,7 @@ class Run:
         reuses: bool = False,
         memo: Mapping[str, MemoScore] | None = None,
         failures: FailuresConfig | None = None,
+        budget: TimeBudget | None = None,
         journal: Journal | None = None,
         listeners: Sequence[RunListener] = (),
     ) -> None:
@@ -79,6 +82,7 @@ class Run:
         self.measure = measure
         self.limits = limits
         self.reuses = reuses
+        self.budget = budget
         self.journal = journal
         self.listeners = list(listeners)
         self._queue: deque[int] = deque()
@@ -130,13 +134,23 @@ class Run:
         return sys.maxsize if self.num_children is None else self.num_children - self.num_finished
 
     @property
+    def is_out_of_time(self) -> bool:
+        """Whether no child is handed out any more, because it would end after the budget does."""
+        return self.budget is not None and self.budget.is_over
+
+    @property
     def has_more(self) -> bool:
         """Whether there is, or may still be, another child to hand out."""
-        if self._is_closed:
+        if self._is_closed or self.is_out_of_time:
             return False
         # A child that turns out to be too slow is infeasible, and another takes its place.
         may_be_refused = self.limits.latency_ms is not None and bool(self._curves)
         return bool(self._queue) or self._scores.is_awaited or self._may_propose or may_be_refused
+
+    @property
+    def _may_hand_out(self) -> bool:
+        has_time = self.budget is None or self.budget.allows_another(len(self._curves))
+        return not self._is_closed and has_time and (bool(self._queue) or self._may_propose)
 
     @property
     def _may_propose(self) -> bool:
@@ -152,14 +166,14 @@ class Run:
                 for a caller that can't wait, and comes back while the run `has_more`.
 
         Returns:
-            None if all are handed out, or after `max_refusals`.
+            None if all are handed out, if another would end too late, or after `max_refusals`.
 
         Raises:
             SearchFailed: too many proposals in a row are beyond the limits.
         """
         # Without `max_refusals` there is no limit: no number equals None.
         num_refused = 0
-        while not self._is_closed and (self._queue or self._may_propose) and num_refused != max_refusals:
+        while self._may_hand_out and num_refused != max_refusals:
             child = self.child(self._queue.popleft()) if self._queue else self._propose()
             # Looked up in the record, and not only after a proposal: a driver that was killed may have left
             # a proposal in the journal that it was about to refuse.
@@ -191,6 +205,8 @@ class Run:
         """
         if self._is_closed or self.records[child_id].finished is not None:
             return
+        if self.budget is not None and result.seconds:
+            self.budget.child_ended(result.seconds)
         self._record_end(child_id, ChildEnd(result))
         # After the end is recorded: those that waited take the score from the record.
         self._release_waiting(child_id)
@@ -211,6 +227,8 @@ class Run:
 
     def resized(self, num_slots: int) -> None:
         """Writes down how many children are trained at the same time from now on."""
+        if self.budget is not None:
+            self.budget.num_slots = num_slots
         self._write(Resized(time=time.time(), slots=num_slots))
 
     def close(self) -> None:

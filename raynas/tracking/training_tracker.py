@@ -64,7 +64,7 @@ class TrainingTracker:
         """The tracker of a training, new or resumed.
 
         Args:
-            arch_id: the trained architecture's; becomes a tag.
+            arch_id: the trained architecture's, or a network's name; becomes a tag.
             command: the command that trains so, for messages.
         Raises:
             UsageError: the store can't be used; the message names the URI, what went wrong and what to do.
@@ -101,11 +101,13 @@ class TrainingTracker:
         for name, content in (images or {}).items():
             self._writer.put(partial(self._write_image, epoch, name, content))
 
-    def model_written(self, description: str, genotype: Genotype) -> None:
-        """Stores model.json and a drawing of the cells; the weights stay in the training's folder."""
+    def model_written(self, description: str, genotype: Genotype | None) -> None:
+        """Stores model.json and a drawing of the cells, if there are; the weights stay in the folder."""
         from raynas.cells.draw import genotype_svg
 
-        texts = {"model.json": description, "cell.svg": genotype_svg(genotype, title=genotype.arch_id)}
+        texts = {"model.json": description}
+        if genotype is not None:
+            texts["cell.svg"] = genotype_svg(genotype, title=genotype.arch_id)
         self._writer.put(partial(write_texts, self._client, self._run.info, texts))
 
     def register(self, name: str, models: Mapping[str, Path]) -> None:

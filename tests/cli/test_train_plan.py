@@ -12,22 +12,29 @@ from raynas.models.networks import NETWORKS
 from raynas.programs.train.data import IMAGENET
 from raynas.programs.train.pace import measured_images_per_second
 from raynas.programs.train.prepare import PreparedTraining, prepare_training
-from raynas.programs.train.recipes import TRAIN_RECIPES, train_config
+from raynas.programs.train.recipes import DEFAULT_RECIPE, TRAIN_RECIPES, train_config
 from search_spaces.nasnet import NASNET_A
 
 WORDS = {"cell": "nasnet_a", "genotype": NASNET_A.to_dict()}
 
 
 def prepared(tmp_path, **settings):
-    return prepare_training(NASNET_A, cell="nasnet_a", out=tmp_path / "out", settings=settings)
+    return prepare_training(
+        NASNET_A, cell="nasnet_a", recipe="cifar_final", out=tmp_path / "out", settings=settings
+    )
 
 
 @pytest.mark.parametrize("recipe", TRAIN_RECIPES)
 def test_every_recipe_is_complete(recipe):
     config = train_config(recipe, WORDS)
     assert config.recipe == recipe
-    # What begins from weights needs no second loss in order to begin.
-    assert config.network.auxiliary_head == (recipe != "finetune")
+    # What begins from weights, or is small, needs no second loss in order to begin.
+    assert config.network.auxiliary_head == (recipe not in ("finetune", "small_final"))
+
+
+def test_by_default_a_training_ends_in_a_day():
+    config = train_config(DEFAULT_RECIPE, WORDS)
+    assert (config.training.epochs, config.network.filters, config.network.cells_per_stack) == (30, 16, 2)
 
 
 def test_the_imagenet_recipes_have_the_papers_numbers():

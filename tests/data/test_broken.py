@@ -28,7 +28,7 @@ def folder_of(root: Path, broken: dict[int, bytes]) -> Path:
 
 
 def load(folder: Path, **settings: object) -> ImageSplit:
-    return load_split(DataConfig(source=str(folder), **settings), seed=0)  # type: ignore[arg-type]
+    return load_split(DataConfig(source=str(folder), **settings), seed=0)
 
 
 def values(split: ImageSplit) -> list[int]:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from raynas.cli.main import app
 from raynas.cli.terminal.doctor import data_config, examine
-from raynas.cli.terminal.search import data_options
+from raynas.cli.terminal.next_steps import data_options
 from raynas.config import differences
 from raynas.data import DataConfig, ImageSplit, load_split
 from raynas.data.parquet_columns import Columns

@@ -57,11 +57,16 @@ def test_fewer_are_promoted_if_asked(run, tmp_path):
 
 def test_space_and_data_are_the_runs_and_the_rest_is_the_recipes(run, tmp_path):
     settings = {"child": {"epochs": 7}}
-    config = prepare_promotion(run, out=tmp_path / "out", settings=settings).config
+    config = prepare_promotion(run, recipe="cifar_final", out=tmp_path / "out", settings=settings).config
     assert config.make_space() == SPACE
     assert (config.child.epochs, config.network.auxiliary_head) == (7, True)
     assert config.child.augmentation.cutout_size(8) == 4
     assert config.network.num_reductions == 1
+
+
+def test_by_default_a_promotion_is_for_a_small_machine(run, tmp_path):
+    config = prepare_promotion(run, out=tmp_path / "out").config
+    assert (config.child.epochs, config.network.filters, config.network.num_reductions) == (30, 16, 1)
 
 
 def test_it_is_written_down_which_run_the_cells_are_from(run, tmp_path):

@@ -18,7 +18,10 @@ from raynas.data import DataConfig, load_split
 from raynas.nn import NetworkConfig
 from raynas.cells.space import make_space
 from raynas.strategies.strategy import make_strategy
-from raynas.training import ChildConfig, ChildTrainer, DeviceImages, Placement
+from raynas.training.config import ChildConfig
+from raynas.training.device import Placement
+from raynas.training.images import DeviceImages
+from raynas.training.trainer import ChildTrainer
 
 space = make_space("nasnet", num_blocks=1, operations=["conv_3x3", "identity"])
 genotype = space.decode(make_strategy("ppo", space, seed=0).propose().actions)

@@ -12,11 +12,12 @@ from rich.console import Console
 
 from raynas.cli.terminal.commands import program, resume_search
 from raynas.cli.terminal.leaderboard import print_architectures, print_leaderboard
+from raynas.cli.terminal.next_steps import promote_command, train_command
 from raynas.cli.terminal.progress import make_progress
-from raynas.data import DataConfig
 from raynas.errors import SearchFailed
 from raynas.files import JOURNAL_FILE
 from raynas.programs.promote import STRATEGY
+from raynas.programs.search.config import SearchConfig
 from raynas.programs.search.execute import checked_images, execute
 from raynas.programs.search.prepare import PreparedSearch
 from raynas.programs.search.result import SearchResult
@@ -55,8 +56,7 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
         hypervolume=result.hypervolume,
     )
     print_architectures(result.leaderboard, console)
-    is_promotion = config.strategy.name == STRATEGY
-    _print_hints(result, console, data=data_options(config.data), is_promotion=is_promotion)
+    _print_hints(result, console, config)
 
 
 def _print_start(prepared: PreparedSearch, console: Console, what: str) -> None:
@@ -89,18 +89,7 @@ def _resume_hint(folder: Path, console: Console) -> Iterator[None]:
         raise
 
 
-def data_options(data: DataConfig) -> str:
-    """The options with which `raynas train` finds the same images."""
-    defaults = DataConfig()
-    options = [f"--data {shlex.quote(data.source)}"]
-    for field in ("label_column", "image_column"):
-        value = getattr(data, field)
-        if value != getattr(defaults, field):
-            options.append(f"--set {shlex.quote(f'data.{field}={value}')}")
-    return " ".join(options)
-
-
-def _print_hints(result: SearchResult, console: Console, *, data: str, is_promotion: bool) -> None:
+def _print_hints(result: SearchResult, console: Console, config: SearchConfig) -> None:
     """Prints what was written, and useful next commands."""
     folder = result.run_folder
     lines = [f"\nBest cell: {folder / 'best_cell.svg'}, {folder / 'best_genotype.json'}"]
@@ -110,10 +99,9 @@ def _print_hints(result: SearchResult, console: Console, *, data: str, is_promot
         )
     elif result.mlflow_uri:
         lines.append(f"Compare cells in the MLflow UI: {result.mlflow_uri}")
-    run = shlex.quote(str(folder))
-    if not is_promotion:
+    if config.strategy.name != STRATEGY:
         more = len(result.leaderboard) * 2
         lines.append(f"Continue this search:\n  {resume_search(folder)} --children {more}")
-        lines.append(f"Train its best cells for longer:\n  {program()} promote {run} --top 5")
-    lines.append(f"Train the best cell to the end:\n  {program()} train {run} {data}")
+        lines.append(f"Train its best cells for longer:\n  {promote_command(result, config)}")
+    lines.append(f"Train the best cell to the end:\n  {train_command(result, config)}")
     console.print("\n".join(lines))

@@ -15,6 +15,7 @@ from rich.console import Console
 from raynas.cli.terminal.commands import program, resume_training
 from raynas.cli.terminal.train_plan import Pace, plan_lines
 from raynas.programs.train.execute import TrainResult
+from raynas.programs.train.pace import within_hours
 from raynas.programs.train.prepare import prepare_named_training
 from raynas.programs.train.train import train_prepared
 from raynas.run.interruption import Interruption, interruptible
@@ -29,6 +30,7 @@ def run_train(
     out: Path | None,
     resume: bool,
     is_dry: bool,
+    hours: float | None,
     pace: Pace,
     address: str | None,
     console: Console,
@@ -36,6 +38,7 @@ def run_train(
     """Prints the plan of a training and, unless `is_dry`, carries it out. Ctrl-C prints how to resume.
 
     Args:
+        hours: choose as many epochs as fit into them; None leaves the number of epochs as configured.
         pace: how fast a worker is, for the duration in the plan.
     Raises:
         UsageError: the cell, the data or a setting can't be used.
@@ -44,6 +47,8 @@ def run_train(
     prepared = prepare_named_training(
         what, recipe=recipe, out=out, resume=resume, is_plan=is_dry, settings=settings
     )
+    if hours is not None:
+        prepared = within_hours(prepared, hours, is_resumed=resume)
     for line in plan_lines(prepared, pace.of(prepared), is_resumed=resume):
         console.print(line)
     if is_dry:

@@ -97,6 +97,8 @@ def detect_prepared(
         given=DetectionInput.of(training),
         check_plan=training.check_plan,
         save_models=functools.partial(save_detectors, training),
+        network=config.genotype.arch_id,
+        genotype=config.genotype,
         registered_name=registered_name(config, "raynas-detector-"),
         command="raynas detect",
     )

@@ -40,6 +40,10 @@ class SearchConfig(FrozenModel):
     """The reward that the strategy gets for a child, with its options."""
     children: int = Field(24, ge=1)
     """Number of architectures to try; 20,000 in Zoph et al. 2018."""
+    hours: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Hours after which the run ends: no child is handed out that would end later. A resume has them anew,
+    and None means that time doesn't count.
+    """
     seed: int = Field(0, ge=0, lt=2**31)
     """Seed of the strategy, of the data's split and of the children."""
     data: DataConfig = DataConfig()
@@ -87,7 +91,7 @@ class SearchConfig(FrozenModel):
         return make_reward(self.reward.name, **self.reward.options)
 
 
-CHANGEABLE = ("children", "workers", "tracking", "failures", "memo")
+CHANGEABLE = ("children", "hours", "workers", "tracking", "failures", "memo")
 """Settings that may differ when a run is resumed, because no child's result depends on them."""
 
 

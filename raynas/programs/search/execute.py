@@ -22,7 +22,7 @@ from raynas.nn import NetworkSpec
 from raynas.programs.search.config import SearchConfig
 from raynas.programs.search.open_run import open_run, size_for
 from raynas.programs.search.prepare import PreparedSearch, prepare_search
-from raynas.programs.search.result import SearchResult
+from raynas.programs.search.result import SearchResult, mean_epoch_seconds
 from raynas.programs.search.shown import shown_progress
 from raynas.run.failures import diagnosis
 from raynas.run.folder import default_store
@@ -30,6 +30,7 @@ from raynas.run.leaderboard import LeaderboardEntry, final_front, leaderboard
 from raynas.run.records import RunListener
 from raynas.run.reuse import Memo, read_memo
 from raynas.run.run import Run
+from raynas.run.time_budget import TimeBudget
 from raynas.strategies.rewards.pareto import recorded_trade
 from raynas.strategies.rewards.reward import Reward
 from raynas.strategies.strategy import Strategy
@@ -51,6 +52,7 @@ def run_search(
     strategy: str | type[Strategy] | None = None,
     reward: str | type[Reward] | None = None,
     children: int | None = None,
+    hours: float | None = None,
     workers: int | str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
@@ -76,6 +78,8 @@ def run_search(
         strategy: what proposes architectures, given likewise.
         reward: the reward, given likewise.
         children: number of architectures to try.
+        hours: hours after which the search ends, even if fewer children were tried; no child is started that
+            would end later.
         workers: number of children that train at the same time; 'auto' means as many as the cluster holds.
         epochs: training epochs per child.
         seed: seed of the strategy, of the data's split and of the children.
@@ -83,7 +87,8 @@ def run_search(
         out: the run's folder; defaults to a new one below runs/, or with `resume` to the newest one.
         resume: continues the run in `out`. Other arguments may then change how much is computed, and where,
             and nothing that a child's result depends on.
-        recipe: the settings to start from: 'small', 'nasnet_paper', 'amoebanet_paper' or 'cifar_final'.
+        recipe: the settings to start from: 'small', 'nasnet_paper', 'amoebanet_paper', 'small_final' or
+            'cifar_final'.
             An argument that is None keeps the recipe's value.
         settings: any other fields of SearchConfig, nested or dotted: {"child": {"batch_size": 128}} or
             {"child.batch_size": 128}.
@@ -103,6 +108,7 @@ def run_search(
         strategy=strategy,
         reward=reward,
         children=children,
+        hours=hours,
         workers=workers,
         epochs=epochs,
         seed=seed,
@@ -125,6 +131,8 @@ def execute(
 ) -> SearchResult:
     """Runs a prepared search to its end; arguments and errors as in `run_search`."""
     config = search.config
+    # Made first: the time in which images are read and workers start counts too.
+    budget = None if config.hours is None else TimeBudget(config.hours * 3600)
     split = checked_images(config, are_trained_on=factory is None)
     # What a user's own factory trains on is not known, so its scores can't be reused by other runs.
     images = split.digest() if factory is None else None
@@ -141,7 +149,9 @@ def execute(
     make_trainer = factory or functools.partial(
         image_trainer, network=config.network, child=config.child, latency=_latency_check(config)
     )
-    opened = functools.partial(open_run, search, split, listeners=listeners, memo=memo, images=images)
+    opened = functools.partial(
+        open_run, search, split, listeners=listeners, memo=memo, images=images, budget=budget
+    )
     if search.num_finished >= config.children:
         # Ray and its workers take half a minute to start, and would have nothing to do.
         for listener in listeners:
@@ -160,6 +170,12 @@ def execute(
         opened(num_slots=pool.plan.num_slots) as (run, tracker),
     ):
         tune_run(run, pool, scheduler=build_scheduler(config.scheduler, config.child.epochs))
+        if run.is_out_of_time and not run.is_complete:
+            for listener in listeners:
+                listener.noted(
+                    f"The {config.hours:g} hours are over: {run.num_finished} of {config.children} children "
+                    "are done. A resume does the others."
+                )
     return _result(run, tracker, search)
 
 
@@ -259,6 +275,7 @@ def _result(run: Run, tracker: SearchTracker | None, search: PreparedSearch) -> 
         mlflow_uri=tracker.uri if tracker else None,
         records=list(run.records.values()),
         decisions=tuple(search.config.make_space().decisions),
+        epoch_seconds=mean_epoch_seconds(run.records.values()),
         hypervolume=final_front(run.records.values(), trade).hypervolume() if trade else None,
     )
 

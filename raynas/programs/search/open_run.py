@@ -26,6 +26,7 @@ from raynas.run.journal import Journal
 from raynas.run.records import RunListener
 from raynas.run.reuse import Memo
 from raynas.run.run import Run
+from raynas.run.time_budget import TimeBudget
 from raynas.tracking.closing import closed_at_end
 from raynas.tracking.run_page import RunPage
 from raynas.tracking.search_tracker import SearchTracker
@@ -43,6 +44,7 @@ def open_run(
     listeners: Sequence[RunListener] = (),
     memo: Memo | None = None,
     images: str | None = None,
+    budget: TimeBudget | None = None,
 ) -> Iterator[tuple[Run, SearchTracker | None]]:
     """The run with its journal and its tracker, replayed and ready for the next child.
 
@@ -53,12 +55,20 @@ def open_run(
         split: the images, from which the sizes of the networks follow.
         num_slots: number of children that train at the same time.
         images: digest of the images, for the journal; None means that the children train on something else.
+        budget: the time that is left; None means that time doesn't count.
     """
+    if budget is not None:
+        budget.num_slots = num_slots
     journal, started = _open_journal(search, _driver(num_slots), images)
     with journal:
         tracker = open_tracker(search, started)
         snapshots, run = _make_run(
-            search, split, journal, listeners=[*([tracker] if tracker else []), *listeners], memo=memo
+            search,
+            split,
+            journal,
+            listeners=[*([tracker] if tracker else []), *listeners],
+            memo=memo,
+            budget=budget,
         )
         # Left from the inside out: the journal's word on the end comes first, since MLflow may take more
         # time than a process that was told to end has left.
@@ -117,6 +127,7 @@ def _make_run(
     *,
     listeners: Sequence[RunListener],
     memo: Memo | None,
+    budget: TimeBudget | None,
 ) -> tuple[Snapshots, Run]:
     config, space = search.config, search.config.make_space()
     strategy = config.make_strategy(space)
@@ -134,6 +145,7 @@ def _make_run(
         reuses=config.equal_cells == "reuse",
         memo=memo.scores if memo else None,
         failures=config.failures,
+        budget=budget,
     )
     return snapshots, run
 

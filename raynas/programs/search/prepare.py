@@ -56,6 +56,7 @@ def prepare_search(
     strategy: str | type[Strategy] | None = None,
     reward: str | type[Reward] | None = None,
     children: int | None = None,
+    hours: float | None = None,
     workers: int | str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
@@ -70,8 +71,8 @@ def prepare_search(
         print(raynas.prepare_search(recipe="nasnet_paper", children=100).config)
 
     Args:
-        data, space, strategy, reward, children, workers, epochs, seed, memo, out, resume, recipe, settings:
-            as in `raynas.run_search`.
+        data, space, strategy, reward, children, hours, workers, epochs, seed, memo, out, resume, recipe,
+            settings: as in `raynas.run_search`.
     Raises:
         UsageError: an argument can't be used.
     """
@@ -81,6 +82,7 @@ def prepare_search(
         "strategy": {"name": STRATEGIES.name_of(strategy)},
         "reward": {"name": REWARDS.name_of(reward)},
         "children": children,
+        "hours": hours,
         "workers": {"count": workers},
         "child": {"epochs": epochs},
         "seed": seed,

@@ -13,6 +13,7 @@ from raynas.programs.search.config import SearchConfig
 from raynas.strategies.ppo_config import PAPER
 from raynas.strategies.strategy import STRATEGIES
 from raynas.training import cifar
+from raynas.training import small as small_training
 
 
 def small(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,6 +33,24 @@ def small(settings: Mapping[str, Any]) -> dict[str, Any]:
         }
         recipe = merged(recipe, digits)
     return recipe
+
+
+def small_final(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The default of promotions: raynas.training.small, for small data sets and small machines."""
+    augmentation = cifar.DIGITS_AUGMENTATION if uses_digits(settings) else {}
+    return {
+        "space": {"name": "nasnet"},
+        "strategy": {"name": "ppo"},
+        "network": small_training.NETWORK | cifar.final_network(settings),
+        "child": {
+            "epochs": small_training.EPOCHS,
+            "batch_size": small_training.BATCH_SIZE,
+            "learning_rate": small_training.LEARNING_RATE,
+            "weight_decay": small_training.WEIGHT_DECAY,
+            "gradient_clip": small_training.GRADIENT_CLIP,
+            "augmentation": augmentation,
+        },
+    }
 
 
 def nasnet_paper(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,6 +109,7 @@ RECIPES: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "small": small,
     "nasnet_paper": nasnet_paper,
     "amoebanet_paper": amoebanet_paper,
+    "small_final": small_final,
     "cifar_final": cifar_final,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ class SearchResult:
     """Every proposal in order, also those that were refused because they exceed a limit."""
     decisions: tuple[Decision, ...]
     """The decisions of the search space, in the order of a proposal's actions."""
+    epoch_seconds: float | None = None
+    """Mean time of a child's epoch on its worker; None if no child was trained."""
     hypervolume: float | None = None
     """Hypervolume below the Pareto front, in [0, 1]; None if the reward keeps no front."""
 
@@ -112,3 +115,13 @@ class SearchResult:
             for decision, action in zip(self.decisions, proposed.actions, strict=True)
         }
         return row | choices
+
+
+def mean_epoch_seconds(records: Iterable[ChildRecord]) -> float | None:
+    """Mean time of an epoch, validation included, of the children that this run trained itself."""
+    last = [
+        record.result.curve[-1]
+        for record in records
+        if record.result and record.result.curve and not (record.finished and record.finished.is_reused)
+    ]
+    return sum(report.seconds / report.epoch for report in last) / len(last) if last else None

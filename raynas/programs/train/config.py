@@ -101,25 +101,18 @@ class InitialWeightsConfig(FrozenModel):
         return source if ":" in source else str(Path(source))
 
 
-class BaseTrainConfig(FrozenModel):
-    """What the final training of every task depends on."""
+class AnyTrainConfig(FrozenModel):
+    """What the final training of any network depends on, whatever it is built of."""
 
     task: ClassVar[str]
     """What the network learns: classification or detection."""
     summary: ClassVar[type[EpochSummary]]
     """Class of an epoch's summary, one per line of the training's curve."""
 
-    cell: str
-    """Name of the cell: a published cell, or where the genotype comes from."""
-    genotype: GenotypeField
-    """The cells; in JSON as Genotype.to_dict writes them."""
     origin: Origin | None = None
     """The run and the child that the cell comes from, or the training that a detector's weights come from.
     None means that there is none.
     """
-    weights: InitialWeightsConfig | None = None
-    """The weights from which the training begins. None means random ones, which follow from `seed`."""
-    network: NetworkConfig = NetworkConfig()
     data: SourceConfig
     training: LoopConfig = LoopConfig()
     workers: TrainWorkerConfig = TrainWorkerConfig()
@@ -130,6 +123,18 @@ class BaseTrainConfig(FrozenModel):
     """Name of the training recipe, from which every field that was not set comes."""
     run_id: str = ""
     """Identifies the training in MLflow. `prepare_training` draws it; a recipe leaves it empty."""
+
+
+class BaseTrainConfig(AnyTrainConfig):
+    """What the final training of a network of cells depends on, whatever its task."""
+
+    cell: str
+    """Name of the cell: a published cell, or where the genotype comes from."""
+    genotype: GenotypeField
+    """The cells; in JSON as Genotype.to_dict writes them."""
+    weights: InitialWeightsConfig | None = None
+    """The weights from which the training begins. None means random ones, which follow from `seed`."""
+    network: NetworkConfig = NetworkConfig()
 
 
 class TrainConfig(BaseTrainConfig):

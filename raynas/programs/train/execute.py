@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
+from raynas.cells.genotype import Genotype
 from raynas.engine.cluster import connected
 from raynas.engine.final import TrainedStates, train_on_cluster
 from raynas.engine.final_plan import TrainingPlan, plan_training
 from raynas.engine.final_worker import TrainingFactory
 from raynas.errors import InvalidConfig
 from raynas.models.folder import INFO_FILE
-from raynas.programs.train.config import BaseTrainConfig
+from raynas.programs.train.config import AnyTrainConfig
 from raynas.programs.train.curve import Curve, Summary
 from raynas.programs.train.folder import write_config
 from raynas.run.folder import default_store
@@ -46,7 +47,7 @@ class Execution(Generic[Summary]):
     """A prepared training, and what its task does with its parts."""
 
     folder: Path
-    config: BaseTrainConfig
+    config: AnyTrainConfig
     summary: type[Summary]
     factory: TrainingFactory
     """Called in each worker with `given`."""
@@ -56,7 +57,12 @@ class Execution(Generic[Summary]):
     """InvalidConfig if these workers can't train as configured, for reasons that only the task knows."""
     save_models: Callable[[TrainedStates, list[Summary]], Mapping[str, Path]]
     """Writes the model folders; returns them by alias, 'last' and 'best'."""
-    registered_name: str
+    network: str
+    """What is trained, in a word: the arch_id of a network of cells."""
+    genotype: Genotype | None
+    """Its cells; None for a network that is not made of cells."""
+    registered_name: str | None
+    """Name in MLflow's model registry; None if it is not registered."""
     command: str
     """The command that trains so, for messages."""
 
@@ -97,8 +103,9 @@ def execute(
             states = _train(training, plan, recorder.record)
             models = training.save_models(states, curve.summaries)
             if tracker is not None:
-                tracker.model_written((models["last"] / INFO_FILE).read_text(), config.genotype)
-                tracker.register(training.registered_name, models)
+                tracker.model_written((models["last"] / INFO_FILE).read_text(), training.genotype)
+                if training.registered_name is not None:
+                    tracker.register(training.registered_name, models)
     # The tracker registers models while it closes, so the versions are known only after the block.
     registered = tracker.registered if tracker is not None else None
     return TrainResult(folder, models["last"], models["best"], curve.summaries, registered)
@@ -145,7 +152,7 @@ def _train(
     )
 
 
-def _check_plan(config: BaseTrainConfig, plan: TrainingPlan) -> None:
+def _check_plan(config: AnyTrainConfig, plan: TrainingPlan) -> None:
     # With fewer workers allowed, the batch is rounded down instead.
     if config.workers.at_least is None:
         micro_batch(config.training, plan.num_workers)
@@ -171,6 +178,6 @@ def _tracked(training: Execution[Summary]) -> Iterator[TrainingTracker | None]:
         config=config.model_dump(mode="json"),
         origin=config.origin,
     )
-    tracker = TrainingTracker.open(page, arch_id=config.genotype.arch_id, command=training.command)
+    tracker = TrainingTracker.open(page, arch_id=training.network, command=training.command)
     with closed_at_end(tracker):
         yield tracker

@@ -29,7 +29,7 @@ from raynas.files import (
     replace_file,
 )
 from raynas.models.weights import TIMM_PREFIX, weights_file
-from raynas.programs.train.config import BaseTrainConfig, InitialWeightsConfig
+from raynas.programs.train.config import AnyTrainConfig, BaseTrainConfig, InitialWeightsConfig
 from raynas.programs.train.curve import read_curve
 from raynas.run.events import Origin
 
@@ -55,7 +55,7 @@ def check_can_start(folder: Path) -> None:
             )
 
 
-def write_config(folder: Path, config: BaseTrainConfig) -> None:
+def write_config(folder: Path, config: AnyTrainConfig) -> None:
     """Writes training.json; `folder` is created if needed.
 
     Raises:

@@ -6,16 +6,38 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from raynas.config import merged, validated
+from raynas.data.config import uses_digits
 from raynas.errors import UnknownName
 from raynas.models.networks import NETWORKS
 from raynas.programs.train.config import TrainConfig
-from raynas.training import cifar
+from raynas.training import cifar, small
 
 IMAGENET_EPOCHS = 312
 """slim's 250,000 steps at 50 replicas of 32 images, or at 100 replicas of 16."""
-DEFAULT_RECIPE = "cifar_final"
+DEFAULT_RECIPE = "small_final"
 SMALL_IMAGE_SIZE = 32
 """Pixels per side up to which fine-tuning keeps images in memory."""
+
+
+def small_final(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The default: raynas.training.small, for small data sets and small machines."""
+    augmentation = cifar.DIGITS_AUGMENTATION if uses_digits(settings) else {}
+    return {
+        "network": small.NETWORK | cifar.final_network(settings),
+        "data": {"augmentation": augmentation},
+        "training": {
+            "epochs": small.EPOCHS,
+            "batch_size": small.BATCH_SIZE,
+            "optimizer": {
+                "name": "sgd",
+                "learning_rate": small.LEARNING_RATE,
+                "momentum": 0.9,
+                "weight_decay": small.WEIGHT_DECAY,
+            },
+            "schedule": {"name": "cosine"},
+            "gradient_clip": small.GRADIENT_CLIP,
+        },
+    }
 
 
 def cifar_training(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,6 +123,7 @@ def finetune(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 TRAIN_RECIPES: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "small_final": small_final,
     "cifar_final": cifar_training,
     "imagenet_mobile": imagenet_mobile,
     "imagenet_large": imagenet_large,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from raynas.config import merged, nested, suggests_arguments
 from raynas.programs.train.execute import Execution, TrainResult, execute
 from raynas.programs.train.models import registered_name, save_models
+from raynas.programs.train.pace import within_hours
 from raynas.programs.train.prepare import PreparedTraining, field_overrides, prepare_named_training
 from raynas.programs.train.worker import WorkerInput, build_training
 from raynas.training.final_config import ClassifierSummary, StepSummary
@@ -25,6 +26,7 @@ def train_final(
     nodes: int | None = None,
     min_workers: int | None = None,
     epochs: int | None = None,
+    hours: float | None = None,
     batch_size: int | None = None,
     seed: int | None = None,
     weights: str | Path | None = None,
@@ -40,12 +42,13 @@ def train_final(
         what: a published cell or network, a run's folder (its best cell) or a JSON file. Defaults to the best
             cell of the newest run, or on resume to the training's own.
         recipe: name of a training recipe, from which every field that isn't given comes. Defaults to
-            cifar_final, or on resume to the training's own.
+            small_final, or on resume to the training's own.
         data: 'digits', Parquet files, a folder of class folders, or a URI (data.source).
         workers: number of workers over all nodes, or 'auto' (workers.count).
         nodes: use all GPUs of this many nodes, instead of `workers` (workers.nodes).
         min_workers: train with this many workers when nodes are lost (workers.at_least). Defaults to all.
         epochs: full passes over the training images (training.epochs).
+        hours: instead of `epochs`: as many as fit into these hours at the pace that is measured first.
         batch_size: images per update, over all workers (training.batch_size).
         seed: seed of the initial weights, the order of images and their augmentation.
         weights: begin from these weights: a file, the folder of a training or of a trained network, or
@@ -77,6 +80,8 @@ def train_final(
         resume=resume,
         settings=merged(nested(settings or {}), arguments),
     )
+    if hours is not None:
+        prepared = within_hours(prepared, hours, is_resumed=resume)
     return train_prepared(prepared, address=address, report=report)
 
 
@@ -97,6 +102,8 @@ def train_prepared(
         given=WorkerInput(training.data, training.initial),
         check_plan=lambda plan: training.check_steps(plan.num_workers),
         save_models=functools.partial(save_models, training),
+        network=config.genotype.arch_id,
+        genotype=config.genotype,
         registered_name=registered_name(config),
         command="raynas train",
     )

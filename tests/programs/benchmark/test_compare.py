@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,13 @@ def table(tmp_path):
 
 
 def test_it_gives_a_summary_per_budget_and_strategy(table):
-    words = {"space": "nasbench201", "signal": "valid", "result": "test", "cost": "time", "seeds": 2}
+    words: dict[str, Any] = {
+        "space": "nasbench201",
+        "signal": "valid",
+        "result": "test",
+        "cost": "time",
+        "seeds": 2,
+    }
     found = raynas.benchmark(
         table,
         **words,

@@ -193,7 +193,7 @@ def test_a_setting_that_would_change_the_results_is_refused_on_resuming(change, 
     with pytest.raises(RunFolderError) as caught:
         resumed_search_config(before, change)
     assert f"started with {field}" in str(caught.value)
-    assert "other children, workers, tracking, failures, memo only" in str(caught.value)
+    assert "other children, hours, workers, tracking, failures, memo only" in str(caught.value)
 
 
 def test_a_setting_that_repeats_what_was_recorded_is_no_change():

@@ -57,7 +57,11 @@ def model(tmp_path: Path) -> Path:
 
 def prepared(folder: Path, weights: Any, **settings: Any) -> PreparedTraining:
     return prepare_training(
-        TINY, cell="tiny", out=folder / "training", settings=SETTINGS | {"weights": weights} | settings
+        TINY,
+        cell="tiny",
+        recipe="cifar_final",
+        out=folder / "training",
+        settings=SETTINGS | {"weights": weights} | settings,
     )
 
 
@@ -103,7 +107,8 @@ def test_d10_a_training_without_weights_is_recorded_as_before(tmp_path):
 
 def test_d10_without_a_cell_the_network_of_the_weights_is_trained(tmp_path, model, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    training = prepare_named_training(None, out=tmp_path / "out", settings={"weights": "model/"})
+    given = {"weights": "model/"}
+    training = prepare_named_training(None, recipe="cifar_final", out=tmp_path / "out", settings=given)
     assert training.config.genotype == TINY
     assert training.config.network == NETWORK.model_copy(update={"drop_path": 0.4, "auxiliary_head": True})
     tuned = prepare_named_training(None, recipe="finetune", out=tmp_path / "b", settings={"weights": "model"})
