@@ -33,7 +33,7 @@ def test_a_name_that_is_not_public_is_no_attribute():
         raynas.run_serach  # type: ignore[attr-defined]  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["run_search", "prepare_search", "promote", "train_final"])
+@pytest.mark.parametrize("name", ["auto", "run_search", "prepare_search", "promote", "train_final"])
 def test_a_function_shows_each_of_its_arguments(name):
     parameters = inspect.signature(getattr(raynas, name)).parameters.values()
     assert all(one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD) for one in parameters)
