@@ -34,7 +34,7 @@ def test_a_name_that_is_not_public_is_no_attribute():
 
 
 @pytest.mark.parametrize(
-    "name", ["run_search", "prepare_search", "promote", "train_final", "report", "benchmark"]
+    "name", ["auto", "run_search", "prepare_search", "promote", "train_final", "report", "benchmark"]
 )
 def test_a_function_shows_each_of_its_arguments(name):
     parameters = inspect.signature(getattr(raynas, name)).parameters.values()

@@ -38,6 +38,6 @@ def auto(
         from raynas.programs.auto.auto import prepare_auto
 
     settings = parse_assignments(set_ or [])
-    console.print("Looking at the images, and measuring the pace of this machine ...")
+    console.print("Looking at the images and at the pace of this machine ...")
     prepared = prepare_auto(data=data, hours=hours, export=export, out=out, seed=seed, settings=settings)
     run_on_terminal(prepared, console, is_dry=dry_run)

@@ -31,6 +31,8 @@ WEIGHTS_FILE, INFO_FILE = "model.safetensors", "model.json"
 MODEL_FORMAT = 1
 TASK = "classification"
 """What a network is for, where its description doesn't say it."""
+REFERENCE_TASK = "reference network"
+"""Of a network that is not made of cells (raynas.models.reference)."""
 
 
 class ModelInfo(FrozenModel):
@@ -213,6 +215,11 @@ def _read_info(path: Path) -> ModelInfo:
         raise ModelError(
             f"{path} has format {value['format']!r}, written by raynas {value.get('raynas', '?')}; raynas "
             f"{version('raynas')} reads format {MODEL_FORMAT}. Use the raynas that wrote it."
+        )
+    if value.get("task") == REFERENCE_TASK:
+        raise ModelError(
+            f"{path} describes {value.get('name')!r}, which is not made of cells: raynas trains it as a "
+            "baseline alone. Its weights are a state_dict of raynas.models.reference."
         )
     if value.get("task", TASK) != TASK:
         kind = "a detector" if value["task"] == "detection" else f"a network for {value['task']!r}"
