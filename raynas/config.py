@@ -24,6 +24,9 @@ AnyFloat = Annotated[float, Field(allow_inf_nan=True)]
 """A measured number, which may be NaN or infinite."""
 # A password in a database's URI may hold a slash or an at sign: it ends at the last '@' before a space.
 _USER = re.compile(r"(?<=://)(?:[^\s/:]+:\S*|[^\s/]*)@")
+_KIND = re.compile(r"(constrained-\w+|literal\[.*\]|int|float|str|bool)")
+"""What pydantic adds to the place of a field that takes values of several kinds."""
+_SHOULD_BE = ": Input should be "
 _QUERY_SECRET = re.compile(r"([?&][^=&\s]*(?:password|pwd|token|secret|key)[^=&\s]*=)[^&\s]+", re.IGNORECASE)
 
 
@@ -58,7 +61,7 @@ def validated(model: type[Model], values: Mapping[str, Any], *, where: str = "")
         instance.model_dump_json()
     except ValidationError as error:
         problems = [_explain(model, problem, where) for problem in error.errors(include_url=False)]
-        raise InvalidConfig("\n".join(problems)) from None
+        raise InvalidConfig("\n".join(_joined(problems))) from None
     except (PydanticSerializationError, UnicodeEncodeError) as error:
         raise InvalidConfig(f"{where or 'the configuration'} can't be written down: {error}.") from None
     return instance
@@ -175,8 +178,21 @@ def _parse_value(text: str) -> Any:
         return text
 
 
+def _joined(problems: Iterable[str]) -> list[str]:
+    """Problems with one value in one line: what it should be, or else should be."""
+    found: dict[str, list[str]] = {}
+    for problem in problems:
+        head, _, allowed = problem.partition(_SHOULD_BE)
+        found.setdefault(head, []).extend([allowed.removesuffix(".")] if allowed else [])
+    return [
+        f"{head}{_SHOULD_BE}{' or '.join(allowed)}." if allowed else head for head, allowed in found.items()
+    ]
+
+
 def _explain(model: type[BaseModel], problem: Any, where: str) -> str:
     location = [str(part) for part in problem["loc"]]
+    if len(location) > 1 and _KIND.fullmatch(location[-1]):
+        location.pop()
     field = ".".join([where, *location] if where else location) or "the configuration"
     if problem["type"] == "extra_forbidden":
         known = _fields_at(model, location[:-1])
@@ -186,7 +202,7 @@ def _explain(model: type[BaseModel], problem: Any, where: str) -> str:
     if isinstance(cause, RaynasError):
         # The error of a nested config or look-up is complete by itself.
         return str(cause)
-    message = problem["msg"].removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ").partition(", unable to parse")[0]
     if problem["type"] == "missing":
         return f"{field} is missing."
     return f"{field} = {_shown(problem['input'])}: {message}."

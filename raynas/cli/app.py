@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
@@ -90,13 +91,48 @@ def reports_errors(command: Command) -> Command:
         try:
             return command(*args, **kwargs)
         except RaynasError as error:
-            fail(str(error), 2 if isinstance(error, UsageError) else 1)
+            message = in_options(str(error), [name for name, value in kwargs.items() if value is not None])
+            fail(message, 2 if isinstance(error, UsageError) else 1)
         except BrokenPipeError:
             # The reader of the pipe, such as `head`, has closed it. Python flushes stdout once more at exit,
             # which would raise again, so from here on stdout goes to /dev/null.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     return wrapped  # type: ignore[return-value]
+
+
+FIELDS_OF_OPTIONS: dict[str, tuple[str, ...]] = {
+    "data": ("data.source",),
+    "space": ("space.name",),
+    "strategy": ("strategy.name",),
+    "reward": ("reward.name",),
+    "weights": ("weights.source",),
+    "workers": ("workers.count",),
+    "nodes": ("workers.nodes",),
+    "min_workers": ("workers.at_least",),
+    "epochs": ("child.epochs", "training.epochs"),
+    "batch_size": ("training.batch_size",),
+    "children": ("children",),
+    "seed": ("seed",),
+    "memo": ("memo",),
+}
+"""Which fields of a config an option sets."""
+
+
+def in_options(message: str, given: Iterable[str]) -> str:
+    """A message about fields in the words of the options that were typed instead.
+
+    Args:
+        given: names of the options' parameters. A field that none of them sets keeps its name.
+    """
+    for name in given:
+        option = f"--{name.replace('_', '-')}"
+        for field in FIELDS_OF_OPTIONS.get(name, ()):
+            message = re.sub(rf"(?<![\w.]){re.escape(field)} = ", f"{option} ", message)
+            # A field without a dot may be any word of a sentence.
+            if "." in field:
+                message = re.sub(rf"(?<![\w.]){re.escape(field)}(?![\w.]*\w)", option, message)
+    return message
 
 
 def worker_count(text: str | None) -> int | Literal["auto"] | None:

@@ -146,15 +146,15 @@ MISTAKES = [
     (["search", "--set", "child.epoch=3"], "Did you mean 'epochs'?"),
     (["search", "--set", "nonsense"], "not of the form key=value"),
     (["search", "--set", "child.learning_rate=-1"], "child.learning_rate = -1"),
-    (["search", "--children", "0"], "children = 0"),
+    (["search", "--children", "0"], "--children 0"),
     (["search", "--set", "limits.parameters=0"], "limits.parameters = 0"),
     (["search", "--workers", "many"], "neither a number of at least 1 nor 'auto'"),
-    (["search", "--data", "nowhere"], "data.source = 'nowhere'"),
+    (["search", "--data", "nowhere"], "--data 'nowhere'"),
     (["search", "--out", "runs/one"], "already holds a run"),
     (["search", "--out", "runs/two", "--resume"], "holds no run"),
     (
         ["search", "--out", "runs/one", "--resume", "--seed", "4"],
-        "started with seed = 0; now seed = 4 is asked",
+        "started with --seed 0; now --seed 4 is asked",
     ),
     (
         ["search", "--out", "runs/one", "--resume", "--set", "space.num_blocks=3"],
@@ -162,7 +162,7 @@ MISTAKES = [
     ),
     (
         ["search", "--out", "runs/one", "--resume", "--strategy", "ppo"],
-        "started with strategy.name = 'random'",
+        "started with --strategy 'random'",
     ),
 ]
 

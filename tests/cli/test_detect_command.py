@@ -101,7 +101,7 @@ def test_synchronised_norms_are_refused_where_there_will_be_no_gpus(tmp_path, mo
         (["--set", "weights=7"], ["7"]),
         (["--weights", "nowhere.pt"], ["nowhere.pt"]),
         (["--weights", "."], ["no weights"]),
-        (["--epochs", "0"], ["training.epochs"]),
+        (["--epochs", "0"], ["--epochs 0"]),
         (["--workers", "0"], ["--workers"]),
         (["--resume"], ["--out"]),
     ],

@@ -44,13 +44,13 @@ def test_a_classifier_is_not_resumed_as_a_detector(tmp_path):
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["--data", "other"], ["data.source", "other"]),
+        (["--data", "other"], ["--data", "other"]),
         (["pnasnet5"], ["nasnet_a", "architecture"]),
         (["--recipe", "coco"], ["small", "coco"]),
-        (["--batch-size", "1"], ["training.batch_size = 2", "not 1"]),
+        (["--batch-size", "1"], ["--batch-size 2", "not 1"]),
         (["--set", "detector.sides=[64]"], ["detector.sides"]),
         (["--weights", "x.pt"], ["random weights", "x.pt"]),
-        (["--epochs", "1"], ["training.epochs"]),
+        (["--epochs", "1"], ["--epochs"]),
     ],
 )
 def test_what_a_resumed_training_can_not_change_is_named(begun, tmp_path, words, named):

@@ -182,6 +182,28 @@ def test_the_live_table_shows_running_and_finished_children(num_children):
     assert "running" not in table
 
 
+def test_the_live_table_names_the_phase_until_a_child_has_reported():
+    screen = Screen(num_children=2, is_terminal=True)
+    assert "Reading the data ... 0 min" in shown(screen)
+    screen.progress.noted("Starting the workers ...")
+    assert "Starting the workers ... 0 min" in shown(screen)
+    run = make_run(listeners=[screen.progress])
+    run.next_child()
+    assert "The workers load" in shown(screen) and "since the start" not in shown(screen)
+    run.report(0, report(1, 0.5))
+    assert "The workers load" not in shown(screen) and "since the start" in shown(screen)
+
+
+@pytest.mark.parametrize(("width", "hidden"), [(80, ""), (60, "parameters"), (50, "parameters, seconds")])
+def test_a_narrow_live_table_says_what_it_leaves_out(width, hidden):
+    screen = Screen(num_children=2, is_terminal=True)
+    screen.progress._console.width = width
+    finish_next(make_run(listeners=[screen.progress]), completed())
+    text = shown(screen)
+    assert (f"not shown on a narrow terminal: {hidden}\n" in text) == bool(hidden)
+    assert max(len(line) for line in text.splitlines() if "completed" in line) <= width
+
+
 def shown(screen: Screen) -> str:
     text = io.StringIO()
     assert isinstance(screen.progress, LiveTable)

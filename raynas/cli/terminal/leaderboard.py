@@ -44,11 +44,15 @@ def print_leaderboard(
     """
     table = Table(box=None, pad_edge=False, title="Leaderboard", title_justify="left")
     rows = [_cells(rank, entry) for rank, entry in enumerate(entries, start=1)]
-    for column in _fitting(_columns(entries), rows, console.width):
+    columns = _columns(entries)
+    fitting = _fitting(columns, rows, console.width)
+    for column in fitting:
         table.add_column(column, justify="left" if column in LEFT_ALIGNED else "right", no_wrap=True)
     for row in rows:
         table.add_row(*[row[str(column.header)] for column in table.columns])
     console.print(table)
+    if hidden := [column for column in columns if column not in fitting]:
+        console.print(f"not shown on a narrow terminal: {', '.join(hidden)}")
     if hypervolume is not None:
         console.print(f"Hypervolume below the front: {hypervolume:.4f} of 1.")
     for entry in entries:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -17,6 +18,13 @@ from raynas.run.records import ChildRecord, RunListener
 
 RECENT = 8
 """Number of finished children that the live table shows."""
+
+
+WIDTHS = {"child": 5, "arch_id": 12, "status": 9, "epoch": 5, "accuracy": 8, "parameters": 10, "seconds": 7}
+"""Characters of each column of the live table."""
+DISPENSABLE = ("parameters", "seconds", "epoch")
+"""Columns that are left out, in this order, where the terminal is too narrow for all."""
+COLUMN_GAP = 2
 
 
 class SearchProgress(RunListener):
@@ -33,6 +41,7 @@ class SearchProgress(RunListener):
         self.best_by_accuracy = best_by_accuracy
         self.num_finished = 0
         self.num_infeasible = 0
+        self.phase = "Reading the data ..."
         self.best: ChildRecord | None = None
         self.started_at = time.monotonic()
         # Children replayed from the journal are counted, but only what happens after the replay is printed.
@@ -142,6 +151,7 @@ class LiveTable(SearchProgress):
         # never by changing it, because iterating over a dict that another thread resizes raises RuntimeError.
         self._running: dict[int, tuple[ChildRecord, EpochReport | None]] = {}
         self._recent: deque[ChildRecord] = deque(maxlen=RECENT)
+        self._opened_at = time.monotonic()
         self._bar = Progress(
             TextColumn("children"),
             BarColumn(bar_width=None),
@@ -159,8 +169,16 @@ class LiveTable(SearchProgress):
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._live.stop()
 
+    def noted(self, text: str) -> None:
+        # A phase is shown with its clock until the next one; everything else stays on the screen.
+        if text.endswith("..."):
+            self.phase = text
+        else:
+            super().noted(text)
+
     def child_proposed(self, record: ChildRecord, child: Child) -> None:
         super().child_proposed(record, child)
+        self.phase = "The workers load their libraries and the images ..."
         self._running = {**self._running, record.id: (record, None)}
 
     def epoch_reported(self, record: ChildRecord, report: EpochReport) -> None:
@@ -177,17 +195,25 @@ class LiveTable(SearchProgress):
         self._running = {key: value for key, value in self._running.items() if key != record.id}
 
     def _render(self) -> RenderableType:
+        clock = duration(time.monotonic() - self._opened_at)
         if not self.is_running:
-            return self._bar
+            return Group(f"{self.phase} {clock}", self._bar)
+        columns = fitting_columns(self._console.width)
         table = Table(box=None, pad_edge=False)
-        for column in ("child", "arch_id", "status", "epoch", "accuracy", "parameters", "seconds"):
-            table.add_column(column, justify="left" if column in ("arch_id", "status") else "right")
+        for column in columns:
+            table.add_column(
+                column, justify="left" if column in ("arch_id", "status") else "right", no_wrap=True
+            )
         # Copied in one step, as the deque may change while the rows are made.
         for record in list(self._recent):
-            _add_row(table, record, "", None)
+            _add_row(table, columns, record, "", None)
         for record, report in self._running.values():
-            _add_row(table, record, "running" if report else "waiting", report)
-        return Group(table, self.summary(), self._bar)
+            _add_row(table, columns, record, "running" if report else "waiting", report)
+        has_begun = self._recent or self.num_infeasible or any(report for _, report in self._running.values())
+        hidden = [column for column in WIDTHS if column not in columns]
+        lines = [f"not shown on a narrow terminal: {', '.join(hidden)}"] if hidden else []
+        lines.append(f"{self.summary()}, {clock} since the start" if has_begun else f"{self.phase} {clock}")
+        return Group(table, *lines, self._bar)
 
 
 def make_progress(num_children: int, console: Console, *, best_by_accuracy: bool = False) -> SearchProgress:
@@ -196,18 +222,33 @@ def make_progress(num_children: int, console: Console, *, best_by_accuracy: bool
     return kind(num_children, console, best_by_accuracy=best_by_accuracy)
 
 
-def _add_row(table: Table, record: ChildRecord, status: str, report: EpochReport | None) -> None:
+def fitting_columns(width: int) -> list[str]:
+    """The columns of the live table that fit into `width` characters."""
+    columns = list(WIDTHS)
+    for dispensable in DISPENSABLE:
+        if sum(WIDTHS[column] + COLUMN_GAP for column in columns) - COLUMN_GAP <= width:
+            break
+        columns.remove(dispensable)
+    return columns
+
+
+def _add_row(
+    table: Table, columns: Sequence[str], record: ChildRecord, status: str, report: EpochReport | None
+) -> None:
     result = record.result
     last = report or (result.curve[-1] if result and result.curve else None)
     seconds = result.seconds if result else (report.seconds if report else None)
+    cells = {
+        "child": str(record.id),
+        "arch_id": record.proposed.arch_id,
+        "status": result.status if result else status,
+        "epoch": str(last.epoch) if last else "",
+        "accuracy": _number(result.accuracy if result else last.accuracy if last else None) or "",
+        "parameters": f"{record.proposed.parameters:,}" if record.proposed.parameters is not None else "",
+        "seconds": f"{seconds:.1f}" if seconds is not None else "",
+    }
     table.add_row(
-        str(record.id),
-        record.proposed.arch_id,
-        result.status if result else status,
-        str(last.epoch) if last else "",
-        _number(result.accuracy if result else last.accuracy if last else None) or "",
-        f"{record.proposed.parameters:,}" if record.proposed.parameters is not None else "",
-        f"{seconds:.1f}" if seconds is not None else "",
+        *(cells[column] for column in columns),
         style="dim" if not result else "red" if result.status == "failed" else None,
     )
 

@@ -22,7 +22,11 @@ from raynas.programs.search.execute import checked_images, execute
 from raynas.programs.search.prepare import PreparedSearch
 from raynas.programs.search.result import SearchResult
 from raynas.run.interruption import Interruption, interruptible
+from raynas.run.recorded import RecordedRun
 from raynas.strategies.rewards.pareto import PARETO
+
+MOST_LISTED = 10
+"""Numbers of children that fit into a line."""
 
 
 def print_plan(prepared: PreparedSearch, console: Console, *, what: str) -> None:
@@ -64,6 +68,19 @@ def _print_start(prepared: PreparedSearch, console: Console, what: str) -> None:
     console.print(
         f"raynas {what}, data {config.data.source}, {config.children} children of {config.child.epochs} "
         f"epochs, seed {config.seed}\nrun folder {prepared.folder}"
+    )
+    if prepared.resumed is not None:
+        console.print(_what_is_kept(prepared.resumed, prepared.num_finished, config.children))
+
+
+def _what_is_kept(run: RecordedRun, num_kept: int, num_children: int) -> str:
+    """What becomes of the children of a run that is resumed."""
+    again = sorted(record.id for record in run.records.values() if record.finished is None)
+    listed = f" ({', '.join(map(str, again))})" if 0 < len(again) <= MOST_LISTED else ""
+    new = max(num_children - num_kept - len(again), 0)
+    return (
+        f"resumed: {num_kept} finished children are kept, {len(again)} unfinished{listed} are trained again, "
+        f"and {new} are new"
     )
 
 
