@@ -51,7 +51,7 @@ PURE = (
     "raynas.programs.rescore",
 )
 """Packages and modules that load none of the HEAVY libraries, whatever they import."""
-WITH_MATPLOTLIB = {"raynas.cells.draw.png"}
+WITH_MATPLOTLIB = {"raynas.cells.draw.png", "raynas.cells.draw.thumbnail"}
 """Below PURE, but imported only when a picture is drawn: matplotlib brings NumPy."""
 LIGHT = (
     *(f"raynas.nn.{name}" for name in ("layers", "config", "ops", "cell_plan", "plan", "complexity", "spec")),

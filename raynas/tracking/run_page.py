@@ -95,7 +95,7 @@ def open_mlflow_run(
         if is_new or missing:
             # Artifacts first: a driver that is killed in between leaves params missing, and the next one
             # writes both again.
-            write_texts(client, run.info, texts or {})
+            write_artifacts(client, run.info, texts or {})
             client.log_batch(run.info.run_id, params=missing)
     return OpenedRun(client, run, is_new)
 
@@ -188,20 +188,24 @@ def _oldest_runs(client: MlflowClient, experiments: Sequence[str], condition: st
     return list(client.search_runs(list(experiments), condition, max_results=count, order_by=order))
 
 
-def write_texts(client: MlflowClient, info: RunInfo, texts: Mapping[str, str]) -> None:
-    """Writes artifacts, content by file name."""
-    if not texts:
+def write_artifacts(client: MlflowClient, info: RunInfo, artifacts: Mapping[str, str | bytes]) -> None:
+    """Writes artifacts, content by path; a text becomes UTF-8."""
+    if not artifacts:
         return
     # In a local store, an upload would only copy the files to this folder: write them there at once.
     if urlsplit(info.artifact_uri).scheme in ("", "file"):
-        _write_files(Path(local_file_uri_to_path(info.artifact_uri)), texts)
+        _write_files(Path(local_file_uri_to_path(info.artifact_uri)), artifacts)
         return
     with tempfile.TemporaryDirectory(prefix="raynas-") as upload:
-        _write_files(Path(upload), texts)
+        _write_files(Path(upload), artifacts)
         client.log_artifacts(info.run_id, upload)
 
 
-def _write_files(folder: Path, texts: Mapping[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+def _write_files(folder: Path, artifacts: Mapping[str, str | bytes]) -> None:
+    for name, content in artifacts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A command or the name of a folder may hold bytes that are not valid Unicode.
+        path.write_bytes(
+            content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+        )

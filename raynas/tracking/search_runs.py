@@ -11,7 +11,7 @@ from mlflow.entities import Metric, Run, RunInfo, RunStatus
 
 from raynas.config import scrubbed
 from raynas.tracking.child_page import CHILD_TAG, KIND_TAG, RUN_ID_TAG, ChildPage, milliseconds
-from raynas.tracking.run_page import PARENT_TAG, RunPage, first_run, open_mlflow_run, write_texts
+from raynas.tracking.run_page import PARENT_TAG, RunPage, first_run, open_mlflow_run, write_artifacts
 
 PAGE_SIZE = 500
 """Number of runs that one search request asks for."""
@@ -60,7 +60,7 @@ class SearchRuns:
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Replaces config.json. The params stay those of the first start: MLflow's can't be changed."""
-        write_texts(self.client, self._parent.info, _config_file(config))
+        write_artifacts(self.client, self._parent.info, _config_file(config))
 
     def has(self, child: int) -> bool:
         """Whether a child is completely written. Only the first call in a resumed search asks MLflow."""
@@ -75,7 +75,7 @@ class SearchRuns:
         # new one.
         self._half_written[page.child] = info
         self.client.log_batch(info.run_id, metrics=page.metrics, params=page.params)
-        write_texts(self.client, info, page.texts)
+        write_artifacts(self.client, info, page.artifacts)
         # The end comes last, so that a run that has ended is known to be complete.
         self.client.set_terminated(info.run_id, page.status, page.end_ms)
         del self._half_written[page.child]
