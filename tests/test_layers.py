@@ -30,7 +30,14 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
 )
 """Whoever stands on a floor imports from lower floors alone, and no neighbour."""
-PROGRAMS = {"promote": {"search"}, "sync": {"search"}, "benchmark": {"report"}, "detect": {"train"}}
+PROGRAMS = {
+    "promote": {"search"},
+    "sync": {"search"},
+    "benchmark": {"report"},
+    "detect": {"train"},
+    "overview": {"search", "report"},
+    "compare": {"report"},
+}
 """Which program builds on which; the others know no other program."""
 MAX_LOOSE_FILES = 8
 HEAVY = ("torch", "numpy", "ray", "mlflow")

@@ -18,6 +18,7 @@ from raynas.cli import (  # noqa: F401  # isort: skip
     export,
     convert,
     leaderboard,
+    compare,
     status,
     spaces,
     show,

@@ -20,7 +20,7 @@ def cell_pictures(genotype: Genotype, *, time_ms: int) -> dict[str, bytes]:
     # Imported late: opening a tracker and checking the store need no drawing.
     from raynas.cells.draw.thumbnail import cell_image
 
-    files = {}
+    files: dict[str, bytes] = {}
     for number, (name, cell) in enumerate(_cells(genotype)):
         image = cell_image(cell, is_reduction=name == "reduction cell")
         # The last part is a UUID in MLflow's own names, and tells apart what else is equal.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
-from mlflow.entities import Run, RunInfo, RunTag
+from mlflow.entities import Dataset, DatasetInput, Run, RunInfo, RunTag
 from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 
 from raynas.config import flattened, scrubbed
 from raynas.files import is_same_file
@@ -25,6 +27,10 @@ from raynas.tracking.store import connect, resolved_uri, store_errors
 
 PARENT_TAG = "mlflow.parentRunId"
 """MLflow's own tag: its UI shows a run nested in the one that is named here."""
+DESCRIPTION_TAG = "mlflow.note.content"
+"""MLflow's own tag: the description on top of a run's page, in Markdown."""
+MAX_DATA_NAME, MAX_DIGEST = 500, 36
+"""Characters that MLflow takes of a data set's name and digest."""
 MAX_COPIES = 100
 """Number of copies of one run's folder among which the MLflow run of a folder is looked for."""
 ORIGIN_TAGS = {"search": "raynas.promoted_from", "training": "raynas.trained_from"}
@@ -55,6 +61,15 @@ class RunPage:
     def uri(self) -> str:
         """URI of the store, with its credentials."""
         return resolved_uri(self.tracking.uri, default_store(self.folder))
+
+
+@dataclass(frozen=True, slots=True)
+class ShownData:
+    """A data set as MLflow shows it."""
+
+    source: str
+    """Where it is; without credentials."""
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +113,30 @@ def open_mlflow_run(
             write_artifacts(client, run.info, texts or {})
             client.log_batch(run.info.run_id, params=missing)
     return OpenedRun(client, run, is_new)
+
+
+def annotate(
+    page: RunPage, *, tags: Mapping[str, str], artifacts: Mapping[str, str], data: ShownData | None = None
+) -> None:
+    """Adds tags, artifacts and a data set to the MLflow run of a page; does nothing if there is none.
+
+    Raises:
+        UsageError: the store can't be used.
+    """
+    client = connect(page.uri)
+    with store_errors(page.uri):
+        run = _earlier_run(client, page)
+        if run is None:
+            return
+        write_artifacts(client, run.info, artifacts)
+        has_data = run.inputs is not None and run.inputs.dataset_inputs
+        if data is not None and not has_data:
+            source = json.dumps({"path": data.source})
+            shown = Dataset(data.source[:MAX_DATA_NAME], data.digest[:MAX_DIGEST], "local", source)
+            client.log_inputs(run.info.run_id, datasets=[DatasetInput(shown)])
+        if tags:
+            new = [RunTag(key, value[:MAX_TAG_VAL_LENGTH]) for key, value in tags.items()]
+            client.log_batch(run.info.run_id, tags=new)
 
 
 def _earlier_run(client: MlflowClient, page: RunPage) -> Run | None:

@@ -14,8 +14,9 @@ from raynas.cli.terminal.commands import program, resume_search
 from raynas.cli.terminal.leaderboard import print_architectures, print_leaderboard
 from raynas.cli.terminal.progress import make_progress
 from raynas.data import DataConfig
-from raynas.errors import SearchFailed
+from raynas.errors import RaynasError, SearchFailed
 from raynas.files import JOURNAL_FILE
+from raynas.programs.overview import write_overview
 from raynas.programs.promote import STRATEGY
 from raynas.programs.search.execute import checked_images, execute
 from raynas.programs.search.prepare import PreparedSearch
@@ -56,7 +57,9 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
     )
     print_architectures(result.leaderboard, console)
     is_promotion = config.strategy.name == STRATEGY
-    _print_hints(result, console, data=data_options(config.data), is_promotion=is_promotion)
+    data = data_options(config.data)
+    _print_hints(result, console, data=data, is_promotion=is_promotion)
+    _describe_in_mlflow(result, console, _next_commands(result, data=data, is_promotion=is_promotion))
 
 
 def _print_start(prepared: PreparedSearch, console: Console, what: str) -> None:
@@ -110,10 +113,31 @@ def _print_hints(result: SearchResult, console: Console, *, data: str, is_promot
         )
     elif result.mlflow_uri:
         lines.append(f"Compare cells in the MLflow UI: {result.mlflow_uri}")
-    run = shlex.quote(str(folder))
+    commands = _next_commands(result, data=data, is_promotion=is_promotion)
+    lines += [f"{what}:\n  {command}" for what, command in commands.items()]
+    console.print("\n".join(lines))
+
+
+def _next_commands(result: SearchResult, *, data: str, is_promotion: bool) -> dict[str, str]:
+    """Commands by what they do."""
+    folder, run = result.run_folder, shlex.quote(str(result.run_folder))
+    commands = {}
     if not is_promotion:
         more = len(result.leaderboard) * 2
-        lines.append(f"Continue this search:\n  {resume_search(folder)} --children {more}")
-        lines.append(f"Train its best cells for longer:\n  {program()} promote {run} --top 5")
-    lines.append(f"Train the best cell to the end:\n  {program()} train {run} {data}")
-    console.print("\n".join(lines))
+        commands["Continue this search"] = f"{resume_search(folder)} --children {more}"
+        commands["Train its best cells for longer"] = f"{program()} promote {run} --top 5"
+    best = [str(entry.child) for entry in result.leaderboard[:3] if entry.reward is not None]
+    if len(best) > 1:
+        commands["Put the best cells side by side"] = f"{program()} compare {run} {' '.join(best)}"
+    commands["Train the best cell to the end"] = f"{program()} train {run} {data}"
+    return commands
+
+
+def _describe_in_mlflow(result: SearchResult, console: Console, commands: dict[str, str]) -> None:
+    if result.mlflow_run_id is None:
+        return
+    try:
+        write_overview(result.run_folder, list(commands.values()))
+    except RaynasError as error:
+        # The search is over and its results are printed: a description is no reason to fail.
+        console.print(f"MLflow didn't get the description of this run. {error}", style="yellow")
