@@ -54,7 +54,7 @@ class ChildTransaction:
         )  # fmt: skip
         write_artifacts(self.client, info, page.artifacts)
         with self.store.ManagedSessionMaker(read_only=False) as session:
-            for table, rows in _rows(page, info, tags).items():
+            for table, rows in _rows(page, info, tags, self.store).items():
                 if rows:
                     session.execute(sqlalchemy.insert(table), rows)
 
@@ -74,7 +74,9 @@ def child_transaction(client: MlflowClient, experiment_id: str) -> ChildTransact
     return ChildTransaction(client, store, experiment_id, location)
 
 
-def _rows(page: ChildPage, info: RunInfo, tags: Mapping[str, str]) -> dict[Any, list[dict[str, Any]]]:
+def _rows(
+    page: ChildPage, info: RunInfo, tags: Mapping[str, str], store: Any
+) -> dict[Any, list[dict[str, Any]]]:
     """The rows of a run by table, the run's own first."""
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
 
@@ -95,7 +97,7 @@ def _rows(page: ChildPage, info: RunInfo, tags: Mapping[str, str]) -> dict[Any, 
     }
     texts = {MLFLOW_RUN_NAME: page.name, **tags}
     params = {param.key: param.value for param in page.params}
-    points = _points(page.metrics)
+    points = _points(page.metrics, store)
     newest: dict[str, dict[str, Any]] = {}
     for point in sorted(points, key=lambda point: (point["step"], point["timestamp"], point["value"])):
         newest[point["key"]] = point
@@ -109,15 +111,13 @@ def _rows(page: ChildPage, info: RunInfo, tags: Mapping[str, str]) -> dict[Any, 
     }
 
 
-def _points(metrics: Iterable[Metric]) -> list[dict[str, Any]]:
+def _points(metrics: Iterable[Metric], store: Any) -> list[dict[str, Any]]:
     """The points, each once, as MLflow's tables take them: NaN as 0 with a flag, infinity as the largest
     number.
     """
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
     different: dict[tuple[Any, ...], dict[str, Any]] = {}
     for metric in metrics:
-        is_nan, value = SqlAlchemyStore.sanitize_metric_value(None, metric.value)
+        is_nan, value = store.sanitize_metric_value(metric.value)
         point = {
             "key": metric.key,
             "value": value,

@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from raynas.tracking import search_runs
 from raynas.tracking.child_page import ChildPage, metric, param
 from raynas.tracking.search_runs import SearchRuns
+from raynas.tracking.transaction import child_transaction
 from tests.tracking.conftest import FakeSearch
 
 
@@ -52,7 +53,12 @@ def shown(search: FakeSearch) -> list[str]:
         }
         files = sorted(path.path for path in search.client.list_artifacts(run.info.run_id))
         folder = Path(run.info.artifact_uri.removeprefix(str(search.store.parent))).name
-        whole = {"tags": tags, "info": info, "params": run.data.params, "metrics": run.data.metrics}
+        whole: dict[str, Any] = {
+            "tags": tags,
+            "info": info,
+            "params": run.data.params,
+            "metrics": run.data.metrics,
+        }
         whole |= {"curves": curves, "files": files, "folder": folder}
         found.append(json.dumps(whole, sort_keys=True))
     return found
@@ -145,4 +151,4 @@ def fail_at_the_third_table(patch: pytest.MonkeyPatch) -> None:
 def test_artifacts_that_must_be_uploaded_are_written_by_requests(search: FakeSearch) -> None:
     client: MlflowClient = search.client
     experiment = client.create_experiment("far", artifact_location="s3://bucket/folder")
-    assert search_runs.child_transaction(client, experiment) is None
+    assert child_transaction(client, experiment) is None
