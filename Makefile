@@ -8,7 +8,7 @@ ARGS ?=
 # Two processes share the tests: tests/conftest.py says how.
 SHARED := -n 2 --no-loadscope-reorder
 QUICK := -m "not gpu and not ray and not slow" $(SHARED)
-.PHONY: search test check quick format lint types cov fuzz install ui bench bench-children bench-data bench-detection bench-scale chaos chaos-workers poison test-gpu clean
+.PHONY: search test check quick format lint types cov fuzz install ui bench bench-tracking bench-children bench-data bench-detection bench-scale chaos chaos-workers poison test-gpu clean
 
 search: install
 	$(BIN)/raynas search $(ARGS)
@@ -58,6 +58,10 @@ ui: install
 
 bench: install
 	$(BIN)/python -m benchmarks.overhead $(ARGS)
+
+# What a child costs in MLflow alone: ARGS=--by-requests for a server's way of writing. A minute.
+bench-tracking: install
+	$(BIN)/python -m benchmarks.tracking $(ARGS)
 
 bench-data: install
 	$(BIN)/python -m benchmarks.data $(ARGS)

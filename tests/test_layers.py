@@ -36,6 +36,8 @@ PROGRAMS = {
     "benchmark": {"report"},
     "detect": {"train"},
     "auto": {"search", "promote", "train", "report"},
+    "overview": {"search", "report"},
+    "compare": {"report"},
 }
 """Which program builds on which; the others know no other program."""
 MAX_LOOSE_FILES = 8
@@ -57,7 +59,7 @@ PURE = (
     "raynas.programs.rescore",
 )
 """Packages and modules that load none of the HEAVY libraries, whatever they import."""
-WITH_MATPLOTLIB = {"raynas.cells.draw.png"}
+WITH_MATPLOTLIB = {"raynas.cells.draw.png", "raynas.cells.draw.thumbnail"}
 """Below PURE, but imported only when a picture is drawn: matplotlib brings NumPy."""
 LIGHT = (
     *(f"raynas.nn.{name}" for name in ("layers", "config", "ops", "cell_plan", "plan", "complexity", "spec")),

@@ -13,7 +13,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "From images to a network": ("auto",),
     "Search": ("search", "promote", "rescore"),
     "Train and use a network": ("train", "detect", "evaluate", "export", "convert"),
-    "Look at runs": ("status", "leaderboard", "report", "show", "ui", "sync"),
+    "Look at runs": ("status", "leaderboard", "compare", "report", "show", "ui", "sync"),
     "Know more": ("spaces", "benchmark", "doctor"),
 }
 """Commands by the panel in which `raynas --help` lists them. Each has the module raynas.cli.NAME."""

@@ -73,14 +73,15 @@ def _in_run(cell: str | None, folder: Path) -> FoundCell:
         # Entries are the best first: a beginning that fits several arch_ids means the best of them.
         if cell is None or (cell and entry.arch_id.startswith(cell)):
             origin = Origin(run_id=run.started.run_id, folder=str(folder), child=entry.child)
-            return FoundCell(_decoded(run, entry.child), origin)
+            return FoundCell(decoded(run, entry.child), origin)
     if cell is None:
         raise RunFolderError(f"{folder} has no children yet.")
     hint = f"It is no file, and no arch_id in {folder} begins so; --run looks in another run."
     raise UnknownName("published cell", cell, published_cells(), hint)
 
 
-def _decoded(run: RecordedRun, child_id: int) -> Genotype:
+def decoded(run: RecordedRun, child_id: int) -> Genotype:
+    """The cells of one child of a run; RunFolderError if its journal was changed so that there are none."""
     choice = validated(Choice, run.started.config.get("space", {}), where="the journal's space")
     space = make_space(choice.name, **choice.options)
     try:

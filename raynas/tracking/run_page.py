@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
-from mlflow.entities import Run, RunInfo, RunTag
+from mlflow.entities import Dataset, DatasetInput, Run, RunInfo, RunTag
 from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 
 from raynas.config import flattened, scrubbed
 from raynas.files import is_same_file
@@ -25,6 +27,10 @@ from raynas.tracking.store import connect, resolved_uri, store_errors
 
 PARENT_TAG = "mlflow.parentRunId"
 """MLflow's own tag: its UI shows a run nested in the one that is named here."""
+DESCRIPTION_TAG = "mlflow.note.content"
+"""MLflow's own tag: the description on top of a run's page, in Markdown."""
+MAX_DATA_NAME, MAX_DIGEST = 500, 36
+"""Characters that MLflow takes of a data set's name and digest."""
 MAX_COPIES = 100
 """Number of copies of one run's folder among which the MLflow run of a folder is looked for."""
 ORIGIN_TAGS = {"search": "raynas.promoted_from", "training": "raynas.trained_from"}
@@ -55,6 +61,15 @@ class RunPage:
     def uri(self) -> str:
         """URI of the store, with its credentials."""
         return resolved_uri(self.tracking.uri, default_store(self.folder))
+
+
+@dataclass(frozen=True, slots=True)
+class ShownData:
+    """A data set as MLflow shows it."""
+
+    source: str
+    """Where it is; without credentials."""
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +110,33 @@ def open_mlflow_run(
         if is_new or missing:
             # Artifacts first: a driver that is killed in between leaves params missing, and the next one
             # writes both again.
-            write_texts(client, run.info, texts or {})
+            write_artifacts(client, run.info, texts or {})
             client.log_batch(run.info.run_id, params=missing)
     return OpenedRun(client, run, is_new)
+
+
+def annotate(
+    page: RunPage, *, tags: Mapping[str, str], artifacts: Mapping[str, str], data: ShownData | None = None
+) -> None:
+    """Adds tags, artifacts and a data set to the MLflow run of a page; does nothing if there is none.
+
+    Raises:
+        UsageError: the store can't be used.
+    """
+    client = connect(page.uri)
+    with store_errors(page.uri):
+        run = _earlier_run(client, page)
+        if run is None:
+            return
+        write_artifacts(client, run.info, artifacts)
+        has_data = run.inputs is not None and run.inputs.dataset_inputs
+        if data is not None and not has_data:
+            source = json.dumps({"path": data.source})
+            shown = Dataset(data.source[:MAX_DATA_NAME], data.digest[:MAX_DIGEST], "local", source)
+            client.log_inputs(run.info.run_id, datasets=[DatasetInput(shown)])
+        if tags:
+            new = [RunTag(key, value[:MAX_TAG_VAL_LENGTH]) for key, value in tags.items()]
+            client.log_batch(run.info.run_id, tags=new)
 
 
 def _earlier_run(client: MlflowClient, page: RunPage) -> Run | None:
@@ -188,20 +227,24 @@ def _oldest_runs(client: MlflowClient, experiments: Sequence[str], condition: st
     return list(client.search_runs(list(experiments), condition, max_results=count, order_by=order))
 
 
-def write_texts(client: MlflowClient, info: RunInfo, texts: Mapping[str, str]) -> None:
-    """Writes artifacts, content by file name."""
-    if not texts:
+def write_artifacts(client: MlflowClient, info: RunInfo, artifacts: Mapping[str, str | bytes]) -> None:
+    """Writes artifacts, content by path; a text becomes UTF-8."""
+    if not artifacts:
         return
     # In a local store, an upload would only copy the files to this folder: write them there at once.
     if urlsplit(info.artifact_uri).scheme in ("", "file"):
-        _write_files(Path(local_file_uri_to_path(info.artifact_uri)), texts)
+        _write_files(Path(local_file_uri_to_path(info.artifact_uri)), artifacts)
         return
     with tempfile.TemporaryDirectory(prefix="raynas-") as upload:
-        _write_files(Path(upload), texts)
+        _write_files(Path(upload), artifacts)
         client.log_artifacts(info.run_id, upload)
 
 
-def _write_files(folder: Path, texts: Mapping[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+def _write_files(folder: Path, artifacts: Mapping[str, str | bytes]) -> None:
+    for name, content in artifacts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A command or the name of a folder may hold bytes that are not valid Unicode.
+        path.write_bytes(
+            content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+        )

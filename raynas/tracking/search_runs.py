@@ -11,7 +11,8 @@ from mlflow.entities import Metric, Run, RunInfo, RunStatus
 
 from raynas.config import scrubbed
 from raynas.tracking.child_page import CHILD_TAG, KIND_TAG, RUN_ID_TAG, ChildPage, milliseconds
-from raynas.tracking.run_page import PARENT_TAG, RunPage, first_run, open_mlflow_run, write_texts
+from raynas.tracking.run_page import PARENT_TAG, RunPage, first_run, open_mlflow_run, write_artifacts
+from raynas.tracking.transaction import ChildTransaction, child_transaction
 
 PAGE_SIZE = 500
 """Number of runs that one search request asks for."""
@@ -50,6 +51,7 @@ class SearchRuns:
         self._complete: set[int] = set()
         self._half_written: dict[int, RunInfo] = {}
         self._in_doubt: set[int] = set()
+        self._transaction = child_transaction(self.client, self.experiment_id)
 
     def resume(self, config: Mapping[str, Any]) -> None:
         """Marks the parent as RUNNING again, with the config of its latest driver."""
@@ -60,7 +62,7 @@ class SearchRuns:
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Replaces config.json. The params stay those of the first start: MLflow's can't be changed."""
-        write_texts(self.client, self._parent.info, _config_file(config))
+        write_artifacts(self.client, self._parent.info, _config_file(config))
 
     def has(self, child: int) -> bool:
         """Whether a child is completely written. Only the first call in a resumed search asks MLflow."""
@@ -70,17 +72,30 @@ class SearchRuns:
 
     def write_child(self, page: ChildPage) -> None:
         """Writes everything about one child."""
+        # A run that an earlier driver has begun is gone on with, not written anew.
+        if self._transaction is not None and page.child not in self._half_written:
+            self._write_at_once(self._transaction, page)
+        else:
+            self._write_step_by_step(page)
+        self._complete.add(page.child)
+        self.num_written += 1
+
+    def _write_at_once(self, transaction: ChildTransaction, page: ChildPage) -> None:
+        if self._doubtful(page.child) is None:
+            self._in_doubt.add(page.child)
+            transaction.write(page, self._tags(page))
+        self._in_doubt.discard(page.child)
+
+    def _write_step_by_step(self, page: ChildPage) -> None:
         info = self._half_written.get(page.child) or self._create(page)
         # Remembered before anything is written to it: a second try then goes on with this run instead of a
         # new one.
         self._half_written[page.child] = info
         self.client.log_batch(info.run_id, metrics=page.metrics, params=page.params)
-        write_texts(self.client, info, page.texts)
+        write_artifacts(self.client, info, page.artifacts)
         # The end comes last, so that a run that has ended is known to be complete.
         self.client.set_terminated(info.run_id, page.status, page.end_ms)
         del self._half_written[page.child]
-        self._complete.add(page.child)
-        self.num_written += 1
 
     def write_points(self, points: Sequence[Metric]) -> None:
         """Adds points to the parent's curves."""
@@ -100,21 +115,30 @@ class SearchRuns:
             self.status = status
 
     def _create(self, page: ChildPage) -> RunInfo:
-        # A request that fails may have been carried out all the same, for example when only its answer got
-        # lost. The store is searched before a second try, or the child would have two runs.
-        if page.child in self._in_doubt:
-            condition = f"{self._is_child} and tags.`{CHILD_TAG}` = '{page.child}'"
-            found = first_run(self.client, [self.experiment_id], condition)
-            if found is not None:
-                return found.info
+        found = self._doubtful(page.child)
+        if found is not None:
+            return found.info
         # Marked before the request, and unmarked only once it was answered.
         self._in_doubt.add(page.child)
-        tags = {PARENT_TAG: self.parent_id, RUN_ID_TAG: self.run_id, **page.tags}
         run = self.client.create_run(
-            self.experiment_id, start_time=page.start_ms, tags=tags, run_name=page.name
+            self.experiment_id, start_time=page.start_ms, tags=self._tags(page), run_name=page.name
         )
         self._in_doubt.discard(page.child)
         return run.info
+
+    def _doubtful(self, child: int) -> Run | None:
+        """The child's run, if an earlier try failed and has made it all the same.
+
+        That happens, for example, when only the answer to the request got lost. Without a look at the store
+        the child would have two runs.
+        """
+        if child not in self._in_doubt:
+            return None
+        condition = f"{self._is_child} and tags.`{CHILD_TAG}` = '{child}'"
+        return first_run(self.client, [self.experiment_id], condition)
+
+    def _tags(self, page: ChildPage) -> dict[str, str]:
+        return {PARENT_TAG: self.parent_id, RUN_ID_TAG: self.run_id, **page.tags}
 
     def _load(self) -> None:
         for run in _all(self.client, self.experiment_id, self._is_child):

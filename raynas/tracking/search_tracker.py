@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import shlex
 from collections import deque
@@ -23,6 +24,10 @@ from raynas.tracking.writer import BackgroundWriter, JobQueue
 
 logger = logging.getLogger("raynas.tracking")
 
+NUM_PICTURED = 20
+"""A child gets pictures of its cells if it is among so many best ones when it ends: MLflow's charts show ten
+runs unless told otherwise, and drawing all children would cost more than all else that is written of them.
+"""
 ENOUGH_POINTS = 900
 """Number of points after which a request is sent; with the rest of their step they still fit into one."""
 
@@ -49,6 +54,7 @@ class SearchTracker(RunListener):
         self._num_infeasible = 0
         self._finish_time = 0.0
         self._best_accuracy: float | None = None
+        self._best_accuracies: list[float] = []
         # Steps of the parent's curves. The search appends to it and the writer's thread takes from it; both
         # operations are atomic in a deque.
         self._points: deque[list[Metric]] = deque()
@@ -100,10 +106,11 @@ class SearchTracker(RunListener):
         # Added here and discarded in the writer's thread; each is a single operation of a set, which needs no
         # lock.
         self._unwritten.add(child.id)
-        self._writer.put(partial(self._write_child, record, child))
+        accuracy = record.finished.result.accuracy
+        with_pictures = accuracy is not None and self._is_among_best(accuracy)
+        self._writer.put(partial(self._write_child, record, child, with_pictures=with_pictures))
         self._num_finished += 1
         self._finish_time = record.finished.time
-        accuracy = record.finished.result.accuracy
         if accuracy is not None:
             self._best_accuracy = max(accuracy, self._best_accuracy or 0.0)
         values: dict[str, float] = {"children_finished": self._num_finished}
@@ -148,6 +155,13 @@ class SearchTracker(RunListener):
                 self._say_what_is_missing(status)
         return len(self._unwritten)
 
+    def _is_among_best(self, accuracy: float) -> bool:
+        """Whether it is one of the best so far, in the order of the journal, which a replay repeats."""
+        if len(self._best_accuracies) < NUM_PICTURED:
+            heapq.heappush(self._best_accuracies, accuracy)
+            return True
+        return heapq.heappushpop(self._best_accuracies, accuracy) < accuracy
+
     def _say_what_is_missing(self, status: str) -> None:
         missing = []
         if self._unwritten:
@@ -185,9 +199,10 @@ class SearchTracker(RunListener):
             self._is_flush_queued = True
             self._writer.put(self._write_points)
 
-    def _write_child(self, record: ChildRecord, child: Child) -> None:
+    def _write_child(self, record: ChildRecord, child: Child, *, with_pictures: bool) -> None:
         if not self._runs.has(child.id):
-            self._runs.write_child(child_page(record, child, self._space))
+            page = child_page(record, child, self._space, with_pictures=with_pictures)
+            self._runs.write_child(page)
         self._unwritten.discard(child.id)
 
     def _write_points(self) -> None:

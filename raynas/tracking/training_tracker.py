@@ -20,7 +20,7 @@ from raynas.cells.genotype import Genotype
 from raynas.config import without_credentials
 from raynas.tracking.child_page import ARCH_ID_TAG, metric
 from raynas.tracking.model_registry import Registered, register
-from raynas.tracking.run_page import RunPage, open_mlflow_run, write_texts
+from raynas.tracking.run_page import RunPage, open_mlflow_run, write_artifacts
 from raynas.tracking.store import error_text, is_outage, store_errors
 from raynas.tracking.writer import BackgroundWriter
 
@@ -108,7 +108,7 @@ class TrainingTracker:
         texts = {"model.json": description}
         if genotype is not None:
             texts["cell.svg"] = genotype_svg(genotype, title=genotype.arch_id)
-        self._writer.put(partial(write_texts, self._client, self._run.info, texts))
+        self._writer.put(partial(write_artifacts, self._client, self._run.info, texts))
 
     def register(self, name: str, models: Mapping[str, Path]) -> None:
         """Makes trained networks versions of the registered model `name`; repeating it adds nothing.

@@ -17,7 +17,7 @@ from raynas.nn import Complexity
 from raynas.run.events import Event
 from raynas.run.run import Measure, Run
 from raynas.strategies.strategy import make_strategy
-from raynas.tracking import writer
+from raynas.tracking import search_runs, writer
 from raynas.tracking.config import TrackingConfig
 from raynas.tracking.run_page import RunPage
 from raynas.tracking.search_tracker import SearchTracker
@@ -132,6 +132,12 @@ def _short_pauses_and_no_uri(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "MAX_PAUSE_SECONDS", 0.01)
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def by_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children are written as to a server, by MLflow's client, also into a SQLite file."""
+    monkeypatch.setattr(search_runs, "child_transaction", lambda client, experiment: None)
 
 
 @pytest.fixture

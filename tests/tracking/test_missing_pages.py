@@ -11,6 +11,8 @@ from mlflow import MlflowClient
 from tests.tracking.test_tracking_outage import OUTAGE, failing
 from tests.tracking.trained_models import open_tracker
 
+pytestmark = pytest.mark.usefixtures("by_requests")
+
 
 def test_s7_missing_children_are_counted_with_the_way_out(
     search: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -26,6 +26,11 @@ from tests.tracking.trained_models import NAME, models, trained
 
 ODD_NAMES = ["mein Lauf ü", "100%", "a%20b", "what?", "no #1", "runs2", "run", "x_y", "it's", "a&b=c+d"]
 
+FILES_OF_TWO = 1 + 2 * (2 + 2 * 2)
+"""The parent's config; of each child its genotype, a drawing, and both cells for charts, in two files."""
+FILES_OF_ALL = FILES_OF_TWO + (2 + 2 * 2) + 2
+"""The fourth child has failed, and no pictures for the charts."""
+
 
 def put_store(empty_store: Path, runs: Path) -> Path:
     runs.mkdir(parents=True)
@@ -87,7 +92,7 @@ def pages(search: FakeSearch) -> dict[str, bytes]:
     for run in runs:
         folder = Path(local_file_uri_to_path(run.info.artifact_uri))
         assert folder.is_relative_to(search.store.parent)
-        found |= {f"{run.info.run_name}/{path.name}": path.read_bytes() for path in folder.iterdir()}
+        found |= {f"{run.info.run_name}/{path}": content for path, content in files(folder).items()}
     return found
 
 
@@ -102,7 +107,7 @@ def resumed(search: FakeSearch) -> FakeSearch:
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_s3_a_moved_folder_is_written_and_read_where_it_lies_now(begun, tmp_path, caplog, name):
     there = moved(begun, tmp_path / "old" / name)
-    assert len(pages(resumed(there))) == 1 + 2 * 4
+    assert len(pages(resumed(there))) == FILES_OF_ALL
     assert not begun.store.parent.exists()
     assert not [text for text in columns(there.store) if str(begun.store.parent) + "/" in f"{text}/"]
     (warning,) = warnings(caplog)
@@ -116,10 +121,10 @@ def test_s3_a_moved_folder_is_written_and_read_where_it_lies_now(begun, tmp_path
 def test_s3_a_copy_is_written_in_the_copy_and_the_original_stays_as_it_is(begun, tmp_path, name):
     before = files(begun.store.parent)
     there = copied(begun, tmp_path / "old" / name)
-    assert len(pages(resumed(there))) == 1 + 2 * 4
+    assert len(pages(resumed(there))) == FILES_OF_ALL
     assert files(begun.store.parent) == before
-    assert len(pages(begun)) == 1 + 2 * 2
-    assert len(pages(resumed(begun))) == 1 + 2 * 4
+    assert len(pages(begun)) == FILES_OF_TWO
+    assert len(pages(resumed(begun))) == FILES_OF_ALL
 
 
 def test_s3_a_folder_that_is_moved_again_and_back_is_as_it_was(begun, tmp_path):
@@ -142,7 +147,7 @@ def test_s3_a_folder_in_which_an_earlier_version_wrote_after_a_move_follows_too(
     there = moved(begun, tmp_path / "new")
     (begun.store.parent / "mlartifacts" / "0123").mkdir(parents=True)
     connect(sqlite_uri(there.store))
-    assert len(pages(there)) == 1 + 2 * 2
+    assert len(pages(there)) == FILES_OF_TWO
 
 
 @pytest.mark.parametrize("as_text", ["file", "path", "host", "slash"])
@@ -159,7 +164,7 @@ def test_s3_however_a_location_is_written_it_follows(begun, tmp_path, as_text):
         spelt((begun.store.parent / "mlartifacts").as_uri()),
     )
     there = moved(begun, tmp_path / "b ü")
-    assert len(pages(resumed(there))) == 1 + 2 * 4
+    assert len(pages(resumed(there))) == FILES_OF_ALL
     assert not begun.store.parent.exists()
 
 
@@ -222,13 +227,13 @@ def test_s3_of_two_processes_at_once_one_says_it(begun, tmp_path, caplog):
     for thread in threads:
         thread.join()
     assert len(warnings(caplog)) == 1
-    assert len(pages(there)) == 1 + 2 * 2
+    assert len(pages(there)) == FILES_OF_TWO
 
 
 def test_s3_the_ui_lets_a_moved_store_follow(begun, tmp_path):
     there = moved(begun, tmp_path / "new")
     assert "/runs?" in runs_page(there.store)
-    assert len(pages(there)) == 1 + 2 * 2
+    assert len(pages(there)) == FILES_OF_TWO
 
 
 def test_s3_a_moved_store_that_may_not_be_written_is_read_and_says_so(begun, tmp_path, monkeypatch, caplog):
@@ -249,7 +254,7 @@ def test_s3_a_run_that_was_moved_without_its_store_is_gone_on_with_and_names_its
     tracker = begun.open(folder=tmp_path / "there", tracking=tracking)
     begun.finish(begun.run(tracker))
     tracker.close("FINISHED")
-    assert len(pages(begun)) == 1 + 2 * 4
+    assert len(pages(begun)) == FILES_OF_ALL
     assert begun.parent.data.tags[moved_store.FOLDER_TAG] == str(tmp_path / "there")
 
 

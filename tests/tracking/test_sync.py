@@ -30,6 +30,8 @@ from raynas.tracking import writer
 from raynas.tracking.search_tracker import SearchTracker
 from tests.tracking.two_stores import TwiceTracked, TwoStores, content, fails
 
+pytestmark = pytest.mark.usefixtures("by_requests")
+
 OUTAGE = MlflowException("API request to http://host/api failed")
 REFUSAL = MlflowException("no such thing", error_code=INVALID_PARAMETER_VALUE)
 WRITES = ("create_run", "log_batch", "set_terminated", "update_run", "set_tag", "log_artifacts")

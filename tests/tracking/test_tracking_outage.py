@@ -18,6 +18,8 @@ from raynas.errors import UsageError
 from raynas.tracking import store as store_module
 from raynas.tracking.experiment import check_store
 
+pytestmark = pytest.mark.usefixtures("by_requests")
+
 OUTAGE = MlflowException("API request to http://me:secret@host/api failed")
 REFUSAL = MlflowException("no such thing", error_code=INVALID_PARAMETER_VALUE)
 

@@ -16,6 +16,8 @@ from raynas.tracking import search_runs
 from raynas.tracking.search_runs import SearchRuns
 from raynas.tracking.writer import DeferredWriter
 
+pytestmark = pytest.mark.usefixtures("by_requests")
+
 WRITES = ("create_run", "log_batch", "log_artifacts", "set_terminated")
 
 

@@ -25,10 +25,11 @@ def test_each_child_is_nested_in_the_one_parent(read_only_search: Any) -> None:
     assert parents == [parent.info.run_id] * 4
 
 
-def test_child_is_named_by_number_and_architecture(read_only_search: Any) -> None:
-    for number, run in enumerate(read_only_search.children):
+def test_child_is_named_by_accuracy_and_architecture(read_only_search: Any) -> None:
+    ranks = ("0.3000", "0.4000", "0.5000", "failed")
+    for number, (rank, run) in enumerate(zip(ranks, read_only_search.children, strict=True)):
         tags = run.data.tags
-        assert run.info.run_name == f"child-{number:04d} {tags['raynas.arch_id']}"
+        assert run.info.run_name == f"{rank} {tags['raynas.arch_id'][:8]} child {number}"
         assert (tags["raynas.child"], tags["raynas.run_id"]) == (str(number), "run-1")
 
 
@@ -52,6 +53,41 @@ def test_child_has_its_outcome(read_only_search: Any) -> None:
     assert metrics["final_accuracy"] == metrics["reward"] == 0.4
     assert (metrics["parameters"], metrics["mult_adds"], metrics["activations"]) == (1200, 34000, 560)
     assert metrics["seconds"] == 3.5
+    # Bars in MLflow's charts: a single point at step 0 each.
+    assert read_only_search.points(read_only_search.children[1], "parameters") == [(0, 1200)]
+
+
+def test_child_has_the_traits_of_its_cells_before_its_decisions(read_only_search: Any) -> None:
+    params = read_only_search.children[0].data.params
+    shares = [float(value) for key, value in params.items() if key.startswith("cell.share.")]
+    assert sum(shares) == pytest.approx(1.0, abs=0.01)
+    assert int(params["cell.depth_normal"]) in (1, 2)
+    names = sorted(params)
+    assert names.index("cell.skip_connections") < names.index("normal.0.input_a")
+
+
+def test_the_best_children_have_pictures_for_mlflows_image_chart(read_only_search: Any) -> None:
+    best, failed = read_only_search.children[2], read_only_search.children[3]
+    names = [file.path for file in read_only_search.client.list_artifacts(best.info.run_id, "images")]
+    assert best.data.tags["mlflow.loggedImages"] == "True"
+    assert sorted({name.partition("+")[0] for name in names}) == [
+        "images/normal cell",
+        "images/reduction cell",
+    ]
+    assert [name.endswith("+compressed.png") for name in names].count(True) == 2
+    assert "mlflow.loggedImages" not in failed.data.tags
+
+
+def test_only_who_was_among_the_best_is_drawn(search: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raynas.tracking.search_tracker.NUM_PICTURED", 1)
+    tracker = search.open()
+    assert [tracker._is_among_best(accuracy) for accuracy in (0.2, 0.1, 0.2, 0.3)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+    tracker.close("FINISHED")
 
 
 def test_child_carries_its_genotype_and_a_picture(read_only_search: Any) -> None:

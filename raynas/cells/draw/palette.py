@@ -23,6 +23,7 @@ class Paint(NamedTuple):
 
 PAINTS = {
     "group": Paint("#f6f6f6", "#dedede", 6),
+    "marked": Paint("#fff1de", "#d9822b", 6),
     "sep_conv": Paint("#fde7a9", "#c99a1c", 3),
     "conv": Paint("#f9c9b6", "#c8613a", 3),
     "pool": Paint("#c9dff5", "#4a83b8", 3),

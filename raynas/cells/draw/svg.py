@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
+from raynas.cells.draw.layout import cell_layout
 from raynas.cells.draw.palette import BACKGROUND, FAINT, INK, PAINTS, line_color
 from raynas.cells.draw.picture import DrawnCell, genotype_picture
 from raynas.cells.draw.shapes import Arrow, Label, Rectangle
-from raynas.cells.genotype import Genotype
+from raynas.cells.genotype import CellGenotype, Genotype
 
 SVG_FONT_FAMILY = "Helvetica, Arial, sans-serif"
 SUBSCRIPT_SCALE = 0.75
+CELL_MARGIN = 12
+"""Space around a single cell."""
 
 
 def genotype_svg(genotype: Genotype, *, title: str = "") -> str:
@@ -29,6 +32,43 @@ def genotype_svg(genotype: Genotype, *, title: str = "") -> str:
             f'<rect width="{width}" height="{height}" fill="{BACKGROUND}"/>',
             *map(_text, picture.texts),
             *(line for cell in picture.cells for line in _cell(cell)),
+            "</svg>\n",
+        )
+    )
+
+
+def cell_svg(
+    cell: CellGenotype,
+    *,
+    is_reduction: bool,
+    marked: frozenset[int] = frozenset(),
+    min_size: tuple[int, int] = (0, 0),
+) -> str:
+    """One cell without a heading, as a standalone SVG document.
+
+    Args:
+        marked: indices of the blocks that stand out.
+        min_size: width and height that the picture has at least, so that several have one scale.
+    """
+    drawing = cell_layout(cell, is_reduction=is_reduction)
+    groups = [
+        group._replace(kind="marked") if index in marked else group
+        for index, group in enumerate(drawing.groups)
+    ]
+    width = max(min_size[0], drawing.width + 2 * CELL_MARGIN)
+    height = max(min_size[1], drawing.height + 2 * CELL_MARGIN)
+    drawn = DrawnCell(
+        (width - drawing.width) // 2,
+        height - drawing.height - CELL_MARGIN,
+        drawing._replace(groups=tuple(groups)),
+    )
+    return "\n".join(
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+            f'viewBox="0 0 {width} {height}" font-family={quoteattr(SVG_FONT_FAMILY)} role="img">',
+            f"<title>{'Reduction' if is_reduction else 'Normal'} cell</title>",
+            f'<rect width="{width}" height="{height}" fill="{BACKGROUND}"/>',
+            *_cell(drawn),
             "</svg>\n",
         )
     )
@@ -54,7 +94,9 @@ def _box(box: Rectangle) -> str:
         f'<rect x="{box.x}" y="{box.y}" width="{box.width}" height="{box.height}" rx="{radius}" '
         f'fill="{fill}" stroke="{stroke}"'
     )
-    return f"{rect}/>" if box.kind == "group" else f"{rect}><title>{escape(box.name)}</title></rect>"
+    return (
+        f"{rect}/>" if box.kind in ("group", "marked") else f"{rect}><title>{escape(box.name)}</title></rect>"
+    )
 
 
 def _arrow(arrow: Arrow) -> str:

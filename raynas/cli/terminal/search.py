@@ -14,8 +14,9 @@ from raynas.cli.terminal.commands import program, resume_search
 from raynas.cli.terminal.leaderboard import print_architectures, print_leaderboard
 from raynas.cli.terminal.next_steps import promote_command, train_command
 from raynas.cli.terminal.progress import make_progress
-from raynas.errors import SearchFailed
+from raynas.errors import RaynasError, SearchFailed
 from raynas.files import JOURNAL_FILE
+from raynas.programs.overview import write_overview
 from raynas.programs.promote import STRATEGY
 from raynas.programs.search.config import SearchConfig
 from raynas.programs.search.execute import checked_images, execute
@@ -60,7 +61,9 @@ def run_on_terminal(prepared: PreparedSearch, console: Console, *, what: str, ad
         hypervolume=result.hypervolume,
     )
     print_architectures(result.leaderboard, console)
-    _print_hints(result, console, config)
+    commands = _next_commands(result, config)
+    _print_hints(result, console, commands)
+    _describe_in_mlflow(result, console, commands)
 
 
 def _print_start(prepared: PreparedSearch, console: Console, what: str) -> None:
@@ -106,7 +109,7 @@ def _resume_hint(folder: Path, console: Console) -> Iterator[None]:
         raise
 
 
-def _print_hints(result: SearchResult, console: Console, config: SearchConfig) -> None:
+def _print_hints(result: SearchResult, console: Console, commands: dict[str, str]) -> None:
     """Prints what was written, and useful next commands."""
     folder = result.run_folder
     lines = [f"\nBest cell: {folder / 'best_cell.svg'}, {folder / 'best_genotype.json'}"]
@@ -116,9 +119,30 @@ def _print_hints(result: SearchResult, console: Console, config: SearchConfig) -
         )
     elif result.mlflow_uri:
         lines.append(f"Compare cells in the MLflow UI: {result.mlflow_uri}")
+    lines += [f"{what}:\n  {command}" for what, command in commands.items()]
+    console.print("\n".join(lines))
+
+
+def _next_commands(result: SearchResult, config: SearchConfig) -> dict[str, str]:
+    """Commands by what they do."""
+    folder, run = result.run_folder, shlex.quote(str(result.run_folder))
+    commands = {}
     if config.strategy.name != STRATEGY:
         more = len(result.leaderboard) * 2
-        lines.append(f"Continue this search:\n  {resume_search(folder)} --children {more}")
-        lines.append(f"Train its best cells for longer:\n  {promote_command(result, config)}")
-    lines.append(f"Train the best cell to the end:\n  {train_command(result, config)}")
-    console.print("\n".join(lines))
+        commands["Continue this search"] = f"{resume_search(folder)} --children {more}"
+        commands["Train its best cells for longer"] = promote_command(result, config)
+    best = [str(entry.child) for entry in result.leaderboard[:3] if entry.reward is not None]
+    if len(best) > 1:
+        commands["Put the best cells side by side"] = f"{program()} compare {run} {' '.join(best)}"
+    commands["Train the best cell to the end"] = train_command(result, config)
+    return commands
+
+
+def _describe_in_mlflow(result: SearchResult, console: Console, commands: dict[str, str]) -> None:
+    if result.mlflow_run_id is None:
+        return
+    try:
+        write_overview(result.run_folder, list(commands.values()))
+    except RaynasError as error:
+        # The search is over and its results are printed: a description is no reason to fail.
+        console.print(f"MLflow didn't get the description of this run. {error}", style="yellow")
