@@ -1,10 +1,15 @@
 """A Gaussian process over architectures, and expected improvement.
 
-Rewards enter as normal scores of their ranks, so neither their scale nor an outlier matters. The kernel is
-exp(-(number of decisions in which two architectures differ) / length), plus noise. Length and noise maximise
-the likelihood on a small grid; they are chosen again whenever the observations have grown by a quarter.
+Rewards enter as normal scores of their ranks, so neither their scale nor an outlier matters. The kernel is a
+weighted sum over the views of an architecture (description.py) of exp(-distance / length), plus noise. A
+length is relative to the mean distance of the observations in its view, so that one grid serves views and
+spaces of any size. Weights, length and noise maximise the likelihood on that grid; they are chosen again
+whenever the observations have grown by a quarter.
 
-Shapes: N observations, P points asked for, T decisions, K the largest number of choices.
+The kernel and its likelihood are eight lines of linear algebra on SciPy; scikit-learn's regressor computes
+distances from vectors, and here they are counts of sets.
+
+Shapes: N observations, M believed points, P points asked for, V views.
 """
 
 from __future__ import annotations
@@ -13,39 +18,59 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cholesky, solve_triangular
 from scipy.special import ndtr, ndtri
 
-Floats = NDArray[np.float64]
-ActionsArray = NDArray[np.integer[Any]]
+from raynas.cells.space import Actions
+from raynas.strategies.description import Describe, Describer
 
-LENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+Floats = NDArray[np.float64]
+
+LENGTHS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
+"""In mean distances of the observations."""
 NOISES = (0.01, 0.05, 0.2)
 """Variances; the process itself has variance 1."""
 GROWTH = 1.25
 """The kernel is chosen again when there are this many times as many observations."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """Covariance of two architectures from their distances in each view, without noise."""
+
+    weights: tuple[float, ...]
+    """Share of each view in the variance."""
+    lengths: tuple[float, ...]
+    """Distance in each view at which its covariance has fallen to 1/e."""
+    noise: float
+    """Variance of a reward about the process."""
+
+    def __call__(self, distances_VNP: Floats) -> Floats:
+        parts_VNP = [
+            np.exp(distances_NP / -length) if weight else distances_NP
+            for weight, length, distances_NP in zip(self.weights, self.lengths, distances_VNP, strict=True)
+        ]
+        return _weighted(self.weights, parts_VNP)
+
+
 class GaussianProcess:
     """Gaussian process with mean 0 and variance 1.
 
     Args:
-        num_choices: the largest number of choices of a decision.
+        describe: gives the views of an architecture.
         memory: number of observations that are kept; older ones are forgotten.
     """
 
-    def __init__(self, num_choices: int, *, memory: int) -> None:
-        self.num_choices = num_choices
-        self._actions: deque[Sequence[int]] = deque(maxlen=memory)
+    def __init__(self, describe: Describe, *, memory: int) -> None:
+        self._describer = Describer(describe)
+        self._actions: deque[Actions] = deque(maxlen=memory)
         self._rewards: deque[float] = deque(maxlen=memory)
-        self._length = 2.0
-        self._noise = 0.05
+        self._kernel: Kernel | None = None
         self._num_when_chosen = 0
-        # Fitted when it is first asked for: a replay adds thousands of observations and asks for nothing.
-        self._fit: Any = None
 
     @property
     def num_observations(self) -> int:
@@ -57,19 +82,21 @@ class GaussianProcess:
         """Normal score of the best reward."""
         return float(normal_scores(self._rewards).max())
 
+    def best_actions(self, count: int) -> list[Actions]:
+        """The different architectures with the highest rewards, at most `count`, the best first."""
+        by_reward = sorted(zip(self._rewards, self._actions, strict=True), reverse=True)
+        return list(dict.fromkeys(actions for _, actions in by_reward))[:count]
+
     def add(self, actions: Sequence[int], reward: float) -> None:
         """Adds one observation. The state depends on the order of these calls alone."""
-        self._actions.append(actions)
+        self._actions.append(tuple(actions))
         self._rewards.append(reward)
-        self._fit = None
         if self.num_observations >= max(2.0, GROWTH * self._num_when_chosen):
             self._num_when_chosen = self.num_observations
-            # It fits with the kernel of before, so what it has fitted is dropped afterwards.
-            self._length, self._noise = self._likeliest()
-            self._fit = None
+            self._kernel = self._likeliest()
 
     def predict(
-        self, actions_PT: ActionsArray, *, believed: ActionsArray | None = None
+        self, points_P: Sequence[Actions], *, believed: Sequence[Actions] = ()
     ) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the score at each point, without noise.
 
@@ -77,52 +104,74 @@ class GaussianProcess:
             believed: further points, whose scores are assumed to equal their predictions. They leave the
                 means unchanged and reduce the standard deviations.
         """
-        fit, points = self._fitted(), self._one_hot(actions_PT)
-        mean_P, deviation_P = fit.predict(points, return_std=True)
-        if believed is not None:
-            inputs = np.concatenate([fit.X_train_, self._one_hot(believed)])
+        assert self._kernel is not None, "there are no observations"
+        observed_N = list(self._actions)
+        scores_N = normal_scores(self._rewards)
+        mean_P, variance_P = self._posterior(self._kernel, observed_N, scores_N, points_P)
+        if believed:
             # Deviations depend on where the observations are and not on their scores, so zeros will do.
-            extended = _regressor(self._length, self._noise).fit(inputs, np.zeros(len(inputs)))
-            _, deviation_P = extended.predict(points, return_std=True)
-        # scikit-learn's deviation is that of a new observation: it includes the noise.
-        variance_P = np.square(deviation_P) - self._noise
+            seen = [*observed_N, *believed]
+            _, variance_P = self._posterior(self._kernel, seen, np.zeros(len(seen)), points_P)
         # At an observed point rounding may leave a variance of 0 or less, and expected improvement divides by
         # its root.
-        deviation_P = np.sqrt(np.maximum(variance_P, 1e-9))
-        return mean_P, deviation_P
+        return mean_P, np.sqrt(np.maximum(variance_P, 1e-9))
 
-    def _likeliest(self) -> tuple[float, float]:
-        # A grid, where scikit-learn would follow the gradient: a replay on another machine, where sums are
-        # rounded differently, still comes to the same kernel.
-        likelihood = self._fitted().log_marginal_likelihood
-        # log_marginal_likelihood takes the logarithms of the kernel's parameters, in the order of the sum in
-        # _regressor.
-        grid = itertools.product(LENGTHS, NOISES)
-        return max(grid, key=lambda pair: likelihood(np.log([math.sqrt(pair[0]), pair[1]])))
+    def _posterior(
+        self, kernel: Kernel, seen_N: Sequence[Actions], scores_N: Floats, points_P: Sequence[Actions]
+    ) -> tuple[Floats, Floats]:
+        """Mean and variance. Rasmussen & Williams 2006 (GPML), algorithm 2.1."""
+        # One look at all of them: the points come after the observations.
+        covariance = kernel(self._describer.distances(seen_N, [*seen_N, *points_P]))
+        root_NN = _root(covariance[:, : len(seen_N)], kernel.noise)
+        halves_NP = solve_triangular(root_NN, covariance[:, len(seen_N) :], lower=True, check_finite=False)
+        mean_P = halves_NP.T @ solve_triangular(root_NN, scores_N, lower=True, check_finite=False)
+        return mean_P, 1.0 - np.square(halves_NP).sum(axis=0)
 
-    def _fitted(self) -> Any:
-        if self._fit is None:
-            inputs = self._one_hot(np.array(self._actions))
-            self._fit = _regressor(self._length, self._noise).fit(inputs, normal_scores(self._rewards))
-        return self._fit
+    def _likeliest(self) -> Kernel:
+        # A grid, where a gradient could be followed: a replay on another machine, where sums are rounded
+        # differently, still comes to the same kernel.
+        distances_VNN = self._describer.distances(self._actions, self._actions)
+        scores_N = normal_scores(self._rewards)
+        num_pairs = max(1, len(scores_N) * (len(scores_N) - 1))
+        # A view in which all observations are equal has no distances; any scale will do.
+        scales_V = [float(total) / num_pairs or 1.0 for total in distances_VNN.sum(axis=(1, 2))]
+        best, highest = None, -math.inf
+        for length in LENGTHS:
+            lengths = tuple(length * scale for scale in scales_V)
+            parts_VNN = [np.exp(one / -scaled) for one, scaled in zip(distances_VNN, lengths, strict=True)]
+            for weights, noise in itertools.product(_mixtures(len(lengths)), NOISES):
+                likelihood = _log_likelihood(_root(_weighted(weights, parts_VNN), noise), scores_N)
+                if likelihood > highest:
+                    best, highest = Kernel(weights, lengths, noise), likelihood
+        assert best is not None
+        return best
 
-    def _one_hot(self, actions_NT: ActionsArray) -> Floats:
-        """The one-hot vectors of all decisions, one after another: N x (T K)."""
-        is_chosen_NTK = actions_NT[:, :, None] == np.arange(self.num_choices)
-        one_hot: Floats = is_chosen_NTK.reshape(len(actions_NT), -1).astype(np.float64)
-        return one_hot
+
+def _mixtures(num_views: int) -> list[tuple[float, ...]]:
+    """Equal weights for each choice of views, which add up to 1."""
+    chosen = [views for views in itertools.product((0, 1), repeat=num_views) if any(views)]
+    return [tuple(view / sum(views) for view in views) for views in chosen]
 
 
-def _regressor(length: float, noise: float) -> Any:
-    # Imported here: scikit-learn takes more than a second to load, and every look-up of a strategy imports
-    # this module.
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+def _weighted(weights: Sequence[float], parts_VNP: Sequence[Floats]) -> Floats:
+    total_NP = np.zeros(parts_VNP[0].shape)
+    for weight, part_NP in zip(weights, parts_VNP, strict=True):
+        if weight:
+            total_NP += weight * part_NP
+    return total_NP
 
-    # One-hot vectors of architectures that differ in d decisions are sqrt(2 d) apart, so that an RBF with
-    # the scale sqrt(length) is exp(-d / length). The noise is on the diagonal already: no jitter (alpha).
-    kernel = RBF(math.sqrt(length)) + WhiteKernel(noise)
-    return GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None)
+
+def _root(covariance_NN: Floats, noise: float) -> Floats:
+    """Lower Cholesky factor of the observations' covariance with its noise."""
+    noisy_NN = covariance_NN + noise * np.eye(len(covariance_NN))
+    root_NN: Floats = cholesky(noisy_NN, lower=True, overwrite_a=True, check_finite=False)
+    return root_NN
+
+
+def _log_likelihood(root_NN: Floats, scores_N: Floats) -> float:
+    """Logarithm of the marginal likelihood, without its constant. Rasmussen & Williams 2006, eq. 2.30."""
+    half_N = solve_triangular(root_NN, scores_N, lower=True, check_finite=False)
+    return float(-0.5 * half_N @ half_N - np.log(np.diag(root_NN)).sum())
 
 
 def normal_scores(rewards: Sequence[float]) -> Floats:

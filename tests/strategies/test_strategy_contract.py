@@ -19,7 +19,7 @@ from search_spaces.nasnet import NASNetSpace
 SPACE = NASNetSpace(num_blocks=1)
 SMALL_OPTIONS: dict[str, dict[str, Any]] = {
     "ppo": {"batch_size": 3, "hidden_units": 6, "learning_rate": 0.05},
-    "ego": {"batch_size": 3, "hidden_units": 6, "candidates": 8, "random_children": 4},
+    "ego": {"batch_size": 3, "hidden_units": 6, "candidates": 8, "mutations": 8, "random_children": 4},
     "reinforce": {"learning_rate": 0.3},
     "evolution": {"population": 4, "sample": 2},
     "local_search": {"starts": 2},
@@ -53,7 +53,7 @@ def surrogate(strategy: PPO) -> Any:
     if not isinstance(strategy, EGO):
         return None
     process = strategy.process
-    fitted = (process._length, process._noise, process._num_when_chosen)
+    fitted = (process._kernel, process._num_when_chosen)
     return (list(process._actions), list(process._rewards), fitted, sorted(strategy._running))
 
 

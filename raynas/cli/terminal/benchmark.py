@@ -125,7 +125,7 @@ def _print_table(summaries: Sequence[StrategySummary], table: ArchTable, console
     grid.add_column("strategy", no_wrap=True)
     if has_budgets:
         grid.add_column("budget", justify="right", no_wrap=True)
-    for column in ("mean", "std", "median", "signal", "seeds", "children", "distinct", "CPU s"):
+    for column in ("mean", "std", "median", "rank", "signal", "seeds", "children", "distinct", "CPU s"):
         grid.add_column(column, justify="right", no_wrap=True)
     for summary in summaries:
         grid.add_row(
@@ -134,6 +134,7 @@ def _print_table(summaries: Sequence[StrategySummary], table: ArchTable, console
             f"{summary.mean:.4f}",
             f"{summary.std:.4f}",
             f"{summary.median:.4f}",
+            f"{summary.rank:.2f}",
             f"{summary.best_signal:.4f}",
             str(summary.n),
             f"{summary.children:.1f}",
@@ -144,6 +145,7 @@ def _print_table(summaries: Sequence[StrategySummary], table: ArchTable, console
     best = table.best_signal
     lines = [
         "mean, std, median: result of the child with the best signal, over seeds. Others: means over seeds.",
+        "rank: place among these strategies, 1 is best; ties share.",
         f"In the table: best result {table.best_result:.4f}; best signal {best.signal:.4f}, "
         f"with result {best.result:.4f}.",
     ]

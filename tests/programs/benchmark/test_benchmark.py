@@ -8,6 +8,7 @@ import pytest
 
 from raynas.errors import InvalidConfig, SearchFailed, UnknownName, UsageError
 from raynas.programs.benchmark import BenchmarkSetting, Contender, benchmark, parse_contender, summarise
+from raynas.programs.benchmark.summary import place
 from tests.programs.benchmark.small_tables import table_of
 
 
@@ -36,6 +37,20 @@ def test_a_summary_holds_mean_and_deviation_over_seeds(whole_table):
     assert summary.mean == pytest.approx(mean)
     assert summary.std**2 == pytest.approx(sum((result - mean) ** 2 for result in results) / 2)
     assert summary.children == sum(seed_result.run.num_children for seed_result in seed_results) / 3
+
+
+def test_a_rank_is_the_mean_place_among_the_strategies_with_the_same_seed(whole_table):
+    contenders = [Contender("random"), Contender("random", label="twin"), Contender("evolution")]
+    setting = BenchmarkSetting(50, smaller_budgets=(10,))
+    summaries = summarise(benchmark(contenders, whole_table, setting, seeds=range(3)))
+    assert [summary.rank for summary in summaries[:2]] == [summaries[0].rank] * 2
+    for budget in (10, 50):
+        ranks = [summary.rank for summary in summaries if summary.budget == budget]
+        assert sum(ranks) == pytest.approx(1 + 2 + 3)
+
+
+def test_equal_results_share_their_places():
+    assert [place(result, [0.1, 0.3, 0.3, 0.7]) for result in (0.7, 0.3, 0.1)] == [1.0, 2.5, 4.0]
 
 
 def test_a_label_is_given_before_the_strategy_and_finds_its_options():

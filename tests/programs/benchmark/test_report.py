@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,22 @@ def test_every_run_and_every_improvement_is_in_the_parquet_files(folder, study):
     trajectories = pq.read_table(folder / "trajectories.parquet")
     expected = sum(len(seed_result.run.trajectory) for seed_result in study.seed_results) + 6
     assert trajectories.num_rows == expected
+
+
+def test_with_several_budgets_it_has_the_rank_of_each_strategy_after_each(whole_table, study, tmp_path):
+    setting = replace(study.setting, smaller_budgets=(20,))
+    seed_results = benchmark(study.contenders, whole_table, setting, seeds=range(2))
+    write_benchmark_report(
+        tmp_path, replace(study, setting=setting, seeds=range(2), seed_results=seed_results)
+    )
+    text = (tmp_path / "report.md").read_text()
+    section = text[text.index("## Results after each budget") : text.index("## Regret against time")]
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("|")]
+    rank = [cell.strip() for cell in rows[0]].index("rank")
+    for budget in ("20", "60"):
+        ranks = [float(row[rank]) for row in rows[2:] if row[2].strip() == budget]
+        assert sum(ranks) == pytest.approx(6, abs=0.02)
+    assert "ranks" in section[: section.index("|")]
 
 
 def test_a_single_seed_and_a_single_strategy_make_a_report_too(whole_table, study, tmp_path):

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from raynas.programs.benchmark.benchmark import SeedResult
 from raynas.programs.benchmark.report.baselines import ONE_DRAW, one_draw
-from raynas.programs.benchmark.report.pictures import regret_picture, results_picture
+from raynas.programs.benchmark.report.pictures import ranks_picture, regret_picture, results_picture
 from raynas.programs.benchmark.report.statistics import RankTest, rank_tests, regret_curve
 from raynas.programs.benchmark.report.study import Study
+from raynas.programs.benchmark.summary import StrategySummary, summarise
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,11 @@ class Findings:
     """Result of each seed."""
     tests: list[RankTest]
     """Tests of all pairs of strategies."""
+    summaries: list[StrategySummary]
+    """Each strategy after each budget, without the random draw."""
     regret_svg: str
     results_svg: str
+    ranks_svg: str
 
     @property
     def seed_results_of_searches(self) -> dict[str, list[SeedResult]]:
@@ -60,11 +64,14 @@ def findings_of(study: Study) -> Findings:
         label: regret_curve(group, best_result=best_result, budget=budget)
         for label, group in searches.items()
     }
+    summaries = summarise(study.seed_results)
     return Findings(
         study,
         seed_results,
         results,
         rank_tests(results),
+        summaries,
         regret_picture(curves, one_draw=best_result - statistics.fmean(results[ONE_DRAW.label])),
         results_picture({label: results[label] for label in searches}, best_result=best_result),
+        ranks_picture(summaries),
     )

@@ -1,4 +1,4 @@
-"""Pictures of a report as SVG: regret against simulated time, and the results of the seeds."""
+"""Pictures of a report as SVG: regret and rank against simulated time, and the results of the seeds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from raynas.programs.benchmark.report.statistics import RegretCurve
+from raynas.programs.benchmark.summary import StrategySummary
 from raynas.programs.report.charts import GREY, NEAR_BLACK, SERIES, chart, legend_below
 
 WIDTH = 9.0
@@ -21,14 +22,30 @@ def regret_picture(curves: Mapping[str, RegretCurve], *, one_draw: float) -> str
     """Mean regret of each strategy with its confidence band; `one_draw` is the regret of random sampling."""
     with chart(x="simulated seconds", y="mean regret, as accuracy", width=WIDTH, height=4.6) as drawn:
         axes = drawn.axes
-        for place, (label, curve) in enumerate(curves.items()):
-            color, dash = SERIES[place % len(SERIES)], DASHES[place // len(SERIES) % len(DASHES)]
+        for number, (label, curve) in enumerate(curves.items()):
+            color, dash = _line(number)
             axes.fill_between(curve.seconds_T, curve.low_T, curve.high_T, color=color, alpha=0.2, linewidth=0)
             axes.plot(curve.seconds_T, curve.mean_T, dash, color=color, linewidth=1.6, label=label)
         axes.axhline(one_draw, color=NEAR_BLACK, linewidth=1, linestyle=DOTS, label="one random draw")
-        axes.set_xscale("log")
+        _log_seconds(axes)
         _log_scale(axes, [value for curve in curves.values() for value in curve.mean_T] + [one_draw])
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        legend_below(axes)
+        return drawn.svg()
+
+
+def ranks_picture(summaries: Sequence[StrategySummary]) -> str:
+    """Mean place of each strategy after each budget, the best on top."""
+    with chart(x="simulated seconds", y="mean place, 1 is best", width=WIDTH, height=3.6) as drawn:
+        axes = drawn.axes
+        for number, label in enumerate(dict.fromkeys(summary.strategy for summary in summaries)):
+            color, dash = _line(number)
+            own = [summary for summary in summaries if summary.strategy == label]
+            budgets, ranks = [summary.budget for summary in own], [summary.rank for summary in own]
+            axes.plot(budgets, ranks, dash, color=color, linewidth=1.6, marker="o", label=label)
+        axes.invert_yaxis()
+        _log_seconds(axes)
+        axes.set_xticks(sorted({summary.budget for summary in summaries}))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         legend_below(axes)
         return drawn.svg()
 
@@ -69,6 +86,16 @@ def results_picture(results: Mapping[str, Sequence[float]], *, best_result: floa
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
         return drawn.svg()
+
+
+def _line(number: int) -> tuple[str, str]:
+    """Colour and dash of line `number`."""
+    return SERIES[number % len(SERIES)], DASHES[number // len(SERIES) % len(DASHES)]
+
+
+def _log_seconds(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 
 def _log_scale(axes: Axes, values: Sequence[float]) -> None:

@@ -16,7 +16,6 @@ from raynas.programs.benchmark.report.checklist import checklist
 from raynas.programs.benchmark.report.findings import Findings
 from raynas.programs.benchmark.report.statistics import CONFIDENCE, mean_interval
 from raynas.programs.benchmark.report.study import Study
-from raynas.programs.benchmark.summary import summarise
 from raynas.programs.report.document import Code, Document, Figure, Paragraph, Section, Table
 
 SIGNIFICANCE = 0.05
@@ -38,7 +37,7 @@ def document_of(study: Study, findings: Findings, facts: dict[str, str]) -> Docu
         f"{_best(study, findings)} {_against_random(study, findings)}",
         (
             _results(study, findings),
-            *_smaller_budgets(study),
+            *_smaller_budgets(study, findings),
             _regret(study, findings),
             _comparison(findings),
             _cost(study, findings),
@@ -121,7 +120,7 @@ def _results(study: Study, findings: Findings) -> Section:
     return Section("Results", (Paragraph(note), Table(columns, tuple(rows)), picture))
 
 
-def _smaller_budgets(study: Study) -> list[Section]:
+def _smaller_budgets(study: Study, findings: Findings) -> list[Section]:
     """How the searches stood at the end of each budget; nothing if there is one budget."""
     if not study.setting.smaller_budgets:
         return []
@@ -132,15 +131,19 @@ def _smaller_budgets(study: Study) -> list[Section]:
             f"{summary.mean:.4f}",
             f"{summary.std:.4f}",
             f"{summary.median:.4f}",
+            f"{summary.rank:.2f}",
             f"{summary.children:.1f}",
         )
-        for summary in summarise(study.seed_results)
+        for summary in findings.summaries
     )
-    columns = ("strategy", "budget, s", "mean", "std", "median", "children")
+    columns = ("strategy", "budget, s", "mean", "std", "median", "rank", "children")
     note = (
-        "A search doesn't know its budget: after a smaller one it stands where a search of that budget ends."
+        "A search doesn't know its budget: after a smaller one it stands where a search of that budget ends. "
+        "Rank: mean place among the strategies with the same seed; 1 has the highest result, ties share."
     )
-    return [Section("Results after each budget", (Paragraph(note), Table(columns, rows)))]
+    caption = "Mean place of each strategy after each budget; higher is better."
+    picture = Figure("ranks", findings.ranks_svg, caption, is_wide=True)
+    return [Section("Results after each budget", (Paragraph(note), picture, Table(columns, rows)))]
 
 
 def _regret(study: Study, findings: Findings) -> Section:
