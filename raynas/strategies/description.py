@@ -29,6 +29,8 @@ Numbers = NDArray[np.int64]
 
 MAX_KEPT = 4096
 """Number of descriptions that are kept."""
+MAX_DENSE = 512
+"""Number of columns up to which dense products are quicker; they are the same whole numbers."""
 HIGHEST_COUNT = 8
 """Higher counts are taken for this one; only cells of many blocks have them."""
 
@@ -102,7 +104,9 @@ class Describer:
 
 def _differences(one_N: list[Numbers], other_P: list[Numbers], num_columns: int) -> Distances:
     """Number of features that one of both has alone: N x P."""
-    common_NP = (_matrix(one_N, num_columns) @ _matrix(other_P, num_columns).T).toarray()
+    one, other = _matrix(one_N, num_columns), _matrix(other_P, num_columns)
+    is_small = num_columns <= MAX_DENSE
+    common_NP = one.toarray() @ other.toarray().T if is_small else (one @ other.T).toarray()
     size_N, size_P = np.array([*map(len, one_N)]), np.array([*map(len, other_P)])
     differences: Distances = size_N[:, None] + size_P - 2.0 * common_NP
     return differences
