@@ -93,7 +93,7 @@ def test_synchronised_norms_are_refused_where_there_will_be_no_gpus(tmp_path, mo
         (["--set", "detector.anchor_sizes=[[16]]"], ["detector.anchor_sizes", "4 maps"]),
         (["--set", "network.stem=small_image"], ["strides 1, 2, 4", "network.stem=imagenet"]),
         (["--set", "training.sync_norm=true"], ["detector.norm=synchronised"]),
-        (["--set", "training.batch_size=5"], ["batch_size = 5", "4 training pictures"]),
+        (["--set", "training.batch_size=5"], ["--batch-size 5", "4 training pictures"]),
         (["--set", "training.schedule.warmup_epochs=100"], ["warmup_epochs"]),
         (["--set", "training.label_smoothing=0.1"], ["training.label_smoothing"]),
         (["--set", "data.image_size=3"], ["data.image_size"]),

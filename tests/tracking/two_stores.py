@@ -102,8 +102,16 @@ def page(run: Any, names: dict[str, str], curves: dict[str, Any]) -> dict[str, A
         "params": run.data.params,
         "tags": run.data.tags | {"mlflow.parentRunId": names.get(parent)},
         "metrics": curves,
-        "artifacts": {path.name: path.read_text() for path in artifacts.glob("*")},
+        "artifacts": {
+            name_of(path, artifacts): path.read_bytes() for path in artifacts.rglob("*") if path.is_file()
+        },
     }
+
+
+def name_of(path: Path, artifacts: Path) -> str:
+    """An artifact's name, without the time and the random number in those of a chart's pictures."""
+    name = str(path.relative_to(artifacts))
+    return name.partition("%")[0] + path.suffix if name.startswith("images/") else name
 
 
 def points(uri: str) -> dict[str, dict[str, list[tuple[int, float, int]]]]:

@@ -45,7 +45,9 @@ def tree(folder, size, names=("a", "b"), images=12):
 
 def prepared(folder, **settings):
     settings = {"training": {"batch_size": 8, "epochs": 1}, "network": SMALL, **settings}
-    return prepare_training(NASNET_A, cell="nasnet_a", out=folder / "out", settings=settings)
+    return prepare_training(
+        NASNET_A, cell="nasnet_a", recipe="cifar_final", out=folder / "out", settings=settings
+    )
 
 
 def built(training):

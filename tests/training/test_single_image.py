@@ -17,7 +17,7 @@ SMALL = {"cells_per_stack": 1, "filters": 4}
 
 def prepared(folder, *, network=None, workers=None, **training):
     settings = {"training": training, "network": {**SMALL, **(network or {})}, "workers": workers or {}}
-    return prepare_training(TINY, cell="tiny", out=folder / "out", settings=settings)
+    return prepare_training(TINY, cell="tiny", recipe="cifar_final", out=folder / "out", settings=settings)
 
 
 @pytest.mark.parametrize(

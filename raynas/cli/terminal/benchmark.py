@@ -119,18 +119,20 @@ def _run(study: Study, console: Console, *, report: Path | None, resume: bool) -
     )
 
 
+COLUMNS = ("mean", "std", "median", "rank", "signal", "seeds", "children", "distinct", "CPU s")
+
+
 def _print_table(summaries: Sequence[StrategySummary], table: ArchTable, console: Console) -> None:
     has_budgets = len({summary.budget for summary in summaries}) > 1
     grid = Grid(box=None, pad_edge=False)
     grid.add_column("strategy", no_wrap=True)
     if has_budgets:
         grid.add_column("budget", justify="right", no_wrap=True)
-    for column in ("mean", "std", "median", "rank", "signal", "seeds", "children", "distinct", "CPU s"):
+    # With budgets, there is no room for all columns in 80 characters; the JSON output has them.
+    for column in COLUMNS[:7] if has_budgets else COLUMNS:
         grid.add_column(column, justify="right", no_wrap=True)
     for summary in summaries:
-        grid.add_row(
-            summary.strategy,
-            *([f"{summary.budget:,.10g}"] if has_budgets else []),
+        cells = [
             f"{summary.mean:.4f}",
             f"{summary.std:.4f}",
             f"{summary.median:.4f}",
@@ -140,7 +142,10 @@ def _print_table(summaries: Sequence[StrategySummary], table: ArchTable, console
             f"{summary.children:.1f}",
             f"{summary.distinct:.1f}",
             f"{summary.seconds:.3f}",
-        )
+        ]
+        if has_budgets:
+            cells = [f"{summary.budget:,.10g}", *cells[:7]]
+        grid.add_row(summary.strategy, *cells)
     console.print(grid)
     best = table.best_signal
     lines = [
