@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mlflow import MlflowClient
-
 from raynas.files import LineFile
 from raynas.strategies.strategy import Strategy
+from raynas.tracking.transaction import ChildTransaction
 
 PLACES = ("journal", "mlflow", "strategy", "outside")
 MOMENTS = ("before", "within", "after")
@@ -37,8 +36,8 @@ def draw_kill(rng: random.Random, children_left: int, kills_left: int) -> Kill:
     """Draws a kill that is early enough to leave children for the later kills."""
     share = 1.5 * children_left / (kills_left + 1)
     place = rng.choice(PLACES)
-    # A child makes two lines, four requests and one update, and takes one to two hundredths of a second.
-    calls = {"journal": 2, "mlflow": 4, "strategy": 1, "outside": 1}[place]
+    # A child makes two lines, one transaction and one update, and takes one to two hundredths of a second.
+    calls = {"journal": 2, "mlflow": 1, "strategy": 1, "outside": 1}[place]
     return Kill(place, rng.randint(1, max(int(calls * share), 1)), rng.choice(MOMENTS))
 
 
@@ -47,7 +46,7 @@ def arm(kill: Kill) -> None:
     if kill.place == "journal":
         _arm(LineFile, ("append",), kill, within=_write_half)
     elif kill.place == "mlflow":
-        _arm(MlflowClient, ("create_run", "log_batch", "set_terminated"), kill)
+        _arm(ChildTransaction, ("write",), kill)
     elif kill.place == "strategy":
         _arm(Strategy, ("observe",), kill)
 

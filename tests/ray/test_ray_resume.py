@@ -151,7 +151,7 @@ def test_a_resume_with_another_seed_is_refused_and_changes_nothing(killed_and_re
     before = (killed_and_resumed / "journal.jsonl").read_bytes()
     ended = call("search", "--out", str(killed_and_resumed), "--resume", "--seed", "6")
     assert ended.exit_code == 2
-    assert "started with seed = 5; now seed = 6 is asked" in ended.stderr
+    assert "started with --seed 5; now --seed 6 is asked" in ended.stderr
     assert (killed_and_resumed / "journal.jsonl").read_bytes() == before
 
 

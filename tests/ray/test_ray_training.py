@@ -44,7 +44,7 @@ SETTINGS = {
 
 
 def prepared(folder: Path, **settings: Any):
-    return prepare_training(TINY, cell="tiny", out=folder, settings=SETTINGS | settings)
+    return prepare_training(TINY, cell="tiny", recipe="cifar_final", out=folder, settings=SETTINGS | settings)
 
 
 # The pool is there for its Ray alone, and leaves little of it.

@@ -64,7 +64,7 @@ def store(folder: Path, empty_store: Path) -> Path:
 
 def trained(**words: Any) -> TrainResult[ClassifierSummary]:
     words = {"cell": "tiny", "out": Path("runs/final"), "settings": SETTINGS, **words}
-    return train_prepared(prepare_training(TINY, **words))
+    return train_prepared(prepare_training(TINY, **{"recipe": "cifar_final", **words}))
 
 
 def client() -> MlflowClient:
@@ -158,5 +158,5 @@ def test_the_command_prints_the_versions(store, capsys):
     Path("cell.json").write_text(TINY.to_json())
     words: dict[str, Any] = {"recipe": "cifar_final", "settings": SETTINGS, "out": None, "address": None}
     console = output_console()
-    run_train("cell.json", **words, resume=False, is_dry=False, pace=Pace(), console=console)
+    run_train("cell.json", **words, hours=None, resume=False, is_dry=False, pace=Pace(), console=console)
     assert f"raynas-{TINY.arch_id}, version 1 (best), version 2 (last)" in capsys.readouterr().out
