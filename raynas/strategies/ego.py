@@ -35,9 +35,9 @@ class EGOConfig(PPOConfig):
 
     batch_size: int = Field(10, ge=1, le=65536)
     """Number of rewards per update; a controller that learns more slowly draws more diverse candidates."""
-    candidates: int = Field(64, ge=2, le=65536)
+    candidates: int = Field(100, ge=2, le=65536)
     """Number of candidates that the controller draws for each proposal."""
-    mutations: int = Field(100, ge=0, le=65536)
+    mutations: int = Field(16, ge=0, le=65536)
     """Number of candidates that are mutations of the best architectures, in one to three decisions."""
     parents: int = Field(10, ge=1, le=1000)
     """Number of best architectures that are mutated."""
