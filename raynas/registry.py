@@ -87,7 +87,7 @@ class Registry(Generic[Thing]):
             raise self._unknown(name, known)
 
     def listed_names(self) -> list[str]:
-        """As `names`, by the text of the package's modules: nothing is imported."""
+        """What `names` returns, read from the text of the package's modules: nothing is imported."""
         return sorted({*self._listed(), *self._classes})
 
     def name_of(self, chosen: str | type[Thing] | None) -> str | None:

@@ -32,7 +32,7 @@ MODEL_FORMAT = 1
 TASK = "classification"
 """What a network is for, where its description doesn't say it."""
 REFERENCE_TASK = "reference network"
-"""Of a network that is not made of cells (raynas.models.reference)."""
+"""What a network is for that is not made of cells (raynas.models.reference)."""
 
 
 class ModelInfo(FrozenModel):

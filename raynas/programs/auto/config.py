@@ -56,9 +56,9 @@ class AutoState(FrozenModel):
     images: Images
     paces: Paces
     plan: Plan
-    """As it is now; the stages that are done have what was done."""
+    """The plan as it is now; the stages that are done have what was done."""
     first_plan: Plan
-    """As it was at the beginning."""
+    """The plan as it was at the beginning."""
     stage: Stage = "search"
     """The stage that is under way."""
     sessions: tuple[Session, ...] = ()

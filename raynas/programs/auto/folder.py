@@ -20,7 +20,7 @@ MAY_CHANGE = ("tracking", "workers", "export")
 
 
 def default_folder(data: str) -> Path:
-    """The same folder for the same data, so that the same command continues."""
+    """A folder named after the data, so that the same command continues the same run."""
     return RUNS / f"auto-{Path(data).resolve().name or 'data'}"
 
 
@@ -75,7 +75,7 @@ class StateFile:
         self._write()
 
     def seconds_left(self) -> float:
-        """Of the hours, from now on."""
+        """Seconds of the hours that are left from now on."""
         self.touch()
         return self.state.seconds_left
 

@@ -15,7 +15,7 @@ LADDER = ((1, 8), (1, 16), (2, 16), (2, 32), (4, 32), (6, 32))
 BASELINES = ("resnet18", "nasnet_a", "random")
 """What is trained beside the winner, in this order."""
 SHARES = {"search": 0.4, "promotion": 0.2, "training": 0.4}
-"""Of the time that is left after starts and the end."""
+"""Each stage's share of the time that is left after starts and the end."""
 SEARCH_START, PROMOTION_START, TRAINING_START, END = 25.0, 15.0, 12.0, 15.0
 """Seconds in which a stage, or each final training, trains nothing: workers start, and at the end the network
 is exported.
@@ -26,7 +26,7 @@ SAFETY = 0.9
 EVALUATION_SHARE = 1 / 3
 """Time of an image in evaluation, as a share of its time in training."""
 GOOD_EPOCHS, MIN_EPOCHS, MAX_EPOCHS = 30, 2, 600
-"""Of a final training: for how many a larger network is worth it, and the bounds."""
+"""Epochs of a final training: how many make a larger network worth it, and the bounds."""
 MIN_CHILDREN, GOOD_CHILDREN = 4, 20
 MAX_CHILD_EPOCHS = 20
 """The paper's."""
@@ -57,13 +57,13 @@ class Paces(FrozenModel):
     """Training images per second that were measured on this machine."""
 
     search: float = Field(gt=0)
-    """Of all workers of a search together, each training a child."""
+    """Images per second of all workers of a search together, each training a child."""
     threads: int = Field(ge=1)
     """CPUs with which one network was trained fastest."""
     networks: tuple[float, ...] = Field(min_length=1, max_length=len(LADDER))
-    """Of one network that is trained with these CPUs or a GPU, for the first sizes of LADDER."""
+    """Images per second of one network on these CPUs or a GPU, for the first sizes of LADDER."""
     reference: float = Field(gt=0)
-    """The same for ResNet-18."""
+    """Images per second of ResNet-18 on these CPUs or a GPU."""
 
 
 class SearchPlan(FrozenModel):
@@ -88,7 +88,7 @@ class TrainingPlan(FrozenModel):
 
     epochs: int = Field(ge=1)
     seconds: float = Field(ge=0)
-    """Of all of them together."""
+    """Time of all final trainings together."""
 
 
 class Plan(FrozenModel):
@@ -103,7 +103,7 @@ class Plan(FrozenModel):
 
     @property
     def seconds(self) -> float:
-        """Of all stages together, with the end."""
+        """Time of all stages together, with the end."""
         return self.search.seconds + self.promotion.seconds + self.training.seconds + END
 
 
@@ -192,7 +192,7 @@ def training_plan(left: float, rates: Sequence[float], images: Images) -> Traini
 
 
 def _rates(paces: Paces, size: int) -> list[float]:
-    """Of the winner, of the baselines that are cells, and of ResNet-18."""
+    """Images per second of the winner, of the baselines that are cells, and of ResNet-18."""
     return [paces.networks[size]] * len(BASELINES) + [paces.reference]
 
 

@@ -18,7 +18,7 @@ class Result:
 
     name: str
     top1: float
-    """Of the last epoch, on the validation images."""
+    """Accuracy on the validation images after the last epoch."""
     curve: tuple[float, ...]
     """top1 after each epoch."""
     parameters: int
@@ -31,7 +31,7 @@ class Result:
 
 
 def standard_error(top1: float, num_images: int) -> float:
-    """Of an accuracy that was measured on so many images.
+    """The standard error of an accuracy that was measured on `num_images` images.
 
     Two images more count as right and two as wrong, so that an accuracy of 0 or 1 isn't taken as certain.
     Source: Agresti & Coull 1998, "Approximate is better than exact for interval estimation of binomial
