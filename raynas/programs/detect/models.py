@@ -12,20 +12,19 @@ from raynas.config import without_credentials
 from raynas.detection.folder import DetectorInfo, save_detector
 from raynas.detection.summary import DetectionSummary
 from raynas.engine.final import TrainedStates
-from raynas.files import BEST_MODEL_FOLDER, LAST_MODEL_FOLDER
 from raynas.programs.detect.prepare import PreparedDetection
-from raynas.programs.train.models import evaluated_weights, git_commit
+from raynas.programs.train.models import evaluated_weights, git_commit, save_both
 
 
 def save_detectors(
     training: PreparedDetection, states: TrainedStates, summaries: list[DetectionSummary]
 ) -> dict[str, Path]:
     """The model folders, by their alias in MLflow's model registry: 'best' and 'last'."""
-    epochs = training.config.training.epochs
-    return {
-        "best": _save(training, BEST_MODEL_FOLDER, states.best, states.best_epoch, summaries),
-        "last": _save(training, LAST_MODEL_FOLDER, states.last, epochs, summaries),
-    }
+
+    def save(folder: str, state: Mapping[str, Any], epoch: int) -> Path:
+        return _save(training, folder, state, epoch, summaries)
+
+    return save_both(states, training.config.training.epochs, save)
 
 
 def _save(

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,25 @@ def save_models(
 
     Both are written even if the last epoch is the best.
     """
-    epochs = training.config.training.epochs
+
+    def save(folder: str, state: Mapping[str, Any], epoch: int) -> Path:
+        return _save(training, folder, state, epoch, summaries)
+
+    return save_both(states, training.config.training.epochs, save)
+
+
+def save_both(
+    states: TrainedStates, num_epochs: int, save: Callable[[str, Mapping[str, Any], int], Path]
+) -> dict[str, Path]:
+    """Saves the network of the best and of the last epoch; returns the folders by alias.
+
+    Args:
+        num_epochs: epochs of the training, the last one's number.
+        save: writes one model folder, given its name, a FinalTraining.state_dict and the epoch.
+    """
     return {
-        "best": _save(training, BEST_MODEL_FOLDER, states.best, states.best_epoch, summaries),
-        "last": _save(training, LAST_MODEL_FOLDER, states.last, epochs, summaries),
+        "best": save(BEST_MODEL_FOLDER, states.best, states.best_epoch),
+        "last": save(LAST_MODEL_FOLDER, states.last, num_epochs),
     }
 
 

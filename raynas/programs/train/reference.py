@@ -15,13 +15,13 @@ from raynas.config import FrozenModel, validated
 from raynas.data import ImageSplit
 from raynas.engine.final import TrainedStates
 from raynas.errors import RunFolderError
-from raynas.files import BEST_MODEL_FOLDER, LAST_MODEL_FOLDER, TRAINING_FILE, parse_json
+from raynas.files import TRAINING_FILE, parse_json
 from raynas.models.folder import write_model_files
 from raynas.models.reference import ReferenceName, ReferenceSpec
 from raynas.programs.train.config import AnyTrainConfig, TrainConfig, TrainDataConfig
 from raynas.programs.train.execute import Execution, TrainResult, execute
 from raynas.programs.train.folder import check_can_start
-from raynas.programs.train.models import evaluated_weights
+from raynas.programs.train.models import evaluated_weights, save_both
 from raynas.training.batches import MemoryBatches, TrainingBatch
 from raynas.training.classification import classifier_training
 from raynas.training.device import Placement, reproducible
@@ -136,11 +136,10 @@ def _build_training(
 def _save_models(
     prepared: PreparedReference, states: TrainedStates, summaries: list[ClassifierSummary]
 ) -> Mapping[str, Path]:
-    epochs = prepared.config.training.epochs
-    return {
-        "best": _save(prepared, BEST_MODEL_FOLDER, states.best, states.best_epoch, summaries),
-        "last": _save(prepared, LAST_MODEL_FOLDER, states.last, epochs, summaries),
-    }
+    def save(folder: str, state: Mapping[str, Any], epoch: int) -> Path:
+        return _save(prepared, folder, state, epoch, summaries)
+
+    return save_both(states, prepared.config.training.epochs, save)
 
 
 def _save(
