@@ -15,7 +15,6 @@ from raynas.data.channels import channel_statistics
 from raynas.data.classes import check_classes, warn_of_empty_classes
 from raynas.data.config import DataConfig
 from raynas.data.folder import open_folder
-from raynas.data.found import Found
 from raynas.data.label_files import check_no_label_files
 from raynas.data.parquet import list_shards, open_parquet
 from raynas.data.parquet_columns import Columns
@@ -73,11 +72,6 @@ def load_split(config: DataConfig, *, seed: int, max_image_size: int = SEARCH_IM
         std_C=statistics.std_C,
         found=found,
     )
-
-
-def found_images(config: DataConfig) -> Found:
-    """What a data source holds, without decoding its images; errors are those of `load_split`."""
-    return _open_source(config).found
 
 
 def _open_source(config: DataConfig) -> ImageSource:

@@ -10,8 +10,7 @@ from typing import Any
 
 from raynas.child import Child
 from raynas.config import merged, validated, without_none
-from raynas.data import DataConfig, load_split
-from raynas.data.load import found_images
+from raynas.data import load_split
 from raynas.engine.cluster import connected
 from raynas.errors import UsageError
 from raynas.files import LAST_MODEL_FOLDER
@@ -38,8 +37,6 @@ from raynas.programs.search.result import SearchResult
 from raynas.run.records import ChildRecord, RunListener
 from raynas.training.final_config import ClassifierSummary
 
-MAX_IMAGE_SIZE = 64
-"""Pixels per side to which larger images are scaled, unless data.image_size is set."""
 LATE = 1.15
 """Share of the hours beyond which no baseline is begun."""
 Say = Callable[[str], None]
@@ -90,7 +87,6 @@ def prepare_auto(
     began = time.time()
     config = _config(data, hours, export, seed, settings)
     folder = Path(out) if out is not None else default_folder(config.data.source)
-    config = config.model_copy(update={"data": _sized(config.data)})
     state = read_state(folder, config)
     check_destination(config.export, folder / f"model.{config.export}", force=True)
     if state is not None:
@@ -166,14 +162,6 @@ def _config(
     arguments = {"data": {"source": None if data is None else str(data)}, "seed": seed}
     base = {"hours": hours, "export": export}
     return validated(AutoConfig, merged(merged(base, settings or {}), without_none(arguments)))
-
-
-def _sized(data: DataConfig) -> DataConfig:
-    """The data with an image size, where that of the images is more than MAX_IMAGE_SIZE."""
-    sizes = found_images(data).sizes
-    if data.image_size is not None or sizes is None or min(sizes.largest) <= MAX_IMAGE_SIZE:
-        return data
-    return data.model_copy(update={"image_size": MAX_IMAGE_SIZE})
 
 
 @dataclass

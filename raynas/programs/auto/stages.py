@@ -46,7 +46,7 @@ def run_search(
     """The search, for so many seconds from now on."""
     config, plan = state.config, state.plan.search
     settings = {
-        "data": _data(config) | {"train_images": plan.train_images},
+        "data": _data(state) | {"train_images": plan.train_images},
         "network": {"num_reductions": num_reductions(state.images.image_size)},
         "space": {"name": config.space},
         "children": SPARE * plan.children,
@@ -65,7 +65,7 @@ def run_promotion(
     """The promotion of the best cells in networks of the final size."""
     config, plan = state.config, state.plan.promotion
     settings = {
-        "data": _data(config),
+        "data": _data(state),
         "network": _network(state),
         "child": {"epochs": plan.epochs},
         "seed": config.seed,
@@ -135,7 +135,7 @@ def prepared_finalist(folder: Path, state: AutoState, finalist: Finalist) -> Pre
     """The training of a network of cells, new or resumed."""
     config, out = state.config, folder / finalist.name
     settings = {
-        "data": _data(config),
+        "data": _data(state),
         "network": _network(state),
         "training": {"epochs": state.plan.training.epochs},
         "workers": {"cpus": state.paces.threads},
@@ -169,8 +169,9 @@ def _surroundings(config: AutoConfig, seconds: float) -> dict[str, Any]:
     }
 
 
-def _data(config: AutoConfig) -> dict[str, Any]:
-    return config.data.model_dump()
+def _data(state: AutoState) -> dict[str, Any]:
+    # All stages see images of one size: the one for which the paces were measured.
+    return state.config.data.model_dump() | {"image_size": state.images.image_size}
 
 
 def _network(state: AutoState) -> dict[str, Any]:
