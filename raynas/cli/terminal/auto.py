@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
 
-import typer
 from rich.console import Console
 
 from raynas.cli.terminal.commands import program, this_command
 from raynas.cli.terminal.quantities import duration
+from raynas.cli.terminal.train import resumable
 from raynas.programs.auto.auto import AutoResult, PreparedAuto, run_auto
 from raynas.programs.auto.config import AutoState
 from raynas.programs.auto.plan import END
 from raynas.programs.auto.results import standard_error, verdict
-from raynas.run.interruption import Interruption, interruptible
 
 
 def run_on_terminal(prepared: PreparedAuto, console: Console, *, is_dry: bool) -> None:
@@ -24,7 +22,7 @@ def run_on_terminal(prepared: PreparedAuto, console: Console, *, is_dry: bool) -
         console.print(line)
     if is_dry:
         return
-    with _continuable(console):
+    with resumable(this_command(), console, how="The same command continues it:"):
         result = run_auto(prepared, say=console.print)
     for line in result_lines(result, prepared.state):
         console.print(line)
@@ -73,16 +71,3 @@ def result_lines(result: AutoResult, state: AutoState) -> Iterator[str]:
     yield f"Network: {result.file}, its card: {result.file}.md"
     yield f"Report: {result.report}"
     yield f"Compare cells in the MLflow UI:\n  {program()} ui --runs {shlex.quote(str(result.folder))}"
-
-
-@contextmanager
-def _continuable(console: Console) -> Iterator[None]:
-    def say_how() -> None:
-        console.print(f"\nInterrupted. The same command continues it:\n  {this_command()}")
-
-    try:
-        with interruptible(last_words=say_how):
-            yield
-    except Interruption as interruption:
-        say_how()
-        raise typer.Exit(interruption.exit_code) from None

@@ -62,11 +62,13 @@ def run_train(
 
 
 @contextlib.contextmanager
-def resumable(command: str, console: Console) -> Iterator[None]:
-    """In the block Ctrl-C and SIGTERM end the program; `command`, which resumes it, is printed."""
+def resumable(
+    command: str, console: Console, *, how: str = "Resume from the last checkpoint with"
+) -> Iterator[None]:
+    """In the block Ctrl-C and SIGTERM end the program and print `how` and `command`, which resumes it."""
 
     def print_resume_hint() -> None:
-        console.print(f"\nInterrupted. Resume from the last checkpoint with\n  {command}")
+        console.print(f"\nInterrupted. {how}\n  {command}")
 
     try:
         with interruptible(last_words=print_resume_hint):
