@@ -7,12 +7,16 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlflow import MlflowClient
+
 from raynas.files import LineFile
 from raynas.strategies.strategy import Strategy
+from raynas.tracking.child_page import ChildPage
+from raynas.tracking.run_page import write_artifacts
 from raynas.tracking.transaction import ChildTransaction
 
 PLACES = ("journal", "mlflow", "strategy", "outside")
@@ -46,7 +50,10 @@ def arm(kill: Kill) -> None:
     if kill.place == "journal":
         _arm(LineFile, ("append",), kill, within=_write_half)
     elif kill.place == "mlflow":
-        _arm(ChildTransaction, ("write",), kill)
+        # One countdown: children are written in a transaction, and the page of the whole search by requests.
+        left = [kill.count]
+        _arm(ChildTransaction, ("write",), kill, within=_write_files, left=left)
+        _arm(MlflowClient, ("create_run", "log_batch", "set_terminated"), kill, left=left)
     elif kill.place == "strategy":
         _arm(Strategy, ("observe",), kill)
 
@@ -55,9 +62,20 @@ def _write_half(file: LineFile, line: bytes, *, waits_for_disk: bool = True) -> 
     file._file.write(line[: len(line) // 2])
 
 
-def _arm(cls: type, names: Iterable[str], kill: Kill, within: Callable[..., object] | None = None) -> None:
+def _write_files(transaction: ChildTransaction, page: ChildPage, tags: Mapping[str, str]) -> None:
+    write_artifacts(transaction.client, transaction.info_of(page), page.artifacts)
+
+
+def _arm(
+    cls: type,
+    names: Iterable[str],
+    kill: Kill,
+    *,
+    within: Callable[..., object] | None = None,
+    left: list[int] | None = None,
+) -> None:
     # A list, because the wrappers of several methods count down together.
-    left = [kill.count]
+    left = [kill.count] if left is None else left
 
     def dying(method: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:

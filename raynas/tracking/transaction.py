@@ -37,7 +37,7 @@ class ChildTransaction:
     """MLflow's SqlAlchemyStore."""
     experiment_id: str
     artifact_location: str
-    """Of the experiment; a path or a file URI."""
+    """Where the experiment keeps its artifacts; a path or a file URI."""
 
     def write(self, page: ChildPage, tags: Mapping[str, str]) -> None:
         """Writes a child as a new, ended MLflow run.
@@ -45,18 +45,22 @@ class ChildTransaction:
         Args:
             tags: all tags but its name.
         """
-        run_id = uuid.uuid4().hex
-        artifact_uri = append_to_uri_path(self.artifact_location, run_id, ARTIFACTS)
+        info = self.info_of(page)
         # The files first, so that a run that is in the database is complete.
-        info = RunInfo(
-            run_id, self.experiment_id, USER, page.status, page.start_ms, page.end_ms,
-            LifecycleStage.ACTIVE, artifact_uri,
-        )  # fmt: skip
         write_artifacts(self.client, info, page.artifacts)
         with self.store.ManagedSessionMaker(read_only=False) as session:
             for table, rows in _rows(page, info, tags, self.store).items():
                 if rows:
                     session.execute(sqlalchemy.insert(table), rows)
+
+    def info_of(self, page: ChildPage) -> RunInfo:
+        """A new run's id, times and place for artifacts; nothing is written."""
+        run_id = uuid.uuid4().hex
+        artifact_uri = append_to_uri_path(self.artifact_location, run_id, ARTIFACTS)
+        return RunInfo(
+            run_id, self.experiment_id, USER, page.status, page.start_ms, page.end_ms,
+            LifecycleStage.ACTIVE, artifact_uri,
+        )  # fmt: skip
 
 
 def child_transaction(client: MlflowClient, experiment_id: str) -> ChildTransaction | None:

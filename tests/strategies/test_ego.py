@@ -123,7 +123,25 @@ def test_many_draws_at_once_are_the_policys():
         assert len(chosen) / 4000 == pytest.approx(math.exp(chosen[0].log_probs[0]), abs=0.03)
 
 
+def best_of(name: str, seed: int, num_children: int) -> float:
+    """The best reward on a made-up landscape in which two decisions count together."""
+    strategy, best = make_strategy(name, SPACE, seed=seed), -math.inf
+    for _ in range(num_children):
+        proposal = strategy.propose()
+        a, b, *rest = proposal.actions
+        reward = (a == 3 and b == 1) - 0.1 * sum(abs(action - 2) for action in rest)
+        strategy.observe(proposal, reward)
+        best = max(best, reward)
+    return best
+
+
 def test_it_finds_better_ones_than_luck():
+    found = [best_of("ego", seed, 60) for seed in range(4)]
+    drawn = [best_of("random", seed, 60) for seed in range(4)]
+    assert sum(found) / 4 > sum(drawn) / 4 + 0.2
+
+
+def test_it_comes_closer_to_a_single_peak_than_luck():
     for seed in range(2):
         ego = search(make_strategy("ego", SPACE, seed=seed), 40)
         luck = search(make_strategy("random", SPACE, seed=seed), 40)
