@@ -60,9 +60,14 @@ def test_bounds_and_defaults_are_those_of_the_fields(settings):
     assert "below 2,147,483,648" in settings["search"]
 
 
+@pytest.fixture(scope="module")
+def all_commands() -> str:
+    return commands_page()
+
+
 @pytest.mark.parametrize("name", PANEL_OF)
-def test_every_option_of_a_command_has_an_entry(name):
-    part = re.split(rf"^### raynas {name}$", commands_page(), flags=re.M)[1]
+def test_every_option_of_a_command_has_an_entry(all_commands, name):
+    part = re.split(rf"^### raynas {name}$", all_commands, flags=re.M)[1]
     part = re.split(r"^##", part, flags=re.M)[0]
     group: Any = get_command(app)
     parameters = group.get_command(None, name).params
