@@ -21,6 +21,9 @@ release = version = installed("raynas")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["requirements.txt"]
 default_role = "code"
+highlight_language = "text"
+templates_path = ["_templates"]
+html_sidebars = {"**": ["site-nav"]}
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 4
 napoleon_custom_sections = [("Source", "notes_style")]
@@ -32,6 +35,7 @@ html_static_path = ["_static"]
 html_css_files = ["raynas.css"]
 html_show_sourcelink = False
 html_theme_options = {
+    "navbar_center": [],
     "show_prev_next": True,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
