@@ -109,4 +109,4 @@ test-gpu: install
 	$(BIN)/python -m pytest -m gpu $(ARGS)
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build docs/generated dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -37,7 +37,7 @@ TITLES = {
     "evaluate": "Of `raynas evaluate`, for a classifier",
 }
 NOTES = {
-    "search": "`raynas auto` takes those that begin with `data.`, `workers.` and `tracking.`.",
+    "search": "`raynas auto` takes `space=NAME` and those that begin with `data.`, `workers.` and\n`tracking.`.",
     "evaluate": "A detector has the settings of `raynas detect` that begin with `data.`, and those of\n"
     "`detector.` that say how it is evaluated: "
     + ", ".join(f"`detector.{name}`" for name in sorted(OF_EVALUATION))
