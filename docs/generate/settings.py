@@ -37,7 +37,7 @@ TITLES = {
     "evaluate": "Of `raynas evaluate`, for a classifier",
 }
 NOTES = {
-    "search": "`raynas auto` takes `space=NAME` and those that begin with `data.`, `workers.` and\n`tracking.`.",
+    "search": "`raynas auto` takes `space=NAME` and those of `data`, `workers` and `tracking`.",
     "evaluate": "A detector has the settings of `raynas detect` that begin with `data.`, and those of\n"
     "`detector.` that say how it is evaluated: "
     + ", ".join(f"`detector.{name}`" for name in sorted(OF_EVALUATION))
@@ -102,14 +102,14 @@ def entry(key: str, field: FieldInfo) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    default = field.get_default(call_default_factory=True)  # type: ignore[call-arg]
+    default = field.get_default(call_default_factory=True)
     assert default is not PydanticUndefined
     shown = TypeAdapter(Any).dump_json(default).decode()
     return f"default `{shown}`" if len(shown) < 200 else "default: those of its paper"
 
 
 def _allowed(field: FieldInfo) -> str:
-    kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     schema = TypeAdapter(kind).json_schema()
     return _words(schema, schema.get("$defs", {}))
 
