@@ -10,6 +10,7 @@ import shlex
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from typer.main import get_command
 
 import raynas
@@ -23,7 +24,12 @@ from tests.docs.pages import PAGES, ROOT, blocks, commands
 
 COMMANDS = [(page, line) for page in PAGES for line in commands(page)]
 PYTHON = [(page, block) for page in PAGES for block in blocks(page, "python")]
-CONFIGS = {"search": SearchConfig, "promote": SearchConfig, "train": TrainConfig, "detect": DetectConfig}
+CONFIGS: dict[str, type[BaseModel]] = {
+    "search": SearchConfig,
+    "promote": SearchConfig,
+    "train": TrainConfig,
+    "detect": DetectConfig,
+}
 
 
 def words_of(page: str, line: str) -> list[str]:
