@@ -2,13 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+DOCS_INSTALLED := .venv/.docs-installed
 ARGS ?=
 
 .DEFAULT_GOAL := search
 # Two processes share the tests: tests/conftest.py says how.
 SHARED := -n 2 --no-loadscope-reorder
 QUICK := -m "not gpu and not ray and not slow" $(SHARED)
-.PHONY: search test check quick format lint types cov fuzz install ui bench bench-tracking bench-children bench-data bench-detection bench-scale chaos chaos-workers poison test-gpu clean
+.PHONY: search test docs check quick format lint types cov fuzz install ui bench bench-tracking bench-children bench-data bench-detection bench-scale chaos chaos-workers poison test-gpu clean
 
 search: install
 	$(BIN)/raynas search $(ARGS)
@@ -96,8 +97,16 @@ chaos: install
 	rm -rf build/chaos
 	$(BIN)/python -m benchmarks.chaos.drivers --seed $(CHAOS_SEED) --out build/chaos $(ARGS)
 
+# The documentation as a site, build/docs/index.html; a warning is an error. The first call installs Sphinx.
+docs: $(DOCS_INSTALLED)
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs $(ARGS)
+
+$(DOCS_INSTALLED): $(INSTALLED) docs/requirements.txt
+	$(BIN)/python -m pip install --quiet -r docs/requirements.txt
+	touch $@
+
 test-gpu: install
 	$(BIN)/python -m pytest -m gpu $(ARGS)
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build docs/generated dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

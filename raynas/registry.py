@@ -126,7 +126,11 @@ class Registry(Generic[Thing]):
             InvalidConfig: an option is unknown or out of bounds.
         """
         cls = self.find(name)
-        return cls, validated(self._config_of(cls), options, where=section or self.section)
+        return cls, validated(self.config_class(name), options, where=section or self.section)
+
+    def config_class(self, name: str) -> type[BaseModel]:
+        """The model that validates the options of the class called `name`."""
+        return self._config_of(self.find(name))
 
     def complete(self, choice: Choice) -> Choice:
         """`choice` with every option of the class that it names, defaults included."""

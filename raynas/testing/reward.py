@@ -24,8 +24,7 @@ def check_reward(reward: Reward[Any]) -> None:
     - the reward of an outcome is a finite number or None;
     - a child without a score, or with an unknown cost that the reward needs, has no reward;
     - the reward depends on the outcomes observed before and on nothing else, so that a resumed run computes
-    the
-      same one.
+      the same one.
 
     Args:
         reward: the reward; it stays unchanged, since new ones are made from its class and config.

@@ -36,8 +36,7 @@ def check_space(space: SearchSpace, *, num_samples: int = 50, num_trained: int =
       few or too many;
     - JSON and text of an architecture describe that architecture;
     - small networks can be built, have as many parameters as raynas counts, and pass a finite gradient to
-    each
-      of them.
+      each of them.
 
     Args:
         num_samples: number of random architectures that are decoded, encoded, built and counted.

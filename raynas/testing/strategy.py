@@ -44,9 +44,9 @@ def check_strategy(make: MakeStrategy, *, state: StateOf | None = None) -> None:
     Options for small runs, such as a mini-batch of three, let the checks reach more of the code.
 
     Args:
-        make: returns a new strategy with the given seed, always with the same space and options. state:
-        returns what a strategy has learned, such as its weights. If it is given, states are compared too,
-            which finds differences sooner.
+        make: returns a new strategy with the given seed, always with the same space and options.
+        state: returns what a strategy has learned, such as its weights. If it is given, states are compared
+            too, which finds differences sooner.
     Raises:
         AssertionError: a promise is broken; the message names it.
     """

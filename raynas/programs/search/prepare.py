@@ -70,9 +70,8 @@ def prepare_search(
 
         print(raynas.prepare_search(recipe="nasnet_paper", children=100).config)
 
-    Args:
-        data, space, strategy, reward, children, hours, workers, epochs, seed, memo, out, resume, recipe,
-            settings: as in `raynas.run_search`.
+    The arguments are those of `raynas.run_search` with the same names.
+
     Raises:
         UsageError: an argument can't be used.
     """

@@ -1,11 +1,9 @@
-"""What README shows is true."""
+"""The examples of docs/your-own.md run: a space, its checks, a table of one's own."""
 
 from __future__ import annotations
 
 import json
-import re
 import shlex
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -13,31 +11,24 @@ from typer.testing import CliRunner
 from raynas.cells.space import make_space
 from raynas.cli.main import app
 from raynas.errors import InvalidGenotype
-from raynas.models.networks import NETWORKS
 from raynas.nn import Network, NetworkConfig
 from raynas.programs.benchmark import Columns, read_table
 from raynas.testing import check_space
+from tests.docs.pages import block_with
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-
-
-def block_with(words: str, language: str = "python") -> str:
-    """The first code block of a language that holds these words."""
-    blocks: list[str] = re.findall(rf"```{language}\n(.*?)```", README, re.S)
-    return next(block for block in blocks if words in block)
+PAGE = "docs/your-own.md"
 
 
 @pytest.fixture
 def chain(tmp_path, monkeypatch):
-    (tmp_path / "my_spaces.py").write_text(block_with("class Chain("))
+    (tmp_path / "my_spaces.py").write_text(block_with(PAGE, "class Chain("))
     monkeypatch.syspath_prepend(tmp_path)
     return make_space("my_spaces:Chain", length=4)
 
 
 @pytest.fixture
 def named_chain(chain, tmp_path):
-    (tmp_path / "my_names.py").write_text(block_with("class NamedChain("))
+    (tmp_path / "my_names.py").write_text(block_with(PAGE, "class NamedChain("))
     return make_space("my_names:NamedChain")
 
 
@@ -52,37 +43,14 @@ def test_the_example_space_keeps_the_promises_of_a_space(chain):
     check_space(chain)
 
 
-def test_every_file_and_folder_that_is_named_exists():
-    for name in re.findall(r"(?:raynas|search_spaces|benchmarks|tests)/[\w/.]+", README):
-        assert (ROOT / name.rstrip(".")).exists(), name
-
-
-def test_the_first_two_commands_are_make_search_and_make_test():
-    first_block = re.search(r"```bash\n(.*?)```", README, re.S).group(1)
-    assert [line.split("#")[0].strip() for line in first_block.splitlines()] == ["make search", "make test"]
-
-
-def sizes_in_the_table() -> list[tuple[str, str, str, str]]:
-    return re.findall(r"^\| (\w+_\w+)[^|]*\| (\d+) \| ([\d,]+) \| ([\d,.]+) M \|", README, re.M)
-
-
-def test_the_table_of_published_networks_is_what_is_built():
-    assert len(sizes_in_the_table()) == 9
-    for name, pixels, parameters, mult_adds in sizes_in_the_table():
-        network, cost = NETWORKS[name], NETWORKS[name].spec.complexity()
-        assert network.image_size == int(pixels)
-        assert f"{cost.parameters:,}" == parameters
-        assert cost.mult_adds / 1e6 == pytest.approx(float(mult_adds.replace(",", "")), abs=0.51)
-
-
 def test_s13_the_space_of_the_example_table_keeps_the_promises_of_a_space(named_chain):
     check_space(named_chain)
 
 
 def test_s13_the_example_of_a_table_of_ones_own_runs(named_chain, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "cells.csv").write_text(block_with("arch,valid", "csv"))
-    command = block_with("my_names:NamedChain", "bash").replace("\\\n", " ")
+    (tmp_path / "cells.csv").write_text(block_with(PAGE, "arch,valid", "text"))
+    command = block_with(PAGE, "my_names:NamedChain", "bash").replace("\\\n", " ")
     words = [*shlex.split(command)[1:], "--processes", "1", "--format", "json"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output

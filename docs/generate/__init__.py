@@ -1,0 +1,1 @@
+"""What the pages on settings, commands and names are made of: raynas itself. Needs no Sphinx."""
