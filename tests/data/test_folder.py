@@ -29,7 +29,7 @@ def test_labels_are_those_of_the_folders(tmp_path):
 @pytest.mark.parametrize("name", ["train", "training"])
 def test_train_folder_is_used_where_there_is_one(tmp_path, name):
     write_folder(tmp_path / name, per_class=6)
-    write_folder(tmp_path / "val", per_class=50)
+    write_folder(tmp_path / "test", per_class=50)
     found = split(tmp_path)
     assert len(found.train_labels_N) + len(found.validation_labels_N) == 12
 

@@ -50,6 +50,16 @@ class ImageIndex:
         use = f"streamed: {self.num_train_images:,} of them for training, {held_out:,} for validation"
         return [*self.found.lines(), use]
 
+    def with_validation(self, other: ImageIndex) -> ImageIndex:
+        """An index like this one with the training images of another one for validation.
+
+        Raises:
+            DataError: they have other classes.
+        """
+        _check_same_classes(f"{self.name!r} and {other.name!r}", self.train, other.train)
+        found = self.found.with_validation(other.found.counts["train"], other.name)
+        return replace(self, validation=other.train, found=found)
+
     def with_train_images(self, count: int, *, seed: int) -> ImageIndex:
         """An index like this one with `count` training images, drawn at random.
 
@@ -105,7 +115,7 @@ class ImageIndex:
             splits, found = open_tree(location)
         train, validation = splits["train"], splits.get("validation")
         if validation is not None:
-            _check_same_classes(location, train, validation)
+            _check_same_classes(repr(location.source), train, validation)
         check_classes(
             location.name,
             num_train_images=train.num_images,
@@ -154,11 +164,11 @@ def _open_shards(
     return splits, found.with_sizes(train.encoded, LOOKED_AT)
 
 
-def _check_same_classes(location: Location, train: ImageSet, validation: ImageSet) -> None:
+def _check_same_classes(source: str, train: ImageSet, validation: ImageSet) -> None:
     if train.class_names is None or validation.class_names is None:
         if validation.num_classes > train.num_classes:
             raise DataError(
-                f"The validation labels of {location.source!r} go up to {validation.num_classes - 1}, the "
+                f"The validation labels of {source} go up to {validation.num_classes - 1}, the "
                 f"training labels up to {train.num_classes - 1}. Both must number the same classes."
             )
         return
@@ -166,7 +176,7 @@ def _check_same_classes(location: Location, train: ImageSet, validation: ImageSe
     for number, (ours, theirs) in enumerate(pairs):
         if ours != theirs:
             raise DataError(
-                f"Class {number} of {location.source!r} is {ours!r} in training and {theirs!r} in validation "
+                f"Class {number} of {source} is {ours!r} in training and {theirs!r} in validation "
                 f"({train.num_classes} and {validation.num_classes} classes in all). Both must have the same "
                 "classes in the same order: complete or correct one of them."
             )
