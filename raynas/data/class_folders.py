@@ -69,7 +69,7 @@ def found_in(layout: TreeLayout) -> Found:
     """What the layout holds, but for the sizes of the images."""
     class_names = classes_of(layout)
     return Found(
-        kind="class folders",
+        kind=layout.kind,
         num_classes=len(class_names),
         class_names=class_names,
         num_images={split: len(images) for split, images in layout.splits.items()},

@@ -11,16 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raynas.data.class_folders import (
-    IMAGE_ENDINGS,
     LOOKED_AT,
     classes_of,
-    find_classes,
     found_in,
     number_classes,
 )
 from raynas.data.decode import DecodedImages, EncodedImage, decode_images
 from raynas.data.found import Found
-from raynas.data.layout import Split, list_folder, part_of_name
+from raynas.data.label_table import read_folder
+from raynas.data.layout import Split, part_of_name
 from raynas.data.own_validation import JoinedSource, joined
 from raynas.data.tree_layout import TreeLayout
 
@@ -51,16 +50,18 @@ class FolderSource:
         return [EncodedImage(self.files[row]) for row in rows_N]
 
 
-def open_folder(folder: Path) -> FolderSource | JoinedSource:
+def open_folder(folder: Path, table: Path | None = None) -> FolderSource | JoinedSource:
     """Lists the classes and the images of a folder; see `read_tree`.
 
     Its validation images, such as those in val/, are joined to its training images. A test set is not.
 
+    Args:
+        table: a CSV file of labels in the folder; see `read_folder`.
     Raises:
         DataError: no images, no class folders, a class folder without images, a folder that can't be read,
             or an image that is too small or too large.
     """
-    layout = find_classes(list_folder(folder, IMAGE_ENDINGS), str(folder))
+    layout = read_folder(folder, table)
     source = _split_source(folder, layout, "train")
     place = layout.places.get("validation", "")
     if "validation" in layout.splits and part_of_name(place) == "validation":

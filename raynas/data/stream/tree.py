@@ -21,9 +21,10 @@ from raynas.data.class_folders import (
 )
 from raynas.data.decode import EncodedImage
 from raynas.data.found import Found
+from raynas.data.label_table import read_folder
 from raynas.data.layout import Listing, Split
 from raynas.data.stream.images import PIECE_IMAGES, EncodedPiece
-from raynas.data.stream.location import Location, filesystem_of, reason_of
+from raynas.data.stream.location import LOCAL, Location, filesystem_of, reason_of
 from raynas.data.tree_layout import TreeLayout
 from raynas.errors import DataError
 
@@ -88,6 +89,8 @@ def list_tree(location: Location) -> TreeLayout:
     Raises:
         DataError: there are no images or no classes, or a class folder is empty.
     """
+    if location.uri == LOCAL and location.is_folder:
+        return read_folder(Path(location.path))
     listing = location.listing(IMAGE_ENDINGS) if location.is_folder else Listing(())
     return find_classes(listing, location.source)
 
