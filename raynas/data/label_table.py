@@ -35,8 +35,8 @@ def read_folder(folder: Path, table: Path | None = None) -> TreeLayout:
     """The classes and splits of a folder: those of its table of labels, or of its class folders.
 
     Args:
-        table: the CSV file to read. Without it, labels.csv, train.csv or the only CSV file directly in the folder
-            is read if it has the columns and the folder doesn't have two class folders.
+        table: the CSV file to read. Without it, labels.csv, train.csv or the only CSV file directly in the
+            folder is read, if it has the columns and the folder doesn't have two class folders.
     Raises:
         DataError: as `find_classes` and `read_table`.
     """
@@ -140,8 +140,8 @@ def _columns(table: Path, header: Sequence[str]) -> _Columns:
     if path is None or label is None:
         kind, names = ("path", PATH_COLUMNS) if path is None else ("label", LABEL_COLUMNS)
         raise DataError(
-            f"Line 1 of {table} has no column for the {kind} of an image, but {', '.join(header) or 'nothing'}. "
-            f"Allowed names: {', '.join(names)}. Name the column, or put images into one folder per class."
+            f"Line 1 of {table} has no column for the {kind} of an image, but "
+            f"{', '.join(header) or 'nothing'}. Allowed names: {', '.join(names)}. Name the column, or put images into one folder per class."
         )
     return _Columns(path, label, _place(header, [SPLIT_COLUMN]))
 
@@ -151,16 +151,15 @@ def _image(value: str, files: frozenset[str], where: str) -> str:
     path = PurePosixPath(value)
     if path.is_absolute() or PureWindowsPath(value).drive or ".." in path.parts:
         raise DataError(
-            f"{where}: the path {value!r} leads out of the folder. Allowed are paths below the file's folder, "
-            "without '..'."
+            f"{where}: the path {value!r} leads out of the folder. Allowed are paths below it, without '..'."
         )
     for folder in _FOLDERS:
         for ending in ("", *IMAGE_ENDINGS):
             if (name := f"{folder}{path}{ending}") in files:
                 return name
     raise DataError(
-        f"{where}: there is no image {value!r} below the file's folder. Paths begin in that folder, in images/ or "
-        f"in train/, and end in {', '.join(IMAGE_ENDINGS)}. Correct the path, or remove the line."
+        f"{where}: there is no image {value!r} below the file's folder. Paths begin in that folder, in "
+        f"images/ or in train/, and end in {', '.join(IMAGE_ENDINGS)}. Correct the path, or remove the line."
     )
 
 

@@ -131,8 +131,8 @@ def _open_path(config: DataConfig, field: Literal["source", "validation"]) -> Fi
         allowed = "'digits', " if digits else ""
         raise DataError(
             f"data.{field} = {given!r} is not a path that can be read.{did_you_mean(given, digits)} "
-            f"Allowed: {allowed}a Parquet file, a folder of Parquet files, a folder with one sub folder of images "
-            "per class, or a CSV file of labels. Correct it; a relative path starts at the working directory."
+            f"Allowed: {allowed}a Parquet file, a folder of Parquet files, a folder with one sub folder "
+            "of images per class, or a CSV file of labels. Correct it; a relative path starts at the working directory."
         )
     if path.is_dir():
         return _open_folder(path, config)
@@ -141,8 +141,8 @@ def _open_path(config: DataConfig, field: Literal["source", "validation"]) -> Fi
     if path.suffix.lower() != ".parquet":
         raise DataError(
             f"data.{field} = {given!r} is a file that does not end in .parquet or .csv. Allowed: 'digits', a "
-            "Parquet file, a CSV file of labels, or a folder. Unpack an archive and give its folder, or convert a tar file with "
-            "'raynas convert'."
+            "Parquet file, a CSV file of labels, or a folder. Unpack an archive and give its folder, "
+            "or convert a tar file with 'raynas convert'."
         )
     return open_parquet(path, None, _columns(config))
 

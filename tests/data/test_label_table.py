@@ -59,6 +59,7 @@ def test_it_means_the_same_when_it_is_streamed(tmp_path):
     write_table(tmp_path)
     index = ImageIndex.find(str(tmp_path))
     assert (index.class_names, index.found) == (("a dog", "cat"), split(tmp_path).found)
+    assert ImageIndex.find(str(tmp_path / "labels.csv")).found == index.found
 
 
 def test_two_class_folders_are_the_classes_whatever_a_table_beside_them_says(tmp_path):

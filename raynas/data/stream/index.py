@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from pathlib import Path
 
 from raynas.data.classes import check_classes
 from raynas.data.config import DEFAULT_LABEL_COLUMN
@@ -12,7 +13,7 @@ from raynas.data.found import Found
 from raynas.data.layout import ShardLayout, Split, read_shards
 from raynas.data.parquet_columns import LOOKED_AT, Columns, found_in_shards
 from raynas.data.stream.images import FewerImages, ImageSet
-from raynas.data.stream.location import Location, locate
+from raynas.data.stream.location import LOCAL, Location, locate
 from raynas.data.stream.shards import ShardImages, open_shards
 from raynas.data.stream.tree import open_tree
 from raynas.errors import DataError
@@ -106,13 +107,13 @@ class ImageIndex:
         """
         location = locate(source)
         is_shard = not location.is_folder and location.path.lower().endswith(".parquet")
-        layout = None if is_shard else _list_shards(location)
+        layout = None if is_shard or _is_table(location) else _list_shards(location)
         splits: Mapping[Split, ImageSet]
         if is_shard or layout is not None:
             columns = Columns(label_column, image_column)
             splits, found = _open_shards(location, layout, columns, skip_broken=skip_broken)
         else:
-            splits, found = open_tree(location)
+            splits, found = open_tree(*_folder_and_table(location))
         train, validation = splits["train"], splits.get("validation")
         if validation is not None:
             _check_same_classes(repr(location.source), train, validation)
@@ -130,6 +131,19 @@ class ImageIndex:
             class_names=train.class_names,
             found=found,
         )
+
+
+def _is_table(location: Location) -> bool:
+    """Whether this is a CSV file of labels on this machine."""
+    return location.uri == LOCAL and not location.is_folder and location.path.lower().endswith(".csv")
+
+
+def _folder_and_table(location: Location) -> tuple[Location, Path | None]:
+    """The folder of images, and the CSV file in it that was given, if any."""
+    if not _is_table(location):
+        return location, None
+    table = Path(location.path)
+    return replace(location, path=table.parent.as_posix(), is_folder=True), table
 
 
 def _list_shards(location: Location) -> ShardLayout | None:
