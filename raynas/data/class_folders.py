@@ -18,7 +18,10 @@ from raynas.data.layout import Listing, Split, role_of_name
 from raynas.data.tree_layout import ClassImage, TreeLayout, read_tree
 from raynas.errors import DataError
 
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm", ".tif", ".tiff")
+IMAGE_ENDINGS = (
+    *(".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm", ".tif", ".tiff"),
+    *(".avif", ".heic", ".heif"),
+)
 LOOKED_AT = 64
 """Image files whose size is looked at before anything is trained."""
 

@@ -141,7 +141,8 @@ def _columns(table: Path, header: Sequence[str]) -> _Columns:
         kind, names = ("path", PATH_COLUMNS) if path is None else ("label", LABEL_COLUMNS)
         raise DataError(
             f"Line 1 of {table} has no column for the {kind} of an image, but "
-            f"{', '.join(header) or 'nothing'}. Allowed names: {', '.join(names)}. Name the column, or put images into one folder per class."
+            f"{', '.join(header) or 'nothing'}. Allowed names: {', '.join(names)}. "
+            "Name the column, or put images into one folder per class."
         )
     return _Columns(path, label, _place(header, [SPLIT_COLUMN]))
 

@@ -132,7 +132,8 @@ def _open_path(config: DataConfig, field: Literal["source", "validation"]) -> Fi
         raise DataError(
             f"data.{field} = {given!r} is not a path that can be read.{did_you_mean(given, digits)} "
             f"Allowed: {allowed}a Parquet file, a folder of Parquet files, a folder with one sub folder "
-            "of images per class, or a CSV file of labels. Correct it; a relative path starts at the working directory."
+            "of images per class, or a CSV file of labels. Correct it; a relative path "
+            "starts at the working directory."
         )
     if path.is_dir():
         return _open_folder(path, config)
