@@ -9,7 +9,7 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
@@ -19,6 +19,7 @@ import typer
 from raynas.cli import completion
 from raynas.cli.commands import LazyCommands
 from raynas.cli.terminal.console import message_console
+from raynas.config import merged
 from raynas.errors import RaynasError, UsageError
 
 
@@ -103,6 +104,7 @@ def reports_errors(command: Command) -> Command:
 
 FIELDS_OF_OPTIONS: dict[str, tuple[str, ...]] = {
     "data": ("data.source",),
+    "validation": ("data.validation",),
     "space": ("space.name",),
     "strategy": ("strategy.name",),
     "reward": ("reward.name",),
@@ -133,6 +135,20 @@ def in_options(message: str, given: Iterable[str]) -> str:
             if "." in field:
                 message = re.sub(rf"(?<![\w.]){re.escape(field)}(?![\w.]*\w)", option, message)
     return message
+
+
+ValidationOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Validation images: a path like --data.",
+        show_default="val/ in the data, or held out",
+    ),
+]
+
+
+def with_validation(settings: Mapping[str, Any], path: str | None) -> Mapping[str, Any]:
+    """Settings in which --validation, where it is given, is data.validation."""
+    return settings if path is None else merged(settings, {"data": {"validation": path}})
 
 
 def worker_count(text: str | None) -> int | Literal["auto"] | None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from raynas.cli.app import DryRunOption, SetOption, app, reports_errors
+from raynas.cli.app import DryRunOption, SetOption, ValidationOption, app, reports_errors, with_validation
 from raynas.cli.terminal.console import loading, output_console
 from raynas.config import parse_assignments
 
@@ -18,6 +18,7 @@ def auto(
     data: Annotated[
         str, typer.Option(help="Data set: 'digits', Parquet files, or a folder with one folder per class.")
     ] = "digits",
+    validation: ValidationOption = None,
     export: Annotated[
         str, typer.Option(help="Format of the exported network: onnx, pt2, safetensors.")
     ] = "onnx",
@@ -37,7 +38,7 @@ def auto(
         from raynas.cli.terminal.auto import run_on_terminal
         from raynas.programs.auto.auto import prepare_auto
 
-    settings = parse_assignments(set_ or [])
+    settings = with_validation(parse_assignments(set_ or []), validation)
     console.print("Looking at the images and at the pace of this machine ...")
     prepared = prepare_auto(data=data, hours=hours, export=export, out=out, seed=seed, settings=settings)
     run_on_terminal(prepared, console, is_dry=dry_run)

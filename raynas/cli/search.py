@@ -14,10 +14,12 @@ from raynas.cli.app import (
     FolderOption,
     HoursOption,
     SearchSetOption,
+    ValidationOption,
     WorkersOption,
     app,
     examples,
     reports_errors,
+    with_validation,
     worker_count,
 )
 from raynas.cli.terminal.console import loading, output_console
@@ -41,6 +43,7 @@ def search(
             show_default="digits",
         ),
     ] = None,
+    validation: ValidationOption = None,
     space: Annotated[
         str | None,
         typer.Option(
@@ -114,7 +117,7 @@ def search(
         memo=memo,
         resume=resume,
         recipe=recipe,
-        settings=parse_assignments(set_ or []),
+        settings=with_validation(parse_assignments(set_ or []), validation),
     )
     with loading(console):
         from raynas.cli.terminal.search import print_plan, run_on_terminal

@@ -11,10 +11,12 @@ from raynas.cli.app import (
     DryRunOption,
     FolderOption,
     TrainSetOption,
+    ValidationOption,
     WorkersOption,
     app,
     examples,
     reports_errors,
+    with_validation,
     worker_count,
 )
 from raynas.cli.terminal.console import loading, output_console
@@ -40,6 +42,7 @@ def train(
         str | None,
         typer.Option(help="Data set: 'digits', Parquet files, a folder with one folder per class, or a URI."),
     ] = None,
+    validation: ValidationOption = None,
     recipe: Annotated[
         str | None,
         typer.Option(
@@ -94,7 +97,7 @@ def train(
     from raynas.programs.train.config import TrainConfig
 
     console = output_console()
-    settings = parse_assignments(set_ or [])
+    settings = with_validation(parse_assignments(set_ or []), validation)
     # Before torch, Ray and MLflow are loaded: a wrong word is answered at once.
     check_fields(TrainConfig, settings)
     with loading(console):

@@ -18,7 +18,10 @@ from raynas.data.layout import Listing, Split, role_of_name
 from raynas.data.tree_layout import ClassImage, TreeLayout, read_tree
 from raynas.errors import DataError
 
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm", ".tif", ".tiff")
+IMAGE_ENDINGS = (
+    *(".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm", ".tif", ".tiff"),
+    *(".avif", ".heic", ".heif"),
+)
 LOOKED_AT = 64
 """Image files whose size is looked at before anything is trained."""
 
@@ -69,7 +72,7 @@ def found_in(layout: TreeLayout) -> Found:
     """What the layout holds, but for the sizes of the images."""
     class_names = classes_of(layout)
     return Found(
-        kind="class folders",
+        kind=layout.kind,
         num_classes=len(class_names),
         class_names=class_names,
         num_images={split: len(images) for split, images in layout.splits.items()},

@@ -21,12 +21,16 @@ class DataConfig(FrozenModel):
     """'digits' (1,797 grey 8x8 images that come with scikit-learn), or the path of a Parquet file in the
     Hugging Face layout, of a folder of such files, or of a folder with one sub folder of images per class."""
 
+    validation: str | None = Field(None, min_length=1)
+    """Path of the validation images, of any kind that `source` may be, with the same classes. Defaults to the
+    validation images in the source itself (val/ beside train/), or else to images that are held out."""
+
     train_images: int | None = Field(None, ge=1)
     """Number of images that children are trained on. Defaults to all that are not held out for validation."""
 
     validation_images: int | None = Field(None, ge=1)
-    """Number of images held out to measure children. Defaults to a tenth, as in Zoph et al. 2018 (5,000 of
-    50,000)."""
+    """Number of images that measure children. Defaults to all validation images, where the data has its own,
+    and else to a tenth that is held out, as in Zoph et al. 2018 (5,000 of 50,000)."""
 
     image_size: int | None = Field(None, ge=4, le=MAX_IMAGE_SIZE)
     """Pixels per side to which every image is scaled and cropped. Defaults to the median short side, and to

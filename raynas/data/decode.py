@@ -8,6 +8,7 @@ becomes a DataError.
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +29,8 @@ MIN_SIDE = 4
 """Smallest side of an image, in pixels; two reduction cells would leave nothing of a smaller one."""
 
 # An explicit list, because some of Pillow's decoders start other programs (EPS starts Ghostscript).
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM", "TIFF", "AVIF")
+_HEIC_ENDINGS = (".heic", ".heif")
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"})
 _IMAGES_PER_TASK = 64
 _MAX_THREADS = 8
@@ -151,8 +153,14 @@ def _pixels(encoded: EncodedImage, size: int, mode: str) -> NDArray[np.uint8]:
 def opened_image(encoded: EncodedImage) -> Iterator[Image.Image]:
     """Opens an image; any error from opening or from the with block becomes a DataError that names it."""
     stream = encoded.file if encoded.content is None else io.BytesIO(encoded.content)
+    is_heic = encoded.file.suffix.lower() in _HEIC_ENDINGS
+    if is_heic and not _reads_heic():
+        raise DataError(
+            f"The image in {encoded.where} is a HEIC file, which pillow-heif reads: pip install "
+            "'raynas[heic]', on every machine that decodes images, or convert it to JPEG."
+        )
     try:
-        with Image.open(stream, formats=_FORMATS) as image:
+        with Image.open(stream, formats=(*_FORMATS, "HEIF") if is_heic else _FORMATS) as image:
             yield image
     except DataError:
         raise
@@ -161,6 +169,17 @@ def opened_image(encoded: EncodedImage) -> Iterator[Image.Image]:
         raise DataError(
             f"The image in {encoded.where} can't be decoded: {_reason(error)}. Replace or remove it."
         ) from error
+
+
+@functools.cache
+def _reads_heic() -> bool:
+    """Whether pillow-heif is installed; Pillow then opens HEIC files too."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
 
 
 def _reason(error: Exception) -> str:

@@ -59,6 +59,15 @@ class Found:
         """This with the sizes of some training images added; `encoded(number)` reads one image."""
         return replace(self, sizes=_sizes(encoded, self.num_images["train"], num_looked_at))
 
+    def with_validation(self, counts: Mapping[str, int], place: str) -> Found:
+        """This with a validation split of so many images of each class, which lies in `place`."""
+        return replace(
+            self,
+            num_images={**self.num_images, "validation": sum(counts.values())},
+            counts={**self.counts, "validation": dict(counts)},
+            places={**self.places, "validation": place},
+        )
+
     def without(self, left_out: LeftOut) -> Found:
         """This with something more that is left out."""
         return replace(self, left_out=(*self.left_out, left_out))

@@ -34,12 +34,15 @@ class ParquetSource:
         self, rows_N: NDArray[np.int64], *, image_size: int | None, max_image_size: int
     ) -> DecodedImages:
         """Decodes the images of these rows, which are all read into memory first; see ImageSource."""
+        return decode_images(self.encoded_rows(rows_N), image_size=image_size, max_image_size=max_image_size)
+
+    def encoded_rows(self, rows_N: NDArray[np.int64]) -> list[EncodedImage]:
+        """See FileSource."""
         # Rows are read in file order, so that each row group is read once, and then put back into the order
         # that was asked for.
         order_N = np.argsort(rows_N)
         in_file_order = self._read(rows_N[order_N])
-        images = [in_file_order[place] for place in np.argsort(order_N)]
-        return decode_images(images, image_size=image_size, max_image_size=max_image_size)
+        return [in_file_order[place] for place in np.argsort(order_N)]
 
     def _read(self, sorted_rows_N: NDArray[np.int64]) -> list[EncodedImage]:
         """Reads one row group at a time, and only those that hold any of the rows."""

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from raynas.data.decode import DecodedImages
+from raynas.data.decode import DecodedImages, EncodedImage
 from raynas.data.found import Found
 
 
@@ -47,3 +47,10 @@ class ImageSource(Protocol):
         Raises:
             DataError: no image can be decoded, or a file can't be read; the message names it.
         """
+
+
+class FileSource(ImageSource, Protocol):
+    """An ImageSource whose images are encoded, in files of their own or in rows of files."""
+
+    def encoded_rows(self, rows_N: NDArray[np.int64]) -> list[EncodedImage]:
+        """The encoded images of these rows, in their order; DataError if a file can't be read."""

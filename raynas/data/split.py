@@ -19,7 +19,8 @@ class ImageSplit:
     """Images of one data set, decoded and split. The arrays are read-only, so that workers can share them.
 
     Images are uint8 and labels int64. mean_C and std_C are those of the train pixels, scaled to [0, 1].
-    `found` is what the data set was found to hold; None if the images come from elsewhere.
+    `found` is what the data set was found to hold; None if the images come from elsewhere. `own_validation`
+    is where the validation images lie; None if they were held out of the training images at random.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ImageSplit:
     mean_C: tuple[float, ...]
     std_C: tuple[float, ...]
     found: Found | None = None
+    own_validation: str | None = None
 
     def __post_init__(self) -> None:
         for field in ("train_images_NHWC", "train_labels_N", "validation_images_NHWC", "validation_labels_N"):
@@ -66,6 +68,8 @@ class ImageSplit:
         size = f"{self.image_size}x{self.image_size} pixels (data.image_size)"
         use = f"in memory, at {size}: {self.num_train_images:,} of them for training"
         lines = self.found.lines() if self.found else []
+        if self.own_validation is not None:
+            return [*lines, f"{use}, and {held_out:,} of those in {self.own_validation} for validation"]
         return [*lines, f"{use}, {held_out:,} others held out at random for validation"]
 
     def digest(self) -> str:

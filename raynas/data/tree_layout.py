@@ -35,12 +35,14 @@ class TreeLayout:
     Args:
         places: name of the folder of each split that has one, such as 'seg_test'.
         empty_classes: class folders for training that hold no image.
+        kind: what tells the classes, for the user.
     """
 
     splits: dict[Split, list[ClassImage]]
     places: dict[Split, str]
     left_out: tuple[LeftOut, ...]
     empty_classes: tuple[str, ...]
+    kind: str = "class folders"
 
 
 @dataclass(frozen=True, slots=True)

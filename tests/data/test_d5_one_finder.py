@@ -207,8 +207,8 @@ def test_d5_a_dry_run_says_what_was_found_and_writes_nothing(tmp_path, command):
         "for validation, in val: 20 images; cat 10, dog 10",
         "images: 8x8 pixels (20 looked at)",
         "left out: 1 image in no class folder (plot.png)",
-        "in memory, at 8x8 pixels (data.image_size): 18 of them for training, 2 others held out at "
-        "random for validation",
+        "in memory, at 8x8 pixels (data.image_size): 20 of them for training, and 20 of those in val "
+        "for validation",
     ):
         assert line in ended.output
     assert not (tmp_path / "out").exists()

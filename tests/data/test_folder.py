@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
-from raynas.data import DataConfig, ImageSplit, load_split
+from raynas.data import DataConfig, ImageSplit, decode, load_split
 from raynas.errors import DataError
 from tests.data.builders import picture, write_folder
 
@@ -29,7 +30,7 @@ def test_labels_are_those_of_the_folders(tmp_path):
 @pytest.mark.parametrize("name", ["train", "training"])
 def test_train_folder_is_used_where_there_is_one(tmp_path, name):
     write_folder(tmp_path / name, per_class=6)
-    write_folder(tmp_path / "val", per_class=50)
+    write_folder(tmp_path / "test", per_class=50)
     found = split(tmp_path)
     assert len(found.train_labels_N) + len(found.validation_labels_N) == 12
 
@@ -38,11 +39,21 @@ def test_train_can_be_the_name_of_a_class(tmp_path):
     assert split(write_folder(tmp_path, classes=("bus", "train"))).class_names == ("bus", "train")
 
 
-@pytest.mark.parametrize("ending", ["png", "JPG", "jpeg", "bmp", "webp", "gif", "ppm", "tif", "TIFF"])
+@pytest.mark.parametrize("ending", ["png", "JPG", "jpeg", "bmp", "webp", "gif", "ppm", "tif", "TIFF", "avif"])
 def test_every_image_format_is_read(tmp_path, ending):
     write_folder(tmp_path, ending=ending)
     found = split(tmp_path)
     assert found.train_images_NHWC.shape[:3] == (18, 8, 8)
+
+
+def test_a_heic_file_without_its_reader_is_named_with_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    decode._reads_heic.cache_clear()
+    write_folder(tmp_path)
+    (tmp_path / "cat" / "000.png").rename(tmp_path / "cat" / "IMG_1.HEIC")
+    with pytest.raises(DataError, match=r"IMG_1\.HEIC is a HEIC file.* pip install 'raynas\[heic\]'"):
+        split(tmp_path)
+    decode._reads_heic.cache_clear()
 
 
 def test_images_may_lie_deeper_and_other_files_are_ignored(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from pathlib import Path
 
 from raynas.data.classes import check_classes
 from raynas.data.config import DEFAULT_LABEL_COLUMN
@@ -12,7 +13,7 @@ from raynas.data.found import Found
 from raynas.data.layout import ShardLayout, Split, read_shards
 from raynas.data.parquet_columns import LOOKED_AT, Columns, found_in_shards
 from raynas.data.stream.images import FewerImages, ImageSet
-from raynas.data.stream.location import Location, locate
+from raynas.data.stream.location import LOCAL, Location, locate
 from raynas.data.stream.shards import ShardImages, open_shards
 from raynas.data.stream.tree import open_tree
 from raynas.errors import DataError
@@ -49,6 +50,16 @@ class ImageIndex:
         held_out = self.validation.num_images if self.validation is not None else 0
         use = f"streamed: {self.num_train_images:,} of them for training, {held_out:,} for validation"
         return [*self.found.lines(), use]
+
+    def with_validation(self, other: ImageIndex) -> ImageIndex:
+        """An index like this one with the training images of another one for validation.
+
+        Raises:
+            DataError: they have other classes.
+        """
+        _check_same_classes(f"{self.name!r} and {other.name!r}", self.train, other.train)
+        found = self.found.with_validation(other.found.counts["train"], other.name)
+        return replace(self, validation=other.train, found=found)
 
     def with_train_images(self, count: int, *, seed: int) -> ImageIndex:
         """An index like this one with `count` training images, drawn at random.
@@ -96,16 +107,16 @@ class ImageIndex:
         """
         location = locate(source)
         is_shard = not location.is_folder and location.path.lower().endswith(".parquet")
-        layout = None if is_shard else _list_shards(location)
+        layout = None if is_shard or _is_table(location) else _list_shards(location)
         splits: Mapping[Split, ImageSet]
         if is_shard or layout is not None:
             columns = Columns(label_column, image_column)
             splits, found = _open_shards(location, layout, columns, skip_broken=skip_broken)
         else:
-            splits, found = open_tree(location)
+            splits, found = open_tree(*_folder_and_table(location))
         train, validation = splits["train"], splits.get("validation")
         if validation is not None:
-            _check_same_classes(location, train, validation)
+            _check_same_classes(repr(location.source), train, validation)
         check_classes(
             location.name,
             num_train_images=train.num_images,
@@ -120,6 +131,19 @@ class ImageIndex:
             class_names=train.class_names,
             found=found,
         )
+
+
+def _is_table(location: Location) -> bool:
+    """Whether this is a CSV file of labels on this machine."""
+    return location.uri == LOCAL and not location.is_folder and location.path.lower().endswith(".csv")
+
+
+def _folder_and_table(location: Location) -> tuple[Location, Path | None]:
+    """The folder of images, and the CSV file in it that was given, if any."""
+    if not _is_table(location):
+        return location, None
+    table = Path(location.path)
+    return replace(location, path=table.parent.as_posix(), is_folder=True), table
 
 
 def _list_shards(location: Location) -> ShardLayout | None:
@@ -154,11 +178,11 @@ def _open_shards(
     return splits, found.with_sizes(train.encoded, LOOKED_AT)
 
 
-def _check_same_classes(location: Location, train: ImageSet, validation: ImageSet) -> None:
+def _check_same_classes(source: str, train: ImageSet, validation: ImageSet) -> None:
     if train.class_names is None or validation.class_names is None:
         if validation.num_classes > train.num_classes:
             raise DataError(
-                f"The validation labels of {location.source!r} go up to {validation.num_classes - 1}, the "
+                f"The validation labels of {source} go up to {validation.num_classes - 1}, the "
                 f"training labels up to {train.num_classes - 1}. Both must number the same classes."
             )
         return
@@ -166,7 +190,7 @@ def _check_same_classes(location: Location, train: ImageSet, validation: ImageSe
     for number, (ours, theirs) in enumerate(pairs):
         if ours != theirs:
             raise DataError(
-                f"Class {number} of {location.source!r} is {ours!r} in training and {theirs!r} in validation "
+                f"Class {number} of {source} is {ours!r} in training and {theirs!r} in validation "
                 f"({train.num_classes} and {validation.num_classes} classes in all). Both must have the same "
                 "classes in the same order: complete or correct one of them."
             )

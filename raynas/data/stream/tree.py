@@ -21,9 +21,10 @@ from raynas.data.class_folders import (
 )
 from raynas.data.decode import EncodedImage
 from raynas.data.found import Found
+from raynas.data.label_table import read_folder
 from raynas.data.layout import Listing, Split
 from raynas.data.stream.images import PIECE_IMAGES, EncodedPiece
-from raynas.data.stream.location import Location, filesystem_of, reason_of
+from raynas.data.stream.location import LOCAL, Location, filesystem_of, reason_of
 from raynas.data.tree_layout import TreeLayout
 from raynas.errors import DataError
 
@@ -82,23 +83,28 @@ class TreePiece:
             raise DataError(f"{file} can't be read: {reason_of(error)}. Restore or remove it.") from error
 
 
-def list_tree(location: Location) -> TreeLayout:
-    """The classes and splits of a folder of class folders.
+def list_tree(location: Location, table: Path | None = None) -> TreeLayout:
+    """The classes and splits of a folder of class folders, or of one with a table of labels.
+
+    Args:
+        table: see `read_folder`; a bucket has none.
 
     Raises:
         DataError: there are no images or no classes, or a class folder is empty.
     """
+    if location.uri == LOCAL and location.is_folder:
+        return read_folder(Path(location.path), table)
     listing = location.listing(IMAGE_ENDINGS) if location.is_folder else Listing(())
     return find_classes(listing, location.source)
 
 
-def open_tree(location: Location) -> tuple[dict[Split, TreeImages], Found]:
+def open_tree(location: Location, table: Path | None = None) -> tuple[dict[Split, TreeImages], Found]:
     """Opens the splits of class folders; class i is the i-th training folder in sorted order.
 
     Raises:
         DataError: as `list_tree`, or an image is too small or too large.
     """
-    layout = list_tree(location)
+    layout = list_tree(location, table)
     splits = {split: _images(location, layout, split) for split in layout.splits}
     return splits, found_in(layout).with_sizes(splits["train"].encoded, LOOKED_AT)
 

@@ -158,6 +158,7 @@ def _held_out(
     fields = {
         "source": config.source,
         "image_size": info.image_size,
+        "validation": _recorded_data(recorded).get("validation") if is_own else None,
         "validation_images": config.validation_images or _recorded_data(recorded).get("validation_images"),
         "label_column": config.label_column,
         "image_column": config.image_column,
@@ -195,7 +196,7 @@ def _chosen(
         return [train, validation], f"images of {divided.name}, which are all that it has"
     if split == "train":
         return [train], f"images of {divided.name}, with which the network was trained"
-    return [validation], f"images of {divided.name}, which its training held out"
+    return [validation], f"images of {divided.own_validation or divided.name}, which its training held out"
 
 
 def _cut(images_NHWC: NDArray[np.uint8], labels_N: NDArray[np.int64], batch_size: int) -> Iterator[Pixels]:

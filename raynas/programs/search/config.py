@@ -117,7 +117,7 @@ def resumed_search_config(
             raise _contradiction(f"{field}.name", name, asked["name"])
     after = validated(SearchConfig, merged(recorded, overrides))
     for field, (old, new) in differences(before.model_dump(), after.model_dump()).items():
-        is_elsewhere = field == "data.source" and knows_images
+        is_elsewhere = field in ("data.source", "data.validation") and knows_images
         if field.split(".")[0] not in CHANGEABLE and not is_elsewhere:
             raise _contradiction(field, old, new)
     return after

@@ -32,6 +32,10 @@ class TrainDataConfig(SourceConfig):
     """'digits', Parquet files or a folder of class folders. Streamed data can also be a URI such as
     s3://bucket/path.
     """
+    validation: str | None = Field(None, min_length=1)
+    """Path of the validation images, of any kind that `source` may be, with the same classes. Defaults to the
+    validation images in the source itself (val/ beside train/), or else to images that are held out.
+    """
     streamed: bool = False
     """false: images are decoded once and kept in memory, for small data sets. true: they are read and decoded
     during training.
@@ -49,7 +53,9 @@ class TrainDataConfig(SourceConfig):
     train_images: int | None = Field(None, ge=1)
     """Number of images to train on, chosen by the seed. Defaults to all that are not for validation."""
     validation_images: int | None = Field(None, ge=1)
-    """In memory only: number of training images held out for validation. Defaults to a tenth."""
+    """In memory only: number of validation images. Defaults to all, where the data has its own, and else to a
+    tenth that is held out of the training images.
+    """
     max_broken: float = Field(0.01, ge=0, le=1)
     """In memory only: largest share of the images that is left out, with a word, because they can't be
     decoded or are too small or too large. Where more are broken, nothing is trained.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from raynas.config import validated
 from raynas.data import DIGITS, DataConfig, ImageSplit, load_split
 from raynas.data.stream import EvalTransform, ImageCounts, ImageIndex, TrainTransform
@@ -51,12 +53,14 @@ def find_data(
 
 def find_index(config: TrainDataConfig) -> ImageIndex:
     """The streamed data set of a config; DataError as `ImageIndex.find`."""
-    return ImageIndex.find(
-        config.source,
+    find = functools.partial(
+        ImageIndex.find,
         label_column=config.label_column,
         image_column=config.image_column,
         skip_broken=config.skip_broken,
     )
+    index = find(config.source)
+    return index if config.validation is None else index.with_validation(find(config.validation))
 
 
 def looked_at(index: ImageIndex, config: TrainDataConfig) -> ImageIndex:
