@@ -248,7 +248,7 @@ def test_d11_a_label_that_is_there_twice_is_named(tmp_path):
 
 
 def test_d11_labels_without_an_image_are_counted(tmp_path, caplog):
-    write_tar(tmp_path / "set.tar", {**samples(["0", "1"]), "7.avif": b"", "7.cls": b"1"})
+    write_tar(tmp_path / "set.tar", {**samples(["0", "1"]), "7.jxl": b"", "7.cls": b"1"})
     with caplog.at_level(logging.WARNING):
         assert len(find_members(str(tmp_path / "set.tar"))["train"]) == 2
     assert "labels without an image are ignored  labels=1" in caplog.text
