@@ -32,8 +32,8 @@ COLUMNS = (
     *(f"metrics.`{name}`" for name in ("final_accuracy", "parameters", "mult_adds", "seconds")),
     *(f"params.`cell.{name}`" for name in ("depth_normal", "depth_reduction", "skip_connections")),
 )
-CARD_HEIGHT = 480
-"""Pixels of a chart of pictures: two rows of cells can be read without scrolling."""
+CARD_HEIGHT = 580
+"""Pixels of the grid of pictures, so that normal and reduction cell are seen without scrolling."""
 FACETS = {
     "searchFilter": f"tags.`{KIND_TAG}` = 'child'",
     "orderByKey": "metrics.`final_accuracy`",
@@ -117,7 +117,10 @@ def _charts() -> dict[str, Any]:
         }
         # The grid of all keys has a column for each run. MLflow adds a chart for each key unless one was
         # deleted, and such a chart has the runs one below the other.
-        for title, keys, is_deleted in (("Cells side by side", KEYS, False), *((key, [key], True) for key in KEYS))
+        for title, keys, is_deleted in (
+            ("Cells side by side", KEYS, False),
+            *((key, [key], True) for key in KEYS),
+        )
     ]
     return {
         "compareRunCharts": charts,

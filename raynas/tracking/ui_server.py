@@ -103,8 +103,8 @@ class UiServer:
                 self._reader.join(ANSWER_SECONDS)
                 shown = "\n".join(self._lines)
                 raise TrackingFailed(
-                    f"The MLflow server ended with exit code {self._process.returncode} before it answered on "
-                    f"{self.address}. Its last lines:\n{shown}"
+                    f"The MLflow server ended with exit code {self._process.returncode} before it answered "
+                    f"on {self.address}. Its last lines:\n{shown}"
                 )
             time.sleep(POLL_SECONDS)
         self._is_ready = True

@@ -15,8 +15,6 @@ from raynas.config import flattened
 from raynas.errors import SearchFailed
 from raynas.nn import Complexity
 from raynas.tracking.child_page import param
-from raynas.tracking.experiment import find_target
-from raynas.tracking.store import connect
 
 
 def test_each_child_is_nested_in_the_one_parent(read_only_search: Any) -> None:
