@@ -16,6 +16,8 @@ from raynas.cells.genotype import CellGenotype, Genotype
 
 NUM_COLORS = 64
 """Colors of a picture: as many as its boxes, lines and their smoothed edges need."""
+KEYS = ("normal cell", "reduction cell")
+"""Names of a child's pictures, by which MLflow's image charts put those of several children side by side."""
 IMAGES_TAG = "mlflow.loggedImages"
 """MLflow's own tag: its UI makes an image chart for the runs that have it."""
 
@@ -27,7 +29,7 @@ def cell_pictures(genotype: Genotype, *, time_ms: int) -> dict[str, bytes]:
 
     files: dict[str, bytes] = {}
     for number, (name, cell) in enumerate(_cells(genotype)):
-        image = cell_image(cell, is_reduction=name == "reduction cell")
+        image = cell_image(cell, is_reduction=name == KEYS[1])
         # The last part is a UUID in MLflow's own names, and tells apart what else is equal.
         path = f"images/{name}+step+0+timestamp+{time_ms}+{genotype.arch_id}-{number}"
         png = BytesIO()
@@ -38,6 +40,6 @@ def cell_pictures(genotype: Genotype, *, time_ms: int) -> dict[str, bytes]:
 
 
 def _cells(genotype: Genotype) -> Iterator[tuple[str, CellGenotype]]:
-    yield "normal cell", genotype.normal
+    yield KEYS[0], genotype.normal
     if genotype.reduction != genotype.normal:
-        yield "reduction cell", genotype.reduction
+        yield KEYS[1], genotype.reduction

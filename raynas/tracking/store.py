@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -16,9 +15,7 @@ from mlflow.exceptions import MlflowException
 from raynas.config import without_credentials
 from raynas.errors import UsageError, shortened
 from raynas.tracking.advice import advice
-from raynas.tracking.moved_store import ARTIFACTS_FOLDER, follow_its_folder, former_folders
-
-logger = logging.getLogger("raynas.tracking")
+from raynas.tracking.moved_store import ARTIFACTS_FOLDER, follow_its_folder
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -55,39 +52,6 @@ def connect(uri: str) -> MlflowClient:
         if path is not None:
             # Last, once MLflow has found its tables.
             follow_its_folder(uri, path)
-    return client
-
-
-def runs_page(store: Path) -> str:
-    """Path, without the host, of the page in MLflow's UI that lists the runs of the newest experiment.
-
-    The UI itself opens on a page for language models.
-
-    Args:
-        store: a SQLite file.
-    """
-    uri = sqlite_uri(store.resolve())
-    # SQLite also makes files beside the store while it writes.
-    can_write = os.access(store, os.W_OK) and os.access(store.parent, os.W_OK)
-    client = connect(uri) if can_write else _connect_to_read(uri, store.resolve())
-    experiments = client.search_experiments(max_results=1)
-    place = f"experiments/{experiments[0].experiment_id}/runs" if experiments else "experiments"
-    return f"/#/{place}?workflowType=machine_learning"
-
-
-def _connect_to_read(uri: str, store: Path) -> MlflowClient:
-    """A client of a SQLite store that may not be written, as on a read-only disk."""
-    with store_errors(uri):
-        client = MlflowClient(tracking_uri=uri)
-        client.search_experiments(max_results=1)
-        for folder in former_folders(uri, store):
-            logger.warning(
-                "The MLflow store %s was moved or copied and may not be written, so its paths still begin "
-                "with %s: pictures and other files are shown only if they are there. Copy its folder to "
-                "where you may write.",
-                store,
-                folder,
-            )
     return client
 
 

@@ -20,7 +20,8 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 
 from raynas.files import JOURNAL_FILE
 from raynas.tracking import moved_store
-from raynas.tracking.store import connect, runs_page, sqlite_uri
+from raynas.tracking.store import connect, sqlite_uri
+from raynas.tracking.ui_pages import ui_pages
 from tests.tracking.conftest import FakeSearch
 from tests.tracking.trained_models import NAME, models, trained
 
@@ -232,7 +233,7 @@ def test_s3_of_two_processes_at_once_one_says_it(begun, tmp_path, caplog):
 
 def test_s3_the_ui_lets_a_moved_store_follow(begun, tmp_path):
     there = moved(begun, tmp_path / "new")
-    assert "/runs?" in runs_page(there.store)
+    assert "/runs?" in ui_pages(there.store).runs
     assert len(pages(there)) == FILES_OF_TWO
 
 
@@ -241,7 +242,7 @@ def test_s3_a_moved_store_that_may_not_be_written_is_read_and_says_so(begun, tmp
     before = there.store.read_bytes()
     access = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: path != there.store and access(path, mode))
-    assert "/runs?" in runs_page(there.store)
+    assert "/runs?" in ui_pages(there.store).runs
     (warning,) = warnings(caplog)
     assert "may not be written" in warning
     assert str(begun.store.parent) in warning

@@ -15,8 +15,6 @@ from raynas.config import flattened
 from raynas.errors import SearchFailed
 from raynas.nn import Complexity
 from raynas.tracking.child_page import param
-from raynas.tracking.experiment import find_target
-from raynas.tracking.store import connect, runs_page
 
 
 def test_each_child_is_nested_in_the_one_parent(read_only_search: Any) -> None:
@@ -191,9 +189,3 @@ def test_param_is_cut_to_the_limit_of_mlflow() -> None:
 
 def test_empty_table_in_the_config_stays_visible() -> None:
     assert flattened({"a": {}, "b": {"c": {"d": None}}}) == {"a": {}, "b.c.d": None}
-
-
-def test_the_ui_is_opened_where_the_runs_are(store: Path) -> None:
-    client = connect(f"sqlite:///{store}")
-    number = find_target(client, "mine", f"sqlite:///{store}").experiment
-    assert runs_page(store) == f"/#/experiments/{number}/runs?workflowType=machine_learning"

@@ -151,7 +151,7 @@ _STAND_INS: dict[str, Callable[..., Any]] = {
     "raynas.programs.sync.sync_run": _start,
     "raynas.cli.terminal.spaces.print_listing": _start,
     "raynas.cli.terminal.doctor.examine": lambda **_: iter(()),
-    "raynas.cli.ui.os.execv": _start,
+    "raynas.tracking.ui_server.UiServer": _start,
 }
 
 
