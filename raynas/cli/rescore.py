@@ -30,7 +30,7 @@ def rescore_command(
     reward: Annotated[
         str | None,
         typer.Option(
-            help="Reward: accuracy, mnasnet, pareto, or package.module:ClassName.",
+            help="Reward: accuracy, mnasnet, pareto, training_speed, or package.module:ClassName.",
             show_default="the run's",
             autocompletion=completion.rewards,
         ),

@@ -64,7 +64,7 @@ def search(
     reward: Annotated[
         str | None,
         typer.Option(
-            help="Reward: accuracy, mnasnet, pareto, or package.module:ClassName.",
+            help="Reward: accuracy, mnasnet, pareto, training_speed, or package.module:ClassName.",
             show_default="accuracy",
             autocompletion=completion.rewards,
         ),

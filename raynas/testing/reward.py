@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from raynas.child import ChildResult
+from raynas.child import ChildResult, EpochReport
 from raynas.strategies.rewards.reward import COSTS, Outcome, Reward
 
 NUM_SEQUENCES = 30
@@ -75,7 +75,7 @@ def _check_children_without_score(reward: Reward[Any]) -> None:
 
 
 def _check_unknown_costs(reward: Reward[Any]) -> None:
-    unknown = Outcome(ChildResult(status="completed", accuracy=0.5))
+    unknown = Outcome(ChildResult(status="completed", accuracy=0.5, curve=_curve(0.5)))
     missing = reward.missing(unknown)
     assert missing == reward.costs, f"missing() is {missing}, not {reward.costs}, if no cost is known"
     if reward.costs:
@@ -93,6 +93,7 @@ def _random_outcome(rng: random.Random) -> Outcome:
         parameters=rng.choice((None, 0, rng.randrange(10**7))),
         mult_adds=rng.choice((None, rng.randrange(1, 10**9))),
         activations=rng.choice((None, rng.randrange(1, 10**8))),
+        train_loss=rng.choice((0.0, rng.uniform(0.0, 1e3), math.inf, math.nan)),
     )
 
 
@@ -104,6 +105,15 @@ def _outcome_of(
     parameters: int | None = 100,
     mult_adds: int | None = 2000,
     activations: int | None = 300,
+    train_loss: float = 1.0,
 ) -> Outcome:
-    result = ChildResult(status=status, accuracy=accuracy, latency_ms=latency_ms)
+    result = ChildResult(
+        status=status, accuracy=accuracy, latency_ms=latency_ms, curve=_curve(accuracy, train_loss)
+    )
     return Outcome(result, parameters=parameters, mult_adds=mult_adds, activations=activations)
+
+
+def _curve(accuracy: float | None, train_loss: float = 1.0) -> tuple[EpochReport, ...]:
+    if accuracy is None:
+        return ()
+    return (EpochReport(epoch=1, accuracy=accuracy, train_loss=train_loss, seconds=1.0),)

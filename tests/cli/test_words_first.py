@@ -64,7 +64,7 @@ def test_a_light_command_loads_none_of_them(arguments, tmp_path):
     [
         (completion.spaces("nasn"), ["nasnet", "nasnet_b", "nasnet_c"]),
         (completion.strategies("e"), ["ego", "evolution"]),
-        (completion.rewards(""), ["accuracy", "mnasnet", "pareto"]),
+        (completion.rewards(""), ["accuracy", "mnasnet", "pareto", "training_speed"]),
         (completion.search_recipes("nas"), ["nasnet_paper"]),
         (completion.search_settings("network.fil"), ["network.filters="]),
         (completion.train_settings("training.optimizer.le"), ["training.optimizer.learning_rate="]),
