@@ -168,7 +168,6 @@ def _outcome(record: ChildRecord) -> Iterator[Metric]:
         "activations": proposed.activations,
         "latency_ms": result.latency_ms,
         "seconds": result.seconds,
-        "policy_version": proposed.info.get("policy_version"),
     }
     for key, value in values.items():
         if value is not None and not math.isnan(value):
