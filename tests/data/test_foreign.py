@@ -175,6 +175,17 @@ def test_arrays_have_the_same_pixels_and_labels(tmp_path, train, held_out, name,
     assert len(list((tmp_path / "out").glob(f"{name}-*.parquet"))) == 1
 
 
+def test_a_test_set_beside_validation_arrays_is_left_out(tmp_path):
+    parts = {name: (pixels(4), np.arange(4) % 2) for name in ("train", "val", "test")}
+    arrays = {f"{name}_images": images for name, (images, _) in parts.items()}
+    np.savez(
+        tmp_path / "in.npz", **arrays, **{f"{name}_labels": labels for name, (_, labels) in parts.items()}
+    )
+    ended = convert(tmp_path / "in.npz")
+    assert "left out: 4 images of a test set that is not needed (test_images)" in ended.output, ended.output
+    assert [file.name[:5] for file in sorted((tmp_path / "out").glob("*.parquet"))] == ["train", "valid"]
+
+
 def test_arrays_without_a_held_out_part_are_all_for_training(tmp_path):
     np.savez(tmp_path / "in.npz", images=pixels(6), labels=np.arange(6) % 2)
     assert converted(tmp_path / "in.npz").validation is None

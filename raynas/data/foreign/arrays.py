@@ -15,7 +15,7 @@ from PIL import Image
 
 from raynas.data.decode import MIN_SIDE, EncodedImage
 from raynas.data.found import Found
-from raynas.data.layout import Split
+from raynas.data.layout import LeftOut, Split
 from raynas.data.parquet_columns import LOOKED_AT, LabelCounts
 from raynas.data.source_images import SourceSplits
 from raynas.errors import DataError
@@ -127,6 +127,7 @@ def splits_of_arrays(
     *,
     places: Mapping[Split, str],
     class_names: Sequence[str] | None,
+    left_out: tuple[LeftOut, ...] = (),
 ) -> SourceSplits:
     """The images of all arrays, by split.
 
@@ -146,6 +147,7 @@ def splits_of_arrays(
         num_images={split: count.num_rows for split, count in counts.items()},
         counts={split: count.by_class() for split, count in counts.items()},
         places=places,
+        left_out=left_out,
     )
     train = splits["train"]
     return SourceSplits(

@@ -20,7 +20,7 @@ from raynas.data.foreign.arrays import (
     labelled_arrays,
     splits_of_arrays,
 )
-from raynas.data.layout import Split
+from raynas.data.layout import LeftOut, Split
 from raynas.data.source_images import SourceSplits
 from raynas.errors import DataError
 
@@ -46,7 +46,8 @@ def read_npz(file: Path) -> SourceSplits:
     with _explained(file):
         headers = _headers(file)
         keys: dict[Split, _Keys] = {"train": _find(file, _TRAIN, headers)}
-        if held_out := [pair for pair in _HELD_OUT[keys["train"]] if set(pair) & set(headers)]:
+        held_out = [pair for pair in _HELD_OUT[keys["train"]] if set(pair) & set(headers)]
+        if held_out:
             keys["validation"] = _find(file, held_out[:1], headers)
         for images, labels in keys.values():
             _check(file, (images, labels), headers)
@@ -59,7 +60,13 @@ def read_npz(file: Path) -> SourceSplits:
         parts,
         places={split: pair[0] for split, pair in keys.items() if len(keys) > 1},
         class_names=None,
+        left_out=tuple(_left_out(images, headers) for images, _ in held_out[1:] if images in headers),
     )
+
+
+def _left_out(key: str, headers: Mapping[str, _Header]) -> LeftOut:
+    shape = headers[key][0]
+    return LeftOut(shape[0] if shape else 1, "image", "of a test set that is not needed", key)
 
 
 def _find(file: Path, allowed: Sequence[_Keys], headers: Mapping[str, _Header]) -> _Keys:
