@@ -8,6 +8,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ class ArrayImage:
 def labelled_arrays(
     file: Path,
     images: NDArray[np.generic],
-    labels: NDArray[np.generic],
+    labels: NDArray[Any],
     *,
     keys: tuple[str, str],
     num_classes: int | None = None,

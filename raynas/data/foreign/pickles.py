@@ -10,8 +10,9 @@ import io
 import math
 import pickle
 import pickletools
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,7 @@ class _Type:
 
     def __init__(self, name: Any) -> None:
         self.name = name.decode("ascii") if isinstance(name, bytes) else name
-        self.order = "<"
+        self.order: Literal["<", ">"] = "<"
         if self.name not in _TYPES:
             raise _Refused(f"an array of the type {self.name!r}")
 
@@ -106,7 +107,7 @@ def _not_called(*arguments: Any) -> NoReturn:
     raise _Refused("a call of numpy.ndarray")
 
 
-_ALLOWED = {
+_ALLOWED: Mapping[str, Callable[..., Any]] = {
     "numpy.core.multiarray._reconstruct": lambda *arguments: _Array(),
     "numpy._core.multiarray._reconstruct": lambda *arguments: _Array(),
     "numpy.ndarray": _not_called,
@@ -141,5 +142,6 @@ class _Reader(pickle.Unpickler):
 def _check_operations(content: bytes) -> None:
     """Refuses operations that take more memory than the file has bytes."""
     for operation, argument, _ in pickletools.genops(content):
-        if operation.name in ("PUT", "LONG_BINPUT") and not 0 <= argument <= len(content):
+        is_place = operation.name in ("PUT", "LONG_BINPUT")
+        if is_place and not 0 <= int(argument or 0) <= len(content):
             raise _Refused(f"the place {argument} for a value")
