@@ -167,7 +167,12 @@ def test_labels_of_cifar_that_are_none_are_named(tmp_path, labels, message):
 def test_arrays_have_the_same_pixels_and_labels(tmp_path, train, held_out, name, shape):
     images = pixels(9)[..., 0] if not shape else pixels(9)[..., : shape[0]]
     labels = np.arange(6) % 2
-    arrays = {train[0]: images[:6], train[1]: labels, held_out[0]: images[:3], held_out[1]: labels[:3, None]}
+    arrays: dict[str, Any] = {
+        train[0]: images[:6],
+        train[1]: labels,
+        held_out[0]: images[:3],
+        held_out[1]: labels[:3, None],
+    }
     np.savez_compressed(tmp_path / "in.npz", **arrays)
     index = converted(tmp_path / "in.npz")
     assert contents(index.train) == expected(images[:6])
@@ -177,10 +182,9 @@ def test_arrays_have_the_same_pixels_and_labels(tmp_path, train, held_out, name,
 
 def test_a_test_set_beside_validation_arrays_is_left_out(tmp_path):
     parts = {name: (pixels(4), np.arange(4) % 2) for name in ("train", "val", "test")}
-    arrays = {f"{name}_images": images for name, (images, _) in parts.items()}
-    np.savez(
-        tmp_path / "in.npz", **arrays, **{f"{name}_labels": labels for name, (_, labels) in parts.items()}
-    )
+    arrays: dict[str, Any] = {f"{name}_images": images for name, (images, _) in parts.items()}
+    arrays |= {f"{name}_labels": labels for name, (_, labels) in parts.items()}
+    np.savez(tmp_path / "in.npz", **arrays)
     ended = convert(tmp_path / "in.npz")
     assert "left out: 4 images of a test set that is not needed (test_images)" in ended.output, ended.output
     assert [file.name[:5] for file in sorted((tmp_path / "out").glob("*.parquet"))] == ["train", "valid"]
