@@ -16,7 +16,10 @@ from raynas.config import parse_assignments
 def auto(
     hours: Annotated[float, typer.Option(help="Hours of work, such as 8 or 0.5.")],
     data: Annotated[
-        str, typer.Option(help="Data set: 'digits', Parquet files, or a folder with one folder per class.")
+        str,
+        typer.Option(
+            help="Data set: 'digits', Parquet files, a CSV file of labels, or one folder per class."
+        ),
     ] = "digits",
     validation: ValidationOption = None,
     export: Annotated[

@@ -19,7 +19,8 @@ def convert(
         str,
         typer.Argument(
             help="A folder of class folders, a tar file, or a folder of tar files, which may be WebDataset "
-            "shards; Parquet files; or a COCO folder."
+            "shards; Parquet files; a CIFAR folder of torchvision; a .npz file; a folder of save_to_disk; "
+            "or a COCO folder."
         ),
     ],
     out: Annotated[Path, typer.Argument(help="Output folder for the shards: new or empty.")],
@@ -32,11 +33,11 @@ def convert(
         ),
     ] = None,
     label_column: Annotated[
-        str, typer.Option(help="Column of class indexes in Parquet files.")
+        str, typer.Option(help="Column of class indexes in Parquet files or a folder of save_to_disk.")
     ] = DEFAULT_LABEL_COLUMN,
     image_column: Annotated[
         str | None,
-        typer.Option(help="Column of images in Parquet files.", show_default="image, img or the only one"),
+        typer.Option(help="Column of images in such files.", show_default="image, img or the only one"),
     ] = None,
     train_images: Annotated[
         int | None,

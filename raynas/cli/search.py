@@ -39,7 +39,7 @@ def search(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Data set: 'digits', Parquet files, or a folder with one folder per class.",
+            help="Data set: 'digits', Parquet files, a CSV file of labels, or one folder per class.",
             show_default="digits",
         ),
     ] = None,

@@ -40,7 +40,9 @@ def train(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Data set: 'digits', Parquet files, a folder with one folder per class, or a URI."),
+        typer.Option(
+            help="Data set: 'digits', Parquet files, a CSV file of labels, one folder per class, or a URI."
+        ),
     ] = None,
     validation: ValidationOption = None,
     recipe: Annotated[

@@ -19,7 +19,8 @@ class DataConfig(FrozenModel):
 
     source: str = Field("digits", min_length=1)
     """'digits' (1,797 grey 8x8 images that come with scikit-learn), or the path of a Parquet file in the
-    Hugging Face layout, of a folder of such files, or of a folder with one sub folder of images per class."""
+    Hugging Face layout, of a folder of such files, of a CSV file of labels beside images (or its folder), or
+    of a folder with one sub folder of images per class."""
 
     validation: str | None = Field(None, min_length=1)
     """Path of the validation images, of any kind that `source` may be, with the same classes. Defaults to the

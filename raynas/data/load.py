@@ -17,6 +17,7 @@ from raynas.data.channels import channel_statistics
 from raynas.data.classes import check_classes, warn_of_empty_classes
 from raynas.data.config import DataConfig
 from raynas.data.folder import open_folder
+from raynas.data.foreign.recognise import check_not_foreign
 from raynas.data.label_files import check_no_label_files
 from raynas.data.layout import ShardLayout, part_of_path
 from raynas.data.own_validation import JoinedSource, joined
@@ -129,6 +130,7 @@ def _open_path(config: DataConfig, field: Literal["source", "validation"]) -> Fi
             "of images per class, or a CSV file of labels. Correct it; a relative path "
             "starts at the working directory."
         )
+    check_not_foreign(path, given)
     if path.is_dir():
         return _open_folder(path, config)
     if path.suffix.lower() == ".csv":

@@ -13,9 +13,9 @@ from rich.text import Text
 from raynas.data.classes import warn_of_empty_classes
 from raynas.data.layout import Split
 from raynas.data.parquet_columns import Columns
+from raynas.data.source_images import SourceImage
 from raynas.data.stream.convert import check_empty, convert_to_shards
-from raynas.data.stream.members import Member, list_members
-from raynas.data.stream.rows import Row
+from raynas.data.stream.members import list_members
 from raynas.detection.data.config import DetectionDataConfig
 from raynas.detection.data.convert import write_shards
 from raynas.detection.data.dataset import is_detection_data, open_detection
@@ -60,6 +60,7 @@ def run_convert(
             out,
             class_names=names,
             shard_bytes=shard_mb * 1_000_000,
+            has_test_set=listed.has_test_set,
             report=lambda count: progress.advance(task, count),
         )
     counts = ", ".join(f"{len(members):,} for {split}" for split, members in splits.items())
@@ -101,8 +102,8 @@ def _convert_boxes(source: str, out: Path, *, shard_mb: int, classes: Path | Non
 
 
 def _with_fewer(
-    splits: Mapping[Split, Sequence[Member | Row]], count: int
-) -> Mapping[Split, Sequence[Member | Row]]:
+    splits: Mapping[Split, Sequence[SourceImage]], count: int
+) -> Mapping[Split, Sequence[SourceImage]]:
     """The splits with `count` training images, drawn at random, the same each time."""
     train = splits["train"]
     if count > len(train):
@@ -150,7 +151,7 @@ def _text_pairs(text: str) -> list[tuple[str, str]]:
 
 
 def checked_classes(
-    splits: Mapping[Split, Sequence[Member | Row]], given: Mapping[str, str] | None
+    splits: Mapping[Split, Sequence[SourceImage]], given: Mapping[str, str] | None
 ) -> Mapping[str, str]:
     """The given classes, or else the sorted classes of the first split.
 
@@ -174,7 +175,7 @@ def checked_classes(
 
 
 def _named_classes(
-    splits: Mapping[Split, Sequence[Member | Row]], given: Mapping[str, str] | None
+    splits: Mapping[Split, Sequence[SourceImage]], given: Mapping[str, str] | None
 ) -> Mapping[str, str]:
     found = {split: {member.class_name for member in members} for split, members in splits.items()}
     first = next(iter(found.values()))

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from raynas.data.decode import check_size, opened_image
 from raynas.data.layout import Split
+from raynas.data.source_images import SourceImage
 from raynas.data.stream.location import reason_of
-from raynas.data.stream.members import Member
 from raynas.data.stream.rows import Row, row_order
 from raynas.errors import DataError
 
@@ -43,15 +43,16 @@ class PlannedShard:
     """A file to be written, with its images in order."""
 
     name: str
-    members: list[Member | Row]
+    members: list[SourceImage]
 
 
 def convert_to_shards(
-    splits: Mapping[Split, Sequence[Member | Row]],
+    splits: Mapping[Split, Sequence[SourceImage]],
     out: Path,
     *,
     class_names: Mapping[str, str],
     shard_bytes: int,
+    has_test_set: bool = False,
     report: ReportWritten = lambda num_images: None,
 ) -> list[Path]:
     """Writes train-00000-of-00042.parquet, ..., validation-00000-of-00002.parquet, ... and classes.json.
@@ -61,6 +62,7 @@ def convert_to_shards(
         class_names: names of the classes by their folders, in the order of the labels. If all are empty, the
             classes have numbers alone, and neither the shards nor classes.json name them.
         shard_bytes: approximate size of the images of a shard.
+        has_test_set: what is held out is a test set, so that its shards are named test.
         report: see ReportWritten.
     Returns:
         Paths of the shards.
@@ -68,7 +70,13 @@ def convert_to_shards(
         DataError: `out` is not empty or can't be written, or a member is no image.
     """
     labels = {name: label for label, name in enumerate(class_names)}
-    shards = [shard for split in splits for shard in plan_shards(split, splits[split], shard_bytes)]
+    shards = [
+        shard
+        for split in splits
+        for shard in plan_shards(
+            "test" if has_test_set and split == "validation" else split, splits[split], shard_bytes
+        )
+    ]
     is_named = any(class_names.values())
     schema = _schema(list(class_names.values()) if is_named else None)
     with unfinished_folder(out) as folder:
@@ -109,21 +117,22 @@ def check_empty(out: Path) -> None:
         )
 
 
-def plan_shards(split: Split, members: Sequence[Member | Row], shard_bytes: int) -> list[PlannedShard]:
+def plan_shards(name: str, members: Sequence[SourceImage], shard_bytes: int) -> list[PlannedShard]:
     """Distributes the members over shards of nearly equal size, in random order."""
     rng = np.random.default_rng(0)
     rows = [member for member in members if isinstance(member, Row)]
     order = np.array(row_order(rows, rng)) if rows else rng.permutation(len(members))
-    parts = shard_parts(split, [member.num_bytes for member in members], shard_bytes, order)
+    parts = shard_parts(name, [member.num_bytes for member in members], shard_bytes, order)
     return [PlannedShard(name, [members[index] for index in indexes]) for name, indexes in parts.items()]
 
 
 def shard_parts(
-    split: Split, num_bytes: Sequence[int], shard_bytes: int, order: NDArray[np.int64] | None = None
+    name: str, num_bytes: Sequence[int], shard_bytes: int, order: NDArray[np.int64] | None = None
 ) -> dict[str, list[int]]:
     """Names of the shards, with the indexes of the images in each.
 
     Args:
+        name: of the split, with which the names of the shards begin.
         num_bytes: size of each image.
         order: indexes of the images as the shards have them; None for a random order, the same each time.
     """
@@ -133,7 +142,7 @@ def shard_parts(
     num_shards = max(1, round(bytes_before[-1] / shard_bytes))
     shard_of = np.minimum(bytes_before * num_shards // (bytes_before[-1] + 1), num_shards - 1)
     return {
-        f"{split}-{number:05}-of-{num_shards:05}.parquet": order[shard_of == number].tolist()
+        f"{name}-{number:05}-of-{num_shards:05}.parquet": order[shard_of == number].tolist()
         for number in range(num_shards)
     }
 
@@ -165,7 +174,7 @@ def _write(
             report(len(members))
 
 
-def _checked(member: Member | Row) -> bytes:
+def _checked(member: SourceImage) -> bytes:
     encoded = member.encoded()
     # Only the header is read: decoding every image of ImageNet would take hours.
     with opened_image(encoded) as image:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from raynas.data.classes import check_classes
 from raynas.data.config import DEFAULT_LABEL_COLUMN
+from raynas.data.foreign.recognise import check_not_foreign
 from raynas.data.found import Found
 from raynas.data.layout import ShardLayout, Split, read_shards
 from raynas.data.parquet_columns import LOOKED_AT, Columns, found_in_shards
@@ -106,6 +107,8 @@ class ImageIndex:
             DataError: the data set is missing, empty, broken or inconsistent, or access to it is refused.
         """
         location = locate(source)
+        if location.uri == LOCAL:
+            check_not_foreign(Path(location.path), source)
         is_shard = not location.is_folder and location.path.lower().endswith(".parquet")
         layout = None if is_shard or _is_table(location) else _list_shards(location)
         splits: Mapping[Split, ImageSet]

@@ -17,11 +17,14 @@ from typing import IO
 
 from raynas.data.class_folders import IMAGE_ENDINGS, LOOKED_AT, find_classes, found_in
 from raynas.data.decode import EncodedImage
+from raynas.data.foreign.read import read_foreign
+from raynas.data.foreign.recognise import kind_of
 from raynas.data.found import Found
 from raynas.data.layout import Listing, ShardLayout, Split, by_split, read_shards
 from raynas.data.parquet import open_parquet
 from raynas.data.parquet_columns import Columns, common_class_names
 from raynas.data.shard import open_shard
+from raynas.data.source_images import SourceSplits
 from raynas.data.stream.labelled import LabelledImage, labelled_images
 from raynas.data.stream.location import LOCAL, Location, locate, reason_of
 from raynas.data.stream.rows import Row, rows_of
@@ -82,19 +85,6 @@ class Member:
         return content
 
 
-@dataclass(frozen=True, slots=True)
-class MemberSplits:
-    """The images that a conversion reads, by split, and what is said of them.
-
-    Args:
-        class_names: names of classes that are numbered, by their numbers; None if there are none.
-    """
-
-    splits: Mapping[Split, Sequence[Member | Row]]
-    found: Found
-    class_names: Mapping[str, str] | None = None
-
-
 def find_members(source: str) -> dict[Split, list[Member]]:
     """The images of `list_members`, by split; without those of Parquet files."""
     return {
@@ -103,8 +93,8 @@ def find_members(source: str) -> dict[Split, list[Member]]:
     }
 
 
-def list_members(source: str, columns: Columns = _USUAL) -> MemberSplits:
-    """Lists the images of Parquet files, class folders or tar files on this machine, by split.
+def list_members(source: str, columns: Columns = _USUAL) -> SourceSplits:
+    """Lists the images of a source on this machine, by split, whatever `raynas convert` reads.
 
     Labels beside the images, as in the WebDataset layout, count before folders.
 
@@ -119,6 +109,8 @@ def list_members(source: str, columns: Columns = _USUAL) -> MemberSplits:
     location = locate((os.path.dirname(source) or ".") if pattern else source)
     if location.uri != LOCAL:
         raise DataError(f"{location.source!r} is remote; only local files are converted. Copy it here.")
+    if pattern is None and (kind := kind_of(Path(location.path))) is not None:
+        return read_foreign(Path(location.path), kind, columns)
     if pattern is None and (shards := _parquet_files(location)) is not None:
         return _of_parquet(location, shards, columns)
     if pattern is not None:
@@ -128,7 +120,7 @@ def list_members(source: str, columns: Columns = _USUAL) -> MemberSplits:
     labelled = labelled_images(location, tars)
     if labelled is not None:
         splits = by_split((_of_label(image) for image in labelled), lambda member: member.folders)
-        return MemberSplits(splits, _found_labels(splits))
+        return SourceSplits(splits, _found_labels(splits))
     if not tars or (pattern is None and _has_classes(location)):
         return _in_splits(list_tree(location), {}, location)
     members = [member for tar in tars for member in _of_tar(location, tar)]
@@ -148,7 +140,7 @@ def _parquet_files(location: Location) -> ShardLayout | None:
     return ShardLayout({"train": [""]}, {}, ()) if is_shard else None
 
 
-def _of_parquet(location: Location, layout: ShardLayout, columns: Columns) -> MemberSplits:
+def _of_parquet(location: Location, layout: ShardLayout, columns: Columns) -> SourceSplits:
     path = Path(location.path)
     source = open_parquet(path, layout if location.is_folder else None, columns)
     held_out = [open_shard(path / file, columns) for file in layout.splits.get("validation", [])]
@@ -157,7 +149,7 @@ def _of_parquet(location: Location, layout: ShardLayout, columns: Columns) -> Me
     if held_out:
         splits["validation"] = [row for shard in held_out for row in rows_of(shard)]
     numbered = None if names is None else {str(number): name for number, name in enumerate(names)}
-    return MemberSplits(splits, source.found, numbered)
+    return SourceSplits(splits, source.found, numbered)
 
 
 def _numbered(source: str, pattern: re.Match[str]) -> list[str]:
@@ -207,7 +199,7 @@ def _has_classes(location: Location) -> bool:
     return len({image.class_name for image in images}) > 1
 
 
-def _of_tars(location: Location, members: Sequence[Member]) -> MemberSplits:
+def _of_tars(location: Location, members: Sequence[Member]) -> SourceSplits:
     """The images of tar files, by what their names and the folders in them tell, as of one folder."""
     paths = paths_of_members((member.folders, member.class_name, member.name) for member in members)
     by_path: dict[str, deque[Member]] = {}
@@ -216,11 +208,11 @@ def _of_tars(location: Location, members: Sequence[Member]) -> MemberSplits:
         by_path.setdefault(path, deque()).append(member)
     listed = _in_splits(find_classes(Listing.of(paths.paths), location.source), by_path, location)
     if paths.held_out_alone:
-        return MemberSplits({"validation": listed.splits["train"]}, listed.found)
+        return SourceSplits({"validation": listed.splits["train"]}, listed.found)
     return listed
 
 
-def _in_splits(layout: TreeLayout, by_path: Mapping[str, deque[Member]], location: Location) -> MemberSplits:
+def _in_splits(layout: TreeLayout, by_path: Mapping[str, deque[Member]], location: Location) -> SourceSplits:
     """The members of a layout's images: the next one at each path, or else the file of the folder itself."""
 
     def member_of(image: ClassImage) -> Member:
@@ -231,7 +223,7 @@ def _in_splits(layout: TreeLayout, by_path: Mapping[str, deque[Member]], locatio
     splits = {split: [member_of(image) for image in images] for split, images in layout.splits.items()}
     train = splits["train"]
     found = found_in(layout).with_sizes(lambda number: train[number].encoded(), LOOKED_AT)
-    return MemberSplits(splits, found)
+    return SourceSplits(splits, found)
 
 
 def _of_file(path: str) -> Member:

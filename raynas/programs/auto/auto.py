@@ -123,7 +123,7 @@ def auto(
     random cell by the same recipe for the same number of epochs. The same call continues an interrupted run.
 
     Args:
-        data: 'digits', Parquet files, or a folder with one folder per class.
+        data: 'digits', Parquet files, a CSV file of labels, or a folder with one folder per class.
         hours: of work; pauses between an interruption and the next call don't count.
         export: 'onnx', 'pt2' or 'safetensors'.
         out: the run's folder. Defaults to runs/auto-NAME, after the name of the data.

@@ -72,7 +72,7 @@ def run_search(
         result.to_dataframe()
 
     Args:
-        data: 'digits', or a path to Parquet files or to a folder with one folder per class.
+        data: 'digits', or a path to Parquet files, a CSV file of labels or one folder per class.
         space: the search space: a registered name, 'package.module:ClassName', or a class of your own, which
             may be defined in a script or a notebook.
         strategy: what proposes architectures, given likewise.

@@ -29,8 +29,8 @@ class TrainDataConfig(SourceConfig):
     """Where the images are and how they are prepared."""
 
     source: str = Field("digits", min_length=1)
-    """'digits', Parquet files or a folder of class folders. Streamed data can also be a URI such as
-    s3://bucket/path.
+    """'digits', Parquet files, a CSV file of labels or a folder of class folders. Streamed data can also be a
+    URI such as s3://bucket/path.
     """
     validation: str | None = Field(None, min_length=1)
     """Path of the validation images, of any kind that `source` may be, with the same classes. Defaults to the

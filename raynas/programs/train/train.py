@@ -43,7 +43,7 @@ def train_final(
             cell of the newest run, or on resume to the training's own.
         recipe: name of a training recipe, from which every field that isn't given comes. Defaults to
             small_final, or on resume to the training's own.
-        data: 'digits', Parquet files, a folder of class folders, or a URI (data.source).
+        data: 'digits', Parquet files, a CSV file of labels, class folders, or a URI (data.source).
         workers: number of workers over all nodes, or 'auto' (workers.count).
         nodes: use all GPUs of this many nodes, instead of `workers` (workers.nodes).
         min_workers: train with this many workers when nodes are lost (workers.at_least). Defaults to all.
