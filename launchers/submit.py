@@ -41,7 +41,7 @@ TRACKING_VARIABLES = (
     "MLFLOW_RUN_ID",
 )
 """Passed on to the job if the store is a server, which the cluster can reach."""
-WRITES_A_RUN = ("search", "promote", "train")
+WRITES_A_RUN = ("auto", "search", "promote", "train", "detect")
 SECRET = re.compile(r"TOKEN|SECRET|PASSW|(^|_)PASS($|_)|CREDENTIAL|API_?KEY|(^|_)KEY($|_)", re.IGNORECASE)
 
 
