@@ -23,6 +23,8 @@ _LIMITS = {
 }
 _REFUSED_TOKEN = "InvalidAuthToken"
 """In the text of a head that got no token, or another one; Ray raises it as a lost connection."""
+_RAYS_ADVICE = " Ensure that the token for the cluster"
+"""How Ray's advice at an AuthenticationError begins, for which raynas has its own."""
 _GCS_PORT = "RAY_GCS_SERVER_PORT"
 
 
@@ -139,7 +141,7 @@ def _text(error: BaseException) -> str:
     # Ray puts the traceback of an earlier error into its text; the last line has what was wrong.
     before, traceback, rest = str(error).partition("Traceback (most recent call last)")
     told = before + rest.strip().rpartition("\n")[2] if traceback else before
-    words = f"{type(error).__name__}: {told}".strip().rstrip(".:")
+    words = f"{type(error).__name__}: {told.partition(_RAYS_ADVICE)[0]}".strip().rstrip(".:")
     cause = f" ({_text(error.__cause__)})" if error.__cause__ is not None else ""
     return shortened(words, MAX_CHARACTERS) + cause
 
