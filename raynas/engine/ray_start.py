@@ -84,7 +84,7 @@ def _cluster_advice(error: Exception, address: str) -> str:
     if "resolve node to connect to" in text:
         return (
             "This machine must be one of the cluster's nodes: start Ray on it with "
-            f"'ray start --address={address}', or send the command to the head with launchers/submit.py"
+            f"'ray start --address={address}', or send the command to the head with 'raynas submit'"
         )
     if _is_late(error):
         return (

@@ -46,7 +46,7 @@ AT_AN_ADDRESS = {
         "ray start --head",
     ),
     "late head": (RuntimeError("Failed to connect to GCS within 60 seconds"), "ray status --address"),
-    "not a node": (RuntimeError("when trying to resolve node to connect to."), "launchers/submit.py"),
+    "not a node": (RuntimeError("when trying to resolve node to connect to."), "raynas submit"),
     "versions": (RuntimeError("Version mismatch: The cluster was started with: Ray: 2.9"), "Ray and Python"),
     "address": (ValueError("Malformed address port x. Must be an integer."), "HOST:PORT"),
     "token": (AuthenticationError("no token"), "ray get-auth-token"),
