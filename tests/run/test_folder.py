@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from raynas.data import DataConfig
 from raynas.errors import RunFolderError
 from raynas.programs.auto.config import AutoConfig
 from raynas.programs.auto.folder import read_state
@@ -98,14 +100,16 @@ def job(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-WAYS_INTO_A_JOB = {
+WAYS_INTO_A_JOB: dict[str, Callable[[], object]] = {
     "a new run": lambda: new_run_folder("nasnet", "ppo"),
     "a new training": new_training_folder,
     "a search": lambda: prepare_search(data="digits", out="mine"),
     "a search by default": lambda: prepare_search(data="digits"),
     "a training": lambda: check_can_start(Path("mine")),
     "a resumed training": lambda: resumed_training_config(Path("mine"), {}, TrainConfig),
-    "an automatic run": lambda: read_state(Path("mine"), AutoConfig(data={"source": "digits"}, hours=1)),
+    "an automatic run": lambda: read_state(
+        Path("mine"), AutoConfig(data=DataConfig(source="digits"), hours=1)
+    ),
 }
 
 
