@@ -59,9 +59,13 @@ def connect(address: str, retry_seconds: float) -> JobSubmissionClient:
     try:
         client = retried(reach, retry_seconds)
     except AuthenticationError as error:
+        mode = os.environ["RAY_AUTH_MODE"]
+        fault = (
+            "does not accept this token" if mode == "token" else f"needs a token, and RAY_AUTH_MODE={mode}"
+        )
         raise Refused(
-            f"{address} does not accept this token. Copy the cluster's: to ~/.ray/auth_token, or to a file "
-            "that RAY_AUTH_TOKEN_PATH names."
+            f"{address} {fault}. Set RAY_AUTH_MODE=token, and copy the cluster's token to "
+            "~/.ray/auth_token, or to a file that RAY_AUTH_TOKEN_PATH names."
         ) from error
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise Refused(

@@ -22,7 +22,10 @@ from urllib.parse import urlsplit
 
 from ray_job import Refused, connect, say, stop, submit, watch
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+_AROUND = Path(__file__).resolve().parents[1]
+CHECKOUT = _AROUND if (_AROUND / "raynas" / "__init__.py").is_file() else None
+"""What is uploaded by default. A copy of this file, and that of an installed raynas, lie in no checkout."""
+PROGRAM = "python launchers/submit.py"
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 # Not uploaded, beside what .gitignore names. A leading slash anchors a pattern, so that raynas/data is
 # uploaded.
@@ -41,13 +44,13 @@ TRACKING_VARIABLES = (
     "MLFLOW_RUN_ID",
 )
 """Passed on to the job if the store is a server, which the cluster can reach."""
-WRITES_A_RUN = ("search", "promote", "train")
+WRITES_A_RUN = ("auto", "search", "promote", "train", "detect")
 SECRET = re.compile(r"TOKEN|SECRET|PASSW|(^|_)PASS($|_)|CREDENTIAL|API_?KEY|(^|_)KEY($|_)", re.IGNORECASE)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the program; returns the exit code."""
-    options = parse(arguments)
+def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
+    """Runs the program, which messages call `program`; returns the exit code."""
+    options = parse(arguments, program)
     # A program started in the background of a script inherits that SIGINT is ignored.
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.default_int_handler)
@@ -67,11 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None, program: str = PROGRAM) -> argparse.Namespace:
     """The options of the command line. Wrong ones end the program with exit code 2."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=program, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.set_defaults(program=program)
     add = parser.add_argument
     add("command", nargs="*", help="after --: a raynas command, such as: search --data DIR --out DIR")
     add(
@@ -79,7 +83,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=os.environ.get("RAY_API_SERVER_ADDRESS", DEFAULT_ADDRESS),
         help="address of the dashboard",
     )
-    add("--working-dir", type=Path, default=CHECKOUT, help="what is uploaded; default: this checkout")
+    add(
+        "--working-dir",
+        type=Path,
+        default=CHECKOUT,
+        help="what is uploaded; default: the checkout around this program, or else nothing",
+    )
     add("--exclude", action="append", default=[], help="not uploaded: a pattern as in .gitignore; repeatable")
     add("--no-upload", action="store_true", help="run the raynas that is installed on the cluster")
     add(
@@ -128,10 +137,18 @@ def entrypoint_of(options: argparse.Namespace) -> str:
         )
     entrypoint = ["python", "-m", "raynas", *command]
     if options.gpus is not None:
-        if options.no_upload:
-            raise Refused("--gpus uses launchers/with_gpus.py of the upload: leave --no-upload out.")
+        if uploads_nothing(options):
+            raise Refused(
+                "--gpus uses launchers/with_gpus.py of the upload: leave --no-upload out, and give a "
+                "checkout in --working-dir."
+            )
         entrypoint = ["python", "launchers/with_gpus.py", str(options.gpus), "--", *entrypoint]
     return shlex.join(entrypoint)
+
+
+def uploads_nothing(options: argparse.Namespace) -> bool:
+    """Whether the raynas that is installed on the cluster is run."""
+    return options.no_upload or options.working_dir is None
 
 
 def runtime_env(options: argparse.Namespace) -> dict[str, Any]:
@@ -152,7 +169,7 @@ def runtime_env(options: argparse.Namespace) -> dict[str, Any]:
             )
     # Set last: the job must talk to its cluster in the mode in which this program does.
     variables["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
-    if options.no_upload:
+    if uploads_nothing(options):
         return {"env_vars": variables}
     if not options.working_dir.is_dir():
         raise Refused(f"--working-dir {options.working_dir} is no folder.")
@@ -171,7 +188,7 @@ def run(options: argparse.Namespace, entrypoint: str, environment: dict[str, Any
         return stop(client, job, options.retry_seconds)
     say(f"Job {job}: {entrypoint}")
     if options.detach:
-        say(f"Follow it with: python launchers/submit.py --address {options.address} --follow {job}")
+        say(f"Follow it with: {options.program} --address {options.address} --follow {job}")
         return 0
     return watch(client, job, options.retry_seconds)
 

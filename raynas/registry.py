@@ -208,7 +208,8 @@ def _reach(package: str, folder: Path) -> None:
         assert spec is not None and spec.loader is not None
         sys.modules[package] = module_from_spec(spec)
         spec.loader.exec_module(sys.modules[package])
-    elif str(folder) not in (places := list(sys.modules[package].__path__)):
+    # The user's may be a module without a path, which keeps its names and gets the path of a package.
+    elif str(folder) not in (places := list(getattr(sys.modules[package], "__path__", ()))):
         sys.modules[package].__path__ = [str(folder), *places]
 
 

@@ -14,7 +14,16 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ("raynas", "search_spaces", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = (
+    "raynas",
+    "search_spaces",
+    "launchers",
+    "pyproject.toml",
+    "setup.py",
+    "MANIFEST.in",
+    "README.md",
+    "LICENSE",
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +43,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_it_holds_every_file_of_the_packages_and_nothing_else(wheel):
+def test_it_holds_every_file_of_the_packages_the_launchers_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     installed = {name for name in names if ".dist-info/" not in name}
     expected = {
-        str(path.relative_to(ROOT))
-        for package in ("raynas", "search_spaces")
+        str(Path(place, path.relative_to(ROOT)))
+        for package, place in (("raynas", ""), ("search_spaces", ""), ("launchers", "raynas"))
         for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
@@ -75,3 +84,6 @@ def test_what_it_installs_works_from_an_unrelated_folder(wheel, tmp_path):
 
     assert output_of("-c", "import raynas; print(raynas.__file__)").startswith(str(site))
     assert "nasnet_a_mobile" in output_of("-m", "raynas", "spaces")
+    output_of("-m", "raynas", "launchers", "--copy", "copy")
+    assert (elsewhere / "copy" / "slurm" / "raynas.sbatch").is_file()
+    assert "usage: raynas submit" in output_of("-m", "raynas", "submit", "--help")

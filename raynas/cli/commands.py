@@ -14,6 +14,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Search": ("search", "promote", "rescore"),
     "Train and use a network": ("train", "detect", "evaluate", "export", "convert"),
     "Look at runs": ("status", "leaderboard", "compare", "report", "show", "ui", "sync"),
+    "On a cluster": ("submit", "launchers"),
     "Know more": ("spaces", "benchmark", "doctor"),
 }
 """Commands by the panel in which `raynas --help` lists them. Each has the module raynas.cli.NAME."""

@@ -21,6 +21,10 @@ _LIMITS = {
     errno.EAGAIN: "The system starts no more processes: end other programs, or raise 'ulimit -u'",
     errno.ENOMEM: "The system has no memory left: end other programs, or ask for a job with more memory",
 }
+_REFUSED_TOKEN = "InvalidAuthToken"
+"""In the text of a head that got no token, or another one; Ray raises it as a lost connection."""
+_RAYS_ADVICE = " Ensure that the token for the cluster"
+"""How Ray's advice at an AuthenticationError begins, for which raynas has its own."""
 _GCS_PORT = "RAY_GCS_SERVER_PORT"
 
 
@@ -69,8 +73,8 @@ def _local_advice(error: Exception) -> str:
 
 def _cluster_advice(error: Exception, address: str) -> str:
     text = _text(error)
-    if isinstance(error, AuthenticationError) or "token" in text.lower() or "Unauthenticated" in text:
-        return "Set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to a file with the token that the head has"
+    if isinstance(error, AuthenticationError) or _REFUSED_TOKEN in text:
+        return _token_advice(error)
     if "Version mismatch" in text:
         return "Use the Ray and Python here that the cluster's nodes have"
     if _code(error) in _LIMITS:
@@ -80,7 +84,7 @@ def _cluster_advice(error: Exception, address: str) -> str:
     if "resolve node to connect to" in text:
         return (
             "This machine must be one of the cluster's nodes: start Ray on it with "
-            f"'ray start --address={address}', or send the command to the head with launchers/submit.py"
+            f"'ray start --address={address}', or send the command to the head with 'raynas submit'"
         )
     if _is_late(error):
         return (
@@ -91,6 +95,20 @@ def _cluster_advice(error: Exception, address: str) -> str:
         "Start one with 'ray start --head', give its address as HOST:PORT in --address or RAY_ADDRESS, or "
         "leave both out to use this machine"
     )
+
+
+def _token_advice(error: Exception) -> str:
+    # The head's mode doesn't matter: one that was started without a token takes programs that have one.
+    place = "in ~/.ray/auth_token, or in a file that RAY_AUTH_TOKEN_PATH names, or in RAY_AUTH_TOKEN"
+    there = "'ray get-auth-token' prints it on the head, and with --generate makes one for a new cluster"
+    if isinstance(error, AuthenticationError):
+        return f"RAY_AUTH_MODE=token asks for the cluster's token, {place}. {there}"
+    mode = os.environ.get("RAY_AUTH_MODE")
+    if (mode or "").lower() != "token":
+        shown = f"RAY_AUTH_MODE is {mode!r}" if mode else "RAY_AUTH_MODE is not set"
+        start = f"The cluster asks for a token, and {shown} here. Set RAY_AUTH_MODE=token"
+        return f"{start}, with the token {place}. {there}"
+    return f"The token here is not the cluster's. Put that {place}. {there}"
 
 
 def _is_about_a_port(text: str) -> bool:
@@ -120,7 +138,10 @@ def _code(error: Exception) -> int | None:
 
 def _text(error: BaseException) -> str:
     """Ray's own words, with those of the error behind it, which often has the cause."""
-    words = f"{type(error).__name__}: {error}".strip().rstrip(".:")
+    # Ray puts the traceback of an earlier error into its text; the last line has what was wrong.
+    before, traceback, rest = str(error).partition("Traceback (most recent call last)")
+    told = before + rest.strip().rpartition("\n")[2] if traceback else before
+    words = f"{type(error).__name__}: {told.partition(_RAYS_ADVICE)[0]}".strip().rstrip(".:")
     cause = f" ({_text(error.__cause__)})" if error.__cause__ is not None else ""
     return shortened(words, MAX_CHARACTERS) + cause
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +17,8 @@ from raynas.errors import RunFolderError
 from raynas.files import JOURNAL_FILE, TRAINING_FILE, parse_json
 
 RUNS = Path("runs")
+_JOB_FOLDER = ("runtime_resources", "working_dir_files")
+"""Below a folder of these names Ray unpacks the working directories of its jobs."""
 
 
 def new_run_folder(space: str, strategy: str) -> Path:
@@ -34,6 +37,7 @@ def new_training_folder() -> Path:
 
 def _new_folder(parts: Iterable[str]) -> Path:
     stem = "-".join([time.strftime("%Y%m%d-%H%M%S"), *parts])
+    check_outlives_job(RUNS / stem)
     try:
         RUNS.mkdir(exist_ok=True)
         folder = _take(stem)
@@ -68,8 +72,20 @@ def _drop_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
+def check_outlives_job(folder: Path) -> None:
+    """RunFolderError if `folder` lies where Ray has unpacked a job's files, which go with the job."""
+    place = folder.resolve()
+    if _JOB_FOLDER in itertools.pairwise(place.parts):
+        raise RunFolderError(
+            f"{place} lies in the working directory of a Ray job, which Ray deletes when the job "
+            "has ended. Give the absolute path of a folder on storage that outlives the job: "
+            "--out FOLDER, out=FOLDER, such as /mnt/shared/runs/NAME."
+        )
+
+
 def check_is_free(folder: Path) -> None:
-    """RunFolderError if a run lies in `folder`, or if it can't become a folder."""
+    """RunFolderError if a run lies in `folder`, or if none can be kept there."""
+    check_outlives_job(folder)
     if (folder / JOURNAL_FILE).exists():
         raise RunFolderError(
             f"{folder} already holds a run. Resume it (--resume, resume=True) or choose another folder."

@@ -46,10 +46,10 @@ AT_AN_ADDRESS = {
         "ray start --head",
     ),
     "late head": (RuntimeError("Failed to connect to GCS within 60 seconds"), "ray status --address"),
-    "not a node": (RuntimeError("when trying to resolve node to connect to."), "launchers/submit.py"),
+    "not a node": (RuntimeError("when trying to resolve node to connect to."), "raynas submit"),
     "versions": (RuntimeError("Version mismatch: The cluster was started with: Ray: 2.9"), "Ray and Python"),
     "address": (ValueError("Malformed address port x. Must be an integer."), "HOST:PORT"),
-    "token": (AuthenticationError("no token"), "RAY_AUTH_MODE=token"),
+    "token": (AuthenticationError("no token"), "ray get-auth-token"),
     "permissions": (PermissionError(13, "Permission denied", "/tmp/ray/session"), "Run as the user"),
     "anything else": (Exception("surprise"), "surprise"),
 }
@@ -96,6 +96,35 @@ def test_s5_every_exception_of_a_cluster_is_explained(monkeypatch, case):
     message = message_of(monkeypatch, error, "10.0.0.1:6379")
     assert "'10.0.0.1:6379' (--address)" in message
     assert words in message
+
+
+def refused_by_a_head() -> Exception:
+    """What ray.init of Ray 2.60 raises at a head that asks for a token and gets none, or another one."""
+    told = AuthenticationError("RPC error: InvalidAuthToken: Authentication token is missing or incorrect")
+    error = ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379")
+    frames = "".join(f'\n  File "python/ray/_raylet.pyx", line {line}, in ray._raylet' for line in range(20))
+    error.__cause__ = RuntimeError(
+        "Failed to connect to GCS. Last connection error: Traceback (most recent call last):"
+        f"{frames}\nray.exceptions.AuthenticationError: {told}\n"
+    )
+    return error
+
+
+@pytest.mark.parametrize(
+    ("mode", "advice"),
+    [
+        (None, "RAY_AUTH_MODE is not set here. Set RAY_AUTH_MODE=token, with the token in ~/.ray/auth_token"),
+        ("disabled", "RAY_AUTH_MODE is 'disabled' here. Set RAY_AUTH_MODE=token"),
+        ("token", "The token here is not the cluster's."),
+    ],
+)
+def test_a_head_that_refuses_the_token_is_told_from_one_that_does_not_answer(monkeypatch, mode, advice):
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    if mode is not None:
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    message = message_of(monkeypatch, refused_by_a_head(), "10.0.0.1:6379")
+    assert "InvalidAuthToken" in message and "_raylet.pyx" not in message
+    assert advice in message and "RAY_AUTH_TOKEN_PATH" in message and "ray get-auth-token" in message
 
 
 def test_s5_an_address_from_the_environment_is_named_so(monkeypatch):

@@ -151,6 +151,8 @@ REFUSED = [
     (["--", "search", "--data", "digits"], "--out with an absolute path"),
     (["--", "promote", "/runs/search", "--top", "250"], "--out with an absolute path"),
     (["--", "train", "nasnet_a", "--out", "runs/one"], "--out with an absolute path"),
+    (["--", "auto", "--data", "/data", "--hours", "1"], "--out with an absolute path"),
+    (["--", "detect", "nasnet_a", "--data", "/data"], "--out with an absolute path"),
     (["--env", "WANDB_API_KEY=1", "--", "spaces"], "looks like a secret"),
     (["--env", "HF_TOKEN=1", "--", "spaces"], "looks like a secret"),
     (["--env", "OPENAI_APIKEY=1", "--", "spaces"], "looks like a secret"),

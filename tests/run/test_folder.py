@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from raynas.data import DataConfig
 from raynas.errors import RunFolderError
+from raynas.programs.auto.config import AutoConfig
+from raynas.programs.auto.folder import read_state
 from raynas.programs.search.prepare import prepare_search
+from raynas.programs.train.config import TrainConfig
+from raynas.programs.train.folder import check_can_start, resumed_training_config
 from raynas.run.folder import check_is_free, find_run, new_run_folder, new_training_folder
 
 
@@ -83,6 +89,48 @@ def test_a_folder_is_free_unless_a_run_lies_in_it():
     check_is_free(Path("not/there"))
     with pytest.raises(RunFolderError, match=r"already holds a run\. Resume it"):
         check_is_free(make_run_folder("one"))
+
+
+@pytest.fixture
+def job(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of a Ray job, as Ray names it."""
+    folder = here / "ray/session_1/runtime_resources/working_dir_files/_ray_pkg_0123456789abcdef"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+WAYS_INTO_A_JOB: dict[str, Callable[[], object]] = {
+    "a new run": lambda: new_run_folder("nasnet", "ppo"),
+    "a new training": new_training_folder,
+    "a search": lambda: prepare_search(data="digits", out="mine"),
+    "a search by default": lambda: prepare_search(data="digits"),
+    "a training": lambda: check_can_start(Path("mine")),
+    "a resumed training": lambda: resumed_training_config(Path("mine"), {}, TrainConfig),
+    "an automatic run": lambda: read_state(
+        Path("mine"), AutoConfig(data=DataConfig(source="digits"), hours=1)
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_INTO_A_JOB)
+def test_a_folder_that_goes_with_its_ray_job_is_refused(job, way):
+    with pytest.raises(RunFolderError, match=r"the working directory of a Ray job.* --out FOLDER") as caught:
+        WAYS_INTO_A_JOB[way]()
+    assert str(job) in str(caught.value)
+    assert list(job.iterdir()) == []
+
+
+def test_a_run_that_lies_in_a_ray_jobs_folder_is_not_resumed_there(job):
+    run = make_run_folder("uploaded")
+    with pytest.raises(RunFolderError, match="the working directory of a Ray job"):
+        prepare_search(out=run, resume=True)
+
+
+def test_a_job_may_keep_its_run_elsewhere_also_through_a_link(job, here):
+    (job / "shared").symlink_to(here)
+    check_is_free(Path("shared/runs/one"))
+    check_is_free(here / "runs/one")
 
 
 def test_a_file_is_no_free_folder():

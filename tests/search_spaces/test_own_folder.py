@@ -14,6 +14,17 @@ CHECKOUT = Path(raynas.__file__).parents[1]
 FIND = "from raynas.cells.space import SPACES; print(SPACES.find('darts').__module__, end=' ');"
 
 
+def output_of(code: str, folder: Path) -> str:
+    """What Python prints, started in `folder`; the checkout comes last on its path."""
+    ended = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.append({str(CHECKOUT)!r}); {code}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    return ended.stdout + ended.stderr
+
+
 @pytest.mark.parametrize(
     ("files", "code", "printed"),
     [
@@ -35,10 +46,23 @@ def test_it_hides_no_registered_space_and_stays_importable(files, code, printed,
     (tmp_path / "search_spaces").mkdir()
     for name, text in files.items():
         (tmp_path / "search_spaces" / name).write_text(text)
-    ended = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.append({str(CHECKOUT)!r}); {code}"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert printed in ended.stdout + ended.stderr
+    assert printed in output_of(code, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("code", "printed"),
+    [
+        (FIND, "search_spaces.darts"),
+        (f"from search_spaces import VALUE; {FIND} print(VALUE)", "search_spaces.darts 3"),
+    ],
+    ids=["before", "after"],
+)
+def test_a_module_of_that_name_hides_none_either(code, printed, tmp_path):
+    (tmp_path / "search_spaces.py").write_text("VALUE = 3")
+    assert output_of(code, tmp_path).strip() == printed
+
+
+def test_a_folder_of_that_name_without_any_python_hides_none(tmp_path):
+    (tmp_path / "search_spaces").mkdir()
+    code = "from raynas.cells.published import published_cells; print(len(published_cells()) > 5)"
+    assert output_of(code, tmp_path).strip() == "True"

@@ -11,7 +11,7 @@ from raynas.config import differences, validated
 from raynas.errors import RunFolderError
 from raynas.files import parse_json, replace_file
 from raynas.programs.auto.config import STATE_FILE, AutoConfig, AutoState, Session
-from raynas.run.folder import RUNS
+from raynas.run.folder import RUNS, check_outlives_job
 
 SEARCH, PROMOTION, WINNER = "search", "promotion", "winner"
 REPORT = "report.html"
@@ -30,6 +30,7 @@ def read_state(folder: Path, config: AutoConfig) -> AutoState | None:
     Raises:
         RunFolderError: the folder holds something else, or a run of other settings.
     """
+    check_outlives_job(folder)
     path = folder / STATE_FILE
     if not path.is_file():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -15,7 +15,7 @@ from raynas.programs.search.config import CHOICES, SearchConfig, resumed_search_
 from raynas.programs.search.recipes import check_search_words, search_config
 from raynas.registry import lies_in
 from raynas.run.events import Event, Finished, Started
-from raynas.run.folder import check_is_free, find_run, new_run_folder
+from raynas.run.folder import check_is_free, check_outlives_job, find_run, new_run_folder
 from raynas.run.journal import Journal
 from raynas.run.recorded import RecordedRun
 from raynas.strategies.rewards.reward import REWARDS, Reward
@@ -112,6 +112,7 @@ def check_can_begin(folder: Path, config: SearchConfig) -> None:
 
 
 def _prepare_resume(folder: Path, overrides: Mapping[str, Any]) -> PreparedSearch:
+    check_outlives_job(folder)
     journal, events = Journal.reopen(folder / JOURNAL_FILE)
     journal.close()
     run = RecordedRun(folder, events)

@@ -32,6 +32,7 @@ from raynas.models.weights import TIMM_PREFIX, weights_file
 from raynas.programs.train.config import AnyTrainConfig, BaseTrainConfig, InitialWeightsConfig
 from raynas.programs.train.curve import read_curve
 from raynas.run.events import Origin
+from raynas.run.folder import check_outlives_job
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ AnyConfig = TypeVar("AnyConfig", bound=BaseTrainConfig)
 
 def check_can_start(folder: Path) -> None:
     """RunFolderError unless a new training can start in `folder`."""
+    check_outlives_job(folder)
     if folder.exists() and not folder.is_dir():
         raise RunFolderError(f"{folder} is a file. Give a folder, or a path that does not exist yet.")
     if (folder / TRAINING_FILE).exists():
@@ -101,6 +103,7 @@ def resumed_training_config(
     Raises:
         RunFolderError: there is nothing to resume, or it was started with something else.
     """
+    check_outlives_job(folder)
     recorded = _read_config(folder / TRAINING_FILE)
     if recorded.get("kind", "classification") != kind.task:
         command = "raynas train" if kind.task == "detection" else "raynas detect"
