@@ -51,7 +51,7 @@ class UiPages:
     children: str | None
     """A table of the children of all its searches, the most accurate first; None if it has none."""
     charts: str | None
-    """The same children with their cells' pictures and their curves side by side."""
+    """The children with their cells' pictures and their curves side by side."""
 
 
 def ui_pages(store: Path) -> UiPages:
