@@ -43,10 +43,13 @@ def read_folder(folder: Path, table: Path | None = None) -> TreeLayout:
     listing = list_folder(folder, IMAGE_ENDINGS)
     if table is None:
         table = find_table(folder)
-        train = read_tree(listing).splits.get("train", ())
-        if table is None or len({image.class_name for image in train}) > 1:
+        if table is None or _has_class_folders(listing):
             return find_classes(listing, str(folder))
     return read_table(table, listing)
+
+
+def _has_class_folders(listing: Listing) -> bool:
+    return len({image.class_name for image in read_tree(listing).splits.get("train", ())}) > 1
 
 
 def find_table(folder: Path) -> Path | None:
