@@ -9,7 +9,7 @@ names of the classes as JSON in the schema's metadata. A column of plain bytes i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -214,15 +214,36 @@ def found_in_shards(
     Args:
         image_column: as `find_image_column` gives it.
     """
-    train = splits["train"]
     image_column = image_column.removesuffix(".bytes")
+    return found_by_labels(
+        f"Parquet files with images in {image_column!r} and labels in {label_column!r}",
+        splits,
+        places={split: place for split, place in places.items() if split in splits},
+        class_names=splits["train"].class_names,
+        left_out=left_out,
+    )
+
+
+def found_by_labels(
+    kind: str,
+    splits: Mapping[Split, LabelCounts],
+    *,
+    places: Mapping[Split, str],
+    class_names: Sequence[str] | None,
+    left_out: tuple[LeftOut, ...],
+) -> Found:
+    """What a source with numbered classes holds, but for the sizes of the images.
+
+    Args:
+        kind: what the source is, for the user.
+    """
     return Found(
-        kind=f"Parquet files with images in {image_column!r} and labels in {label_column!r}",
-        num_classes=train.num_classes,
-        class_names=train.class_names,
+        kind=kind,
+        num_classes=splits["train"].num_classes,
+        class_names=None if class_names is None else tuple(class_names),
         num_images={split: part.num_rows for split, part in splits.items()},
         counts={split: part.by_class() for split, part in splits.items()},
-        places={split: place for split, place in places.items() if split in splits},
+        places=places,
         left_out=left_out,
     )
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from raynas.data.decode import EncodedImage
 from raynas.data.found import Found
 from raynas.data.layout import Split, part_of_path
+from raynas.data.parquet_columns import LOOKED_AT
 
 
 class SourceImage(Protocol):
@@ -46,6 +47,16 @@ class SourceSplits:
     splits: Mapping[Split, Sequence[SourceImage]]
     found: Found
     class_names: Mapping[str, str] | None = None
+
+    @classmethod
+    def numbered(cls, splits: Mapping[Split, Sequence[SourceImage]], found: Found) -> SourceSplits:
+        """Images whose classes are numbered, with the sizes of some training images looked at."""
+        train, names = splits["train"], found.class_names
+        return cls(
+            splits,
+            found.with_sizes(lambda number: train[number].encoded(), LOOKED_AT),
+            None if names is None else {str(number): name for number, name in enumerate(names)},
+        )
 
     @property
     def has_test_set(self) -> bool:

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from raynas.data.decode import MIN_SIDE, EncodedImage
-from raynas.data.found import Found
 from raynas.data.layout import LeftOut, Split
-from raynas.data.parquet_columns import LOOKED_AT, LabelCounts
+from raynas.data.parquet_columns import LabelCounts, found_by_labels
 from raynas.data.source_images import SourceSplits
 from raynas.errors import DataError
 
@@ -141,21 +140,8 @@ def splits_of_arrays(
         for split, of_split in parts.items()
     }
     counts = {split: _counted(of_split, class_names) for split, of_split in parts.items()}
-    found = Found(
-        kind=kind,
-        num_classes=counts["train"].num_classes,
-        class_names=counts["train"].class_names,
-        num_images={split: count.num_rows for split, count in counts.items()},
-        counts={split: count.by_class() for split, count in counts.items()},
-        places=places,
-        left_out=left_out,
-    )
-    train = splits["train"]
-    return SourceSplits(
-        splits,
-        found.with_sizes(lambda number: train[number].encoded(), LOOKED_AT),
-        None if class_names is None else {str(number): name for number, name in enumerate(class_names)},
-    )
+    found = found_by_labels(kind, counts, places=places, class_names=class_names, left_out=left_out)
+    return SourceSplits.numbered(splits, found)
 
 
 def _counted(parts: Sequence[LabelledArrays], class_names: Sequence[str] | None) -> LabelCounts:

@@ -16,10 +16,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from raynas.data.decode import EncodedImage
-from raynas.data.found import Found
 from raynas.data.layout import LeftOut, Split, by_split
 from raynas.data.parquet_columns import (
-    LOOKED_AT,
     Columns,
     LabelCounts,
     check_label_column,
@@ -28,6 +26,7 @@ from raynas.data.parquet_columns import (
     common_class_names,
     count_labels,
     find_image_column,
+    found_by_labels,
     image_of_row,
 )
 from raynas.data.source_images import SourceSplits
@@ -95,21 +94,14 @@ def read_saved(folder: Path, columns: Columns) -> SourceSplits:
     )
     counts = {split: LabelCounts.together(saved.counted for saved in part) for split, part in read.items()}
     images = {split: [image for saved in part for image in saved.images] for split, part in read.items()}
-    found = Found(
-        kind="a data set that save_to_disk wrote",
-        num_classes=counts["train"].num_classes,
-        class_names=class_names,
-        num_images={split: count.num_rows for split, count in counts.items()},
-        counts={split: count.by_class() for split, count in counts.items()},
+    found = found_by_labels(
+        "a data set that save_to_disk wrote",
+        counts,
         places={split: ", ".join(part) for split, part in parts.items() if names},
+        class_names=class_names,
         left_out=_left_out(names, parts),
     )
-    train = images["train"]
-    return SourceSplits(
-        images,
-        found.with_sizes(lambda number: train[number].encoded(), LOOKED_AT),
-        None if class_names is None else {str(number): name for number, name in enumerate(class_names)},
-    )
+    return SourceSplits.numbered(images, found)
 
 
 def _split_names(folder: Path) -> list[str]:
