@@ -11,7 +11,6 @@ categorical variable, and all options are the packages' defaults.
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +82,6 @@ class SMAC(Strategy):
         ]
         space = ConfigurationSpace(seed=self.seed)
         space.add(variables)
-        self._numbers = itertools.count()
         self._asked: dict[int, Any] = {}
         # SMAC writes its history there after every trial.
         self._folder = tempfile.TemporaryDirectory()
@@ -105,12 +103,11 @@ class SMAC(Strategy):
         if self._facade is None:
             self._facade = self._begin()
         asked = self._facade.ask()
-        number = next(self._numbers)
-        self._asked[number] = asked
+        self._asked[proposal_id] = asked
         actions = tuple(int(asked.config[f"decision_{index}"]) for index in range(len(self.space.decisions)))
-        return actions, {"asked": number}
+        return actions, {}
 
     def _learn(self, proposal: Proposal, reward: float) -> None:
         from smac.runhistory import TrialValue
 
-        self._facade.tell(self._asked.pop(proposal.info["asked"]), TrialValue(cost=1.0 - reward), save=False)
+        self._facade.tell(self._asked.pop(proposal.id), TrialValue(cost=1.0 - reward), save=False)
